@@ -1,0 +1,4 @@
+//! The chat server.
+
+pub mod chat;
+pub mod store;

@@ -1,0 +1,204 @@
+//! Where users and messages are kept: one contract, two engines.
+//!
+//! [`Store`] says what a chat needs of a database; [`embedded`] keeps it in SQLite beside the server, [`mongo`] in a
+//! MongoDB deployment. Both pass the same suite, `tests/store_contract.rs`, and must behave alike to the last field.
+//! Queueing, batching and delivery are not here: [`crate::chat`] hands a store finished batches.
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use shared::{Message, MessageId, Timestamp, User, UserId};
+
+use crate::chat::{NewMessage, Username};
+
+pub mod embedded;
+pub mod mongo;
+
+/// A database that keeps users and messages.
+///
+/// Every method can fail with [`StoreError`]; none panics, and none answers before what it wrote is durable.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// How many calls of [`append`](Store::append) may run at once. Messages of one conversation always go to the
+    /// same one, so a store may overlap them without breaking their order.
+    fn append_lanes(&self) -> usize;
+
+    /// Stores a batch of messages, in order, as one durable commit where the engine can.
+    ///
+    /// Returns one outcome per message, in the order given. A message that fails does so alone. When this returns,
+    /// every `Ok` is durable: on disk (embedded) or acknowledged by a majority with its journal (MongoDB). A message
+    /// whose `(sender, client_message_id)` is already stored is not stored again, see [`Appended::duplicate`].
+    async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>>;
+
+    /// One message of a conversation, or `None` if it holds no message of that id.
+    async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// Up to `limit` messages of a conversation from one end of `bounds`, always returned oldest first.
+    async fn page(
+        &self,
+        conversation: Conversation,
+        bounds: Bounds,
+        end: End,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError>;
+
+    /// All messages of a conversation, oldest first, in chunks small enough to stream in constant memory.
+    ///
+    /// Dropping the stream ends the work behind it.
+    fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>>;
+
+    /// Creates the users of these names, or finds the ones that exist: one per name, in the order given, with
+    /// whether it was created now. A name given twice yields one user, created at most once. Where an old database
+    /// holds a name twice, the oldest user of it is found.
+    async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError>;
+
+    /// The user with this id.
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// Every user with exactly this name, oldest first. Only old databases hold more than one.
+    async fn users_named(&self, name: &str) -> Result<Vec<User>, StoreError>;
+
+    /// Up to `limit` users in the order of their ids, beginning behind `after`.
+    async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError>;
+
+    /// Records that users came online to this process or left it. A user that another living process still
+    /// serves stays online. Unknown users are ignored.
+    async fn set_presence(&self, changes: &[PresenceChange]) -> Result<(), StoreError>;
+
+    /// Renews this process's claim on the users that it brought online, and takes offline the users that a dead
+    /// process left behind. To be called at the start and then every [`HEARTBEAT`].
+    async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Succeeds if the store can be read and written now.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Takes this process's users offline, gives up its claim and closes the store. Nothing may be called after.
+    async fn close(&self, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// How often [`Store::heartbeat`] is called.
+pub const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// How long after its last heartbeat a process counts as dead.
+pub const LEASE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What was stored for a [`NewMessage`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The stored message: the one given, or the first one of its `client_message_id`.
+    pub message: Message,
+    /// True if the `client_message_id` was stored before.
+    pub duplicate: bool,
+}
+
+/// Why one message was not stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// There is no user with the receiver's id.
+    #[error("the receiver does not exist")]
+    UnknownReceiver,
+    /// The sender used this `client_message_id` before, for another receiver or another text.
+    #[error("the clientMessageId was used for another message")]
+    Conflict,
+    /// The store failed. Whether the message was stored is unknown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A failure of the database. The texts are for the log, not for clients.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It can't be reached, has no primary, or its disk is full: trying again later can help.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It answered something that trying again won't mend.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// The two people of a conversation, in either order; a user may talk to themself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Conversation {
+    low: UserId,
+    high: UserId,
+}
+
+impl Conversation {
+    /// The conversation between two users, the same for `(a, b)` and `(b, a)`.
+    pub fn between(a: UserId, b: UserId) -> Self {
+        Self {
+            low: a.min(b),
+            high: a.max(b),
+        }
+    }
+
+    /// The participant whose id sorts first.
+    pub fn low(self) -> UserId {
+        self.low
+    }
+
+    /// The participant whose id sorts last.
+    pub fn high(self) -> UserId {
+        self.high
+    }
+
+    /// Whether this user takes part.
+    pub fn includes(self, user: UserId) -> bool {
+        user == self.low || user == self.high
+    }
+}
+
+/// A place in a conversation. Messages are listed by `(created_at, id)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The message's `createdAt`.
+    pub created_at: Timestamp,
+    /// The message's id, which orders messages of one millisecond.
+    pub id: MessageId,
+}
+
+impl Position {
+    /// In front of every message of this moment.
+    pub const fn start_of(created_at: Timestamp) -> Self {
+        Self {
+            created_at,
+            id: MessageId::from_bytes([0; 12]),
+        }
+    }
+
+    /// Behind every message of this moment.
+    pub const fn end_of(created_at: Timestamp) -> Self {
+        Self {
+            created_at,
+            id: MessageId::from_bytes([0xff; 12]),
+        }
+    }
+}
+
+/// A part of a conversation; both bounds are excluded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Only what is listed behind this.
+    pub after: Option<Position>,
+    /// Only what is listed in front of this.
+    pub before: Option<Position>,
+}
+
+/// From which end of its [`Bounds`] a page is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The first messages.
+    Oldest,
+    /// The last messages.
+    Newest,
+}
+
+/// A user came online to this process, or left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresenceChange {
+    /// Who.
+    pub user: UserId,
+    /// Whether the user has a connection to this process.
+    pub online: bool,
+    /// When it changed; becomes the user's `lastSeen`.
+    pub at: Timestamp,
+}

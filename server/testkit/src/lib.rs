@@ -1,0 +1,1 @@
+//! What the tests of every crate need: a real mongod, the stock JavaScript client, and the shipped server.

@@ -1,0 +1,35 @@
+//! What a token says: the claims of the JWT (HS256) that a client brings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::UserId;
+
+/// The claims this chat reads. Others are ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claims {
+    /// Who the bearer is.
+    pub user_id: UserId,
+    /// When the token ends, in seconds since the Unix epoch. A token without it is refused.
+    pub exp: i64,
+    /// When it was issued, in seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<i64>,
+    /// When it begins to hold, in seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
+    /// What the bearer may do beyond their own conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+}
+
+/// A role that a token grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// May create and list users and read every conversation.
+    Admin,
+    /// A role of some other program that shares the secret; it grants nothing here.
+    #[serde(other)]
+    Other,
+}

@@ -1,0 +1,135 @@
+//! The Socket.IO events: their names and payloads. `PROTOCOL.md` says when each is sent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ErrorCode, Message, UserId, WireError};
+
+/// Client to server: store a message and deliver it. Payload [`SendMessage`], answer [`Answer`] of [`Sent`].
+pub const SEND_MESSAGE: &str = "send_message";
+/// Server to the sender's other connections: the [`Message`] they did not send themselves.
+pub const MESSAGE_SENT: &str = "message_sent";
+/// Server to client: a request that asked for no answer failed. Payload [`RequestFailed`].
+pub const REQUEST_FAILED: &str = "request_failed";
+/// The one message of `connect_error` that says the token was not accepted.
+pub const AUTHENTICATION_ERROR: &str = "Authentication error";
+
+/// Server to the receiver's connections: the [`Message`]. The receiver's id is part of the name, because the
+/// program that this server replaced broadcast to everyone and left the choice to the client.
+pub fn receive_message(receiver: UserId) -> String {
+    format!("receive_message_{receiver}")
+}
+
+/// Payload of [`SEND_MESSAGE`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendMessage {
+    /// Whom it is for.
+    pub receiver_id: UserId,
+    /// The text: 1 to [`crate::limits::MESSAGE_BYTES`] bytes of UTF-8.
+    pub message: String,
+    /// The client's own id for this message, 1 to [`crate::limits::CLIENT_MESSAGE_ID_CHARS`] characters. Sending it
+    /// again stores nothing twice. Ids that grow with time (UUIDv7) cost the database least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<String>,
+}
+
+/// The answer to a [`SEND_MESSAGE`] that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent<M = Message> {
+    /// The stored message.
+    pub message: M,
+    /// True if this `clientMessageId` had been stored before; then `message` is that first one.
+    pub duplicate: bool,
+}
+
+/// What a request over the socket is answered with: `{"ok":true, …}` or `{"ok":false,"error":{…}}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// It was done; the fields of `T` stand beside `ok`.
+    Ok(T),
+    /// It was refused or failed.
+    Error(WireError),
+}
+
+impl<T: Serialize> Serialize for Answer<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Done<'a, T> {
+            ok: bool,
+            #[serde(flatten)]
+            fields: &'a T,
+        }
+        #[derive(Serialize)]
+        struct Failed<'a> {
+            ok: bool,
+            error: &'a WireError,
+        }
+        match self {
+            Self::Ok(fields) => Done { ok: true, fields }.serialize(serializer),
+            Self::Error(error) => Failed { ok: false, error }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Answer<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let mut value = serde_json::Map::deserialize(deserializer)?;
+        match value.remove("ok").and_then(|ok| ok.as_bool()) {
+            Some(true) => serde_json::from_value(value.into())
+                .map(Self::Ok)
+                .map_err(D::Error::custom),
+            Some(false) => {
+                let error = value.remove("error").ok_or_else(|| D::Error::missing_field("error"))?;
+                serde_json::from_value(error).map(Self::Error).map_err(D::Error::custom)
+            }
+            None => Err(D::Error::missing_field("ok")),
+        }
+    }
+}
+
+/// Payload of [`REQUEST_FAILED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestFailed {
+    /// The event that failed.
+    pub event: String,
+    /// The `clientMessageId` it carried, if that much could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<String>,
+    /// Why.
+    pub error: WireError,
+}
+
+impl<T> Answer<T> {
+    /// The error code, if it is an error.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Ok(_) => None,
+            Self::Error(error) => Some(error.code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_golden() {
+        let sent: Answer<Sent<u8>> = Answer::Ok(Sent {
+            message: 7,
+            duplicate: false,
+        });
+        let text = r#"{"ok":true,"message":7,"duplicate":false}"#;
+        assert_eq!(serde_json::to_string(&sent).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Answer<Sent<u8>>>(text).unwrap(), sent);
+
+        let mut error = WireError::new(ErrorCode::Overloaded, "busy");
+        error.retry_after_ms = Some(250);
+        let failed: Answer<Sent<u8>> = Answer::Error(error);
+        let text = r#"{"ok":false,"error":{"code":"overloaded","message":"busy","retryAfterMs":250}}"#;
+        assert_eq!(serde_json::to_string(&failed).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Answer<Sent<u8>>>(text).unwrap(), failed);
+    }
+}

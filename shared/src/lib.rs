@@ -1,0 +1,30 @@
+//! The wire types of the chat: what the server and `chatctl` say to each other and to every other client.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`ids`] | 24-hex-digit identifiers of users and messages |
+//! | [`time`] | millisecond UTC timestamps in the one format the wire knows |
+//! | [`message`] | the stored message as clients see it |
+//! | [`user`] | users as the HTTP API shows them |
+//! | [`events`] | names and payloads of the Socket.IO events |
+//! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
+//! | [`claims`] | what a token says |
+//! | [`limits`] | sizes both sides must agree on |
+//!
+//! Nothing here talks to a network, a clock or a database. `PROTOCOL.md` beside this crate is the contract in prose.
+
+pub mod claims;
+pub mod error;
+pub mod events;
+pub mod ids;
+pub mod limits;
+pub mod message;
+pub mod time;
+pub mod user;
+
+pub use claims::{Claims, Role};
+pub use error::{ErrorCode, WireError};
+pub use ids::{InvalidId, MessageId, UserId};
+pub use message::Message;
+pub use time::Timestamp;
+pub use user::User;

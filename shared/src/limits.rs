@@ -1,0 +1,18 @@
+//! Sizes that both sides must agree on. The server's configuration can change the ones that it documents there.
+
+/// Longest message, in bytes of UTF-8, unless the server is configured otherwise.
+pub const MESSAGE_BYTES: usize = 16_384;
+/// Largest Socket.IO event (name and payload as JSON) that the server answers other than with `payload_too_large`, in bytes.
+pub const EVENT_BYTES: usize = 65_536;
+/// Longest `clientMessageId`, in characters.
+pub const CLIENT_MESSAGE_ID_CHARS: usize = 64;
+/// Longest user name, in characters.
+pub const USERNAME_CHARS: usize = 64;
+/// Most names in one request to create users.
+pub const USERS_PER_REQUEST: usize = 1_000;
+/// Most messages in one page of history, and most users in one page of the list.
+pub const PAGE: usize = 200;
+/// Messages in a page whose size was not asked for.
+pub const DEFAULT_PAGE: usize = 50;
+/// Shortest secret, in bytes, that is not warned of: RFC 7518 section 3.2 asks for as many bits as the hash has.
+pub const SECRET_BYTES: usize = 32;
