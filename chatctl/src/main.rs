@@ -1,2 +1,66 @@
-//! Command line of the chat.
-fn main() {}
+//! The command line of the chat: users, tokens, history, and chatting itself.
+//!
+//! `chatctl` never opens the database: it speaks HTTP and Socket.IO to the server, as every client does. Only the
+//! secret, with which it signs its own tokens, makes it an administrator.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`cli`] | the commands, their arguments and their help |
+//! | [`client`] | the server seen from here: HTTP, Socket.IO, tokens |
+//! | [`commands`] | one file per command |
+//! | [`chat`] | a conversation: what is sent, missed and shown, in a terminal or as JSON lines |
+//! | [`output`] | tables, times, colours |
+//! | [`prompt`] | the questions asked where an argument is missing |
+
+mod chat;
+mod cli;
+mod client;
+mod commands;
+mod output;
+mod prompt;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::commands::Usage;
+
+fn main() -> ExitCode {
+    // Before the arguments are read: some have their default in the environment.
+    let dotenv = dotenvy::dotenv();
+    let cli = Cli::parse();
+    if let Err(error) = dotenv
+        && !error.not_found()
+    {
+        complain(&format!(".env can't be read: {error}"));
+        return ExitCode::FAILURE;
+    }
+    match commands::run(cli) {
+        Ok(code) => code,
+        // Whoever reads our output has had enough, as in `chatctl users | head -1`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            if error.is::<Usage>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn complain(what: &str) {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    anstream::eprintln!("{style}error:{style:#} {}", output::one_line(what));
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
