@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use server::chat::NewMessage;
-use server::store::{Bounds, Conversation, End, Position, Store};
+use server::store::{Bounds, Conversation, End, Position};
 use shared::Message;
 
 use crate::data::{append_new, later, message_id, mint, people};
