@@ -1,4 +1,19 @@
-//! The chat server.
+//! A one-to-one chat server that speaks Socket.IO.
+//!
+//! The way of a message through the modules, in order: [`net`] accepts the connection, [`socket`] lets it in
+//! ([`auth`]) and decodes its event, [`chat`] checks it and queues it for the [`store`], which makes it durable;
+//! then [`socket`] acknowledges and delivers it. [`http`] serves history and users. [`router`] lists every route and
+//! event. `ARCHITECTURE.md` says what always holds.
 
+pub mod app;
+pub mod auth;
 pub mod chat;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod net;
+pub mod router;
+pub mod run;
+pub mod socket;
 pub mod store;
+pub mod telemetry;

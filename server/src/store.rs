@@ -12,6 +12,7 @@ use crate::chat::{NewMessage, Username};
 
 pub mod embedded;
 pub mod mongo;
+pub mod open;
 
 /// A database that keeps users and messages.
 ///

@@ -1,6 +1,6 @@
 //! What a token says: the claims of the JWT (HS256) that a client brings.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::UserId;
 
@@ -11,13 +11,8 @@ pub struct Claims {
     /// Who the bearer is.
     pub user_id: UserId,
     /// When the token ends, in seconds since the Unix epoch. A token without it is refused.
+    #[serde(deserialize_with = "whole_seconds")]
     pub exp: i64,
-    /// When it was issued, in seconds since the Unix epoch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iat: Option<i64>,
-    /// When it begins to hold, in seconds since the Unix epoch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nbf: Option<i64>,
     /// What the bearer may do beyond their own conversations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -32,4 +27,9 @@ pub enum Role {
     /// A role of some other program that shares the secret; it grants nothing here.
     #[serde(other)]
     Other,
+}
+
+/// RFC 7519 allows decimals in a date; they are cut off.
+fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    f64::deserialize(deserializer).map(|seconds| seconds as i64)
 }

@@ -1,0 +1,70 @@
+//! Who is it: from a token to a [`Caller`], for sockets and HTTP alike.
+//!
+//! [`token`] knows JWTs, [`secret`] where their key comes from. What a caller may do is decided where it is done.
+
+use shared::{Role, UserId};
+
+use crate::store::{Store, StoreError};
+
+pub mod secret;
+mod token;
+
+pub use token::Verifier;
+
+/// The bearer of a good token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Who.
+    pub user: UserId,
+    /// Whether the token makes them an administrator.
+    pub admin: bool,
+}
+
+/// Why a bearer is not let in. The texts never hold the token.
+#[derive(Debug, thiserror::Error)]
+pub enum Denied {
+    /// There is no token.
+    #[error("a token is missing; send it as `Authorization: Bearer <token>`")]
+    Missing,
+    /// The token is not accepted.
+    #[error("the token is not accepted: {0}")]
+    Invalid(&'static str),
+    /// The token is good, but nobody has its `userId`.
+    #[error("the token's user does not exist")]
+    UnknownUser,
+    /// It could not be found out whether the user exists.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Checks a token, and that its user exists.
+pub async fn authenticate(verifier: &Verifier, store: &dyn Store, token: Option<&str>) -> Result<Caller, Denied> {
+    let claims = verifier.verify(token.ok_or(Denied::Missing)?)?;
+    let caller = Caller {
+        user: claims.user_id,
+        admin: claims.role == Some(Role::Admin),
+    };
+    match store.user(caller.user).await? {
+        Some(_) => Ok(caller),
+        None => Err(Denied::UnknownUser),
+    }
+}
+
+/// Checks a token for HTTP, where an administrator need not be a user of the chat: an operator's tool has no chats.
+pub async fn authenticate_http(verifier: &Verifier, store: &dyn Store, token: Option<&str>) -> Result<Caller, Denied> {
+    let claims = verifier.verify(token.ok_or(Denied::Missing)?)?;
+    match claims.role {
+        Some(Role::Admin) => Ok(Caller {
+            user: claims.user_id,
+            admin: true,
+        }),
+        _ => authenticate(verifier, store, token).await,
+    }
+}
+
+/// The token of an `Authorization: Bearer …` header.
+pub fn bearer(headers: &axum::http::HeaderMap) -> Option<&str> {
+    let value = headers.get(axum::http::header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,98 @@
+//! Who is connected to this process, and through which connections.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use shared::UserId;
+use smallvec::SmallVec;
+
+/// A user has as many connections as are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyConnections;
+
+/// The connections of each user; `C` names a connection.
+pub struct Directory<C> {
+    /// Guards the whole table; held to look up or change one user's few connections, never across an await.
+    users: Mutex<HashMap<UserId, Vec<C>>>,
+    limit: usize,
+}
+
+impl<C: Copy + Eq> Directory<C> {
+    /// An empty directory that takes up to `limit` connections of each user.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            users: Mutex::new(HashMap::new()),
+            limit,
+        }
+    }
+
+    /// Adds a connection. `on_first` runs, before anyone else can see a change, if it is the user's first.
+    pub fn enter(&self, user: UserId, connection: C, on_first: impl FnOnce()) -> Result<(), TooManyConnections> {
+        let mut users = self.users.lock();
+        let connections = users.entry(user).or_default();
+        if connections.len() >= self.limit {
+            return Err(TooManyConnections);
+        }
+        connections.push(connection);
+        if connections.len() == 1 {
+            on_first();
+        }
+        Ok(())
+    }
+
+    /// Removes a connection; one that isn't there is no error. `on_last` runs, before anyone else can see a change,
+    /// if it was the user's last.
+    pub fn leave(&self, user: UserId, connection: C, on_last: impl FnOnce()) {
+        let mut users = self.users.lock();
+        let Some(connections) = users.get_mut(&user) else {
+            return;
+        };
+        let Some(index) = connections.iter().position(|one| *one == connection) else {
+            return;
+        };
+        connections.swap_remove(index);
+        if connections.is_empty() {
+            users.remove(&user);
+            on_last();
+        }
+    }
+
+    /// The connections of a user now.
+    pub fn connections(&self, user: UserId) -> SmallVec<[C; 4]> {
+        self.users
+            .lock()
+            .get(&user)
+            .map(|connections| connections.iter().copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// How many users and connections there are.
+    pub fn size(&self) -> (usize, usize) {
+        let users = self.users.lock();
+        (users.len(), users.values().map(Vec::len).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_and_last_are_told_once() {
+        let (user, directory) = (UserId::from_bytes([1; 12]), Directory::new(2));
+        let mut told = Vec::new();
+        directory.enter(user, 'a', || told.push("first")).unwrap();
+        directory.enter(user, 'b', || told.push("first")).unwrap();
+        assert_eq!(
+            directory.enter(user, 'c', || told.push("first")),
+            Err(TooManyConnections)
+        );
+        directory.leave(user, 'c', || told.push("last"));
+        directory.leave(user, 'a', || told.push("last"));
+        directory.leave(user, 'a', || told.push("last"));
+        directory.leave(user, 'b', || told.push("last"));
+        directory.leave(user, 'b', || told.push("last"));
+        assert_eq!(told, ["first", "last"]);
+        assert_eq!(directory.size(), (0, 0));
+    }
+}

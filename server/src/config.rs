@@ -1,0 +1,228 @@
+//! All configuration: one struct, read once, from flags, the environment and `.env`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use axum::http::{HeaderValue, Uri};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Parser, ValueEnum};
+use shared::limits;
+
+/// One-to-one chat over Socket.IO, with durable messages.
+///
+/// Every setting can be given as a flag, in the environment or in a file `.env` in the working directory; the first of
+/// these that has it counts.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "server", version, about, long_about, max_term_width = 110)]
+pub struct Config {
+    /// Address to listen on; 0.0.0.0 or :: for all
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+
+    /// TCP port to listen on; 0 takes a free one
+    #[arg(long, env = "PORT", default_value_t = 5000)]
+    pub port: u16,
+
+    /// MongoDB to keep users and messages in, such as mongodb://localhost:27017/realtime_chat
+    ///
+    /// The database is the one named in the URI, else `realtime_chat`. Without this setting an embedded database in
+    /// DATA_DIR is used.
+    #[arg(long, env = "MONGO_URI", hide_env_values = true)]
+    pub mongo_uri: Option<Secret>,
+
+    /// Directory of the embedded database and of the generated secret
+    #[arg(long, env = "DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+
+    /// Secret that tokens are signed with (HS256), 32 bytes or more
+    ///
+    /// Without this setting a random one is created once, in DATA_DIR/jwt_secret.
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = non_empty_secret)]
+    pub jwt_secret: Option<Secret>,
+
+    /// Origins that browsers may connect from, separated by commas, such as https://app.example.com; * for any
+    #[arg(long, env = "CORS_ORIGINS", default_value = "*")]
+    pub cors_origins: Origins,
+
+    /// Serve history without a token, as the program that this server replaces did; for a migration only
+    #[arg(
+        long, env = "LEGACY_OPEN_HISTORY", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
+        default_missing_value = "true", value_parser = BoolishValueParser::new()
+    )]
+    pub legacy_open_history: bool,
+
+    /// How log lines on standard error are written
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug, trace, or per module as in `info,server::chat=debug`
+    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = log_filter)]
+    pub log_level: String,
+
+    /// Longest message, in bytes of UTF-8 (1 to 32768)
+    #[arg(
+        long, env = "MAX_MESSAGE_BYTES", default_value_t = limits::MESSAGE_BYTES as u32,
+        value_parser = clap::value_parser!(u32).range(1..=32_768)
+    )]
+    pub max_message_bytes: u32,
+
+    /// Messages that may wait to be stored before senders are told `overloaded` (1 to 1000000)
+    #[arg(
+        long, env = "MAX_QUEUED_MESSAGES", default_value_t = 8_192,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub max_queued_messages: u32,
+
+    /// Messages of one connection that may wait for their answer (1 to 2048)
+    #[arg(
+        long, env = "MAX_UNANSWERED_PER_CONNECTION", default_value_t = 1_024,
+        value_parser = clap::value_parser!(u32).range(1..=2_048)
+    )]
+    pub max_unanswered_per_connection: u32,
+
+    /// Socket.IO connections one user may have at a time (1 to 10000)
+    #[arg(
+        long, env = "MAX_CONNECTIONS_PER_USER", default_value_t = 32,
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
+    pub max_connections_per_user: u32,
+
+    /// TCP connections the server holds at a time; more are closed at once (1 to 1000000)
+    #[arg(
+        long, env = "MAX_CONNECTIONS", default_value_t = 19_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub max_connections: u32,
+}
+
+/// A text that must not be shown: a secret, or a URI with a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+fn non_empty_secret(text: &str) -> Result<Secret, &'static str> {
+    match text {
+        "" => Err("the secret must not be empty; leave JWT_SECRET unset to have one created"),
+        _ => Ok(text.into()),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people, coloured at a terminal.
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// From where browsers may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// From anywhere.
+    Any,
+    /// From these only.
+    Only(Vec<HeaderValue>),
+}
+
+impl Origins {
+    /// Whether a page of this origin may connect.
+    pub fn allow(&self, origin: &HeaderValue) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(allowed) => allowed.contains(origin),
+        }
+    }
+}
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        text.split(',')
+            .map(|part| origin(part.trim()))
+            .collect::<Result<_, _>>()
+            .map(Self::Only)
+    }
+}
+
+/// An origin is a scheme, a host and a port, with nothing behind: browsers send it so, and it is compared as it is.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let refused = || format!("`{text}` is not an origin; write * or a list such as https://app.example.com");
+    let uri: Uri = text.parse().map_err(|_| refused())?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if text.ends_with(authority.as_str()) => {
+            HeaderValue::from_str(text).map_err(|_| refused())
+        }
+        _ => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_checked() {
+        assert_eq!("*".parse(), Ok(Origins::Any));
+        let two: Origins = "https://a.example, http://localhost:3000".parse().unwrap();
+        assert!(two.allow(&HeaderValue::from_static("http://localhost:3000")));
+        assert!(!two.allow(&HeaderValue::from_static("http://localhost:3001")));
+        for wrong in [
+            "",
+            "a.example",
+            "https://a.example/",
+            "ftp://a.example",
+            "https://a.example,,",
+        ] {
+            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn secrets_stay_hidden() {
+        let config = Config::parse_from([
+            "server",
+            "--jwt-secret",
+            "hush-hush",
+            "--mongo-uri",
+            "mongodb://u:hush@h",
+        ]);
+        assert!(!format!("{config:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,138 @@
+//! Where failures become what clients see: the one place that chooses code and words, and that logs the cause.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use shared::error::ErrorBody;
+use shared::{ErrorCode, WireError};
+
+use crate::auth::Denied;
+use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, Refused};
+use crate::store::{AppendError, StoreError};
+
+/// An error that can help itself: try again after so many milliseconds.
+fn later(code: ErrorCode, message: &str, retry_after_ms: u64) -> WireError {
+    WireError {
+        retry_after_ms: Some(retry_after_ms),
+        ..WireError::new(code, message)
+    }
+}
+
+/// The wire form of a store's failure, without a log line: for many requests that failed for one reason.
+fn store_failure(error: &StoreError) -> WireError {
+    match error {
+        StoreError::Unavailable(_) => later(
+            ErrorCode::StoreUnavailable,
+            "the database can't be reached or refuses work; try again",
+            1_000,
+        ),
+        StoreError::Failed(_) => WireError::new(ErrorCode::Internal, "the server failed; its log says more"),
+    }
+}
+
+/// A store's failure in a request of its own.
+pub fn store_error(error: StoreError) -> WireError {
+    tracing::error!(%error, "a request failed");
+    store_failure(&error)
+}
+
+/// Why a message was not stored. The committer has logged a store's failure, once for its batch.
+pub fn append_error(error: &AppendError) -> WireError {
+    match error {
+        AppendError::UnknownReceiver => WireError::new(ErrorCode::UserNotFound, "receiverId: no user has this id"),
+        AppendError::Conflict => WireError::new(
+            ErrorCode::IdempotencyConflict,
+            "this clientMessageId was used before, for another receiver or another text; take a new one",
+        ),
+        AppendError::Store(error) => store_failure(error),
+    }
+}
+
+/// Why the chat did not take a message.
+pub fn refused(refused: Refused) -> WireError {
+    match refused {
+        Refused::QueueFull => later(
+            ErrorCode::Overloaded,
+            "too many messages wait to be stored; try again",
+            250,
+        ),
+        Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
+    }
+}
+
+/// Too many requests of one connection wait for their answer.
+pub fn too_many_unanswered(limit: u32) -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        &format!("{limit} messages of this connection wait for their answer; wait for some before sending more"),
+        250,
+    )
+}
+
+/// Why a text is no message.
+pub fn invalid_text(error: InvalidText) -> WireError {
+    let code = match error {
+        InvalidText::Empty => ErrorCode::MessageEmpty,
+        InvalidText::TooLong { .. } => ErrorCode::MessageTooLong,
+    };
+    WireError::new(code, error.to_string())
+}
+
+/// Why a `clientMessageId` is none.
+pub fn invalid_client_message_id(error: InvalidClientMessageId) -> WireError {
+    WireError::new(ErrorCode::InvalidRequest, error.to_string())
+}
+
+/// Why a name can't be given.
+pub fn invalid_username(name: &str, error: InvalidUsername) -> WireError {
+    WireError::new(ErrorCode::InvalidRequest, format!("{name:?}: {error}"))
+}
+
+/// A request of the wrong shape.
+pub fn invalid_request(message: impl Into<String>) -> WireError {
+    WireError::new(ErrorCode::InvalidRequest, message)
+}
+
+/// A text that should be an id; `name` says where it stood.
+pub fn invalid_id(name: &str, text: &str) -> WireError {
+    WireError::new(
+        ErrorCode::InvalidId,
+        format!("{name}: {text:?} is no id; an id is 24 hexadecimal digits"),
+    )
+}
+
+/// Why a bearer is not let in.
+pub fn denied(denied: Denied) -> WireError {
+    match denied {
+        Denied::Store(error) => store_error(error),
+        reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
+    }
+}
+
+/// A wire error on its way out of an HTTP handler.
+#[derive(Debug)]
+pub struct HttpError(pub WireError);
+
+impl From<WireError> for HttpError {
+    fn from(error: WireError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = error.retry_after_ms.map(|ms| HeaderValue::from(ms.div_ceil(1_000)));
+        let mut response = (status, Json(ErrorBody { error })).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

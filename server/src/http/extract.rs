@@ -1,0 +1,102 @@
+//! From raw requests to checked values. What axum's own extractors would refuse in plain text is refused here in the
+//! one error format.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use shared::{ErrorCode, WireError};
+
+use crate::app::App;
+use crate::auth::{self, Caller};
+use crate::error::{self, HttpError};
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        let token = auth::bearer(&parts.headers);
+        let caller = auth::authenticate_http(&app.verifier, &*app.store, token).await;
+        caller.map_err(|denied| HttpError(error::denied(denied)))
+    }
+}
+
+/// An administrator.
+pub struct Admin;
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        if Caller::from_request_parts(parts, app).await?.admin {
+            Ok(Self)
+        } else {
+            Err(forbidden("this needs an administrator's token: one with the claim \"role\":\"admin\"").into())
+        }
+    }
+}
+
+/// The token is good, but not for this.
+pub fn forbidden(message: &str) -> WireError {
+    WireError::new(ErrorCode::Forbidden, message)
+}
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
+        match axum::Json::from_request(request, app).await {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(HttpError(refused_body(&rejection))),
+        }
+    }
+}
+
+fn refused_body(rejection: &JsonRejection) -> WireError {
+    use axum::http::StatusCode;
+    use std::error::Error;
+    // The source says what was wrong; the rejection's own text only that something was.
+    let cause = rejection
+        .source()
+        .map_or_else(|| rejection.to_string(), ToString::to_string);
+    match rejection {
+        JsonRejection::JsonSyntaxError(_) => {
+            WireError::new(ErrorCode::InvalidJson, format!("the body is not JSON: {cause}"))
+        }
+        JsonRejection::MissingJsonContentType(_) => WireError::new(
+            ErrorCode::UnsupportedMediaType,
+            "the body must be JSON, with `Content-Type: application/json`",
+        ),
+        rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!(
+                "the body is too large; at most {} bytes are read",
+                super::users::BODY_BYTES
+            );
+            WireError::new(ErrorCode::PayloadTooLarge, message)
+        }
+        _ => error::invalid_request(format!("the body has the wrong shape: {cause}")),
+    }
+}
+
+/// An id in a path or a query; `name` says where it stood.
+pub fn id<T: FromStr>(name: &str, text: &str) -> Result<T, WireError> {
+    text.parse().map_err(|_| error::invalid_id(name, text))
+}
+
+/// A parameter of a query, if it is there.
+pub fn parameter<T>(name: &str, text: Option<&str>) -> Result<Option<T>, WireError>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let parsed = text.map(T::from_str).transpose();
+    parsed
+        .map_err(|cause| error::invalid_request(format!("{name}: {:?} is refused: {cause}", text.unwrap_or_default())))
+}

@@ -1,0 +1,107 @@
+//! `/users`: creating, finding and listing.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
+use shared::{ErrorCode, User, UserId, WireError, limits};
+
+use super::extract::{self, Admin, Body};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::chat::{self, Username};
+use crate::error::{self, HttpError};
+
+/// Largest body that is read: as many names as are allowed, each as long as allowed, with every character escaped.
+pub const BODY_BYTES: usize = limits::USERS_PER_REQUEST * limits::USERNAME_CHARS * 12 + 16 * 1024;
+
+/// `POST /users`: creates the users of these names, or finds the ones that exist.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Body(request): Body<CreateUsers>,
+) -> Result<Json<CreatedUsers>, HttpError> {
+    let names = match request {
+        CreateUsers::One { username } => vec![username],
+        CreateUsers::Many { usernames } => usernames,
+    };
+    if names.is_empty() || names.len() > limits::USERS_PER_REQUEST {
+        let message = format!(
+            "usernames has {} names; 1 to {} are allowed",
+            names.len(),
+            limits::USERS_PER_REQUEST
+        );
+        return Err(error::invalid_request(message).into());
+    }
+    let check = |name: String| Username::new(name.clone()).map_err(|cause| error::invalid_username(&name, cause));
+    let names = names.into_iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    let users = app
+        .store
+        .create_users(&names, chat::now())
+        .await
+        .map_err(error::store_error)?;
+    let users = users
+        .into_iter()
+        .map(|(user, created)| CreatedUser { user, created })
+        .collect();
+    Ok(Json(CreatedUsers { users }))
+}
+
+/// Query of `GET /users`.
+#[derive(Deserialize)]
+pub struct ListQuery {
+    username: Option<String>,
+    after: Option<String>,
+    limit: Option<String>,
+}
+
+/// `GET /users`: with `username` everyone of that name; without, for administrators, all users in pages.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<UserList>, HttpError> {
+    let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
+    if let Some(name) = query.username {
+        let users = app.store.users_named(&name).await.map_err(error::store_error)?;
+        return Ok(Json(UserList { users, next: None }));
+    }
+    if !caller.admin {
+        return Err(extract::forbidden("only an administrator may list all users; name one with ?username=").into());
+    }
+    let after = query
+        .after
+        .as_deref()
+        .map(|text| extract::id::<UserId>("after", text))
+        .transpose()?;
+    let limit = super::page::limit(query.limit.as_deref())?.unwrap_or(limits::DEFAULT_PAGE);
+    // One more than asked for tells whether there is a next page.
+    let mut users = app
+        .store
+        .list_users(after, limit + 1)
+        .await
+        .map_err(error::store_error)?;
+    let more = users.len() > limit;
+    users.truncate(limit);
+    let next = if more { users.last().map(|user| user.id) } else { None };
+    Ok(Json(UserList { users, next }))
+}
+
+/// `GET /users/me`: the token's own user.
+pub async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<User>, HttpError> {
+    find(&app, caller.user).await
+}
+
+/// `GET /users/{id}`.
+pub async fn get(State(app): State<Arc<App>>, Path(id): Path<String>, _: Caller) -> Result<Json<User>, HttpError> {
+    find(&app, extract::id("id", &id)?).await
+}
+
+async fn find(app: &App, id: UserId) -> Result<Json<User>, HttpError> {
+    match app.store.user(id).await.map_err(error::store_error)? {
+        Some(user) => Ok(Json(user)),
+        None => Err(WireError::new(ErrorCode::UserNotFound, format!("no user has the id {id}")).into()),
+    }
+}

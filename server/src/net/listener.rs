@@ -1,0 +1,100 @@
+//! Accepting connections, with the limits in time and number that `axum::serve` does not set.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::stream::Stream;
+
+/// How long a client may take to send the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Largest head of a request, in bytes.
+const HEADER_BYTES: usize = 32 * 1024;
+
+/// How long sent data may stay unacknowledged before the kernel ends the connection: a reader that has stalled would
+/// otherwise hold its writer for ever. As long as a Socket.IO ping and its answer may take.
+const STALL_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Pause after `accept` failed, when the process has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves connections until `stop` is cancelled, then lets the ones in progress end, for at most `grace`.
+pub async fn serve(listener: TcpListener, router: Router, limit: usize, stop: CancellationToken, grace: Duration) {
+    let places = Arc::new(Semaphore::new(limit));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (tcp, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!(%peer, limit, "a connection was refused: MAX_CONNECTIONS are open");
+            continue;
+        };
+        if let Err(error) = tune(&tcp) {
+            tracing::debug!(%peer, %error, "a connection was gone before it could be served");
+            continue;
+        }
+        let stream = Stream::new(tcp, place);
+        let hangup = stream.hangup();
+        let service = router
+            .clone()
+            .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(hangup.clone());
+                request
+            });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(HEADER_BYTES)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .with_upgrades();
+        let stop = stop.clone();
+        connections.spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%peer, %error, "a connection ended badly");
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
+        tracing::warn!("some HTTP requests did not end in time and were cut off");
+    }
+}
+
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_user_timeout(Some(STALL_TIMEOUT))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(STALL_TIMEOUT))
+}

@@ -1,0 +1,134 @@
+//! From a configuration to a running server, and to its orderly end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socketioxide::SocketIo;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::auth::{Verifier, secret};
+use crate::chat::{Committer, Directory, Mint, Presence, now};
+use crate::config::Config;
+use crate::net::{detach::Upgrades, listener};
+use crate::socket::connect::{self, Handshake, STORE_PATIENCE};
+use crate::socket::outlet::Outlet;
+use crate::store::{self, StoreError};
+use crate::{router, socket::request::Reply};
+
+/// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
+const CLIENT_BUFFER: usize = 4_096;
+
+/// Largest transport message, in bytes: twice the largest event, so that one that is too large is answered rather
+/// than cut off.
+const TRANSPORT_BYTES: usize = 2 * shared::limits::EVENT_BYTES;
+
+/// How long what is in flight may take to end when the server stops; the parts of a stop stay below 10 s in all.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Why a server could not start, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no secret to check tokens with.
+    #[error("the secret could not be read or created: {0}")]
+    Secret(io::Error),
+    /// The store could not be opened or closed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address could not be listened on.
+    #[error("can't listen on {address}: {cause}")]
+    Listen {
+        /// The host and port that were configured.
+        address: String,
+        /// Why not.
+        cause: io::Error,
+    },
+}
+
+/// Runs a server until `stop` is cancelled. `started` is told the port once connections are accepted.
+pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u16)) -> Result<(), RunError> {
+    let secret = secret::load(&config).map_err(RunError::Secret)?;
+    if config.legacy_open_history {
+        tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
+    }
+    let address = format!("{}:{}", config.host, config.port);
+    let listen_error = |cause| RunError::Listen {
+        address: address.clone(),
+        cause,
+    };
+    let listener = TcpListener::bind((config.host, config.port))
+        .await
+        .map_err(listen_error)?;
+    let port = listener.local_addr().map_err(listen_error)?.port();
+    let store = store::open::open(&config).await?;
+    if let Err(error) = store.heartbeat(now()).await {
+        store.close(now()).await?;
+        return Err(error.into());
+    }
+
+    let (sockets, io) = SocketIo::builder()
+        .max_buffer_size(CLIENT_BUFFER)
+        .max_payload(TRANSPORT_BYTES as u64)
+        .ws_max_message_size(TRANSPORT_BYTES)
+        .ws_max_frame_size(TRANSPORT_BYTES)
+        .ws_read_buffer_size(4 * 1024)
+        .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
+        .upgrade_timeout(Duration::from_secs(5))
+        .build_layer();
+    let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
+    let upgrades = Arc::new(Upgrades::default());
+    let outlet = Outlet {
+        io: io.clone(),
+        directory: Arc::clone(&directory),
+        upgrades: Arc::clone(&upgrades),
+    };
+    let queue = config.max_queued_messages as usize;
+    let app = Arc::new(App {
+        verifier: Verifier::new(&secret),
+        committer: Committer::<Reply>::start(Arc::clone(&store), queue, move |committed| outlet.settle(committed)),
+        presence: Arc::new(Presence::default()),
+        mint: Mint::new(),
+        stopping: CancellationToken::new(),
+        store,
+        directory,
+        upgrades,
+        config,
+    });
+    serve_sockets(&io, &app);
+    let keeper = tokio::spawn(Arc::clone(&app.presence).keep(Arc::clone(&app.store), app.stopping.clone()));
+    let origins = Arc::new(app.config.cors_origins.clone());
+    let routes = router::routes(Arc::clone(&app), sockets, &origins);
+    let limit = app.config.max_connections as usize;
+    let server = tokio::spawn(listener::serve(listener, routes, limit, app.stopping.clone(), GRACE));
+    started(port);
+
+    stop.cancelled().await;
+    tracing::info!("stopping");
+    app.stopping.cancel();
+    if tokio::time::timeout(GRACE, app.committer.stop()).await.is_err() {
+        tracing::warn!("some messages were still waiting for the store; their senders were not answered");
+    }
+    // Ends the transports, not the namespaces: so that clients come back by themselves.
+    if tokio::time::timeout(GRACE, io.close()).await.is_err() {
+        tracing::warn!("some connections did not end in time and were cut off");
+    }
+    for task in [server, keeper] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of the server failed");
+        }
+    }
+    app.store.close(now()).await?;
+    Ok(())
+}
+
+/// The one namespace. All is done in the middleware; the connect handler has nothing left to do.
+fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
+    let app = Arc::clone(app);
+    let admit =
+        move |socket: SocketRef, handshake: TryData<Handshake>| connect::connect(Arc::clone(&app), socket, handshake);
+    io.ns("/", (async || ()).with(admit));
+}

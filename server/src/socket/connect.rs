@@ -1,0 +1,102 @@
+//! Letting a socket in.
+//!
+//! Everything is registered here, in the middleware, before the client is told that it is connected: the library
+//! starts its connect handler only after that, and events that the client sends at once would find no handler.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use serde::Deserialize;
+use shared::events;
+use socketioxide::extract::{SocketRef, TryData};
+use tokio::time::Instant;
+
+use super::Session;
+use super::request::EventHandler;
+use crate::app::App;
+use crate::auth::{self, Caller, Denied};
+
+/// A refused client waits this long, so that one that repeats a bad token costs next to nothing.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+
+/// How long a connection waits for the database to answer who it is. The transport is closed a little earlier, and
+/// every stock client then tries again by itself, which it would not after a refusal.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(12);
+
+/// How often the database is asked meanwhile.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// What the client's `auth` holds. Other fields are ignored.
+#[derive(Deserialize)]
+pub struct Handshake {
+    token: Option<String>,
+}
+
+/// Why a socket is refused: the `message` of the client's `connect_error`.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectRefused {
+    /// The token is missing or not accepted.
+    #[error("{}", events::AUTHENTICATION_ERROR)]
+    Authentication,
+    /// The user has as many connections as are allowed.
+    #[error("Too many connections")]
+    TooManyConnections,
+    /// The database did not answer in time.
+    #[error("Service unavailable")]
+    Unavailable,
+}
+
+/// The middleware: authenticates a socket and gives it its handlers.
+pub async fn connect(
+    app: Arc<App>,
+    socket: SocketRef,
+    TryData(handshake): TryData<Handshake>,
+) -> Result<(), ConnectRefused> {
+    let token = handshake.ok().and_then(|handshake| handshake.token);
+    let token = token.as_deref().or_else(|| auth::bearer(&socket.req_parts().headers));
+    let admitted = match authenticate(&app, token).await {
+        Ok(caller) => enter(&app, &socket, caller),
+        Err(denied) => {
+            tracing::debug!(connection = %socket.id, reason = %denied, "a connection was refused");
+            Err(match denied {
+                Denied::Store(_) => ConnectRefused::Unavailable,
+                _ => ConnectRefused::Authentication,
+            })
+        }
+    };
+    if admitted.is_err() {
+        tokio::time::sleep(REFUSAL_DELAY).await;
+    }
+    admitted
+}
+
+/// Outlasts a short failure of the database: being refused would be final for the client, waiting is not.
+async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> {
+    let end = Instant::now() + STORE_PATIENCE;
+    loop {
+        match auth::authenticate(&app.verifier, &*app.store, token).await {
+            Err(Denied::Store(_)) if Instant::now() < end => tokio::time::sleep(STORE_PAUSE).await,
+            done => return done,
+        }
+    }
+}
+
+fn enter(app: &Arc<App>, socket: &SocketRef, caller: Caller) -> Result<(), ConnectRefused> {
+    app.directory
+        .enter(caller.user, socket.id, || app.presence.note(caller.user, true))
+        .map_err(|_| ConnectRefused::TooManyConnections)?;
+    let session = Arc::new(Session {
+        app: Arc::clone(app),
+        caller,
+        connection: socket.id,
+        unanswered: AtomicU32::new(0),
+    });
+    socket.on_fallback(EventHandler::new(Arc::clone(&session)));
+    socket.on_disconnect(move || {
+        session.leave();
+        std::future::ready(())
+    });
+    tracing::debug!(connection = %socket.id, user = %caller.user, "connected");
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! One event of a client, decoded, and its one answer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{self, DeserializeOwned, IgnoredAny, SeqAccess};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use shared::events::{self, Answer, RequestFailed};
+use shared::{ErrorCode, WireError, limits};
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::{AckSender, SocketRef};
+use socketioxide::handler::{FromMessageParts, MessageHandler};
+use socketioxide::socket::Socket;
+use socketioxide_core::Value;
+
+use super::Session;
+use super::outlet::hang_up_if_full;
+use crate::error;
+use crate::router;
+
+/// Takes every event of one connection, in order.
+///
+/// It stands in for the library's closures because those are spawned as tasks, one per event, which run in any order,
+/// and are not called at all for payloads that they can't decode.
+pub struct EventHandler {
+    session: Arc<Session>,
+}
+
+impl EventHandler {
+    /// The handler of a connection.
+    pub fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+}
+
+/// Tells this handler from the library's closures in the type system.
+pub struct Synchronous;
+
+impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
+    fn call(&self, socket: Arc<Socket>, value: Value, ack: Option<i64>) {
+        let text = match &value {
+            Value::Str(text, _) => text.as_str(),
+            // The JSON parser makes none of these; an empty text is no event, and refused below.
+            Value::Bytes(_) => "",
+        };
+        let packet: Packet<'_> = serde_json::from_str(text).unwrap_or_default();
+        let reply = Reply::new(Arc::clone(&self.session), socket, &packet.event, ack);
+        if text.len() > limits::EVENT_BYTES {
+            let message = format!(
+                "the event is {} bytes long; at most {} are allowed",
+                text.len(),
+                limits::EVENT_BYTES
+            );
+            return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
+        }
+        match router::event(&packet.event) {
+            Some(handle) => handle(reply, Payload(packet.payload)),
+            None => {
+                let message = format!(
+                    "no event is called {:.64?}; known are {}",
+                    packet.event,
+                    router::EVENTS.join(", ")
+                );
+                reply.error(WireError::new(ErrorCode::UnknownEvent, message));
+            }
+        }
+    }
+}
+
+/// The first argument of an event, undecoded.
+pub struct Payload<'a>(Option<&'a RawValue>);
+
+impl Payload<'_> {
+    /// Decodes it; an error says what was wrong with which field.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, WireError> {
+        let raw = self
+            .0
+            .ok_or_else(|| error::invalid_request("the event needs one JSON object as its payload"))?;
+        if !raw.get().starts_with('{') {
+            return Err(error::invalid_request("the payload must be a JSON object"));
+        }
+        let mut json = serde_json::Deserializer::from_str(raw.get());
+        serde_path_to_error::deserialize(&mut json).map_err(|cause| {
+            let text = cause.inner().to_string();
+            // The position counts from the start of the payload, which a client rarely sees as text.
+            let what = text.split(" at line ").next().unwrap_or_default();
+            error::invalid_request(match cause.path().iter().next() {
+                Some(_) => format!("{}: {what}", cause.path()),
+                None => what.to_owned(),
+            })
+        })
+    }
+}
+
+/// An event as it comes: `["name", payload, …]`. Further arguments are ignored.
+#[derive(Default)]
+struct Packet<'a> {
+    event: Cow<'a, str>,
+    payload: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Packet<'a> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Packet<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array with the event's name first")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let event = seq.next_element::<Name<'de>>()?.map(|name| name.0).unwrap_or_default();
+                let payload = seq.next_element()?;
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Packet { event, payload })
+            }
+        }
+
+        deserializer.deserialize_seq(Visitor)
+    }
+}
+
+/// A string that is borrowed unless it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The answer that a request is owed. It is given by consuming it, so there can't be two.
+pub struct Reply {
+    /// Whose request it is.
+    pub session: Arc<Session>,
+    /// The id that the client gave the message, for clients that ask for no answer.
+    pub client_message_id: Option<String>,
+    socket: Arc<Socket>,
+    event: String,
+    ack: Option<i64>,
+}
+
+impl Reply {
+    fn new(session: Arc<Session>, socket: Arc<Socket>, event: &str, ack: Option<i64>) -> Self {
+        // A name is only kept to be told in an error; nobody needs more of a long one.
+        let event = event.chars().take(64).collect();
+        Self {
+            session,
+            socket,
+            event,
+            ack,
+            client_message_id: None,
+        }
+    }
+
+    /// It was done.
+    pub fn ok(self, fields: impl Serialize) {
+        if self.ack.is_some() {
+            self.acknowledge(&Answer::Ok(fields));
+        }
+    }
+
+    /// It was refused or failed. A client that asked for no answer hears of it all the same.
+    pub fn error(self, error: WireError) {
+        tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "a request failed");
+        if self.ack.is_some() {
+            return self.acknowledge(&Answer::<()>::Error(error));
+        }
+        let Self {
+            session,
+            socket,
+            event,
+            client_message_id,
+            ..
+        } = self;
+        let failed = RequestFailed {
+            event,
+            client_message_id,
+            error,
+        };
+        let sent = SocketRef::from(Arc::clone(&socket)).emit(events::REQUEST_FAILED, &failed);
+        hang_up_if_full(&session.app.upgrades, &socket, sent);
+    }
+
+    fn acknowledge<T: Serialize>(self, answer: &Answer<T>) {
+        let Ok(sender) = AckSender::<LocalAdapter>::from_message_parts(
+            &self.socket,
+            &mut Value::Str(Default::default(), None),
+            &self.ack,
+        );
+        let sent = sender.send(answer);
+        hang_up_if_full(&self.session.app.upgrades, &self.socket, sent);
+    }
+}

@@ -1,0 +1,50 @@
+//! `send_message`: check, and queue to be stored. The answer comes from [`super::outlet`], after the commit.
+
+use std::sync::atomic::Ordering;
+
+use shared::WireError;
+use shared::events::SendMessage;
+
+use super::request::{Payload, Reply};
+use crate::app::App;
+use crate::chat::{ClientMessageId, NewMessage, Text, now};
+use crate::error;
+
+/// Handles the event.
+pub fn handle(mut reply: Reply, payload: Payload<'_>) {
+    let request = match payload.decode::<SendMessage>() {
+        Ok(request) => request,
+        Err(error) => return reply.error(error),
+    };
+    reply.client_message_id.clone_from(&request.client_message_id);
+    let app = std::sync::Arc::clone(&reply.session.app);
+    let message = match check(&app, &reply, request) {
+        Ok(message) => message,
+        Err(error) => return reply.error(error),
+    };
+    let limit = app.config.max_unanswered_per_connection;
+    if reply.session.unanswered.fetch_add(1, Ordering::Relaxed) >= limit {
+        reply.session.unanswered.fetch_sub(1, Ordering::Relaxed);
+        return reply.error(error::too_many_unanswered(limit));
+    }
+    if let Err((refused, reply)) = app.committer.submit(message, reply) {
+        reply.session.unanswered.fetch_sub(1, Ordering::Relaxed);
+        reply.error(error::refused(refused));
+    }
+}
+
+fn check(app: &App, reply: &Reply, request: SendMessage) -> Result<NewMessage, WireError> {
+    let text = Text::new(request.message, app.config.max_message_bytes as usize).map_err(error::invalid_text)?;
+    let client_message_id = request.client_message_id.map(ClientMessageId::new).transpose();
+    let client_message_id = client_message_id.map_err(error::invalid_client_message_id)?;
+    let (created_at, id) = app.mint.next(now());
+    let sender = reply.session.caller.user;
+    Ok(NewMessage {
+        id,
+        sender,
+        receiver: request.receiver_id,
+        text,
+        client_message_id,
+        created_at,
+    })
+}

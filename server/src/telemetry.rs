@@ -1,0 +1,27 @@
+//! Logging: structured lines on standard error. Standard output is kept for what a person who starts the server reads.
+//!
+//! What is logged, and where: an error once, where it is turned into its wire form ([`crate::error`]); starts, stops
+//! and changes of state at `info`; requests and connections at `debug`. Ids may be logged; tokens, secrets and the
+//! texts of messages never.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+
+/// Starts logging as configured. To be called once.
+pub fn start(config: &Config) {
+    // The filter was checked when the configuration was read.
+    let filter = EnvFilter::new(&config.log_level);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        );
+    match config.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
