@@ -29,15 +29,11 @@ use crate::commands::Usage;
 
 fn main() -> ExitCode {
     // Before the arguments are read: some have their default in the environment.
-    let dotenv = dotenvy::dotenv();
-    let cli = Cli::parse();
-    if let Err(error) = dotenv
-        && !error.not_found()
-    {
-        complain(&format!(".env can't be read: {error}"));
-        return ExitCode::FAILURE;
+    if let Err(message) = read_dotenv() {
+        complain(&format!(".env: {message}"));
+        return ExitCode::from(2);
     }
-    match commands::run(cli) {
+    match commands::run(Cli::parse()) {
         Ok(code) => code,
         // Whoever reads our output has had enough, as in `chatctl users | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -49,6 +45,19 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// Reads `.env` in the working directory, where it is. Lines of it are never shown: they hold secrets.
+fn read_dotenv() -> Result<(), String> {
+    match dotenvy::from_path(".env") {
+        Ok(()) => Ok(()),
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(dotenvy::Error::Io(error)) => Err(error.to_string()),
+        Err(dotenvy::Error::LineParse(_, column)) => Err(format!(
+            "a line is not NAME=value (the fault is at its column {column}); quote values with spaces"
+        )),
+        Err(_) => Err("the file could not be read".to_owned()),
     }
 }
 

@@ -43,7 +43,7 @@ impl Secret {
         let folder = std::env::var_os("DATA_DIR").unwrap_or_else(|| "data".into());
         let path = PathBuf::from(folder).join("jwt_secret");
         match std::fs::read_to_string(&path) {
-            Ok(secret) => Self::new(secret.trim_end_matches(['\r', '\n']), path.display().to_string()),
+            Ok(secret) => Self::new(secret.trim(), path.display().to_string()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SecretError::Missing(path)),
             Err(error) => Err(SecretError::Unreadable(path, error)),
         }
@@ -69,8 +69,6 @@ impl Secret {
         let claims = Claims {
             user_id: user,
             exp: seconds(now.saturating_add(lifetime)),
-            iat: Some(seconds(now)),
-            nbf: None,
             role,
         };
         let token = jsonwebtoken::encode(&Header::default(), &claims, &self.key).expect("HS256 signs any claims");
