@@ -46,7 +46,7 @@ impl Script {
     ///
     /// # Panics
     /// If the script takes too long or prints something else.
-    pub fn next(&mut self) -> Option<Value> {
+    pub fn report(&mut self) -> Option<Value> {
         match self.process.next_line(&mut self.read, self.deadline) {
             Some(line) => Some(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{}: {line}", self.name))),
             None if self.process.wait(Duration::from_secs(10)).is_some() => None,
@@ -65,8 +65,8 @@ impl Script {
     /// If it fails; the panic shows what it wrote to standard error.
     pub fn finish(mut self) -> Vec<Value> {
         self.process.close_stdin();
-        let reports: Vec<Value> = std::iter::from_fn(|| self.next()).collect();
-        let status = self.process.wait(Duration::from_secs(10)).expect("next saw its end");
+        let reports: Vec<Value> = std::iter::from_fn(|| self.report()).collect();
+        let status = self.process.wait(Duration::from_secs(10)).expect("report saw its end");
         assert!(status.success(), "{}: {status}\n{}", self.name, self.process.stderr());
         reports
     }

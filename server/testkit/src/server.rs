@@ -211,13 +211,25 @@ impl Server {
         self.process.kill();
     }
 
-    /// Asks it to stop (SIGTERM). Returns how it ended and how long that took; panics if it takes a minute.
+    /// Asks it to stop (SIGTERM). Returns how it ended and how long that took.
+    ///
+    /// # Panics
+    /// If it takes a minute.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+        self.stop("TERM")
+    }
+
+    /// Interrupts it (SIGINT), as Ctrl+C does. As [`terminate`](Self::terminate) otherwise.
+    pub fn interrupt(&mut self) -> (ExitStatus, Duration) {
+        self.stop("INT")
+    }
+
+    fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
         let begun = Instant::now();
-        self.process.signal("TERM");
+        self.process.signal(signal);
         match self.process.wait(Duration::from_secs(60)) {
             Some(status) => (status, begun.elapsed()),
-            None => panic!("the server did not end within a minute of SIGTERM\n{}", self.stderr()),
+            None => panic!("the server did not end within a minute of SIG{signal}"),
         }
     }
 
