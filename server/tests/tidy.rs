@@ -18,7 +18,11 @@ fn files() -> Vec<PathBuf> {
         .expect("git can be started");
     assert!(output.status.success(), "not a working tree of git");
     let names = String::from_utf8(output.stdout).expect("file names are UTF-8");
-    names.lines().map(PathBuf::from).filter(|file| testkit::workspace().join(file).exists()).collect()
+    names
+        .lines()
+        .map(PathBuf::from)
+        .filter(|file| testkit::workspace().join(file).exists())
+        .collect()
 }
 
 fn read(file: &Path) -> String {
@@ -29,7 +33,10 @@ fn read(file: &Path) -> String {
 #[test]
 fn every_rust_file_opens_with_what_it_is_for_and_is_short() {
     let mut wrong = Vec::new();
-    for file in files().iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
+    for file in files()
+        .iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+    {
         let text = read(file);
         if !text.starts_with("//! ") {
             wrong.push(format!("{}: does not open with `//! `", file.display()));
@@ -38,7 +45,10 @@ fn every_rust_file_opens_with_what_it_is_for_and_is_short() {
         if lines > MOST_LINES {
             wrong.push(format!("{}: {lines} lines", file.display()));
         }
-        if file.file_name().is_some_and(|name| name == "utils.rs" || name == "helpers.rs") {
+        if file
+            .file_name()
+            .is_some_and(|name| name == "utils.rs" || name == "helpers.rs")
+        {
             wrong.push(format!("{}: a name that says nothing", file.display()));
         }
     }
@@ -47,7 +57,10 @@ fn every_rust_file_opens_with_what_it_is_for_and_is_short() {
 
 #[test]
 fn every_script_opens_with_what_it_is_for() {
-    for file in files().iter().filter(|file| file.extension().is_some_and(|extension| extension == "js")) {
+    for file in files()
+        .iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "js"))
+    {
         assert!(read(file).starts_with("// "), "{}", file.display());
     }
 }
@@ -57,16 +70,33 @@ fn the_protocol_names_every_event_and_every_code() {
     let protocol = read(Path::new("shared/PROTOCOL.md"));
     let receive = events::receive_message(UserId::from_bytes([0; 12]));
     let receive = receive.trim_end_matches('0');
-    let names = [events::SEND_MESSAGE, events::MESSAGE_SENT, events::REQUEST_FAILED, events::AUTHENTICATION_ERROR, receive];
+    let names = [
+        events::SEND_MESSAGE,
+        events::MESSAGE_SENT,
+        events::REQUEST_FAILED,
+        events::AUTHENTICATION_ERROR,
+        receive,
+    ];
     let codes = ErrorCode::ALL.iter().map(|code| code.as_str());
-    let missing: Vec<&str> = names.into_iter().chain(codes).filter(|name| !protocol.contains(name)).collect();
+    let missing: Vec<&str> = names
+        .into_iter()
+        .chain(codes)
+        .filter(|name| !protocol.contains(name))
+        .collect();
     assert!(missing.is_empty(), "shared/PROTOCOL.md does not name {missing:?}");
 }
 
 #[test]
 fn lock_files_name_no_registry() {
     let lock = read(Path::new("server/tests/js/package-lock.json"));
-    assert!(!lock.contains("\"resolved\""), "install with the .npmrc beside the lock file");
+    assert!(
+        !lock.contains("\"resolved\""),
+        "install with the .npmrc beside the lock file"
+    );
     let packages = lock.matches("\"node_modules/").count();
-    assert_eq!(lock.matches("\"integrity\": \"sha512-").count(), packages, "each package is pinned by its hash");
+    assert_eq!(
+        lock.matches("\"integrity\": \"sha512-").count(),
+        packages,
+        "each package is pinned by its hash"
+    );
 }

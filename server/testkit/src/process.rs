@@ -3,6 +3,8 @@
 //! What is started, and what its output means, is not known here: see [`crate::server`] and [`crate::node`].
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -24,13 +26,20 @@ impl Process {
     /// # Panics
     /// If the command can't be started; the panic names it.
     pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_in(command, None)
+    }
+
+    /// As [`spawn`](Self::spawn), for a process whose folder must go too if this process dies without cleaning up.
+    pub fn spawn_in(command: &mut Command, folder: Option<&Path>) -> Self {
         let mut child = command
+            // A group of its own: an interrupt from the terminal must reach the test process only.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("can't start {:?}: {error}", command.get_program()));
-        let watcher = Some(Watcher::of(child.id()));
+        let watcher = Some(Watcher::of(child.id(), folder));
         let stdin = child.stdin.take();
         let stdout = Output::keep(child.stdout.take().expect("stdout is piped"));
         let stderr = Output::keep(child.stderr.take().expect("stderr is piped"));
@@ -140,16 +149,19 @@ pub fn eventually<T>(what: &str, timeout: Duration, mut condition: impl FnMut() 
     }
 }
 
-/// A shell that kills a process when its own standard input ends, which happens when this process dies, however
-/// it dies.
+/// A shell that kills a process, and removes its folder, when its own standard input ends, which happens when this
+/// process dies, however it dies.
 #[derive(Debug)]
 struct Watcher(Child);
 
 impl Watcher {
-    fn of(pid: u32) -> Self {
+    fn of(pid: u32, folder: Option<&Path>) -> Self {
+        const SCRIPT: &str = r#"read -r _; kill -s KILL "$1"; [ -z "$2" ] || { sleep 0.2; rm -rf "$2"; }"#;
         Self(
             Command::new("sh")
-                .args(["-c", r#"read -r _; kill -s KILL "$1""#, "watcher", &pid.to_string()])
+                .args(["-c", SCRIPT, "watcher", &pid.to_string()])
+                .args(folder)
+                .process_group(0)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())

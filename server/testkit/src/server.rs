@@ -269,7 +269,7 @@ fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
     }
     command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
 
-    let process = Process::spawn(&mut command);
+    let process = Process::spawn_in(&mut command, Some(folder));
     let deadline = Instant::now() + START;
     let ready = format!("Server running on port {port}");
     let mut position = 0;

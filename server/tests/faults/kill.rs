@@ -41,7 +41,10 @@ fn loses_and_doubles_nothing(engine: Engine) {
         .iter()
         .map(|sender| json!({"token": server.token(sender), "receiver": receiver}))
         .collect();
-    let mut storm = Script::start("storm.js", &json!({"url": server.url(), "clients": clients, "each": EACH}));
+    let mut storm = Script::start(
+        "storm.js",
+        &json!({"url": server.url(), "clients": clients, "each": EACH}),
+    );
 
     // Each kill comes while acknowledgements are coming in, spread over the run.
     for kill in 1..=KILLS {
@@ -79,13 +82,17 @@ fn leaves_nobody_online(engine: Engine) {
     assert_eq!(stay.report(), Some(json!({"connected": 3})));
     let patience = Duration::from_secs(60);
     for user in [&a, &b] {
-        eventually("the connected are online", patience, || online(&server, user).then_some(()));
+        eventually("the connected are online", patience, || {
+            online(&server, user).then_some(())
+        });
     }
     assert!(!online(&server, &c));
 
     server.kill();
     server.restart();
     for user in [&a, &b] {
-        eventually("who was online before the kill is not", patience, || (!online(&server, user)).then_some(()));
+        eventually("who was online before the kill is not", patience, || {
+            (!online(&server, user)).then_some(())
+        });
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use testkit::process::Process;
+use testkit::process::{Process, eventually};
 use testkit::server::{SECRET, command};
 use testkit::{Engine, Server, Setup};
 
@@ -26,7 +26,12 @@ fn run_to_end(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> E
     let status = process.wait(Duration::from_secs(60));
     let (stdout, stderr) = (process.stdout(), process.stderr());
     let status = status.unwrap_or_else(|| panic!("it went on: {stdout}{stderr}"));
-    Ended { status, stdout, stderr, elapsed: begun.elapsed() }
+    Ended {
+        status,
+        stdout,
+        stderr,
+        elapsed: begun.elapsed(),
+    }
 }
 
 /// Starts the server with these settings and nothing else, and waits for its start line.
@@ -49,28 +54,46 @@ fn needs_no_setting_at_all() {
     let (mut process, port) = start(folder.path(), &[("PORT", "0")]);
     assert_ne!(port, 0);
     let secret_file = folder.path().join("data/jwt_secret");
-    let mode = fs::metadata(&secret_file).expect("the secret is kept").permissions().mode();
+    let mode = fs::metadata(&secret_file)
+        .expect("the secret is kept")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     let secret = fs::read_to_string(&secret_file).expect("it can be read");
     assert!(secret.trim().len() >= 32);
     let said = process.stdout() + &process.stderr();
     assert!(!said.contains(secret.trim()), "the secret stays in its file");
-    assert!(process.stdout().contains("chatctl seed users"), "it says what to do next: {said}");
-    assert!(process.stdout().contains("chatctl chat"), "it says what to do next: {said}");
+    // These stand behind the line that says it runs.
+    for next in ["seed users", "chat --as userA"] {
+        eventually("it says what to try next", Duration::from_secs(60), || {
+            process.stdout().contains(next).then_some(())
+        });
+    }
     process.kill();
 
     let (_process, _) = start(folder.path(), &[("PORT", "0")]);
-    assert_eq!(fs::read_to_string(&secret_file).expect("it can be read"), secret, "it is made once");
+    assert_eq!(
+        fs::read_to_string(&secret_file).expect("it can be read"),
+        secret,
+        "it is made once"
+    );
 }
 
 #[test]
 fn says_which_database_it_opened() {
     let embedded = Server::start(Engine::Embedded);
-    assert!(!embedded.stdout().contains("MongoDB connected"), "{}", embedded.stdout());
+    assert!(
+        !embedded.stdout().contains("MongoDB connected"),
+        "{}",
+        embedded.stdout()
+    );
     let mongo = Server::start(Engine::Mongo);
     let lines: Vec<String> = mongo.stdout().lines().map(str::to_owned).collect();
     assert!(lines.contains(&"MongoDB connected".to_owned()), "{lines:?}");
-    assert!(lines.contains(&format!("Server running on port {}", mongo.port())), "{lines:?}");
+    assert!(
+        lines.contains(&format!("Server running on port {}", mongo.port())),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -81,7 +104,10 @@ fn reads_the_settings_of_its_folder() {
     let (_process, port) = start(folder.path(), &[]);
     assert_ne!(port, 5000);
     assert!(folder.path().join("elsewhere").is_dir());
-    assert!(!folder.path().join("elsewhere/jwt_secret").exists(), "the secret is given");
+    assert!(
+        !folder.path().join("elsewhere/jwt_secret").exists(),
+        "the secret is given"
+    );
 }
 
 #[test]
@@ -96,7 +122,10 @@ fn warns_of_a_short_secret_and_of_open_history() {
     assert!(!said.contains("hush-hush"), "{said}");
 
     let quiet = Server::start(Engine::Embedded).stderr();
-    assert!(!quiet.contains("JWT_SECRET") && !quiet.contains("LEGACY_OPEN_HISTORY"), "{quiet}");
+    assert!(
+        !quiet.contains("JWT_SECRET") && !quiet.contains("LEGACY_OPEN_HISTORY"),
+        "{quiet}"
+    );
 }
 
 #[test]
@@ -124,10 +153,18 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         assert!(!ended.stdout.contains("Server running"), "{name}={value}");
     }
     let ended = run_to_end(folder.path(), &["--no-such-flag"], &[]);
-    assert!(!ended.status.success() && ended.stderr.contains("--no-such-flag"), "{}", ended.stderr);
+    assert!(
+        !ended.status.success() && ended.stderr.contains("--no-such-flag"),
+        "{}",
+        ended.stderr
+    );
     fs::write(folder.path().join(".env"), "PORT=http\n").expect("a file");
     let ended = run_to_end(folder.path(), &[], &[]);
-    assert!(!ended.status.success() && ended.stderr.contains("http"), "{}", ended.stderr);
+    assert!(
+        !ended.status.success() && ended.stderr.contains("http"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -152,7 +189,10 @@ fn says_why_it_cannot_reach_mongodb() {
         assert!(ended.stderr.contains("MongoDB"), "{host}: {}", ended.stderr);
         let said = ended.stdout + &ended.stderr;
         assert!(!said.contains("hunter2"), "{host}: {said}");
-        assert!(!said.contains("MongoDB connected") && !said.contains("Server running"), "{host}: {said}");
+        assert!(
+            !said.contains("MongoDB connected") && !said.contains("Server running"),
+            "{host}: {said}"
+        );
     }
 }
 
@@ -166,7 +206,16 @@ fn says_when_its_port_or_its_database_is_taken() {
     assert!(ended.stderr.contains(&port), "{}", ended.stderr);
 
     let data = server.folder().join("data").display().to_string();
-    let ended = run_to_end(folder.path(), &[], &[("PORT", "0"), ("DATA_DIR", &data), ("JWT_SECRET", SECRET)]);
-    assert_eq!(ended.status.code(), Some(1), "two servers on one embedded database: {}", ended.stderr);
+    let ended = run_to_end(
+        folder.path(),
+        &[],
+        &[("PORT", "0"), ("DATA_DIR", &data), ("JWT_SECRET", SECRET)],
+    );
+    assert_eq!(
+        ended.status.code(),
+        Some(1),
+        "two servers on one embedded database: {}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("data"), "{}", ended.stderr);
 }

@@ -43,9 +43,15 @@ fn finishes_what_was_taken(engine: Engine) {
     }
 
     server.restart();
-    let listed: BTreeSet<String> = listed(&server.history(&a, &b)).into_iter().map(|(text, _)| text).collect();
+    let listed: BTreeSet<String> = listed(&server.history(&a, &b))
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect();
     let acknowledged: BTreeSet<String> = stored.into_iter().map(text).collect();
-    assert_eq!(listed, acknowledged, "what is stored was acknowledged, and the other way round");
+    assert_eq!(
+        listed, acknowledged,
+        "what is stored was acknowledged, and the other way round"
+    );
     // The stop itself took them offline, not the start after it: that one would need a lease to end.
     for user in [&a, &b] {
         let found = server.get(&format!("/users/{user}"), &server.admin_token()).json();
@@ -58,7 +64,10 @@ fn finishes_what_was_taken(engine: Engine) {
 fn an_interrupt_stops_it_as_well() {
     let mut server = Server::start(Engine::Embedded);
     let (status, elapsed) = server.interrupt();
-    assert!(status.success() && elapsed < Duration::from_secs(10), "{status} after {elapsed:?}");
+    assert!(
+        status.success() && elapsed < Duration::from_secs(10),
+        "{status} after {elapsed:?}"
+    );
 }
 
 #[test]
@@ -70,9 +79,16 @@ fn an_idle_connection_does_not_delay_it() {
     assert_eq!(stay.report(), Some(json!({"connected": 1})));
     let silent = std::net::TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
     let mut slow = std::net::TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
-    std::io::Write::write_all(&mut slow, b"POST /users HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{").expect("a write");
+    std::io::Write::write_all(
+        &mut slow,
+        b"POST /users HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    )
+    .expect("a write");
 
     let (status, elapsed) = server.terminate();
-    assert!(status.success() && elapsed < Duration::from_secs(10), "{status} after {elapsed:?}");
+    assert!(
+        status.success() && elapsed < Duration::from_secs(10),
+        "{status} after {elapsed:?}"
+    );
     drop((silent, slow));
 }

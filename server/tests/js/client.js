@@ -143,7 +143,8 @@ async function scenario(body) {
   try {
     await body(JSON.parse(process.argv[2]), check);
     report({ done: true });
-    process.exit(0);
+    // The connections that are still open would keep the process; but what was reported must be out first.
+    process.stdout.write("", () => process.exit(0));
   } catch (error) {
     console.error(error);
     process.exit(1);

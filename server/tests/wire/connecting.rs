@@ -7,9 +7,7 @@ use testkit::token::{NOBODY, seconds, sign};
 
 use crate::{on_both_engines, run_checks};
 
-mod lets_in_who_has_a_good_token_and_nobody_else {
-    super::on_both_engines!(polling, websocket => super::lets_in_who_has_a_good_token_and_nobody_else);
-}
+on_both_engines!(lets_in_who_has_a_good_token_and_nobody_else: polling, websocket);
 
 fn lets_in_who_has_a_good_token_and_nobody_else(server: &Server, transport: &str) {
     let [user] = server.new_users();

@@ -9,7 +9,9 @@ fn preflight(server: &Server, path: &str, origin: &str) -> http::Answer {
         ("access-control-request-method", "GET"),
         ("access-control-request-headers", "authorization,content-type"),
     ] {
-        request.headers_mut().insert(name, value.parse().expect("a header value"));
+        request
+            .headers_mut()
+            .insert(name, value.parse().expect("a header value"));
     }
     http::send(request)
 }
@@ -31,12 +33,25 @@ fn any_origin_is_allowed_by_default() {
         assert!(allowed(&answer, origin), "{path}: {answer:?}");
         let headers = answer.header("access-control-allow-headers").to_lowercase();
         assert!(headers == "*" || headers.contains("content-type"), "{path}: {headers}");
-        assert!(headers.contains("authorization"), "{path}: a star does not cover this one: {headers}");
+        assert!(
+            headers.contains("authorization"),
+            "{path}: a star does not cover this one: {headers}"
+        );
     }
-    for (path, token) in [("/users/me", &*server.token(&a)), ("/users/me", ""), (HANDSHAKE, ""), ("/nothing", "")] {
+    for (path, token) in [
+        ("/users/me", &*server.token(&a)),
+        ("/users/me", ""),
+        (HANDSHAKE, ""),
+        ("/nothing", ""),
+    ] {
         let mut request = server.request("GET", path, token, Vec::new());
-        request.headers_mut().insert("origin", origin.parse().expect("a header value"));
-        assert!(allowed(&http::send(request), origin), "{path}: a page may read the answer, errors too");
+        request
+            .headers_mut()
+            .insert("origin", origin.parse().expect("a header value"));
+        assert!(
+            allowed(&http::send(request), origin),
+            "{path}: a page may read the answer, errors too"
+        );
     }
 }
 
@@ -50,7 +65,12 @@ fn only_listed_origins_are_allowed_where_there_is_a_list() {
         for origin in [listed, "http://localhost:3000"] {
             assert!(allowed(&preflight(&server, path, origin), origin), "{path} {origin}");
         }
-        for origin in ["https://evil.example", "https://app.example.com.evil.example", "http://app.example.com", "null"] {
+        for origin in [
+            "https://evil.example",
+            "https://app.example.com.evil.example",
+            "http://app.example.com",
+            "null",
+        ] {
             assert!(!allowed(&preflight(&server, path, origin), origin), "{path} {origin}");
         }
     }

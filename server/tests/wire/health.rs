@@ -4,13 +4,16 @@ use testkit::Server;
 
 use crate::on_both_engines;
 
-mod is_told_without_a_token {
-    super::on_both_engines!(super::is_told_without_a_token);
-}
+on_both_engines!(is_told_without_a_token);
 
 fn is_told_without_a_token(server: &Server) {
     let alive = server.get("/healthz", "");
     assert_eq!(alive.status, 200, "{}", alive.body);
     let ready = server.get("/readyz", "");
-    assert_eq!((ready.status, &ready.json()["ready"]), (200, &true.into()), "{}", ready.body);
+    assert_eq!(
+        (ready.status, &ready.json()["ready"]),
+        (200, &true.into()),
+        "{}",
+        ready.body
+    );
 }

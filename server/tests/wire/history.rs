@@ -6,13 +6,9 @@ use testkit::{Engine, Server, Setup, node};
 use crate::connecting::bad_tokens;
 use crate::on_both_engines;
 
-mod is_for_the_two_and_for_administrators {
-    super::on_both_engines!(super::is_for_the_two_and_for_administrators);
-}
+on_both_engines!(is_for_the_two_and_for_administrators);
 
-mod of_thousands_of_messages_comes_whole {
-    super::on_both_engines!(super::of_thousands_of_messages_comes_whole);
-}
+on_both_engines!(of_thousands_of_messages_comes_whole);
 
 /// Sends `count` messages from one user to another and returns the documents.
 pub(crate) fn seed(server: &Server, from: &str, to: &str, count: usize) -> Vec<Value> {
@@ -45,7 +41,11 @@ fn is_for_the_two_and_for_administrators(server: &Server) {
         let answer = server.get(&path, &token);
         assert_eq!((answer.status, &answer.body), (200, &whole.body), "{path}");
     }
-    for path in [path.clone(), format!("/chat/history/{a}/{a}"), format!("{path}?limit=1")] {
+    for path in [
+        path.clone(),
+        format!("/chat/history/{a}/{a}"),
+        format!("{path}?limit=1"),
+    ] {
         let answer = server.get(&path, &server.token(&c));
         assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"), "{path}");
         let answer = server.get(&path, "");
@@ -62,7 +62,9 @@ fn is_for_the_two_and_for_administrators(server: &Server) {
     }
     let mut basic = server.request("GET", &path, "", Vec::new());
     let value = format!("Basic {}", server.token(&a));
-    basic.headers_mut().insert("authorization", value.parse().expect("a header value"));
+    basic
+        .headers_mut()
+        .insert("authorization", value.parse().expect("a header value"));
     assert_eq!(testkit::http::send(basic).status, 401);
 }
 
@@ -87,5 +89,8 @@ fn is_open_to_everyone_where_configured_so() {
         let answer = server.get(&path, "");
         assert_eq!((answer.status, answer.json()), (200, Value::from(documents.clone())));
     }
-    assert!(server.stderr().contains("LEGACY_OPEN_HISTORY"), "every start warns of it");
+    assert!(
+        server.stderr().contains("LEGACY_OPEN_HISTORY"),
+        "every start warns of it"
+    );
 }

@@ -30,11 +30,16 @@ fn is_kept_across_a_restart(engine: Engine) {
     let first = send(&server, "once");
     assert_eq!(first["duplicate"], false);
 
-    for stop in [Server::kill, |server: &mut Server| drop(server.terminate())] {
+    for stop in [Server::kill, |server: &mut Server| {
+        assert!(server.terminate().0.success())
+    }] {
         stop(&mut server);
         server.restart();
         let again = send(&server, "once");
-        assert_eq!(again, json!({"ok": true, "message": first["message"], "duplicate": true}));
+        assert_eq!(
+            again,
+            json!({"ok": true, "message": first["message"], "duplicate": true})
+        );
         let other = send(&server, "twice");
         assert_eq!(other["error"]["code"], "idempotency_conflict");
         assert_eq!(server.history(&a, &b), [first["message"].clone()]);

@@ -36,7 +36,11 @@ fn send(server: &Server, from: &str, to: &str, message: &str) -> Value {
 #[test]
 fn history_is_answered_as_before_and_goes_on() {
     let mut server = on_legacy_data();
-    let histories = [("userA-userB", USER_A, USER_B), ("userA-userC", USER_A, USER_C), ("userA-userA", USER_A, USER_A)];
+    let histories = [
+        ("userA-userB", USER_A, USER_B),
+        ("userA-userC", USER_A, USER_C),
+        ("userA-userA", USER_A, USER_A),
+    ];
     let answered = |name: &str| std::fs::read_to_string(folder().join(format!("history-{name}.json"))).expect("a file");
     // Twice: what a start does to the database must not change it.
     for _ in 0..2 {
@@ -52,10 +56,15 @@ fn history_is_answered_as_before_and_goes_on() {
     }
     for (name, one, other) in histories {
         let sent = send(&server, one, other, "and on");
-        let body = server.get(&format!("/chat/history/{one}/{other}"), &server.token(other)).body;
+        let body = server
+            .get(&format!("/chat/history/{one}/{other}"), &server.token(other))
+            .body;
         let before = answered(name);
         let before = before.trim_end().strip_suffix(']').expect("an array");
-        let behind = body.strip_prefix(before).and_then(|rest| rest.strip_prefix(',')).expect("the old history first");
+        let behind = body
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_prefix(','))
+            .expect("the old history first");
         let message: Value = serde_json::from_str(behind.trim_end_matches(']')).expect("one more message");
         assert_eq!(message, sent);
     }
@@ -90,7 +99,10 @@ fn users_of_one_name_stay_and_new_names_are_unique() {
     for name in ["userC", "userA"] {
         let expected = if name == "userC" { USER_C } else { USER_A };
         let created = server.post("/users", &admin, &json!({"username": name})).json();
-        assert_eq!((&created["users"][0]["_id"], &created["users"][0]["created"]), (&json!(expected), &json!(false)));
+        assert_eq!(
+            (&created["users"][0]["_id"], &created["users"][0]["created"]),
+            (&json!(expected), &json!(false))
+        );
     }
     // Even if many ask at once.
     let ids: Vec<Value> = std::thread::scope(|scope| {
@@ -109,10 +121,18 @@ fn mongoose_reads_and_writes_beside_the_server() {
     let sent = send(&server, USER_A, USER_B, "for Mongoose");
     let before = server.history(USER_A, USER_B);
     let uri = server.mongo_uri().expect("it is on MongoDB");
-    let reports = run_checks("mongoose.js", &json!({"uri": uri, "a": USER_A, "b": USER_B, "text": "for Mongoose"}));
+    let reports = run_checks(
+        "mongoose.js",
+        &json!({"uri": uri, "a": USER_A, "b": USER_B, "text": "for Mongoose"}),
+    );
 
-    let [user, read, wrote] = reports.as_slice() else { panic!("{reports:?}") };
-    assert_eq!((&user["user"]["username"], &user["user"]["_id"]), (&json!("userA"), &json!(USER_A)));
+    let [user, read, wrote] = reports.as_slice() else {
+        panic!("{reports:?}")
+    };
+    assert_eq!(
+        (&user["user"]["username"], &user["user"]["_id"]),
+        (&json!("userA"), &json!(USER_A))
+    );
     let texts: Vec<Value> = before.iter().map(|message| message["message"].clone()).collect();
     let read: Vec<Value> = read["read"].as_array().expect("texts").clone();
     assert_eq!(read, texts, "a missing text is undefined for Mongoose, null here");
@@ -122,10 +142,15 @@ fn mongoose_reads_and_writes_beside_the_server() {
     let wrote: Value = serde_json::from_str(wrote["wrote"].as_str().expect("a text")).expect("a document");
     assert_eq!(new, [wrote], "what Mongoose wrote is served");
     let changed = old.last().expect("the message sent before");
-    assert_eq!((&changed["_id"], &changed["createdAt"]), (&sent["_id"], &sent["createdAt"]));
+    assert_eq!(
+        (&changed["_id"], &changed["createdAt"]),
+        (&sent["_id"], &sent["createdAt"])
+    );
     assert_eq!(changed["message"], "for Mongoose, changed");
     assert!(changed["updatedAt"].as_str() >= sent["updatedAt"].as_str());
 
-    let created = server.post("/users", &server.admin_token(), &json!({"username": "by mongoose 1"})).json();
+    let created = server
+        .post("/users", &server.admin_token(), &json!({"username": "by mongoose 1"}))
+        .json();
     assert_eq!(created["users"][0]["created"], false);
 }

@@ -20,28 +20,34 @@ mod users;
 use serde_json::Value;
 use testkit::node;
 
-/// Runs a function of (server, transport) as one test for each engine and each transport named.
+/// Makes a function of (server) one test for each engine, or of (server, transport) for each engine and transport.
 macro_rules! on_both_engines {
-    ($($transport:ident),+ => $run:path) => {
-        on_both_engines!(@engine embedded Embedded $($transport),+ => $run);
-        on_both_engines!(@engine mongo Mongo $($transport),+ => $run);
-    };
-    ($run:path) => {
-        #[test]
-        fn embedded() {
-            $run(testkit::Server::shared(testkit::Engine::Embedded));
-        }
-        #[test]
-        fn mongo() {
-            $run(testkit::Server::shared(testkit::Engine::Mongo));
+    ($test:ident) => {
+        mod $test {
+            #[test]
+            fn embedded() {
+                super::$test(testkit::Server::shared(testkit::Engine::Embedded));
+            }
+            #[test]
+            fn mongo() {
+                super::$test(testkit::Server::shared(testkit::Engine::Mongo));
+            }
         }
     };
-    (@engine $module:ident $engine:ident $($transport:ident),+ => $run:path) => {
-        mod $module {
-            $(#[test]
-            fn $transport() {
-                $run(testkit::Server::shared(testkit::Engine::$engine), stringify!($transport));
-            })+
+    ($test:ident: $($transport:ident),+) => {
+        mod $test {
+            mod embedded {
+                $(#[test]
+                fn $transport() {
+                    super::super::$test(testkit::Server::shared(testkit::Engine::Embedded), stringify!($transport));
+                })+
+            }
+            mod mongo {
+                $(#[test]
+                fn $transport() {
+                    super::super::$test(testkit::Server::shared(testkit::Engine::Mongo), stringify!($transport));
+                })+
+            }
         }
     };
 }
@@ -60,7 +66,11 @@ fn run_checks(script: &str, argument: &Value) -> Vec<Value> {
         }
     }
     let count = failed.len();
-    assert!(failed.is_empty(), "{count} checks of {script} failed, {held} held:\n{}", failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{count} checks of {script} failed, {held} held:\n{}",
+        failed.join("\n")
+    );
     assert!(done, "{script} did not come to its end");
     others
 }

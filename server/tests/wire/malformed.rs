@@ -5,9 +5,7 @@ use testkit::Server;
 
 use crate::{on_both_engines, run_checks};
 
-mod every_payload_is_answered {
-    super::on_both_engines!(polling, websocket => super::every_payload_is_answered);
-}
+on_both_engines!(every_payload_is_answered: polling, websocket);
 
 fn every_payload_is_answered(server: &Server, transport: &str) {
     let [a, b] = server.new_users();

@@ -7,13 +7,9 @@ use testkit::Server;
 
 use crate::{on_both_engines, run_checks};
 
-mod delivers_to_whom_it_concerns_and_nobody_else {
-    super::on_both_engines!(polling, websocket, upgrade => super::delivers_to_whom_it_concerns_and_nobody_else);
-}
+on_both_engines!(delivers_to_whom_it_concerns_and_nobody_else: polling, websocket, upgrade);
 
-mod a_thousand_messages_without_waiting_keep_their_order {
-    super::on_both_engines!(polling, websocket, upgrade => super::a_thousand_messages_without_waiting_keep_their_order);
-}
+on_both_engines!(a_thousand_messages_without_waiting_keep_their_order: polling, websocket, upgrade);
 
 fn delivers_to_whom_it_concerns_and_nobody_else(server: &Server, transport: &str) {
     let [a, b, c] = server.new_users();

@@ -5,9 +5,7 @@ use testkit::Server;
 
 use crate::{on_both_engines, run_checks};
 
-mod follows_the_first_and_the_last_connection {
-    super::on_both_engines!(polling, websocket => super::follows_the_first_and_the_last_connection);
-}
+on_both_engines!(follows_the_first_and_the_last_connection: polling, websocket);
 
 fn follows_the_first_and_the_last_connection(server: &Server, transport: &str) {
     let [a, b] = server.new_users();

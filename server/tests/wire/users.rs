@@ -6,17 +6,11 @@ use testkit::server::fresh_database;
 
 use crate::on_both_engines;
 
-mod are_created_once {
-    super::on_both_engines!(super::are_created_once);
-}
+on_both_engines!(are_created_once);
 
-mod are_created_by_administrators_only_and_with_good_names {
-    super::on_both_engines!(super::are_created_by_administrators_only_and_with_good_names);
-}
+on_both_engines!(are_created_by_administrators_only_and_with_good_names);
 
-mod are_found {
-    super::on_both_engines!(super::are_found);
-}
+on_both_engines!(are_found);
 
 fn create(server: &Server, body: &Value) -> Vec<Value> {
     let answer = server.post("/users", &server.admin_token(), body);
@@ -27,7 +21,9 @@ fn create(server: &Server, body: &Value) -> Vec<Value> {
 fn are_created_once(server: &Server) {
     let name = format!("ünï {}", fresh_database());
     let first = create(server, &json!({"username": name}));
-    let [user] = first.as_slice() else { panic!("one user: {first:?}") };
+    let [user] = first.as_slice() else {
+        panic!("one user: {first:?}")
+    };
     assert_eq!(user["username"], name.as_str());
     assert_eq!(user["created"], true);
     assert_eq!(user["isOnline"], false);
@@ -45,20 +41,34 @@ fn are_created_once(server: &Server) {
     let created: Vec<&Value> = many.iter().map(|user| &user["created"]).collect();
     assert_eq!(created[..2], [&json!(true), &json!(false)]);
 
-    let names: Vec<String> = (0..1_000).map(|index| format!("{name} {index}").chars().rev().take(64).collect()).collect();
+    let names: Vec<String> = (0..1_000)
+        .map(|index| format!("{name} {index}").chars().rev().take(64).collect())
+        .collect();
     let crowd = create(server, &json!({"usernames": names}));
     assert_eq!(crowd.len(), 1_000);
-    assert!(crowd.iter().zip(&names).all(|(user, name)| user["username"] == name.as_str() && user["created"] == true));
+    assert!(
+        crowd
+            .iter()
+            .zip(&names)
+            .all(|(user, name)| user["username"] == name.as_str() && user["created"] == true)
+    );
     let again = create(server, &json!({"usernames": names}));
-    assert!(again.iter().zip(&crowd).all(|(again, user)| again["_id"] == user["_id"] && again["created"] == false));
+    assert!(
+        again
+            .iter()
+            .zip(&crowd)
+            .all(|(again, user)| again["_id"] == user["_id"] && again["created"] == false)
+    );
 }
 
 fn are_created_by_administrators_only_and_with_good_names(server: &Server) {
     let [a] = server.new_users();
     let body = json!({"username": format!("never {a}")});
-    for (token, status, code) in
-        [(String::new(), 401, "unauthorized"), ("x".to_owned(), 401, "unauthorized"), (server.token(&a), 403, "forbidden")]
-    {
+    for (token, status, code) in [
+        (String::new(), 401, "unauthorized"),
+        ("x".to_owned(), 401, "unauthorized"),
+        (server.token(&a), 403, "forbidden"),
+    ] {
         let answer = server.post("/users", &token, &body);
         assert_eq!((answer.status, answer.code().as_str()), (status, code));
     }
@@ -80,10 +90,19 @@ fn are_created_by_administrators_only_and_with_good_names(server: &Server) {
         json!(null),
     ] {
         let answer = server.post("/users", &server.admin_token(), &body);
-        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{body}: {}", answer.body);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "invalid_request"),
+            "{body}: {}",
+            answer.body
+        );
     }
     let path = format!("/users?username=never+{a}");
-    assert_eq!(server.get(&path, &server.admin_token()).json()["users"], json!([]), "all or nothing");
+    assert_eq!(
+        server.get(&path, &server.admin_token()).json()["users"],
+        json!([]),
+        "all or nothing"
+    );
     // 64 characters are allowed, whatever their bytes.
     let long: String = format!("{a}{}", "é".repeat(40));
     assert_eq!(create(server, &json!({"username": long}))[0]["username"], long.as_str());
@@ -96,7 +115,10 @@ fn are_found(server: &Server) {
     assert_eq!(me.status, 200, "{}", me.body);
     assert_eq!(me.json()["_id"], a.as_str());
     let name = me.json()["username"].as_str().expect("a name").to_owned();
-    assert_eq!(me.body, format!(r#"{{"_id":"{a}","username":"{name}","isOnline":false}}"#));
+    assert_eq!(
+        me.body,
+        format!(r#"{{"_id":"{a}","username":"{name}","isOnline":false}}"#)
+    );
 
     assert_eq!(server.get(&format!("/users/{a}"), &server.token(&b)).body, me.body);
     let query = name.replace(' ', "%20");
@@ -111,7 +133,9 @@ fn are_found(server: &Server) {
     let mut ids: Vec<String> = Vec::new();
     let mut after = String::new();
     loop {
-        let page = server.get(&format!("/users?limit=200{after}"), &server.admin_token()).json();
+        let page = server
+            .get(&format!("/users?limit=200{after}"), &server.admin_token())
+            .json();
         let users = page["users"].as_array().expect("users");
         ids.extend(users.iter().map(|user| user["_id"].as_str().expect("an id").to_owned()));
         match page["next"].as_str() {
@@ -133,6 +157,11 @@ fn are_found(server: &Server) {
         ("/users?after=7", &server.admin_token(), 400, "invalid_id"),
     ] {
         let answer = server.get(path, token);
-        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{path}: {}", answer.body);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{path}: {}",
+            answer.body
+        );
     }
 }
