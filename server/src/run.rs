@@ -55,8 +55,6 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     if config.legacy_open_history {
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
-    let store = store::open::open(&config).await?;
-    store.heartbeat(now()).await?;
     let address = format!("{}:{}", config.host, config.port);
     let listen_error = |cause| RunError::Listen {
         address: address.clone(),
@@ -66,6 +64,11 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         .await
         .map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
+    let store = store::open::open(&config).await?;
+    if let Err(error) = store.heartbeat(now()).await {
+        store.close(now()).await?;
+        return Err(error.into());
+    }
 
     let (sockets, io) = SocketIo::builder()
         .max_buffer_size(CLIENT_BUFFER)
