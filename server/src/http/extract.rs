@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use shared::{ErrorCode, WireError};
@@ -83,6 +83,12 @@ fn refused_body(rejection: &JsonRejection) -> WireError {
         }
         _ => error::invalid_request(format!("the body has the wrong shape: {cause}")),
     }
+}
+
+/// The ids of a path, undecoded. Only bytes that are no text can be refused here, and those are no id.
+pub fn path<T>(path: Result<Path<T>, PathRejection>) -> Result<T, WireError> {
+    let refused = |cause: PathRejection| WireError::new(ErrorCode::InvalidId, cause.body_text());
+    path.map(|Path(ids)| ids).map_err(refused)
 }
 
 /// An id in a path or a query; `name` says where it stood.

@@ -106,10 +106,21 @@ fn goes_both_ways_from_anywhere(server: &Server) {
         (0..450).filter(inside).collect::<Vec<_>>()
     };
     let newest = |mut places: Vec<usize>, count: usize| places.split_off(places.len().saturating_sub(count));
-    assert_eq!(pages.places(&format!("from={from}&to={to}&limit=20")), within(from, to)[..20], "from its start");
+    assert_eq!(
+        pages.places(&format!("from={from}&to={to}&limit=20")),
+        within(from, to)[..20],
+        "from its start"
+    );
     assert_eq!(pages.places(&format!("from={from}&limit=20")), within(from, "3")[..20]);
-    assert_eq!(pages.places(&format!("to={to}&limit=20")), newest(within("2", to), 20), "up to its end");
-    assert_eq!(pages.places(&format!("from={from}&to={from}&limit=200")), within(from, from));
+    assert_eq!(
+        pages.places(&format!("to={to}&limit=20")),
+        newest(within("2", to), 20),
+        "up to its end"
+    );
+    assert_eq!(
+        pages.places(&format!("from={from}&to={from}&limit=200")),
+        within(from, from)
+    );
     let mut ranged = pages.places(&format!("from={from}&to={to}&limit=70"));
     while let Some(last) = ranged.last().copied() {
         let more = pages.places(&format!("after={}&from={from}&to={to}&limit=70", id(last)));
