@@ -103,6 +103,8 @@ where
     T::Err: Display,
 {
     let parsed = text.map(T::from_str).transpose();
-    parsed
-        .map_err(|cause| error::invalid_request(format!("{name}: {:?} is refused: {cause}", text.unwrap_or_default())))
+    parsed.map_err(|cause| {
+        let text = error::short(text.unwrap_or_default());
+        error::invalid_request(format!("{name}: {text:?} is refused: {cause}"))
+    })
 }

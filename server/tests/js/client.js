@@ -163,6 +163,7 @@ function assertErrorBody(error, code, context = "") {
   assert.equal(error?.code, code, `${context}${JSON.stringify(error)}`);
   assert.equal(typeof error.message, "string");
   assert.ok(error.message.length > 0, "an error says something to people");
+  assert.ok(error.message.length < 1_000, "an error repeats little of a long text");
   const known = ["code", "message", "retryAfterMs"];
   assert.deepEqual(Object.keys(error).filter((key) => !known.includes(key)), []);
 }
