@@ -61,6 +61,11 @@ fn loses_and_doubles_nothing(engine: Engine) {
     let reports = storm.finish();
     let sent: Vec<&Value> = reports.iter().filter(|report| report["client"].is_u64()).collect();
     assert_eq!(sent.len(), CLIENTS);
+    let resent: u64 = sent.iter().filter_map(|report| report["resent"].as_u64()).sum();
+    assert!(
+        resent > 0,
+        "no kill came while messages were unanswered: nothing was tried"
+    );
     for (sender, report) in senders.iter().zip(sent) {
         let mut acknowledged: Vec<(String, String)> =
             serde_json::from_value(report["sent"].clone()).expect("pairs of text and id");

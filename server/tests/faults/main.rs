@@ -1,7 +1,7 @@
 //! What goes wrong in real life: kills, stops, a database that is away, settings that make no sense.
 
 mod kill;
-
+mod outage;
 mod settings;
 mod start;
 mod stop;

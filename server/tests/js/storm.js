@@ -1,6 +1,6 @@
 // Several clients send while the server is killed and started again: each keeps what was not acknowledged and sends
 // it again, in order, under the same clientMessageId. Argument: url, clients [{token, receiver}], each (messages).
-// Reports {acknowledged: <count of all>} now and then and, at the end, {client, sent: [[text, _id], …]}.
+// Reports {acknowledged: <count of all>} now and then and, at the end, {client, resent: <count>, sent: [[text, _id], …]}.
 "use strict";
 const { randomUUID } = require("node:crypto");
 const { io } = require("socket.io-client");
@@ -21,6 +21,7 @@ scenario(async ({ url, clients, each }) => {
     const pending = new Map();
     const sent = [];
     let next = 0;
+    let resent = 0;
 
     const send = (clientMessageId, text) => {
       socket.emit("send_message", { receiverId: receiver, message: text, clientMessageId }, (answer) => {
@@ -45,13 +46,14 @@ scenario(async ({ url, clients, each }) => {
       }
       if (pending.size === 0 && next === each) {
         socket.disconnect();
-        resolve(sent);
+        resolve({ resent, sent });
       }
     };
     socket.on("connect", () => {
+      resent += pending.size;
       for (const [id, text] of pending) send(id, text);
       fill();
     });
   }));
-  for (const [client, run] of runs.entries()) report({ client, sent: await run });
+  for (const [client, run] of runs.entries()) report({ client, ...(await run) });
 });
