@@ -1,6 +1,7 @@
 //! What goes wrong in real life: kills, stops, a database that is away, settings that make no sense.
 
 mod kill;
+mod limits;
 mod outage;
 mod settings;
 mod start;

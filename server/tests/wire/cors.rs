@@ -72,6 +72,12 @@ fn only_listed_origins_are_allowed_where_there_is_a_list() {
             "null",
         ] {
             assert!(!allowed(&preflight(&server, path, origin), origin), "{path} {origin}");
+            // Browsers don't ask before they open a WebSocket: the server itself has to turn them away.
+            let mut handshake = server.request("GET", HANDSHAKE, "", Vec::new());
+            let value = origin.parse().expect("a header value");
+            handshake.headers_mut().insert("origin", value);
+            let answer = http::send(handshake);
+            assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"), "{origin}");
         }
     }
 }
