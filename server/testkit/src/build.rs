@@ -38,17 +38,28 @@ pub fn tools_dir() -> PathBuf {
     tools
 }
 
+/// The folder that cargo builds into, which cargo marks: the test program stands in it.
 fn target_dir() -> PathBuf {
-    profile_dir().parent().expect("a profile has a parent").to_owned()
+    let test = test_program();
+    let marked = test.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
+    match (marked, std::env::var_os("CARGO_TARGET_DIR")) {
+        (Some(folder), _) => folder.to_owned(),
+        (None, Some(folder)) => folder.into(),
+        (None, None) => workspace().join("target"),
+    }
 }
 
 /// `target/<profile>`: two above `target/<profile>/deps/<test>`.
 fn profile_dir() -> PathBuf {
-    let test = std::env::current_exe().expect("a process knows its program");
+    let test = test_program();
     let deps = test.parent().expect("a program has a folder");
     if deps.ends_with("deps") {
         deps.parent().expect("deps has a parent").to_owned()
     } else {
         deps.to_owned()
     }
+}
+
+fn test_program() -> PathBuf {
+    std::env::current_exe().expect("a process knows its program")
 }

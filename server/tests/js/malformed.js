@@ -9,6 +9,11 @@ scenario(async ({ url, transport, users, tokens, nobody, limit }, check) => {
   const connect = (name) => new Device(url, transport, { token: tokens[name] }).connected();
   const [device, receiver] = await Promise.all(["a", "b"].map(connect));
   const good = { receiverId: b, message: "good" };
+  /** A send_message whose event, name and payload, has exactly so many bytes. */
+  const sized = (bytes) => {
+    const bare = Buffer.byteLength(JSON.stringify(["send_message", { ...good, ballast: "" }]));
+    return [{ ...good, ballast: "x".repeat(bytes - bare) }];
+  };
   const nested = (depth) => JSON.parse("[".repeat(depth) + "]".repeat(depth));
 
   /** name → [event, arguments, expected code] */
@@ -51,8 +56,9 @@ scenario(async ({ url, transport, users, tokens, nobody, limit }, check) => {
     "bytes": ["send_message", [Buffer.from("hello")], "invalid_request"],
     "bytes for a message": ["send_message", [{ ...good, message: Buffer.from("hello") }], "invalid_request"],
     "bytes and no more in an unknown event": ["hello", [Buffer.from("hello")], "unknown_event"],
-    "an event above 64 KiB": ["send_message", [{ ...good, message: "x".repeat(70_000) }], "payload_too_large"],
-    "ballast above 64 KiB": ["send_message", [{ ...good, ballast: "x".repeat(70_000) }], "payload_too_large"],
+    "a message above 64 KiB": ["send_message", [{ ...good, message: "x".repeat(70_000) }], "payload_too_large"],
+    "an event of a byte too many": ["send_message", sized(65_537), "payload_too_large"],
+    "an event of almost all that the transport takes": ["send_message", sized(131_000), "payload_too_large"],
     "an unknown event above 64 KiB": ["hello", ["x".repeat(70_000)], "payload_too_large"],
     "an unknown event": ["hello", [], "unknown_event"],
     "an unknown event with a long name": ["x".repeat(50_000), [good], "unknown_event"],
@@ -103,6 +109,10 @@ scenario(async ({ url, transport, users, tokens, nobody, limit }, check) => {
       await receiver.hears(`receive_message_${b}`, ({ message }) => message === text);
     }
   });
+  await check("the largest event is taken", async () => {
+    const [answer] = await device.ask("send_message", ...sized(65_536));
+    assert.equal(answer.ok, true, JSON.stringify(answer));
+  });
   await check("the longest clientMessageId is taken", async () => {
     const [answer] = await device.ask("send_message", { ...good, clientMessageId: "é".repeat(64) });
     assert.equal(answer.ok, true);
@@ -117,7 +127,7 @@ scenario(async ({ url, transport, users, tokens, nobody, limit }, check) => {
     await device.send(b, "the end");
     await receiver.hears(`receive_message_${b}`, ({ message }) => message === "the end");
     const texts = receiver.heard.map(([event, { message }]) => [event, message.slice(0, 20)]);
-    const expected = ["behind them", "x".repeat(20), "é".repeat(20), "👋".repeat(10), "good", "still here", "the end"];
+    const expected = ["behind them", "x".repeat(20), "é".repeat(20), "👋".repeat(10), "good", "good", "still here", "the end"];
     assert.deepEqual(texts, expected.map((text) => [`receive_message_${b}`, text]));
   });
 });
