@@ -85,7 +85,7 @@ pub fn invalid_client_message_id(error: InvalidClientMessageId) -> WireError {
 
 /// Why a name can't be given.
 pub fn invalid_username(name: &str, error: InvalidUsername) -> WireError {
-    WireError::new(ErrorCode::InvalidRequest, format!("{name:?}: {error}"))
+    WireError::new(ErrorCode::InvalidRequest, format!("{:?}: {error}", short(name)))
 }
 
 /// A request of the wrong shape.
@@ -97,8 +97,13 @@ pub fn invalid_request(message: impl Into<String>) -> WireError {
 pub fn invalid_id(name: &str, text: &str) -> WireError {
     WireError::new(
         ErrorCode::InvalidId,
-        format!("{name}: {text:?} is no id; an id is 24 hexadecimal digits"),
+        format!("{name}: {:?} is no id; an id is 24 hexadecimal digits", short(text)),
     )
+}
+
+/// As much of a client's text as an error repeats: nobody needs more of a long one.
+pub fn short(text: &str) -> String {
+    text.chars().take(64).collect()
 }
 
 /// Why a bearer is not let in.

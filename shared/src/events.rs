@@ -22,9 +22,9 @@ pub fn receive_message(receiver: UserId) -> String {
 /// Payload of [`SEND_MESSAGE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SendMessage {
-    /// Whom it is for.
-    pub receiver_id: UserId,
+pub struct SendMessage<I = UserId> {
+    /// Whom it is for. (The server reads any text first, so that it can tell a bad id from a bad payload.)
+    pub receiver_id: I,
     /// The text: 1 to [`crate::limits::MESSAGE_BYTES`] bytes of UTF-8.
     pub message: String,
     /// The client's own id for this message, 1 to [`crate::limits::CLIENT_MESSAGE_ID_CHARS`] characters. Sending it

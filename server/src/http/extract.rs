@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use shared::{ErrorCode, WireError};
@@ -85,6 +85,12 @@ fn refused_body(rejection: &JsonRejection) -> WireError {
     }
 }
 
+/// The ids of a path, undecoded. Only bytes that are no text can be refused here, and those are no id.
+pub fn path<T>(path: Result<Path<T>, PathRejection>) -> Result<T, WireError> {
+    let refused = |cause: PathRejection| WireError::new(ErrorCode::InvalidId, cause.body_text());
+    path.map(|Path(ids)| ids).map_err(refused)
+}
+
 /// An id in a path or a query; `name` says where it stood.
 pub fn id<T: FromStr>(name: &str, text: &str) -> Result<T, WireError> {
     text.parse().map_err(|_| error::invalid_id(name, text))
@@ -97,6 +103,8 @@ where
     T::Err: Display,
 {
     let parsed = text.map(T::from_str).transpose();
-    parsed
-        .map_err(|cause| error::invalid_request(format!("{name}: {:?} is refused: {cause}", text.unwrap_or_default())))
+    parsed.map_err(|cause| {
+        let text = error::short(text.unwrap_or_default());
+        error::invalid_request(format!("{name}: {text:?} is refused: {cause}"))
+    })
 }

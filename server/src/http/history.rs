@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::{header, request::Parts};
 use axum::response::{IntoResponse, Response};
@@ -22,10 +22,11 @@ use crate::store::{Conversation, StoreError};
 /// Handles the request.
 pub async fn history(
     State(app): State<Arc<App>>,
-    Path((a, b)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     query: Result<Query<PageQuery>, QueryRejection>,
     mut parts: Parts,
 ) -> Result<Response, HttpError> {
+    let (a, b) = extract::path(path)?;
     let conversation = Conversation::between(extract::id("user1Id", &a)?, extract::id::<UserId>("user2Id", &b)?);
     if !app.config.legacy_open_history {
         let caller = Caller::from_request_parts(&mut parts, &app).await?;

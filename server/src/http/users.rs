@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
@@ -95,8 +96,12 @@ pub async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<User
 }
 
 /// `GET /users/{id}`.
-pub async fn get(State(app): State<Arc<App>>, Path(id): Path<String>, _: Caller) -> Result<Json<User>, HttpError> {
-    find(&app, extract::id("id", &id)?).await
+pub async fn get(
+    State(app): State<Arc<App>>,
+    path: Result<Path<String>, PathRejection>,
+    _: Caller,
+) -> Result<Json<User>, HttpError> {
+    find(&app, extract::id("id", &extract::path(path)?)?).await
 }
 
 async fn find(app: &App, id: UserId) -> Result<Json<User>, HttpError> {

@@ -58,11 +58,8 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
         match router::event(&packet.event) {
             Some(handle) => handle(reply, Payload(packet.payload)),
             None => {
-                let message = format!(
-                    "no event is called {:.64?}; known are {}",
-                    packet.event,
-                    router::EVENTS.join(", ")
-                );
+                let known = router::EVENTS.join(", ");
+                let message = format!("no event is called {:?}; known are {known}", reply.event);
                 reply.error(WireError::new(ErrorCode::UnknownEvent, message));
             }
         }
@@ -141,8 +138,7 @@ pub struct Reply {
 
 impl Reply {
     fn new(session: Arc<Session>, socket: Arc<Socket>, event: &str, ack: Option<i64>) -> Self {
-        // A name is only kept to be told in an error; nobody needs more of a long one.
-        let event = event.chars().take(64).collect();
+        let event = error::short(event);
         Self {
             session,
             socket,

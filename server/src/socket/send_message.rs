@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use shared::WireError;
 use shared::events::SendMessage;
+use shared::{InvalidId, WireError};
 
 use super::request::{Payload, Reply};
 use crate::app::App;
@@ -12,7 +12,7 @@ use crate::error;
 
 /// Handles the event.
 pub fn handle(mut reply: Reply, payload: Payload<'_>) {
-    let request = match payload.decode::<SendMessage>() {
+    let request = match payload.decode::<SendMessage<String>>() {
         Ok(request) => request,
         Err(error) => return reply.error(error),
     };
@@ -33,7 +33,9 @@ pub fn handle(mut reply: Reply, payload: Payload<'_>) {
     }
 }
 
-fn check(app: &App, reply: &Reply, request: SendMessage) -> Result<NewMessage, WireError> {
+fn check(app: &App, reply: &Reply, request: SendMessage<String>) -> Result<NewMessage, WireError> {
+    let receiver = request.receiver_id.parse();
+    let receiver = receiver.map_err(|InvalidId| error::invalid_id("receiverId", &request.receiver_id))?;
     let text = Text::new(request.message, app.config.max_message_bytes as usize).map_err(error::invalid_text)?;
     let client_message_id = request.client_message_id.map(ClientMessageId::new).transpose();
     let client_message_id = client_message_id.map_err(error::invalid_client_message_id)?;
@@ -42,7 +44,7 @@ fn check(app: &App, reply: &Reply, request: SendMessage) -> Result<NewMessage, W
     Ok(NewMessage {
         id,
         sender,
-        receiver: request.receiver_id,
+        receiver,
         text,
         client_message_id,
         created_at,

@@ -1,1 +1,23 @@
 //! What the tests of every crate need: a real mongod, the stock JavaScript client, and the shipped server.
+//!
+//! | module | what it starts |
+//! |---|---|
+//! | [`server`] | the server's own program, on a free port, with either engine |
+//! | [`mongod`] | a real MongoDB |
+//! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
+//! | [`http`] | requests whose answer is returned whatever its status |
+//! | [`token`] | tokens, good and bad |
+//! | [`process`] | any other program; what it starts never outlives the test |
+//!
+//! Nothing here asserts what the chat does: that is for the tests.
+
+mod build;
+pub mod http;
+pub mod mongod;
+pub mod node;
+pub mod process;
+pub mod server;
+pub mod token;
+
+pub use build::{tools_dir, workspace};
+pub use server::{Engine, Server, Setup};

@@ -1,0 +1,135 @@
+//! The stock JavaScript clients, run by Node.js from their lock file.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::process::Process;
+
+/// How long a script may take before the test fails; slow machines are meant to pass.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A running script. Dropping it ends it.
+#[derive(Debug)]
+pub struct Script {
+    name: String,
+    process: Process,
+    read: usize,
+    deadline: Instant,
+}
+
+impl Script {
+    /// Starts a script of `server/tests/js` with its one argument, a JSON value.
+    pub fn start(name: &str, argument: &Value) -> Self {
+        let path = scripts().join(name);
+        let process = Process::spawn(
+            Command::new(program("NODE", "node"))
+                .arg(path)
+                .arg(argument.to_string())
+                .env("NODE_PATH", packages().join("node_modules"))
+                .env_remove("NODE_OPTIONS"),
+        );
+        Self {
+            name: name.to_owned(),
+            process,
+            read: 0,
+            deadline: Instant::now() + PATIENCE,
+        }
+    }
+
+    /// The next line that the script reports, a JSON value; `None` once it has ended.
+    ///
+    /// # Panics
+    /// If the script takes too long or prints something else.
+    pub fn report(&mut self) -> Option<Value> {
+        match self.process.next_line(&mut self.read, self.deadline) {
+            Some(line) => Some(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{}: {line}", self.name))),
+            None if self.process.wait(Duration::from_secs(10)).is_some() => None,
+            None => panic!("{} took longer than {PATIENCE:?}\n{}", self.name, self.process.stderr()),
+        }
+    }
+
+    /// Gives the script a line to read, a JSON value.
+    pub fn tell(&mut self, value: &Value) {
+        self.process.write_line(&value.to_string());
+    }
+
+    /// Waits for the script's end and returns what it reported since.
+    ///
+    /// # Panics
+    /// If it fails; the panic shows what it wrote to standard error.
+    pub fn finish(mut self) -> Vec<Value> {
+        self.process.close_stdin();
+        let reports: Vec<Value> = std::iter::from_fn(|| self.report()).collect();
+        let status = self.process.wait(Duration::from_secs(10)).expect("report saw its end");
+        assert!(status.success(), "{}: {status}\n{}", self.name, self.process.stderr());
+        reports
+    }
+}
+
+/// Runs a script to its end and returns what it reported.
+///
+/// # Panics
+/// If it fails or takes longer than [`PATIENCE`].
+pub fn run(name: &str, argument: &Value) -> Vec<Value> {
+    Script::start(name, argument).finish()
+}
+
+fn scripts() -> PathBuf {
+    crate::workspace().join("server/tests/js")
+}
+
+fn program(variable: &str, default: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| default.to_owned())
+}
+
+/// The folder that holds `node_modules`, installed on first use and kept for as long as the lock file is the same.
+fn packages() -> &'static Path {
+    static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGES.get_or_init(install)
+}
+
+fn install() -> PathBuf {
+    const FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
+    let mut hasher = DefaultHasher::new();
+    for name in FILES {
+        let file = scripts().join(name);
+        fs::read(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+            .hash(&mut hasher);
+    }
+    let tools = crate::tools_dir();
+    let folder = tools.join(format!("js-{:016x}", hasher.finish()));
+    let complete = folder.join("complete");
+
+    // Other test processes may come here at the same time; the lock ends with the file.
+    let lock = File::create(tools.join("js.lock")).expect("the tools folder is writable");
+    lock.lock().expect("a file can be locked");
+    if complete.exists() {
+        return folder;
+    }
+    fs::create_dir_all(&folder).expect("the tools folder is writable");
+    for name in FILES {
+        fs::copy(scripts().join(name), folder.join(name)).expect("the tools folder is writable");
+    }
+    let npm = Command::new(program("NPM", "npm"))
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(&folder)
+        .output();
+    match npm {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => panic!(
+            "`npm ci` in {} failed; the tests need it once, with access to the npm registry:\n{}",
+            folder.display(),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) => panic!("can't run npm ({error}): install Node.js 20.19 or newer with npm, then test again"),
+    }
+    File::create(complete).expect("the tools folder is writable");
+    folder
+}

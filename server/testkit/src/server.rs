@@ -1,0 +1,318 @@
+//! The shipped server, started as a user would start it: own data, own port, known secret.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use ureq::http::Request;
+
+use crate::http::{self, Answer};
+use crate::process::Process;
+use crate::{mongod, token};
+
+/// How long a server may take to start; slow machines are meant to pass.
+const START: Duration = Duration::from_secs(60);
+
+/// The secret of every server that a test doesn't give another one.
+pub const SECRET: &str = "a secret that only the tests know, 32 bytes and more";
+
+/// Where a server keeps its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// SQLite in the server's data directory.
+    Embedded,
+    /// A database of its own in the mongod of [`mongod::uri`].
+    Mongo,
+}
+
+/// What a server is started with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    mongo_uri: Option<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// The defaults for tests, with a fresh database.
+    pub fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Embedded => Self {
+                mongo_uri: None,
+                environment: Vec::new(),
+            },
+            Engine::Mongo => Self::on(&with_database(&mongod::uri(), &fresh_database())),
+        }
+    }
+
+    /// The defaults for tests, with this `MONGO_URI`.
+    pub fn on(mongo_uri: &str) -> Self {
+        Self {
+            mongo_uri: Some(mongo_uri.to_owned()),
+            environment: Vec::new(),
+        }
+    }
+
+    /// Sets a setting by the name of its environment variable.
+    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Starts the server and waits until it takes connections.
+    ///
+    /// # Panics
+    /// If it doesn't start; the panic shows what it wrote.
+    pub fn start(self) -> Server {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        // Not a free port of the system's choice: the system could give it away while the server restarts.
+        for _ in 0..20 {
+            let port = reserved_port();
+            match launch(&self, folder.path(), port) {
+                Ok(process) => {
+                    return Server {
+                        setup: self,
+                        folder,
+                        port,
+                        process,
+                    };
+                }
+                Err(reason) if reason.contains("in use") => {}
+                Err(reason) => panic!("{reason}"),
+            }
+        }
+        panic!("no free port found for the server");
+    }
+}
+
+/// A server. Dropping it kills it, and shows what it wrote if the test has failed.
+#[derive(Debug)]
+pub struct Server {
+    setup: Setup,
+    folder: TempDir,
+    port: u16,
+    process: Process,
+}
+
+impl Server {
+    /// Starts one with a fresh database.
+    pub fn start(engine: Engine) -> Self {
+        Setup::new(engine).start()
+    }
+
+    /// The one that all tests of this process share, for tests that only add users and messages of their own.
+    pub fn shared(engine: Engine) -> &'static Self {
+        static EMBEDDED: OnceLock<Server> = OnceLock::new();
+        static MONGO: OnceLock<Server> = OnceLock::new();
+        let server = match engine {
+            Engine::Embedded => &EMBEDDED,
+            Engine::Mongo => &MONGO,
+        };
+        server.get_or_init(|| Self::start(engine))
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens on, the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The secret that signs its tokens.
+    pub fn secret(&self) -> &'static str {
+        SECRET
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Its working folder, which holds `data`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its `MONGO_URI`; none if it is embedded.
+    pub fn mongo_uri(&self) -> Option<&str> {
+        self.setup.mongo_uri.as_deref()
+    }
+
+    /// What it wrote to standard output since it was started last.
+    pub fn stdout(&self) -> String {
+        self.process.stdout()
+    }
+
+    /// What it wrote to standard error since it was started last.
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// A token of this user.
+    pub fn token(&self, user_id: &str) -> String {
+        token::user(SECRET, user_id)
+    }
+
+    /// A token of an administrator.
+    pub fn admin_token(&self) -> String {
+        token::admin(SECRET)
+    }
+
+    /// The ids of the users of these names, created if need be.
+    pub fn users<const N: usize>(&self, names: [&str; N]) -> [String; N] {
+        let answer = self.post("/users", &self.admin_token(), &json!({"usernames": names.as_slice()}));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let body = answer.json();
+        std::array::from_fn(|index| text(&body["users"][index]["_id"]))
+    }
+
+    /// `N` new users that no other test knows.
+    pub fn new_users<const N: usize>(&self) -> [String; N] {
+        let names: [String; N] = std::array::from_fn(|index| format!("user {index} of {}", fresh_database()));
+        self.users(names.each_ref().map(String::as_str))
+    }
+
+    /// `GET path`, with a bearer token unless it is empty.
+    pub fn get(&self, path: &str, token: &str) -> Answer {
+        http::send(self.request("GET", path, token, Vec::new()))
+    }
+
+    /// `POST path` of a JSON body.
+    pub fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+        let mut request = self.request("POST", path, token, body.to_string().into_bytes());
+        let json = "application/json".parse().expect("a header value");
+        request.headers_mut().insert("content-type", json);
+        http::send(request)
+    }
+
+    /// Any request to this server, with a bearer token unless it is empty.
+    pub fn request(&self, method: &str, path: &str, token: &str, body: Vec<u8>) -> Request<Vec<u8>> {
+        let mut request = Request::builder().method(method).uri(self.url() + path);
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request.body(body).expect("a well-formed request")
+    }
+
+    /// The whole history between two users, as one of them gets it.
+    pub fn history(&self, a: &str, b: &str) -> Vec<Value> {
+        let answer = self.get(&format!("/chat/history/{a}/{b}"), &self.token(a));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str(&answer.body).expect("a history is an array")
+    }
+
+    /// Kills it (`kill -9`).
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks it to stop (SIGTERM). Returns how it ended and how long that took.
+    ///
+    /// # Panics
+    /// If it takes a minute.
+    pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+        self.stop("TERM")
+    }
+
+    /// Interrupts it (SIGINT), as Ctrl+C does. As [`terminate`](Self::terminate) otherwise.
+    pub fn interrupt(&mut self) -> (ExitStatus, Duration) {
+        self.stop("INT")
+    }
+
+    fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        self.process.signal(signal);
+        match self.process.wait(Duration::from_secs(60)) {
+            Some(status) => (status, begun.elapsed()),
+            None => panic!("the server did not end within a minute of SIG{signal}"),
+        }
+    }
+
+    /// Starts it again on the same port with the same data, after killing it if it still runs.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.process = launch(&self.setup, self.folder.path(), self.port).unwrap_or_else(|reason| panic!("{reason}"));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the server wrote ---\n{}{}---", self.stdout(), self.stderr());
+        }
+    }
+}
+
+/// The server's command with nothing of this process's environment that it would read, to be run in `folder`.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(folder).env_clear();
+    for name in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// Starts the server and waits for its start line. Otherwise says what happened instead.
+fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
+    let mut command = command(folder);
+    command.env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
+    if let Some(uri) = &setup.mongo_uri {
+        command.env("MONGO_URI", uri);
+    }
+    command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
+
+    let process = Process::spawn_in(&mut command, Some(folder));
+    let deadline = Instant::now() + START;
+    let ready = format!("Server running on port {port}");
+    let mut position = 0;
+    while let Some(line) = process.next_line(&mut position, deadline) {
+        if line == ready {
+            return Ok(process);
+        }
+    }
+    let (stdout, stderr) = (process.stdout(), process.stderr());
+    Err(format!(
+        "the server did not print {ready:?} within {START:?}:\n{stdout}{stderr}"
+    ))
+}
+
+/// The program under test, built first where the tests are not the server package's own.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("CARGO_BIN_EXE_server") {
+        Some(path) => path.into(),
+        None => crate::build::binary("server"),
+    })
+}
+
+/// The same deployment with this database.
+pub fn with_database(uri: &str, database: &str) -> String {
+    let (address, options) = uri.split_once('?').unwrap_or((uri, ""));
+    let address = address.trim_end_matches('/');
+    match options {
+        "" => format!("{address}/{database}"),
+        _ => format!("{address}/{database}?{options}"),
+    }
+}
+
+/// A name that no other test uses.
+pub fn fresh_database() -> String {
+    format!("test_{:016x}", rand::random::<u64>())
+}
+
+/// A port outside the range that systems give to outgoing connections.
+fn reserved_port() -> u16 {
+    rand::random_range(12_000..32_000)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}

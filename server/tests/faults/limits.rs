@@ -1,0 +1,93 @@
+//! Limits: each one that is reached is told, and nobody else suffers.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::process::eventually;
+use testkit::{Engine, Server, Setup, node};
+
+use crate::listed;
+
+/// Runs a script of checks and returns what else it reported.
+fn run(script: &str, server: &Server, more: Value) -> Vec<Value> {
+    let [a, b] = server.new_users();
+    let mut argument = json!({
+        "url": server.url(),
+        "users": {"a": a, "b": b},
+        "tokens": {"a": server.token(&a), "b": server.token(&b)},
+    });
+    let fields = argument.as_object_mut().expect("an object");
+    fields.extend(more.as_object().cloned().unwrap_or_default());
+    let reports = node::run(script, &argument);
+    assert_eq!(reports.last(), Some(&json!({"done": true})));
+    let failed: Vec<&Value> = reports.iter().filter(|report| report["error"].is_string()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    let taken = reports.iter().find(|report| report["taken"].is_array());
+    if let Some(taken) = taken {
+        let texts: Vec<String> = serde_json::from_value(taken["taken"].clone()).expect("texts");
+        let listed = listed(&server.history(&a, &b));
+        assert_eq!(
+            listed.into_iter().map(|(text, _)| text).collect::<Vec<_>>(),
+            texts,
+            "only what was taken is stored"
+        );
+    }
+    reports
+}
+
+#[test]
+fn of_messages_connections_and_unanswered_requests_are_told() {
+    let server = Setup::new(Engine::Embedded)
+        .env("MAX_MESSAGE_BYTES", 10)
+        .env("MAX_CONNECTIONS_PER_USER", 2)
+        .start();
+    run(
+        "limits.js",
+        &server,
+        json!({"limits": {"messageBytes": 10, "connections": 2}}),
+    );
+    for name in ["MAX_UNANSWERED_PER_CONNECTION", "MAX_QUEUED_MESSAGES"] {
+        let server = Setup::new(Engine::Embedded).env(name, 2).start();
+        run("limits.js", &server, json!({"limits": {"waiting": true}}));
+    }
+}
+
+#[test]
+fn of_all_connections_is_kept() {
+    let server = Setup::new(Engine::Embedded).env("MAX_CONNECTIONS", 3).start();
+    // Whether a request on this connection is answered, to the end of the answer.
+    let ask = |connection: &mut TcpStream| {
+        let timeout = connection.set_read_timeout(Some(Duration::from_secs(60)));
+        timeout.expect("a timeout is no zero");
+        let asked = connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut answer = Vec::new();
+        asked.is_ok()
+            && loop {
+                let mut more = [0; 1024];
+                match connection.read(&mut more) {
+                    Ok(0) | Err(_) => break false,
+                    Ok(bytes) => answer.extend_from_slice(&more[..bytes]),
+                }
+                if answer.ends_with(b"}") {
+                    break answer.starts_with(b"HTTP/1.1 200");
+                }
+            }
+    };
+    let connect = || TcpStream::connect(("127.0.0.1", server.port())).expect("the system takes it");
+    let mut open: Vec<TcpStream> = (0..3).map(|_| connect()).collect();
+    assert!(open.iter_mut().all(ask));
+    assert!(!ask(&mut connect()), "one too many");
+    assert!(open.iter_mut().all(ask), "the others are not disturbed");
+    open.pop();
+    eventually("the place is free again", Duration::from_secs(60), || {
+        ask(&mut connect()).then_some(())
+    });
+}
+
+#[test]
+fn of_what_waits_for_a_stalled_reader_ends_it() {
+    let server = Server::start(Engine::Embedded);
+    run("stalled.js", &server, json!({"bytes": 4_000, "most": 40_000}));
+}

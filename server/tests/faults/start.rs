@@ -1,0 +1,221 @@
+//! How the server starts, and how it says why it can't.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use testkit::process::{Process, eventually};
+use testkit::server::{SECRET, command};
+use testkit::{Engine, Server, Setup};
+
+/// What a server that ends by itself said.
+struct Ended {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+    elapsed: Duration,
+}
+
+/// Runs the server with these settings and nothing else, until it ends by itself.
+fn run_to_end(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+    let begun = Instant::now();
+    let mut process = Process::spawn(command(folder).args(arguments).envs(settings.iter().copied()));
+    let status = process.wait(Duration::from_secs(60));
+    let (stdout, stderr) = (process.stdout(), process.stderr());
+    let status = status.unwrap_or_else(|| panic!("it went on: {stdout}{stderr}"));
+    Ended {
+        status,
+        stdout,
+        stderr,
+        elapsed: begun.elapsed(),
+    }
+}
+
+/// Starts the server with these settings and nothing else, and waits for its start line.
+fn start(folder: &Path, settings: &[(&str, &str)]) -> (Process, u16) {
+    let process = Process::spawn(command(folder).envs(settings.iter().copied()));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut position = 0;
+    while let Some(line) = process.next_line(&mut position, deadline) {
+        if let Some(port) = line.strip_prefix("Server running on port ") {
+            return (process, port.parse().expect("a port"));
+        }
+    }
+    panic!("it did not start: {}{}", process.stdout(), process.stderr());
+}
+
+#[test]
+fn needs_no_setting_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // All but the port, which may be taken where the tests run.
+    let (mut process, port) = start(folder.path(), &[("PORT", "0")]);
+    assert_ne!(port, 0);
+    let secret_file = folder.path().join("data/jwt_secret");
+    let mode = fs::metadata(&secret_file)
+        .expect("the secret is kept")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let secret = fs::read_to_string(&secret_file).expect("it can be read");
+    assert!(secret.trim().len() >= 32);
+    let said = process.stdout() + &process.stderr();
+    assert!(!said.contains(secret.trim()), "the secret stays in its file");
+    // These stand behind the line that says it runs.
+    for next in ["seed users", "chat --as userA"] {
+        eventually("it says what to try next", Duration::from_secs(60), || {
+            process.stdout().contains(next).then_some(())
+        });
+    }
+    process.kill();
+
+    let (_process, _) = start(folder.path(), &[("PORT", "0")]);
+    assert_eq!(
+        fs::read_to_string(&secret_file).expect("it can be read"),
+        secret,
+        "it is made once"
+    );
+}
+
+#[test]
+fn says_which_database_it_opened() {
+    let embedded = Server::start(Engine::Embedded);
+    assert!(
+        !embedded.stdout().contains("MongoDB connected"),
+        "{}",
+        embedded.stdout()
+    );
+    let mongo = Server::start(Engine::Mongo);
+    let lines: Vec<String> = mongo.stdout().lines().map(str::to_owned).collect();
+    assert!(lines.contains(&"MongoDB connected".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&format!("Server running on port {}", mongo.port())),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn reads_the_settings_of_its_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = format!("# a comment\nPORT=0\nDATA_DIR=elsewhere\nJWT_SECRET=\"{SECRET}\"\n");
+    fs::write(folder.path().join(".env"), settings).expect("a file");
+    let (_process, port) = start(folder.path(), &[]);
+    assert_ne!(port, 5000);
+    assert!(folder.path().join("elsewhere").is_dir());
+    assert!(
+        !folder.path().join("elsewhere/jwt_secret").exists(),
+        "the secret is given"
+    );
+}
+
+#[test]
+fn warns_of_a_short_secret_and_of_open_history() {
+    let server = Setup::new(Engine::Embedded)
+        .env("JWT_SECRET", "hush-hush")
+        .env("LEGACY_OPEN_HISTORY", "true")
+        .start();
+    let said = server.stderr();
+    assert!(said.contains("JWT_SECRET") && said.contains("32"), "{said}");
+    assert!(said.contains("LEGACY_OPEN_HISTORY"), "{said}");
+    assert!(!said.contains("hush-hush"), "{said}");
+
+    let quiet = Server::start(Engine::Embedded).stderr();
+    assert!(
+        !quiet.contains("JWT_SECRET") && !quiet.contains("LEGACY_OPEN_HISTORY"),
+        "{quiet}"
+    );
+}
+
+#[test]
+fn refuses_settings_that_make_no_sense_and_names_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, value) in [
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("HOST", "not an address"),
+        ("JWT_SECRET", ""),
+        ("CORS_ORIGINS", "app.example.com"),
+        ("LEGACY_OPEN_HISTORY", "perhaps"),
+        ("LOG_FORMAT", "xml"),
+        ("MAX_MESSAGE_BYTES", "0"),
+        ("MAX_MESSAGE_BYTES", "many"),
+        ("MONGO_URI", "postgres://user:hunter2@127.0.0.1/db"),
+        ("MONGO_URI", "mongodb://user:hunter2@"),
+    ] {
+        let ended = run_to_end(folder.path(), &[], &[("PORT", "0"), (name, value)]);
+        assert!(!ended.status.success(), "{name}={value}");
+        let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
+        let named = ended.stderr.contains(name) || ended.stderr.contains(&flag);
+        assert!(named, "{name}={value} is not named: {}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{name}: {}", ended.stderr);
+        assert!(!ended.stdout.contains("Server running"), "{name}={value}");
+    }
+    let ended = run_to_end(folder.path(), &["--no-such-flag"], &[]);
+    assert!(
+        !ended.status.success() && ended.stderr.contains("--no-such-flag"),
+        "{}",
+        ended.stderr
+    );
+    fs::write(folder.path().join(".env"), "PORT=http\n").expect("a file");
+    let ended = run_to_end(folder.path(), &[], &[]);
+    assert!(
+        !ended.status.success() && ended.stderr.contains("http"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn says_why_it_cannot_reach_mongodb() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A port that refuses connections, one that takes them and never speaks, a name that nobody has.
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let closed_port = closed.local_addr().expect("an address").port();
+    drop(closed);
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mute_port = mute.local_addr().expect("an address").port();
+    for host in [
+        format!("127.0.0.1:{closed_port}"),
+        format!("127.0.0.1:{mute_port}"),
+        "nowhere.invalid:27017".to_owned(),
+    ] {
+        let uri = format!("mongodb://user:hunter2@{host}/chat?authSource=admin");
+        let ended = run_to_end(folder.path(), &[], &[("PORT", "0"), ("MONGO_URI", &uri)]);
+        assert_eq!(ended.status.code(), Some(1), "{host}: {}", ended.stderr);
+        assert!(ended.elapsed < Duration::from_secs(10), "{host}: {:?}", ended.elapsed);
+        assert!(ended.stderr.contains(&host), "{host}: {}", ended.stderr);
+        assert!(ended.stderr.contains("MongoDB"), "{host}: {}", ended.stderr);
+        let said = ended.stdout + &ended.stderr;
+        assert!(!said.contains("hunter2"), "{host}: {said}");
+        assert!(
+            !said.contains("MongoDB connected") && !said.contains("Server running"),
+            "{host}: {said}"
+        );
+    }
+}
+
+#[test]
+fn says_when_its_port_or_its_database_is_taken() {
+    let server = Server::start(Engine::Embedded);
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = server.port().to_string();
+    let ended = run_to_end(folder.path(), &[], &[("PORT", &port)]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&port), "{}", ended.stderr);
+
+    let data = server.folder().join("data").display().to_string();
+    let ended = run_to_end(
+        folder.path(),
+        &[],
+        &[("PORT", "0"), ("DATA_DIR", &data), ("JWT_SECRET", SECRET)],
+    );
+    assert_eq!(
+        ended.status.code(),
+        Some(1),
+        "two servers on one embedded database: {}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("data"), "{}", ended.stderr);
+}

@@ -1,0 +1,59 @@
+//! Who is let in.
+
+use jsonwebtoken::Algorithm::{HS256, HS384, HS512};
+use serde_json::{Value, json};
+use testkit::Server;
+use testkit::token::{NOBODY, seconds, sign};
+
+use crate::{on_both_engines, run_checks};
+
+on_both_engines!(lets_in_who_has_a_good_token_and_nobody_else: polling, websocket);
+
+fn lets_in_who_has_a_good_token_and_nobody_else(server: &Server, transport: &str) {
+    let [user] = server.new_users();
+    run_checks(
+        "connecting.js",
+        &json!({
+            "url": server.url(),
+            "transport": transport,
+            "user": user,
+            "token": server.token(&user),
+            "bad": bad_tokens(server, &user),
+        }),
+    );
+}
+
+/// Tokens that must be refused, by what is wrong with them.
+pub(crate) fn bad_tokens(server: &Server, user: &str) -> Value {
+    let secret = server.secret();
+    let now = seconds();
+    let claims = json!({"userId": user, "exp": now + 3_600});
+    let good = server.token(user);
+    let (head, signature) = good.rsplit_once('.').expect("a token has three parts");
+    let (_, payload) = head.split_once('.').expect("a token has three parts");
+    // {"alg":"none","typ":"JWT"} and {"alg":"RS256","typ":"JWT"}, signed in the ways that have fooled verifiers.
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+    let rs256 = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
+    json!({
+        "garbage": "garbage",
+        "two dots": "..",
+        "alg none without a signature": format!("{none}.{payload}."),
+        "alg none with a signature": format!("{none}.{payload}.{signature}"),
+        "alg RS256 with an HMAC": format!("{rs256}.{payload}.{signature}"),
+        "alg HS384": sign(HS384, secret, &claims),
+        "alg HS512": sign(HS512, secret, &claims),
+        "another secret": sign(HS256, "another secret of 32 bytes and some more", &claims),
+        "an empty secret": sign(HS256, "", &claims),
+        "no signature": format!("{head}."),
+        "expired": sign(HS256, secret, &json!({"userId": user, "exp": now - 3_600})),
+        "exp as a text": sign(HS256, secret, &json!({"userId": user, "exp": (now + 3_600).to_string()})),
+        "no exp": sign(HS256, secret, &json!({"userId": user})),
+        "not valid yet": sign(HS256, secret, &json!({"userId": user, "exp": now + 7_200, "nbf": now + 3_600})),
+        "no userId": sign(HS256, secret, &json!({"exp": now + 3_600})),
+        "a userId that is none": sign(HS256, secret, &json!({"userId": "me", "exp": now + 3_600})),
+        "a userId that is a number": sign(HS256, secret, &json!({"userId": 7, "exp": now + 3_600})),
+        "a user that does not exist": sign(HS256, secret, &json!({"userId": "ffffffffffffffffffffffff", "exp": now + 3_600})),
+        "an administrator who is no user": server.admin_token(),
+        "nobody": server.token(NOBODY),
+    })
+}
