@@ -4,10 +4,11 @@ use std::fs;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use testkit::process::eventually;
 use testkit::server::{fresh_database, with_database};
 use testkit::{Engine, Server, Setup, mongod};
 
-use crate::program::{Script, bare, chatctl, command, ended};
+use crate::program::{PATIENCE, Script, bare, chatctl, command, ended};
 use crate::{server, users};
 
 /// Three messages from the first user to the second.
@@ -64,7 +65,11 @@ fn seed_creates_many_users_and_users_lists_them() {
 fn users_shows_who_is_there() {
     let [(ada, id), (bob, _)] = users(server());
     let online = Script::connected(server(), &ada, &bob, &["--stay"]);
-    let list = chatctl(server(), &["users"]).output();
+    // The server notes presence a moment after it has accepted a connection.
+    let list = eventually("somebody is online", PATIENCE, || {
+        let list = chatctl(server(), &["users"]).output();
+        list.contains(&format!("● {ada}")).then_some(list)
+    });
     let row = |name: &str| list.lines().find(|line| line.contains(name)).unwrap().to_owned();
     assert!(row(&ada).starts_with('●') && row(&ada).contains(&id) && row(&ada).ends_with("online"));
     assert!(row(&bob).starts_with('○') && row(&bob).ends_with("never seen"));

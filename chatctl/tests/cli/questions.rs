@@ -1,7 +1,9 @@
 //! What `chatctl` asks at a terminal, where an argument is missing.
 
+use testkit::process::eventually;
 use testkit::{Engine, Server};
 
+use crate::program::{PATIENCE, chatctl};
 use crate::screen::Screen;
 use crate::users;
 
@@ -18,6 +20,11 @@ fn chat_asks_who_and_with_whom() {
     screen.wait_for(&format!("connected as {bob}"));
     screen.wait_for(&format!("no messages with {ada} yet"));
 
+    // The server notes presence a moment after it has accepted a connection.
+    eventually("bob is online", PATIENCE, || {
+        let users = chatctl(&server, &["users"]).output();
+        users.contains(&format!("● {bob}")).then_some(())
+    });
     screen.line("/with");
     screen.wait_for("With whom?");
     screen.wait_for(&format!("● {bob}"));

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -27,6 +27,13 @@ pub(crate) struct Screen {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+}
+
+impl Shared {
+    /// Also after a failed wait: the screen is shown then.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct State {
@@ -112,7 +119,7 @@ impl Screen {
 
     /// The rows with something on them. What was wrapped by the screen stays on several rows.
     pub(crate) fn rows(&self) -> Vec<String> {
-        let state = self.shared.state.lock().unwrap();
+        let state = self.shared.lock();
         rows(&state.parser)
     }
 
@@ -123,7 +130,7 @@ impl Screen {
 
     /// Every byte that was written to the terminal.
     pub(crate) fn raw(&self) -> String {
-        String::from_utf8_lossy(&self.shared.state.lock().unwrap().raw).into_owned()
+        String::from_utf8_lossy(&self.shared.lock().raw).into_owned()
     }
 
     /// Waits until `text` is on the screen; the first row that holds it.
@@ -136,7 +143,7 @@ impl Screen {
     #[track_caller]
     pub(crate) fn wait<T>(&self, what: &str, found: impl Fn(&[String]) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.shared.state.lock().unwrap();
+        let mut state = self.shared.lock();
         loop {
             let rows = rows(&state.parser);
             if let Some(found) = found(&rows) {
@@ -183,7 +190,7 @@ fn rows(parser: &vt100::Parser) -> Vec<String> {
 fn watch(mut terminal: Box<dyn Read + Send>, shared: &Shared) {
     let mut bytes = [0; 4096];
     while let Ok(count @ 1..) = terminal.read(&mut bytes) {
-        let mut state = shared.state.lock().unwrap();
+        let mut state = shared.lock();
         state.parser.process(&bytes[..count]);
         state.raw.extend_from_slice(&bytes[..count]);
         drop(state);
