@@ -12,6 +12,8 @@ use crate::chat::{NewMessage, Username};
 
 pub mod embedded;
 pub mod mongo;
+#[cfg(feature = "null-store")]
+mod null;
 pub mod open;
 
 /// A database that keeps users and messages.

@@ -16,6 +16,8 @@ fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
 pub async fn open(config: &Config) -> Result<Arc<dyn Store>, RunError> {
     // An empty value in `.env` means that there is none.
     match config.mongo_uri.as_ref().filter(|uri| !uri.expose().is_empty()) {
+        #[cfg(feature = "null-store")]
+        Some(uri) if uri.expose() == "null:" => Ok(Arc::new(super::null::NullStore::default())),
         Some(uri) => {
             let store = MongoStore::open(uri.expose(), None)
                 .await
