@@ -1,0 +1,9 @@
+//! What only the MongoDB store promises: old databases, exact documents, indexes, several processes, and faults.
+//! What every store promises is in `store_contract.rs`.
+
+mod documents;
+mod faults;
+mod fixture;
+mod legacy;
+mod opening;
+mod presence;
