@@ -1,0 +1,104 @@
+//! Storing messages, with the check of the receiver and of the client's id in the same transaction.
+
+use rusqlite::{Connection, OptionalExtension};
+use shared::Message;
+
+use super::error::is_of_one_row;
+use super::pages;
+use crate::chat::{ClientMessageId, NewMessage};
+use crate::store::{AppendError, Appended, Conversation};
+
+pub(super) const RECEIVER: &str = "SELECT 1 FROM users WHERE id = ?1";
+
+pub(super) const BY_CLIENT_ID: &str = "
+    SELECT m.id, m.sender, m.text, m.created_at, m.updated_at, c.low, c.high
+    FROM messages m JOIN conversations c ON c.pk = m.conversation
+    WHERE m.client_message_id = ?1 AND m.sender = ?2";
+
+pub(super) const CONVERSATION: &str = "SELECT pk FROM conversations WHERE low = ?1 AND high = ?2";
+
+const NEW_CONVERSATION: &str = "INSERT INTO conversations (low, high) VALUES (?1, ?2) RETURNING pk";
+
+const NEW_MESSAGE: &str = "
+    INSERT INTO messages (id, conversation, sender, text, client_message_id, created_at, updated_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+
+/// Stores a batch in order. A message that can't be stored fails alone; a failure of the database fails all.
+pub(super) fn append(
+    connection: &Connection,
+    batch: &[NewMessage],
+) -> rusqlite::Result<Vec<Result<Appended, AppendError>>> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for message in batch {
+        outcomes.push(match append_one(connection, message) {
+            Ok(outcome) => outcome,
+            Err(error) if is_of_one_row(&error) => Err(AppendError::Store(error.into())),
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(outcomes)
+}
+
+fn append_one(connection: &Connection, new: &NewMessage) -> rusqlite::Result<Result<Appended, AppendError>> {
+    if !connection.prepare_cached(RECEIVER)?.exists([new.receiver.bytes()])? {
+        return Ok(Err(AppendError::UnknownReceiver));
+    }
+    // Looking first spares an empty conversation. There is one writer, and an index stands behind.
+    if let Some(client_id) = &new.client_message_id
+        && let Some(first) = by_client_id(connection, new, client_id)?
+    {
+        let same = first.receiver == Some(new.receiver) && first.message.as_deref() == Some(new.text.as_str());
+        return Ok(if same {
+            Ok(Appended {
+                message: first,
+                duplicate: true,
+            })
+        } else {
+            Err(AppendError::Conflict)
+        });
+    }
+    let conversation = conversation(connection, Conversation::between(new.sender, new.receiver))?;
+    connection.prepare_cached(NEW_MESSAGE)?.execute((
+        new.id.bytes(),
+        conversation,
+        new.sender.bytes(),
+        new.text.as_str(),
+        new.client_message_id.as_ref().map(ClientMessageId::as_str),
+        new.created_at.millis(),
+    ))?;
+    Ok(Ok(Appended {
+        message: new.to_message(),
+        duplicate: false,
+    }))
+}
+
+/// The message that the sender stored under this client id before.
+fn by_client_id(
+    connection: &Connection,
+    new: &NewMessage,
+    client_id: &ClientMessageId,
+) -> rusqlite::Result<Option<Message>> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let id = shared::UserId::from_bytes;
+        pages::message_from_row(row, Conversation::between(id(row.get(5)?), id(row.get(6)?)))
+    };
+    connection
+        .prepare_cached(BY_CLIENT_ID)?
+        .query_row((client_id.as_str(), new.sender.bytes()), read)
+        .optional()
+}
+
+/// The key of a conversation, which begins with its first message.
+fn conversation(connection: &Connection, people: Conversation) -> rusqlite::Result<i64> {
+    let people = (people.low().bytes(), people.high().bytes());
+    let known = connection
+        .prepare_cached(CONVERSATION)?
+        .query_row(people, |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(key) => Ok(key),
+        None => connection
+            .prepare_cached(NEW_CONVERSATION)?
+            .query_row(people, |row| row.get(0)),
+    }
+}

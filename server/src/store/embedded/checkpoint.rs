@@ -1,0 +1,125 @@
+//! Keeps the write-ahead log short without making a commit wait for it.
+//!
+//! Copying the log into the database takes most of the time, so a thread with a connection of its own does that
+//! while the writer goes on. What was committed meanwhile is little: the writer copies it itself, in a moment when
+//! it is the only one who writes, and lets the next commit begin the log anew.
+
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::schema;
+use crate::store::StoreError;
+
+/// Pages in the log (4 KiB each) from which it is copied: 64 MiB.
+pub(super) const LOG_PAGES: u64 = 16_000;
+
+/// The log is this many times longer than it should be: the writer waits for the copying thread.
+const BEHIND: u64 = 4;
+
+/// How long the writer waits for readers of the old log before it goes on and tries again later.
+const READERS_DEADLINE: Duration = Duration::from_millis(50);
+
+/// The copying thread, as the writer sees it.
+pub(super) struct Checkpointer {
+    /// Asks for a copy; taken out to end the thread.
+    wake: Option<SyncSender<()>>,
+    /// Says that a copy has ended, well or not.
+    done: Receiver<()>,
+    copying: bool,
+    limit: u64,
+    /// The length at which the next copy begins: `limit`, or more after an attempt that failed.
+    next: u64,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    /// Starts the thread. The log is copied when it is `limit` pages long.
+    pub(super) fn start(database: &Path, limit: u64) -> Result<Self, StoreError> {
+        let connection = schema::open_writer(database)?;
+        let (wake, woken) = mpsc::sync_channel(1);
+        let (report, done) = mpsc::sync_channel(1);
+        let copy = move || {
+            for () in woken {
+                run(&connection, "PASSIVE");
+                if report.send(()).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(copy);
+        Ok(Self {
+            wake: Some(wake),
+            done,
+            copying: false,
+            limit,
+            next: limit,
+            thread: Some(thread.map_err(|error| StoreError::Unavailable(error.to_string()))?),
+        })
+    }
+
+    /// To be called by the writer after each commit, outside a transaction.
+    pub(super) fn after_commit(&mut self, connection: &Connection) {
+        // This mode copies nothing and only says how long the log is.
+        let pages = run(connection, "NOOP").map_or(0, |log| log.pages);
+        if self.copying {
+            let behind = pages >= BEHIND * self.limit;
+            let done = if behind {
+                self.done.recv().is_ok()
+            } else {
+                self.done.try_recv().is_ok()
+            };
+            if done {
+                self.copying = false;
+                self.begin_anew(connection, pages);
+            }
+        } else if pages >= self.next {
+            self.copying = self.wake.as_ref().is_some_and(|wake| wake.try_send(()).is_ok());
+        }
+    }
+
+    fn begin_anew(&mut self, connection: &Connection, pages: u64) {
+        let timeout = |timeout| connection.busy_timeout(timeout);
+        let anew = timeout(READERS_DEADLINE).is_ok() && run(connection, "RESTART").is_some_and(|log| !log.busy);
+        self.next = if anew { self.limit } else { pages + self.limit / 4 };
+        if timeout(schema::BUSY_TIMEOUT).is_err() {
+            tracing::error!("the writer's lock timeout could not be restored");
+        }
+    }
+
+    /// Empties the log at the end of a writer's life.
+    pub(super) fn finish(mut self, connection: &Connection) {
+        self.wake = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the checkpoint thread panicked");
+        }
+        run(connection, "TRUNCATE");
+    }
+}
+
+/// The state of the log after a checkpoint.
+struct Log {
+    /// Somebody else's lock was in the way.
+    busy: bool,
+    /// Pages in the log, copied or not.
+    pages: u64,
+}
+
+/// Runs a checkpoint. A failure is logged and leaves the log as it is: nothing is lost, the next one tries again.
+fn run(connection: &Connection, mode: &'static str) -> Option<Log> {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    let log = connection.prepare_cached(&sql).and_then(|mut statement| {
+        statement.query_row([], |row| {
+            Ok(Log {
+                busy: row.get(0)?,
+                // -1 stands for a log that does not exist yet.
+                pages: row.get::<_, i64>(1)?.try_into().unwrap_or(0),
+            })
+        })
+    });
+    log.inspect_err(|error| tracing::warn!(mode, %error, "checkpoint failed"))
+        .ok()
+}

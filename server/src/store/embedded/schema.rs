@@ -1,0 +1,139 @@
+//! Tables, indexes and their migrations, and how a connection is set up.
+//!
+//! Why the tables look as they do:
+//!
+//! - **Rows lie in the order of arrival** (`seq`), not by conversation. Appending then touches the end of the table,
+//!   and only the indexes are written in random places; a table kept in the order of conversations reads pages
+//!   faster, but halves the writes. As there is one writer, `seq` is also the order of commit: a reader that saw a
+//!   number will never see a smaller one appear.
+//! - **Conversations and users have short integer keys.** The index that every page is read from holds one small
+//!   number instead of two 12-byte ids for each message.
+//! - **A sender is stored as its id**, because a token may name a sender that is in no row of `users`. The receiver
+//!   is the other one of the conversation.
+//! - **Uniqueness is the database's work**: a message's id, a sender's client message id, a user's name.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::store::StoreError;
+
+/// Entry *n* takes a database from `user_version` *n* to *n + 1*. Entries are only ever added.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE users (
+        pk INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        username TEXT NOT NULL UNIQUE,
+        is_online INTEGER NOT NULL,
+        last_seen INTEGER
+    ) STRICT;
+
+    CREATE TABLE conversations (
+        pk INTEGER PRIMARY KEY,
+        low BLOB NOT NULL,
+        high BLOB NOT NULL,
+        UNIQUE (low, high)
+    ) STRICT;
+
+    CREATE TABLE messages (
+        seq INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        conversation INTEGER NOT NULL REFERENCES conversations (pk),
+        sender BLOB NOT NULL,
+        text TEXT NOT NULL,
+        client_message_id TEXT,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE INDEX messages_by_position ON messages (conversation, created_at, id);
+
+    -- The client's id comes first: clients mint them in the order of time, so this too grows at its end.
+    CREATE UNIQUE INDEX messages_by_client_id ON messages (client_message_id, sender)
+        WHERE client_message_id IS NOT NULL;
+
+    -- One row, written to find out whether writing works.
+    CREATE TABLE probe (pk INTEGER PRIMARY KEY CHECK (pk = 1), count INTEGER NOT NULL) STRICT;
+    INSERT INTO probe VALUES (1, 0);
+"];
+
+/// The first SQLite without the race between a checkpoint and a commit that can lose data.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Memory that the writer may use for pages, in KiB. Random inserts into the indexes want their inner pages here.
+const WRITER_CACHE_KIB: i64 = 65_536;
+
+/// How long a connection waits for a lock. Nobody else should hold one for long, but an administrator's shell or a
+/// backup may for a moment.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the log's file is cut back to when a stalled checkpoint let it grow, in bytes.
+const LOG_FILE_BYTES: i64 = 128 * 1024 * 1024;
+
+/// Fails if the SQLite in this program can lose data.
+pub(super) fn check_version() -> Result<(), StoreError> {
+    if rusqlite::version_number() >= OLDEST_SQLITE {
+        return Ok(());
+    }
+    Err(StoreError::Failed(format!(
+        "SQLite {} can lose data in a race; 3.51.3 is the oldest without it",
+        rusqlite::version()
+    )))
+}
+
+/// A connection that writes and checkpoints.
+pub(super) fn open_writer(database: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(database)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let text = format!(
+            "{} can't have a write-ahead log: is it on a network file system?",
+            database.display()
+        );
+        return Err(StoreError::Failed(text));
+    }
+    set_up(&connection)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_FILE_BYTES)?;
+    Ok(connection)
+}
+
+/// A connection that can't write.
+pub(super) fn open_reader(database: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags)?;
+    set_up(&connection)?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection) -> Result<(), StoreError> {
+    // Every commit is synced before it is answered, and no commit pays for a checkpoint.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Brings the tables up to date, each step in a transaction of its own.
+pub(super) fn migrate(connection: &mut Connection, dir: &Path) -> Result<(), StoreError> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let Some(missing) = usize::try_from(version)
+        .ok()
+        .and_then(|version| MIGRATIONS.get(version..))
+    else {
+        return Err(StoreError::Failed(format!(
+            "{} was written by a newer version: its schema is {version}, this program knows up to {}",
+            dir.display(),
+            MIGRATIONS.len()
+        )));
+    };
+    for (step, version) in missing.iter().zip(version + 1..) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! What can be seen only from inside: query plans, the writer's failures, the length of the log.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use rusqlite::Connection;
+
+use super::*;
+use crate::chat::Text;
+
+const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
+
+fn store() -> (tempfile::TempDir, EmbeddedStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(dir.path()).unwrap();
+    (dir, store)
+}
+
+async fn user(store: &EmbeddedStore, name: &str) -> UserId {
+    let name = Username::new(name.to_owned()).unwrap();
+    store.create_users(&[name], AT).await.unwrap()[0].0.id
+}
+
+fn messages(user: UserId, numbers: std::ops::Range<u64>, bytes: usize) -> Vec<NewMessage> {
+    let message = |number: u64| {
+        let mut id = [0; 12];
+        id[4..].copy_from_slice(&number.to_be_bytes());
+        NewMessage {
+            id: MessageId::from_bytes(id),
+            sender: user,
+            receiver: user,
+            text: Text::new("x".repeat(bytes), usize::MAX).unwrap(),
+            client_message_id: None,
+            created_at: AT,
+        }
+    };
+    numbers.map(message).collect()
+}
+
+async fn count(store: &EmbeddedStore) -> i64 {
+    let count = |connection: &Connection| connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0));
+    store.readers.run(count).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_statement_walks_an_index() {
+    let (_dir, store) = store();
+    for (sql, index) in [
+        (
+            pages::MESSAGE,
+            "SEARCH messages USING INDEX sqlite_autoindex_messages_1 (id=?)",
+        ),
+        (
+            pages::OLDEST,
+            "SEARCH messages USING INDEX messages_by_position \
+             (conversation=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))",
+        ),
+        (
+            pages::NEWEST,
+            "SEARCH messages USING INDEX messages_by_position \
+             (conversation=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))",
+        ),
+        (
+            append::RECEIVER,
+            "SEARCH users USING COVERING INDEX sqlite_autoindex_users_1 (id=?)",
+        ),
+        (
+            append::BY_CLIENT_ID,
+            "SEARCH m USING INDEX messages_by_client_id (client_message_id=? AND sender=?)",
+        ),
+        (
+            append::CONVERSATION,
+            "SEARCH conversations USING COVERING INDEX sqlite_autoindex_conversations_1 (low=? AND high=?)",
+        ),
+        (users::BY_ID, "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)"),
+        (
+            users::BY_NAME,
+            "SEARCH users USING INDEX sqlite_autoindex_users_2 (username=?)",
+        ),
+        (users::LIST, "SEARCH users USING INDEX sqlite_autoindex_users_1 (id>?)"),
+        (
+            users::PRESENCE,
+            "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)",
+        ),
+    ] {
+        let plan = move |connection: &Connection| {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let parameters = vec![rusqlite::types::Null; statement.parameter_count()];
+            let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let plan = store.readers.run(plan).await.unwrap();
+        assert_eq!(plan[0], index, "{plan:#?}");
+        let bad = |step: &String| step.contains("SCAN") || step.contains("TEMP B-TREE");
+        assert!(!plan.iter().any(bad), "{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_batch_and_heals() {
+    let (_dir, store) = store();
+    let ada = user(&store, "ada").await;
+    let stored = store.append(&messages(ada, 0..10, 100)).await;
+    assert!(stored.iter().all(Result::is_ok));
+
+    // As many pages as there are now, and no more.
+    let limit = |pages: i64| {
+        move |connection: &Connection| {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))
+        }
+    };
+    store.writer.run(limit(1)).await.unwrap();
+    let refused = store.append(&messages(ada, 10..30, 10_000)).await;
+    assert_eq!(refused.len(), 20);
+    for outcome in refused {
+        assert!(
+            matches!(outcome, Err(AppendError::Store(StoreError::Unavailable(_)))),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(count(&store).await, 10);
+    // Reading works, and so does a write that finds room.
+    assert_eq!(store.user(ada).await.unwrap().unwrap().id, ada);
+    store.ping().await.unwrap();
+
+    store.writer.run(limit(1_000_000)).await.unwrap();
+    let stored = store.append(&messages(ada, 10..30, 10_000)).await;
+    assert!(stored.iter().all(Result::is_ok));
+    assert_eq!(count(&store).await, 30);
+}
+
+#[tokio::test]
+async fn a_job_that_fails_fails_alone() {
+    let (_dir, store) = store();
+    let ada = user(&store, "ada").await;
+    // All four wait behind a job that waits for them: one group.
+    let (release, released) = mpsc::channel::<()>();
+    let held = store.writer.run(move |_| Ok(released.recv().is_ok()));
+    let rename = |name: &'static str, then: &'static str| {
+        store.writer.run(move |connection| {
+            connection.execute("UPDATE users SET username = ?1", [name])?;
+            connection.execute_batch(then)
+        })
+    };
+    let panics = store.writer.run(|connection| -> rusqlite::Result<()> {
+        connection.execute("UPDATE users SET username = 'panicked'", [])?;
+        panic!("on purpose");
+    });
+    let batch = messages(ada, 0..1, 1);
+    let release = async { release.send(()) };
+    let (_, good, bad, panics, message, _) = tokio::join!(
+        biased;
+        held,
+        rename("good", "SELECT 1"),
+        rename("bad", "INSERT INTO nowhere VALUES (1)"),
+        panics,
+        store.append(&batch),
+        release,
+    );
+    assert_eq!(good, Ok(()));
+    assert!(matches!(bad, Err(StoreError::Failed(_))), "{bad:?}");
+    assert_eq!(panics, Err(StoreError::Failed("a write panicked".to_owned())));
+    assert!(message[0].is_ok());
+    assert_eq!(store.user(ada).await.unwrap().unwrap().username, "good");
+    assert_eq!(count(&store).await, 1);
+}
+
+#[tokio::test]
+async fn a_message_id_that_exists_fails_alone() {
+    let (_dir, store) = store();
+    let ada = user(&store, "ada").await;
+    let batch = [messages(ada, 0..2, 1), messages(ada, 1..3, 1)].concat();
+    let outcomes = store.append(&batch).await;
+    let stored: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(stored, [true, true, false, true]);
+    assert_eq!(count(&store).await, 3);
+}
+
+#[tokio::test]
+async fn a_ping_does_not_wait_for_a_stuck_writer() {
+    let (_dir, store) = store();
+    let (release, released) = mpsc::channel::<()>();
+    let stuck = store.writer.run(move |_| Ok(released.recv().is_err()));
+    let ping = async {
+        let error = store.ping_within(Duration::from_millis(50)).await.unwrap_err();
+        drop(release);
+        error
+    };
+    let (stuck, error) = tokio::join!(biased; stuck, ping);
+    assert_eq!(stuck, Ok(true));
+    assert_eq!(error, StoreError::Unavailable("no answer within 50ms".to_owned()));
+    store.ping().await.unwrap();
+}
+
+/// The log is begun anew again and again, although a stream stands still in the middle of a conversation.
+#[tokio::test]
+async fn the_log_stays_short() {
+    const PAGES: u64 = 200;
+    let dir = tempfile::tempdir().unwrap();
+    drop(EmbeddedStore::open(dir.path()).unwrap());
+    let directory = Directory::claim(dir.path()).unwrap();
+    let database = directory.database();
+    let store = EmbeddedStore {
+        path: dir.path().to_owned(),
+        readers: Arc::new(Readers::open(&database).unwrap()),
+        writer: Writer::start_with_log(schema::open_writer(&database).unwrap(), directory, PAGES).unwrap(),
+    };
+    let ada = user(&store, "ada").await;
+    let conversation = Conversation::between(ada, ada);
+    let mut stalled = None;
+    let began = Instant::now();
+    for round in 0..300 {
+        let outcomes = store.append(&messages(ada, round * 20..(round + 1) * 20, 400)).await;
+        assert!(outcomes.iter().all(Result::is_ok));
+        if round == 20 {
+            let mut stream = store.history(conversation);
+            stream.next().await.unwrap().unwrap();
+            stalled = Some(stream);
+        }
+    }
+    // 300 commits of several pages each, a dozen times the limit. The file never shrinks while it is used.
+    let log = std::fs::metadata(database.with_extension("db-wal")).unwrap().len() / 4_096;
+    assert!(log < 5 * PAGES, "{log} pages after {:?}", began.elapsed());
+    let rest: usize = stalled
+        .unwrap()
+        .map(|chunk| chunk.unwrap().len())
+        .collect::<Vec<_>>()
+        .await
+        .iter()
+        .sum();
+    assert_eq!(rest, 6_000 - HISTORY_CHUNK);
+}

@@ -1,0 +1,101 @@
+//! Users and messages for the scenarios, and what a store should answer to them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::TryStreamExt;
+use server::chat::{ClientMessageId, NewMessage, Text, Username};
+use server::store::{AppendError, Appended, Bounds, Conversation, End, Store};
+use shared::{Message, MessageId, Timestamp, UserId};
+
+/// When the scenarios begin.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_428_222_886);
+
+/// The moment `millis` milliseconds later.
+pub(crate) const fn later(millis: i64) -> Timestamp {
+    Timestamp::from_millis(START.millis() + millis)
+}
+
+/// A user id that no store has created.
+pub(crate) fn nobody() -> UserId {
+    UserId::from_bytes([0xee; 12])
+}
+
+/// A message id whose order is that of `number`.
+pub(crate) fn message_id(number: u64) -> MessageId {
+    let mut bytes = [0x6b; 12];
+    bytes[4..].copy_from_slice(&number.to_be_bytes());
+    MessageId::from_bytes(bytes)
+}
+
+pub(crate) fn name(name: &str) -> Username {
+    Username::new(name.to_owned()).unwrap()
+}
+
+pub(crate) fn names<const N: usize>(texts: [&str; N]) -> [Username; N] {
+    texts.map(name)
+}
+
+/// Creates `N` users.
+pub(crate) async fn people<const N: usize>(store: &dyn Store) -> [UserId; N] {
+    let names: [_; N] = std::array::from_fn(|index| name(&format!("person {index}")));
+    let users = store.create_users(&names, START).await.unwrap();
+    std::array::from_fn(|index| users[index].0.id)
+}
+
+/// A message as the server mints it: ids and times grow; every three messages share a millisecond.
+pub(crate) fn mint(sender: UserId, receiver: UserId, text: &str) -> NewMessage {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    NewMessage {
+        id: message_id(number),
+        sender,
+        receiver,
+        text: Text::new(text.to_owned(), usize::MAX).unwrap(),
+        client_message_id: None,
+        created_at: later(number as i64 / 3),
+    }
+}
+
+/// The same with a client's id.
+pub(crate) fn mint_with(client_id: &str, sender: UserId, receiver: UserId, text: &str) -> NewMessage {
+    NewMessage {
+        client_message_id: Some(ClientMessageId::new(client_id.to_owned()).unwrap()),
+        ..mint(sender, receiver, text)
+    }
+}
+
+/// The outcome of storing this message for the first time.
+pub(crate) fn stored(new: &NewMessage) -> Result<Appended, AppendError> {
+    Ok(Appended {
+        message: new.to_message(),
+        duplicate: false,
+    })
+}
+
+/// The outcome of a repetition of `first`.
+pub(crate) fn repeated(first: &NewMessage) -> Result<Appended, AppendError> {
+    Ok(Appended {
+        message: first.to_message(),
+        duplicate: true,
+    })
+}
+
+/// Appends messages that must all be new, and returns them as they should be listed.
+pub(crate) async fn append_new(store: &dyn Store, batch: &[NewMessage]) -> Vec<Message> {
+    let outcomes = store.append(batch).await;
+    assert_eq!(outcomes, batch.iter().map(stored).collect::<Vec<_>>());
+    batch.iter().map(NewMessage::to_message).collect()
+}
+
+/// The whole conversation, as one page.
+pub(crate) async fn all(store: &dyn Store, conversation: Conversation) -> Vec<Message> {
+    store
+        .page(conversation, Bounds::default(), End::Oldest, 1_000_000)
+        .await
+        .unwrap()
+}
+
+/// The whole conversation, as a stream.
+pub(crate) async fn streamed(store: &dyn Store, conversation: Conversation) -> Vec<Message> {
+    store.history(conversation).try_concat().await.unwrap()
+}

@@ -1,0 +1,80 @@
+//! The contract of `server::store::Store`: every scenario runs against every engine.
+//!
+//! A scenario is an async function over an [`engine::Engine`], which opens the same database again and again. The
+//! one list below names them all; a scenario that is not in it is dead code, and the compiler says so. What only one
+//! engine promises is tested in `embedded_only.rs` and beside that engine's code.
+
+// Tells clippy that the scenarios, which carry no #[test] themselves, are tests.
+#![cfg(test)]
+
+mod append;
+mod data;
+mod embedded_only;
+mod engine;
+mod history;
+mod idempotency;
+mod lifecycle;
+mod pages;
+mod presence;
+mod users;
+
+/// Makes a test of each scenario for each engine.
+macro_rules! contract {
+    ($($area:ident: $($scenario:ident)*;)*) => {
+        mod on_embedded {
+            $(mod $area { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $scenario() {
+                    crate::$area::$scenario(&crate::engine::Embedded::new()).await;
+                }
+            )* })*
+        }
+    };
+}
+
+contract! {
+    append:
+        lists_in_the_order_of_sending
+        orders_one_millisecond_by_id
+        answers_in_order_and_fails_alone
+        keeps_every_text
+        keeps_a_conversation_with_oneself
+        takes_a_sender_that_is_no_user
+        takes_an_empty_batch
+        stores_concurrent_batches_exactly_once
+        finds_a_message_in_its_conversation_only;
+    idempotency:
+        answers_a_repetition_with_the_first_message
+        recognises_repetitions_within_a_batch
+        remembers_after_reopening
+        refuses_another_text_or_receiver
+        separates_senders_and_spellings
+        forgets_what_was_refused
+        stores_one_of_two_at_once;
+    pages:
+        agree_with_a_model
+        have_exact_edges
+        of_an_unknown_conversation_are_empty;
+    history:
+        is_all_pages
+        streams_ten_thousand
+        is_empty_without_messages
+        can_be_dropped_early
+        can_be_read_while_others_write;
+    users:
+        are_created_once_and_found_again
+        given_twice_are_created_once
+        are_created_a_thousand_at_a_time
+        are_created_once_by_concurrent_callers
+        are_found_by_exact_name
+        are_listed_in_pages;
+    presence:
+        is_set_and_unset
+        takes_the_last_of_several_changes
+        ignores_unknown_users
+        ends_with_a_crash;
+    lifecycle:
+        keeps_everything_over_a_restart
+        takes_users_offline_on_closing
+        answers_a_ping;
+}
