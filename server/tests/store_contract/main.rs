@@ -20,15 +20,19 @@ mod users;
 
 /// Makes a test of each scenario for each engine.
 macro_rules! contract {
-    ($($area:ident: $($scenario:ident)*;)*) => {
-        mod on_embedded {
+    (@ $module:ident $engine:ident $($area:ident: $($scenario:ident)*;)*) => {
+        mod $module {
             $(mod $area { $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $scenario() {
-                    crate::$area::$scenario(&crate::engine::Embedded::new()).await;
+                    crate::$area::$scenario(&crate::engine::$engine::new()).await;
                 }
             )* })*
         }
+    };
+    ($($area:ident: $($scenario:ident)*;)*) => {
+        contract! { @ on_embedded Embedded $($area: $($scenario)*;)* }
+        contract! { @ on_mongo Mongo $($area: $($scenario)*;)* }
     };
 }
 
