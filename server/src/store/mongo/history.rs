@@ -13,7 +13,7 @@ use shared::{Message, MessageId};
 
 use super::document::{self, date, user_key};
 use super::error::bounded;
-use super::{READ, connect};
+use super::{READ, connect, query};
 use crate::store::{Bounds, Conversation, End, Position, StoreError};
 
 /// Messages in one chunk of a history.
@@ -59,15 +59,7 @@ impl History {
             .sort(sort(end))
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .max_time(READ);
-        let mut page = Vec::new();
-        let reading = async {
-            let mut cursor = find.await?;
-            while cursor.advance().await? {
-                page.extend(document::message(cursor.current()));
-            }
-            Ok(())
-        };
-        bounded("reading a page", READ, reading).await?;
+        let mut page = query::all("reading a page", READ, find, document::message).await?;
         if end == End::Newest {
             page.reverse();
         }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::document;
 use super::error::{DUPLICATE_KEY, bounded, retrying, store_error};
 use super::indexes::USERNAME_KEY;
-use super::{READ, WRITE, connect};
+use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
 use crate::store::StoreError;
 
@@ -155,16 +155,7 @@ impl Users {
             .sort(doc! { "_id": 1 })
             .limit(limit)
             .max_time(READ);
-        let mut users = Vec::new();
-        let reading = async {
-            let mut cursor = find.await?;
-            while cursor.advance().await? {
-                users.extend(document::user(cursor.current()));
-            }
-            Ok(())
-        };
-        bounded("reading users", READ, reading).await?;
-        Ok(users)
+        query::all("reading users", READ, find, document::user).await
     }
 }
 
