@@ -1,4 +1,4 @@
-//! The store in a MongoDB deployment: a standalone server, a replica set or a sharded cluster's router.
+//! The store in a MongoDB deployment: a replica set, or a standalone server.
 //!
 //! The database stays one that a Mongoose program can read and write at the same time: collections `users` and
 //! `messages` keep their shape, every added field is optional, and `nodes` is new.
