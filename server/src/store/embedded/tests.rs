@@ -136,7 +136,7 @@ async fn a_job_that_fails_fails_alone() {
     let ada = user(&store, "ada").await;
     // All four wait behind a job that waits for them: one group.
     let (release, released) = mpsc::channel::<()>();
-    let held = store.writer.run(move |_| Ok(released.recv().is_ok()));
+    let held = store.writer.run(move |_| Ok(released.recv().is_err()));
     let rename = |name: &'static str, then: &'static str| {
         store.writer.run(move |connection| {
             connection.execute("UPDATE users SET username = ?1", [name])?;
@@ -148,7 +148,7 @@ async fn a_job_that_fails_fails_alone() {
         panic!("on purpose");
     });
     let batch = messages(ada, 0..1, 1);
-    let release = async { release.send(()) };
+    let release = async { drop(release) };
     let (_, good, bad, panics, message, _) = tokio::join!(
         biased;
         held,
