@@ -157,6 +157,17 @@ pub struct Position {
 }
 
 impl Position {
+    /// The place of messages without a time, which only old databases hold: in front of all others.
+    pub const UNDATED: Timestamp = Timestamp::from_millis(i64::MIN);
+
+    /// Where this message is listed.
+    pub fn of(message: &Message) -> Self {
+        Self {
+            created_at: message.created_at.unwrap_or(Self::UNDATED),
+            id: message.id,
+        }
+    }
+
     /// In front of every message of this moment.
     pub const fn start_of(created_at: Timestamp) -> Self {
         Self {
