@@ -20,15 +20,21 @@ mod users;
 
 /// Makes a test of each scenario for each engine.
 macro_rules! contract {
-    ($($area:ident: $($scenario:ident)*;)*) => {
-        mod on_embedded {
+    ($name:ident: $engine:ty; $($area:ident: $($scenario:ident)*;)*) => {
+        mod $name {
             $(mod $area { $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $scenario() {
-                    crate::$area::$scenario(&crate::engine::Embedded::new()).await;
+                    let engine = <$engine>::new();
+                    crate::$area::$scenario(&engine).await;
+                    engine.discard().await;
                 }
             )* })*
         }
+    };
+    ($($area:ident: $($scenario:ident)*;)*) => {
+        contract! { on_embedded: crate::engine::Embedded; $($area: $($scenario)*;)* }
+        contract! { on_mongo: crate::engine::Mongo; $($area: $($scenario)*;)* }
     };
 }
 
