@@ -74,7 +74,7 @@ impl MongoStore {
         let connecting = async {
             let (client, database) = connect::connect(uri, database).await?;
             ping(&database, OPEN).await?;
-            Ok((client, database))
+            Ok::<_, StoreError>((client, database))
         };
         let (client, database) = tokio::time::timeout(OPEN, connecting)
             .await

@@ -42,6 +42,7 @@ async fn a_batch_that_was_applied_unheard_is_answered_as_stored() {
     let again = with_client_id(new_message(ada, bob, "first"), "k1");
     let conflict = with_client_id(new_message(ada, bob, "other"), "k1");
     let outcomes = store.append(&[plain.clone(), keyed.clone(), again, conflict]).await;
+    assert_eq!(fixture.failed().await, 2, "answered before it was durable");
     let mut duplicate = stored(&first);
     duplicate.as_mut().unwrap().duplicate = true;
     assert_eq!(

@@ -58,6 +58,16 @@ impl Fixture {
         self.client.database("admin").run_command(point).await.unwrap();
     }
 
+    /// Ends what [`fail`](Self::fail) began, and answers how often it struck.
+    pub(crate) async fn failed(&self) -> i64 {
+        let point = doc! { "configureFailPoint": "failCommand", "mode": "off" };
+        let answer = self.client.database("admin").run_command(point).await.unwrap();
+        answer
+            .get_i64("count")
+            .or_else(|_| answer.get_i32("count").map(i64::from))
+            .unwrap()
+    }
+
     /// Closes the stores and drops the database.
     pub(crate) async fn end(self, stores: impl IntoIterator<Item = MongoStore>) {
         for store in stores {

@@ -1,9 +1,9 @@
 //! The engines that the contract is run against.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use bson::oid::ObjectId;
 use server::store::Store;
 use server::store::embedded::EmbeddedStore;
 use server::store::mongo::MongoStore;
@@ -47,10 +47,8 @@ pub(crate) struct Mongo {
 
 impl Mongo {
     pub(crate) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self {
-            database: format!("contract_{}_{number}", std::process::id()),
+            database: format!("store_contract_{}", ObjectId::new()),
         }
     }
 

@@ -7,7 +7,7 @@
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
-use futures_util::stream::{BoxStream, StreamExt, try_unfold};
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, once, try_unfold};
 use mongodb::{Collection, Cursor};
 use shared::{Message, MessageId};
 
@@ -82,9 +82,9 @@ impl History {
                 .find(filter(conversation, Bounds::default()))
                 .sort(sort(End::Oldest));
             let cursor = bounded("opening a history", READ, find).await?;
-            Ok(try_unfold(Some(cursor), next_chunk))
+            Ok::<_, StoreError>(try_unfold(Some(cursor), next_chunk))
         };
-        futures_util::TryStreamExt::try_flatten(futures_util::stream::once(start)).boxed()
+        once(start).try_flatten().boxed()
     }
 }
 

@@ -131,15 +131,16 @@ impl Users {
     }
 
     pub(super) async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        let Ok(limit @ 1..) = i64::try_from(limit) else {
+        if limit == 0 {
             return Ok(Vec::new()); // To MongoDB zero means: no limit.
-        };
+        }
         let filter = match after {
             Some(after) => doc! { "_id": { "$gt": document::user_key(after) } },
             // Such a comparison meets ObjectIds only, so that other ids don't shorten a page.
             None => doc! { "_id": { "$gte": ObjectId::from_bytes([0; 12]) } },
         };
-        self.read(&self.users, filter, limit).await
+        self.read(&self.users, filter, i64::try_from(limit).unwrap_or(i64::MAX))
+            .await
     }
 
     /// Reads users in the order of their ids; a limit of zero is none.
