@@ -167,17 +167,6 @@ async fn a_job_that_fails_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_message_id_that_exists_fails_alone() {
-    let (_dir, store) = store();
-    let ada = user(&store, "ada").await;
-    let batch = [messages(ada, 0..2, 1), messages(ada, 1..3, 1)].concat();
-    let outcomes = store.append(&batch).await;
-    let stored: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
-    assert_eq!(stored, [true, true, false, true]);
-    assert_eq!(count(&store).await, 3);
-}
-
-#[tokio::test]
 async fn a_ping_does_not_wait_for_a_stuck_writer() {
     let (_dir, store) = store();
     let (release, released) = mpsc::channel::<()>();
