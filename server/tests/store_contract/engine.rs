@@ -27,6 +27,10 @@ impl Embedded {
             dir: tempfile::tempdir().unwrap(),
         }
     }
+
+    pub(crate) async fn discard(self) {
+        self.dir.close().unwrap();
+    }
 }
 
 #[async_trait]
@@ -36,7 +40,7 @@ impl Engine for Embedded {
     }
 }
 
-/// A database in the MongoDB deployment that the tests of a process share.
+/// MongoDB, in a database that no other test uses.
 pub(crate) struct Mongo {
     database: String,
 }
@@ -47,12 +51,22 @@ impl Mongo {
             database: format!("store_contract_{}", ObjectId::new()),
         }
     }
+
+    pub(crate) async fn discard(self) {
+        let client = mongodb::Client::with_uri_str(uri().await).await.unwrap();
+        client.database(&self.database).drop().await.unwrap();
+        client.shutdown().await;
+    }
 }
 
 #[async_trait]
 impl Engine for Mongo {
     async fn open(&self) -> Arc<dyn Store> {
-        let store = MongoStore::open(&testkit::mongod::uri(), Some(&self.database)).await;
-        Arc::new(store.unwrap())
+        Arc::new(MongoStore::open(&uri().await, Some(&self.database)).await.unwrap())
     }
+}
+
+/// The first call fetches and starts a server, which takes a while.
+async fn uri() -> String {
+    tokio::task::spawn_blocking(testkit::mongod::uri).await.unwrap()
 }
