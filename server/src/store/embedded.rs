@@ -100,9 +100,9 @@ impl fmt::Debug for EmbeddedStore {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    /// Two: one batch waits in the writer's queue while the other is being synced, so the writer never waits.
+    /// One: there is one writer, and what waits for it meanwhile becomes its next, larger batch.
     fn append_lanes(&self) -> usize {
-        2
+        1
     }
 
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {

@@ -20,6 +20,9 @@ pub(super) const LOG_PAGES: u64 = 16_000;
 /// The log is this many times longer than it should be: the writer waits for the copying thread.
 const BEHIND: u64 = 4;
 
+/// The part of the log's limit that the writer itself may copy.
+const REST: u64 = 8;
+
 /// How long the writer waits for readers of the old log before it goes on and tries again later.
 const READERS_DEADLINE: Duration = Duration::from_millis(50);
 
@@ -63,20 +66,26 @@ impl Checkpointer {
 
     /// To be called by the writer after each commit, outside a transaction.
     pub(super) fn after_commit(&mut self, connection: &Connection) {
-        // This mode copies nothing and only says how long the log is.
-        let pages = run(connection, "NOOP").map_or(0, |log| log.pages);
+        // This mode copies nothing and only says how things are.
+        let Some(log) = run(connection, "NOOP") else { return };
+        let behind = log.pages >= BEHIND * self.limit;
         if self.copying {
-            let behind = pages >= BEHIND * self.limit;
             let done = if behind {
                 self.done.recv().is_ok()
             } else {
                 self.done.try_recv().is_ok()
             };
-            if done {
-                self.copying = false;
-                self.begin_anew(connection, pages);
+            if !done {
+                return;
             }
-        } else if pages >= self.next {
+            self.copying = false;
+            if behind || log.pages - log.copied < self.limit / REST {
+                self.begin_anew(connection, log.pages);
+                return;
+            }
+            // Much was committed during the copy. Another one takes less time, and then less is left.
+        }
+        if log.pages >= self.next {
             self.copying = self.wake.as_ref().is_some_and(|wake| wake.try_send(()).is_ok());
         }
     }
@@ -106,6 +115,8 @@ struct Log {
     busy: bool,
     /// Pages in the log, copied or not.
     pages: u64,
+    /// Pages of them that are copied.
+    copied: u64,
 }
 
 /// Runs a checkpoint. A failure is logged and leaves the log as it is: nothing is lost, the next one tries again.
@@ -113,10 +124,12 @@ fn run(connection: &Connection, mode: &'static str) -> Option<Log> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     let log = connection.prepare_cached(&sql).and_then(|mut statement| {
         statement.query_row([], |row| {
+            // -1 stands for a log that does not exist yet.
+            let count = |column| row.get(column).map(|count: i64| count.try_into().unwrap_or(0));
             Ok(Log {
                 busy: row.get(0)?,
-                // -1 stands for a log that does not exist yet.
-                pages: row.get::<_, i64>(1)?.try_into().unwrap_or(0),
+                pages: count(1)?,
+                copied: count(2)?,
             })
         })
     });
