@@ -161,6 +161,8 @@ fn spawn(directory: &Path, port: u16, set: Option<&str>) -> (Child, Child) {
         .args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet", "--logappend"])
         .args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"])
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+        // Lets tests configure fail points.
+        .args(["--setParameter", "enableTestCommands=1"])
         .args(["--port", &port.to_string()])
         .arg("--dbpath")
         .arg(data)

@@ -1,0 +1,130 @@
+//! From a connection string to a database, with errors that never repeat what may be secret in it.
+
+use std::time::Duration;
+
+use mongodb::options::{
+    Acknowledgment, ClientOptions, ConnectionString, DatabaseOptions, ReadPreference, SelectionCriteria, WriteConcern,
+};
+use mongodb::{Client, Database};
+
+use super::error::store_error;
+use crate::store::StoreError;
+
+pub(super) const MESSAGES: &str = "messages";
+pub(super) const USERS: &str = "users";
+pub(super) const NODES: &str = "nodes";
+
+const DEFAULT_DATABASE: &str = "realtime_chat";
+/// How long an operation waits for a primary, unless the connection string says otherwise.
+const SELECTION: Duration = Duration::from_secs(5);
+/// How long the driver waits for a connection, also when it watches the servers, likewise.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Most connections to one server, likewise. Two carry the batches; the rest is for reads.
+const CONNECTIONS: u32 = 32;
+
+/// Makes a client and its database. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
+pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<(Client, Database), StoreError> {
+    if ConnectionString::parse(uri).is_err() {
+        return Err(StoreError::Failed(format!(
+            "the connection string is not valid: {}",
+            fault(uri)
+        )));
+    }
+    let mut options = ClientOptions::parse(uri).await.map_err(|error| store_error(&error))?;
+    options.app_name.get_or_insert_with(|| "chat-server".into());
+    options.server_selection_timeout.get_or_insert(SELECTION);
+    options.connect_timeout.get_or_insert(CONNECT);
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    let name = database
+        .or(options.default_database.as_deref())
+        .unwrap_or(DEFAULT_DATABASE)
+        .to_owned();
+    let client = Client::with_options(options).map_err(|error| store_error(&error))?;
+    // Whatever the string says: nothing counts as written before a majority has it on disk, and reads see it.
+    let guarantees = DatabaseOptions::builder()
+        .write_concern(durable())
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .build();
+    let database = client.database_with_options(&name, guarantees);
+    Ok((client, database))
+}
+
+/// On the disks of a majority, or an error in a time shorter than [`super::WRITE`].
+pub(super) fn durable() -> WriteConcern {
+    WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .w_timeout(Duration::from_secs(5))
+        .build()
+}
+
+/// Finds out what is wrong with a connection string. The driver's own words are used only for the part that can't
+/// hold a secret: login, path to it and the values of options are taken out before it is asked again.
+fn fault(uri: &str) -> String {
+    const SHAPE: &str = "it should read mongodb://[user:password@]host[:port],…[/database][?option=value&…]";
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return SHAPE.into();
+    };
+    let (_login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let (hosts, options) = rest.split_once('?').unwrap_or((rest, ""));
+    if let Err(error) = ConnectionString::parse(format!("{scheme}://{hosts}")) {
+        return match *error.kind {
+            mongodb::error::ErrorKind::InvalidArgument { message, .. } => message,
+            _ => SHAPE.into(),
+        };
+    }
+    if ConnectionString::parse(format!("{scheme}://{rest}")).is_err() {
+        let names: Vec<&str> = options
+            .split('&')
+            .map(|option| option.split_once('=').map_or("(one without a value)", |(name, _)| name))
+            .collect();
+        return format!("one of its options is wrong: {}", names.join(", "));
+    }
+    "in its login, characters such as : / ? # [ ] @ % must be percent-encoded".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn faults_are_named_without_secrets() {
+        for (uri, part) in [
+            ("localhost", "should read"),
+            ("http://u:s3cret@host/db", "unsupported connection string scheme: http"),
+            ("mongodb://u:s3cret@host:port/db", "the port must be"),
+            ("mongodb://u:s3cret@/db", "host"),
+            (
+                "mongodb://u:s3cret@host/db?ssl=s3cret",
+                "one of its options is wrong: ssl",
+            ),
+            (
+                "mongodb://u:s3cret@host/?tls=maybe&w=1",
+                "one of its options is wrong: tls, w",
+            ),
+            ("mongodb://u:s3c/ret@host/db", "percent-encoded"),
+            ("mongodb://u:s3c%ret@host/db", "percent-encoded"),
+            ("mongodb://u:s3c@ret@host/db", "percent-encoded"),
+        ] {
+            let Err(StoreError::Failed(text)) = connect(uri, None).await else {
+                panic!("{uri} was accepted");
+            };
+            assert!(text.contains(part), "{uri}: {text}");
+            assert!(!text.contains("s3c") && !text.contains("ret@"), "{uri}: {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn chooses_the_database() {
+        for (uri, explicit, expected) in [
+            ("mongodb://127.0.0.1:1", None, "realtime_chat"),
+            ("mongodb://127.0.0.1:1/", None, "realtime_chat"),
+            ("mongodb://127.0.0.1:1/named?w=1", None, "named"),
+            ("mongodb://127.0.0.1:1/named", Some("given"), "given"),
+        ] {
+            let (client, database) = connect(uri, explicit).await.unwrap();
+            assert_eq!(database.name(), expected);
+            client.shutdown().immediate(true).await;
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Who is online, across several server processes that can die at any moment.
+//!
+//! A user's `onlineNodes` names the processes that serve them, and `isOnline`, which older programs read, says whether
+//! there is one. A process is a *node* with a random id and a lease in `nodes`, renewed by the database's clock, so
+//! that the clocks of the processes need not agree. What keeps this right:
+//!
+//! - A node's lease is written before its id appears in any user.
+//! - A lease that ran out, or whose process is known to have ended, is deleted; only then, and by whoever notices, are
+//!   the users relieved of every node that has no lease. It makes no difference where a cleaner dies.
+//! - A node id is never used again. A process that was paused so long that it lost its lease becomes a new node and
+//!   brings its users online once more: a cleaner still busy with the old one can't touch them. After a write that
+//!   failed, of which nobody knows how far it came, it does the same.
+//!
+//! # Beside a Mongoose program
+//! The replaced program marks users with `isOnline: true` alone, and a crash of it leaves them so for ever. The first
+//! node of a deployment therefore takes such users offline at its first heartbeat. Later nodes don't: by then a
+//! Mongoose program may run beside the others during a migration, and its users are its own business. One that runs
+//! while the first node starts has its users shown as offline until they connect again.
+
+use std::collections::HashSet;
+
+use bson::oid::ObjectId;
+use bson::{Bson, Document, doc};
+use futures_util::TryStreamExt;
+use mongodb::{Collection, Database};
+use shared::{Timestamp, UserId};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+use super::document::{date, user_key};
+use super::error::{bounded, passes, retrying, timed_out};
+use super::lease::Process;
+use super::{READ, WRITE, connect};
+use crate::store::{HEARTBEAT, LEASE, PresenceChange, StoreError};
+
+/// Changes in one command.
+const CHANGES: usize = 1_000;
+
+/// This process's part in who is online.
+pub(super) struct Presence {
+    database: Database,
+    users: Collection<Document>,
+    nodes: Collection<Document>,
+    process: Process,
+    /// Held across writes: changes must reach the database in order, and none may overtake a change of the node id.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// This node's id, once it has a lease.
+    node: Option<ObjectId>,
+    /// Whether the database may differ from `online`; the next heartbeat then begins a new node.
+    diverged: bool,
+    /// Who is connected to this process.
+    online: HashSet<UserId>,
+    /// When the lease was last renewed.
+    renewed: Option<Instant>,
+    /// Until when the leases of others are let be.
+    lenient_until: Option<Instant>,
+    /// Whether what an older program left was looked at.
+    swept: bool,
+}
+
+impl Presence {
+    pub(super) fn new(database: &Database) -> Self {
+        Self {
+            database: database.clone(),
+            users: database.collection(connect::USERS),
+            nodes: database.collection(connect::NODES),
+            process: Process::current(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// See [`crate::store::Store::set_presence`].
+    pub(super) async fn set(&self, changes: &[PresenceChange]) -> Result<(), StoreError> {
+        let mut state = self.lock().await?;
+        for change in changes {
+            match change.online {
+                true => state.online.insert(change.user),
+                false => state.online.remove(&change.user),
+            };
+        }
+        let node = match state.node {
+            Some(node) => node,
+            None => self.begin(&mut state).await?,
+        };
+        let written = self.write(node, changes).await;
+        state.diverged |= written.is_err();
+        written
+    }
+
+    /// See [`crate::store::Store::heartbeat`].
+    pub(super) async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.lock().await?;
+        let late = state.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
+        let node = self.renew(&mut state, now).await?;
+        state.renewed = Some(Instant::now());
+        if late {
+            // Most likely the database was away, and for the other nodes too: they get the time to come back.
+            state.lenient_until = Some(Instant::now() + LEASE);
+        }
+        if state.lenient_until.is_none_or(|until| until <= Instant::now()) {
+            self.delete_expired().await?;
+        }
+        self.relieve(now).await?;
+        if !state.swept {
+            self.sweep(node).await?;
+            state.swept = true;
+        }
+        Ok(())
+    }
+
+    /// Takes this process's users offline and gives up the lease.
+    pub(super) async fn release(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.lock().await?;
+        state.online.clear();
+        let Some(node) = state.node.take() else { return Ok(()) };
+        let offline = self
+            .users
+            .update_many(doc! { "onlineNodes": node }, leave(vec![node.into()], now));
+        bounded("taking users offline", WRITE, offline).await?;
+        self.delete_lease(node.into()).await
+    }
+
+    async fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let limit = READ + HEARTBEAT;
+        tokio::time::timeout(limit, self.state.lock())
+            .await
+            .map_err(|_| timed_out("waiting for earlier changes of presence", limit))
+    }
+
+    /// Renews the lease; begins a node if there is none, or if the old one can't be trusted any more.
+    async fn renew(&self, state: &mut State, now: Timestamp) -> Result<ObjectId, StoreError> {
+        let old = state.node;
+        if let Some(node) = old.filter(|_| !state.diverged) {
+            let renewal = doc! { "$currentDate": { "renewedAt": true } };
+            let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
+            if bounded("renewing the lease", WRITE, renew).await?.matched_count == 1 {
+                return Ok(node);
+            }
+            tracing::warn!(%node, "this process lost its lease and brings its users online again");
+        }
+        state.diverged = true;
+        let node = self.begin(state).await?;
+        let again: Vec<PresenceChange> = state
+            .online
+            .iter()
+            .map(|user| PresenceChange {
+                user: *user,
+                online: true,
+                at: now,
+            })
+            .collect();
+        self.write(node, &again).await?;
+        state.diverged = false;
+        if let Some(old) = old {
+            self.delete_lease(old.into()).await?;
+        }
+        Ok(node)
+    }
+
+    /// Writes the lease of a new node.
+    async fn begin(&self, state: &mut State) -> Result<ObjectId, StoreError> {
+        let node = ObjectId::new();
+        let mut fields = doc! { "startedAt": "$$NOW", "renewedAt": "$$NOW" };
+        for (name, value) in self.process.fields() {
+            fields.insert(name, doc! { "$literal": value });
+        }
+        let insert = self
+            .nodes
+            .update_one(doc! { "_id": node }, vec![doc! { "$set": fields }])
+            .upsert(true);
+        bounded("writing the lease", WRITE, insert).await?;
+        state.node = Some(node);
+        Ok(node)
+    }
+
+    async fn write(&self, node: ObjectId, changes: &[PresenceChange]) -> Result<(), StoreError> {
+        for chunk in changes.chunks(CHANGES) {
+            let updates: Vec<Document> = chunk.iter().map(|change| update(node, change)).collect();
+            // All of them mean the same when they are repeated.
+            let command = doc! {
+                "update": connect::USERS,
+                "updates": updates,
+                "ordered": true,
+                "writeConcern": bson::serialize_to_bson(&connect::durable()).expect("a write concern is plain data"),
+            };
+            retrying(Instant::now() + WRITE, || async {
+                let answer = self.database.run_command(command.clone());
+                check(&bounded("writing presence", WRITE, answer).await?)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_lease(&self, node: Bson) -> Result<(), StoreError> {
+        let delete = self.nodes.delete_one(doc! { "_id": node });
+        bounded("deleting a lease", WRITE, delete).await.map(drop)
+    }
+
+    async fn delete_expired(&self) -> Result<(), StoreError> {
+        let lease = i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
+        let oldest = doc! { "$subtract": ["$$NOW", lease] };
+        let expired = doc! { "$expr": { "$lt": ["$renewedAt", oldest] } };
+        let deleted = bounded("deleting leases", WRITE, self.nodes.delete_many(expired)).await?;
+        if deleted.deleted_count > 0 {
+            tracing::warn!(count = deleted.deleted_count, "processes did not renew their leases");
+        }
+        Ok(())
+    }
+
+    /// Relieves users of the nodes that have no lease. The order matters: who is seen in `onlineNodes` had a lease
+    /// before, so if it has none afterwards, it is gone.
+    async fn relieve(&self, now: Timestamp) -> Result<(), StoreError> {
+        let seen = self.users.distinct("onlineNodes", doc! {});
+        let seen = bounded("listing online nodes", READ, seen).await?;
+        let leases = async { self.nodes.find(doc! {}).await?.try_collect::<Vec<_>>().await };
+        let mut living: Vec<Bson> = Vec::new();
+        for lease in bounded("listing leases", READ, leases).await? {
+            let Some(node) = lease.get("_id").cloned() else {
+                continue;
+            };
+            if self.process.knows_ended(&lease) {
+                self.delete_lease(node).await?;
+            } else {
+                living.push(node);
+            }
+        }
+        let dead: Vec<Bson> = seen.into_iter().filter(|node| !living.contains(node)).collect();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let theirs = doc! { "onlineNodes": { "$in": &dead } };
+        let relieve = self.users.update_many(theirs, leave(dead, now));
+        let relieved = bounded("taking users offline", WRITE, relieve).await?;
+        tracing::info!(
+            count = relieved.modified_count,
+            "users of ended processes are taken offline"
+        );
+        Ok(())
+    }
+
+    /// Takes the users offline that an older program left online, if no other node came first.
+    async fn sweep(&self, node: ObjectId) -> Result<(), StoreError> {
+        let first = self.nodes.find_one(doc! {}).sort(doc! { "startedAt": 1, "_id": 1 });
+        let first = bounded("finding the first node", READ, first).await?;
+        if first.is_some_and(|first| first.get_object_id("_id").ok() != Some(node)) {
+            return Ok(());
+        }
+        // When they left is not known, so `lastSeen` stays as it is.
+        let left = doc! { "isOnline": true, "onlineNodes": Bson::Null };
+        let sweep = self.users.update_many(left, doc! { "$set": { "isOnline": false } });
+        bounded("taking users offline", WRITE, sweep).await.map(drop)
+    }
+}
+
+/// One change as a statement of an `update` command. A user that does not exist is not created by it.
+fn update(node: ObjectId, change: &PresenceChange) -> Document {
+    let pipeline = match change.online {
+        true => join(node, change.at),
+        false => leave(vec![node.into()], change.at),
+    };
+    doc! { "q": { "_id": user_key(change.user) }, "u": pipeline }
+}
+
+/// The user's nodes, or none if an odd document holds something else.
+fn nodes() -> Document {
+    doc! { "$cond": [{ "$isArray": "$onlineNodes" }, "$onlineNodes", []] }
+}
+
+/// Adds a node to a user. `lastSeen` changes unless another node serves the user already.
+fn join(node: ObjectId, at: Timestamp) -> Vec<Document> {
+    let others = doc! { "$setDifference": [nodes(), [node]] };
+    vec![doc! { "$set": {
+        "onlineNodes": { "$setUnion": [nodes(), [node]] },
+        "isOnline": true,
+        "lastSeen": { "$cond": [{ "$eq": [others, []] }, date(at), "$lastSeen"] },
+    } }]
+}
+
+/// Takes nodes from a user, who is offline when none remains. An empty list is removed, so that the sparse index
+/// holds those who are online only.
+fn leave(gone: Vec<Bson>, at: Timestamp) -> Vec<Document> {
+    let none_left = doc! { "$eq": ["$onlineNodes", []] };
+    vec![
+        doc! { "$set": { "onlineNodes": { "$setDifference": [nodes(), gone] } } },
+        doc! { "$set": {
+            "isOnline": { "$not": [&none_left] },
+            "lastSeen": { "$cond": [&none_left, date(at), "$lastSeen"] },
+            "onlineNodes": { "$cond": [&none_left, "$$REMOVE", "$onlineNodes"] },
+        } },
+    ]
+}
+
+/// Finds the failures in the answer to an `update` command, which is "ok" nevertheless.
+fn check(answer: &Document) -> Result<(), StoreError> {
+    let concern = answer.get("writeConcernError");
+    let mut failures = answer.get_array("writeErrors").into_iter().flatten().chain(concern);
+    let Some(failure) = failures.next() else { return Ok(()) };
+    let code = failure.as_document().and_then(|failure| failure.get_i32("code").ok());
+    let text = format!("presence was not written: error {}", code.unwrap_or_default());
+    Err(if concern.is_some() || code.is_some_and(passes) {
+        StoreError::Unavailable(text)
+    } else {
+        StoreError::Failed(text)
+    })
+}

@@ -1,0 +1,186 @@
+//! Creating and finding users.
+//!
+//! New names are unique by an index on `usernameKey`, a copy of the name that only documents written here have.
+//! Existing users are found by `username`, whoever wrote them.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use bson::oid::ObjectId;
+use bson::raw::{RawDocumentBuf, cstr};
+use bson::{Document, doc};
+use mongodb::error::ErrorKind;
+use mongodb::options::{CollectionOptions, ReadConcern};
+use mongodb::{Collection, Database};
+use shared::{Timestamp, User, UserId};
+use tokio::time::Instant;
+
+use super::document;
+use super::error::{DUPLICATE_KEY, bounded, retrying, store_error};
+use super::indexes::USERNAME_KEY;
+use super::{READ, WRITE, connect};
+use crate::chat::Username;
+use crate::store::StoreError;
+
+/// How long creating is tried.
+const CREATE: Duration = Duration::from_secs(10);
+
+/// The collection of users.
+pub(super) struct Users {
+    users: Collection<RawDocumentBuf>,
+    durable: Collection<RawDocumentBuf>,
+}
+
+impl Users {
+    pub(super) fn new(database: &Database) -> Self {
+        let majority = CollectionOptions::builder()
+            .read_concern(ReadConcern::majority())
+            .build();
+        Self {
+            users: database.collection(connect::USERS),
+            durable: database.collection_with_options(connect::USERS, majority),
+        }
+    }
+
+    /// See [`crate::store::Store::create_users`].
+    pub(super) async fn create(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        // Minted once: a user found under its minted id was created here, even if the answer was lost.
+        let mut minted: HashMap<&str, UserId> = HashMap::new();
+        for name in names {
+            minted.entry(name.as_str()).or_insert_with(|| new_id(at));
+        }
+        if minted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = retrying(Instant::now() + CREATE, || self.find_or_insert(&minted)).await?;
+        let mut seen = HashSet::new();
+        let users = names.iter().map(|name| {
+            let user = found[name.as_str()].clone();
+            let created = user.id == minted[name.as_str()] && seen.insert(name.as_str());
+            (user, created)
+        });
+        Ok(users.collect())
+    }
+
+    /// One attempt: all the names' users, or an error that says whether another attempt can help.
+    async fn find_or_insert(&self, minted: &HashMap<&str, UserId>) -> Result<HashMap<String, User>, StoreError> {
+        let names: Vec<&str> = minted.keys().copied().collect();
+        let filter = doc! { "username": { "$in": &names } };
+        let mut found: HashMap<String, User> = HashMap::new();
+        for user in self.read(&self.durable, filter, 0).await? {
+            found.entry(user.username.clone()).or_insert(user);
+        }
+        let mut missing: Vec<User> = minted
+            .iter()
+            .filter(|(name, _)| !found.contains_key(**name))
+            .map(|(name, id)| User {
+                id: *id,
+                username: (*name).to_owned(),
+                is_online: false,
+                last_seen: None,
+            })
+            .collect();
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        // Ids grow in the order of the names asked for; the map forgot it.
+        missing.sort_by_key(|user| user.id);
+        let insert = self.users.insert_many(missing.iter().map(encode)).ordered(false);
+        let inserting = async { Ok(insert.await) };
+        match bounded("creating users", WRITE, inserting).await? {
+            Ok(_) => {
+                found.extend(missing.into_iter().map(|user| (user.username.clone(), user)));
+                Ok(found)
+            }
+            Err(error) => Err(self.after_failed_insert(&error, &names).await),
+        }
+    }
+
+    async fn after_failed_insert(&self, error: &mongodb::error::Error, names: &[&str]) -> StoreError {
+        let ErrorKind::InsertMany(failed) = error.kind.as_ref() else {
+            return store_error(error);
+        };
+        let mut write_errors = failed.write_errors.iter().flatten();
+        if write_errors.any(|error| error.code != DUPLICATE_KEY) {
+            return StoreError::Failed("a user was not stored".into());
+        }
+        // Either another process was faster, and the next attempt finds its users; or another program renamed a user
+        // that was written here, and its key still holds the old name. The key is let go of then.
+        let renamed = doc! {
+            USERNAME_KEY: { "$in": names, "$type": "string" },
+            "$expr": { "$ne": ["$username", format!("${USERNAME_KEY}")] },
+        };
+        let release = self.users.update_many(renamed, doc! { "$unset": { USERNAME_KEY: "" } });
+        match bounded("releasing names", WRITE, release).await {
+            Ok(_) => StoreError::Unavailable("a user was created by another process at the same time".into()),
+            Err(error) => error,
+        }
+    }
+
+    pub(super) async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let find = self
+            .users
+            .find_one(doc! { "_id": document::user_key(id) })
+            .max_time(READ);
+        let found = bounded("reading a user", READ, find).await?;
+        Ok(found.and_then(|found| document::user(&found)))
+    }
+
+    pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
+        self.read(&self.users, doc! { "username": name }, 0).await
+    }
+
+    pub(super) async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
+        let Ok(limit @ 1..) = i64::try_from(limit) else {
+            return Ok(Vec::new()); // To MongoDB zero means: no limit.
+        };
+        let filter = match after {
+            Some(after) => doc! { "_id": { "$gt": document::user_key(after) } },
+            // Such a comparison meets ObjectIds only, so that other ids don't shorten a page.
+            None => doc! { "_id": { "$gte": ObjectId::from_bytes([0; 12]) } },
+        };
+        self.read(&self.users, filter, limit).await
+    }
+
+    /// Reads users in the order of their ids; a limit of zero is none.
+    async fn read(
+        &self,
+        collection: &Collection<RawDocumentBuf>,
+        filter: Document,
+        limit: i64,
+    ) -> Result<Vec<User>, StoreError> {
+        let find = collection
+            .find(filter)
+            .sort(doc! { "_id": 1 })
+            .limit(limit)
+            .max_time(READ);
+        let mut users = Vec::new();
+        let reading = async {
+            let mut cursor = find.await?;
+            while cursor.advance().await? {
+                users.extend(document::user(cursor.current()));
+            }
+            Ok(())
+        };
+        bounded("reading users", READ, reading).await?;
+        Ok(users)
+    }
+}
+
+fn encode(user: &User) -> RawDocumentBuf {
+    let mut document = RawDocumentBuf::new();
+    document.append(cstr!("_id"), ObjectId::from_bytes(user.id.bytes()));
+    document.append(cstr!("username"), user.username.as_str());
+    document.append(cstr!("isOnline"), false);
+    document.append(cstr!("usernameKey"), user.username.as_str());
+    document.append(cstr!("__v"), 0_i32);
+    document
+}
+
+/// An id of the moment `at`, different from every other, and greater than those minted before for that moment.
+fn new_id(at: Timestamp) -> UserId {
+    let mut bytes = ObjectId::new().bytes();
+    let seconds = at.millis().div_euclid(1_000).clamp(0, u32::MAX.into()) as u32;
+    bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+    UserId::from_bytes(bytes)
+}
