@@ -1,7 +1,7 @@
 //! Logging: structured lines on standard error. Standard output is kept for what a person who starts the server reads.
 //!
 //! What is logged, and where: an error once, where it is turned into its wire form ([`crate::error`]); starts, stops
-//! and changes of state at `info`; requests and connections at `debug`. Ids may be logged; tokens, secrets and the
+//! and changes of state at `info`; connections, and requests that were refused, at `debug`. Ids may be logged; tokens, secrets and the
 //! texts of messages never.
 
 use std::io::IsTerminal;
