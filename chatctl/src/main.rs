@@ -1,2 +1,75 @@
-//! Command line of the chat.
-fn main() {}
+//! The command line of the chat: users, tokens, history, and chatting itself.
+//!
+//! `chatctl` never opens the database: it speaks HTTP and Socket.IO to the server, as every client does. Only the
+//! secret, with which it signs its own tokens, makes it an administrator.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`cli`] | the commands, their arguments and their help |
+//! | [`client`] | the server seen from here: HTTP, Socket.IO, tokens |
+//! | [`commands`] | one file per command |
+//! | [`chat`] | a conversation: what is sent, missed and shown, in a terminal or as JSON lines |
+//! | [`output`] | tables, times, colours |
+//! | [`prompt`] | the questions asked where an argument is missing |
+
+mod chat;
+mod cli;
+mod client;
+mod commands;
+mod output;
+mod prompt;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::commands::Usage;
+
+fn main() -> ExitCode {
+    // Before the arguments are read: some have their default in the environment.
+    if let Err(message) = read_dotenv() {
+        complain(&format!(".env: {message}"));
+        return ExitCode::from(2);
+    }
+    match commands::run(Cli::parse()) {
+        Ok(code) => code,
+        // Whoever reads our output has had enough, as in `chatctl users | head -1`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            if error.is::<Usage>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Reads `.env` in the working directory, where it is. Lines of it are never shown: they hold secrets.
+fn read_dotenv() -> Result<(), String> {
+    match dotenvy::from_path(".env") {
+        Ok(()) => Ok(()),
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(dotenvy::Error::Io(error)) => Err(error.to_string()),
+        Err(dotenvy::Error::LineParse(_, column)) => Err(format!(
+            "a line is not NAME=value (the fault is at its column {column}); quote values with spaces"
+        )),
+        Err(_) => Err("the file could not be read".to_owned()),
+    }
+}
+
+fn complain(what: &str) {
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    anstream::eprintln!("{style}error:{style:#} {}", output::one_line(what));
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

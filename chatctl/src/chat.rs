@@ -1,0 +1,102 @@
+//! A conversation. What happens in it is decided in [`session`], which knows neither terminal nor network:
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`outbox`] | what was said and is not acknowledged yet |
+//! | [`timeline`] | what was seen, and from where to catch up |
+//! | [`session`] | the rules: one message in flight, retries, catching up, nothing shown twice |
+//! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`backoff`]) |
+//! | [`lines`] | the front end for scripts: lines in, JSON lines out |
+//! | [`terminal`] | the front end for people: [`editor`] reads, [`view`] words, [`gate`] keeps them apart |
+
+pub(crate) mod backoff;
+pub(crate) mod driver;
+pub(crate) mod editor;
+pub(crate) mod gate;
+pub(crate) mod lines;
+pub(crate) mod outbox;
+pub(crate) mod session;
+pub(crate) mod terminal;
+pub(crate) mod timeline;
+pub(crate) mod view;
+
+use std::time::Duration;
+
+use shared::{Message, UserId, WireError};
+
+use self::outbox::Draft;
+
+/// Messages shown when a conversation is opened.
+pub(crate) const OPENING: usize = 20;
+
+/// What the front end asks for. The end of the channel asks to finish.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Send this to the open conversation.
+    Say(String),
+    /// Open the conversation with this user.
+    Open(UserId),
+    /// Show the newest so many messages of the open conversation.
+    History(usize),
+}
+
+/// What the front end shows.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Report {
+    /// The server accepted us.
+    Connected,
+    /// There is no connection; the next try is in `retry_in`.
+    Disconnected {
+        /// Why.
+        reason: String,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// A conversation was opened.
+    Opened {
+        /// With whom.
+        with: UserId,
+        /// Its last messages, oldest first.
+        messages: Vec<Message>,
+    },
+    /// The answer to [`Input::History`], oldest first.
+    History(Vec<Message>),
+    /// History could not be fetched.
+    HistoryFailed(String),
+    /// A message from somebody, or one that this user sent with another client.
+    Heard {
+        /// The message.
+        message: Message,
+        /// It came while there was no connection.
+        missed: bool,
+    },
+    /// A message of ours is stored for good.
+    Sent {
+        /// What it was sent as.
+        client_message_id: String,
+        /// As it is stored.
+        message: Message,
+        /// It had been stored by an earlier try.
+        duplicate: bool,
+    },
+    /// The server could not take a message now; it will be sent again.
+    Retrying {
+        /// What it was sent as.
+        client_message_id: String,
+        /// Why.
+        error: WireError,
+        /// When.
+        retry_in: Duration,
+    },
+    /// A message of ours was refused for good.
+    Refused {
+        /// The message.
+        draft: Draft,
+        /// Why.
+        error: WireError,
+    },
+    /// So many messages wait, for the connection or for a slow server.
+    Waiting(usize),
+    /// The conversation ends, and these were not acknowledged.
+    Unacknowledged(Vec<Draft>),
+}

@@ -1,0 +1,308 @@
+//! The loop around a [`Session`]: it does what the session asks for, tells it what happened, and keeps a connection.
+
+use std::future::pending;
+use std::io;
+use std::time::{Duration, Instant};
+
+use shared::events::AUTHENTICATION_ERROR;
+use shared::{Message, UserId};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::spawn_blocking;
+
+use super::backoff::Backoff;
+use super::session::{Effect, Session};
+use super::{Input, Report};
+use crate::client::ClientError;
+use crate::client::http::{Bearer, Http};
+use crate::client::socket::{Connection, SocketEvent};
+
+/// How long the token of one connection holds. Each connection gets a new one.
+const TOKEN: Duration = Duration::from_secs(3_600);
+/// A token that was good before can be refused while a server starts; this often in a row it is meant.
+const REFUSALS: u32 = 5;
+
+/// What a chat needs to know.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// The server.
+    pub(crate) http: Http,
+    /// Who we are.
+    pub(crate) me: UserId,
+    /// Whose conversation is open at first.
+    pub(crate) peer: UserId,
+    /// What to do when the input ends and everything is acknowledged.
+    pub(crate) then: Then,
+    /// How long to wait for acknowledgements then, counted from the last one.
+    pub(crate) grace: Duration,
+}
+
+/// What follows the end of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The end.
+    Leave,
+    /// Listening for this long.
+    Listen(Duration),
+    /// Listening until killed.
+    Stay,
+}
+
+/// How a chat went.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Outcome {
+    /// Messages that the server refused for good.
+    pub(crate) refused: usize,
+    /// Messages whose fate is unknown.
+    pub(crate) unacknowledged: usize,
+}
+
+/// Why a chat ended before its input did.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChatError {
+    /// The server does not want us.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Nobody sees what is shown.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+/// Chats until `inputs` ends, showing what happens through `show`.
+///
+/// # Errors
+/// If the server keeps refusing our token, or if `show` fails.
+pub(crate) async fn run(
+    setup: Setup,
+    inputs: Receiver<Input>,
+    show: impl FnMut(Report) -> io::Result<()>,
+) -> Result<Outcome, ChatError> {
+    let (history, fetched) = unbounded_channel();
+    let driver = Driver {
+        session: Session::new(setup.me, setup.peer),
+        setup,
+        show,
+        history,
+        link: Link::Down(None),
+        backoff: Backoff::default(),
+        refusals: 0,
+        accepted: false,
+        progress: Instant::now(),
+        outcome: Outcome::default(),
+    };
+    driver.run(inputs, fetched).await
+}
+
+/// What a request for history brought.
+enum Fetched {
+    /// For the session.
+    Page(u64, Result<Vec<Message>, ClientError>),
+    /// For the user.
+    Asked(Result<Vec<Message>, ClientError>),
+}
+
+/// The connection.
+enum Link {
+    /// There is none, and one is tried at this time.
+    Down(Option<Instant>),
+    /// There is one, or it is being made.
+    Up(Connection, UnboundedReceiver<SocketEvent>),
+}
+
+impl Link {
+    async fn event(&mut self) -> SocketEvent {
+        match self {
+            Self::Up(_, events) => {
+                let ended = || SocketEvent::Lost("the connection ended".to_owned());
+                events.recv().await.unwrap_or_else(ended)
+            }
+            Self::Down(_) => pending().await,
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Down(at) => *at,
+            Self::Up(..) => None,
+        }
+    }
+}
+
+struct Driver<Show> {
+    setup: Setup,
+    session: Session,
+    show: Show,
+    history: UnboundedSender<Fetched>,
+    link: Link,
+    backoff: Backoff,
+    refusals: u32,
+    /// The server has accepted us at least once.
+    accepted: bool,
+    /// When a message was last settled, or the input ended.
+    progress: Instant,
+    outcome: Outcome,
+}
+
+impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
+    async fn run(
+        mut self,
+        mut inputs: Receiver<Input>,
+        mut fetched: UnboundedReceiver<Fetched>,
+    ) -> Result<Outcome, ChatError> {
+        let mut input_ended = false;
+        loop {
+            self.do_effects()?;
+            if matches!(self.link, Link::Down(None)) && self.session.is_open() {
+                self.connect();
+            }
+            let end = if input_ended { self.end() } else { None };
+            if end.is_some_and(|end| end <= Instant::now()) {
+                return self.finish();
+            }
+            let timer = [self.session.deadline(), self.link.due(), end]
+                .into_iter()
+                .flatten()
+                .min();
+            tokio::select! {
+                event = self.link.event() => self.happened(event)?,
+                Some(fetched) = fetched.recv() => self.fetched(fetched)?,
+                input = inputs.recv(), if !input_ended && self.session.has_room() => match input {
+                    Some(input) => self.input(input),
+                    None => {
+                        input_ended = true;
+                        self.progress = Instant::now();
+                    }
+                },
+                () = at(timer) => {}
+            }
+            let now = Instant::now();
+            if self.link.due().is_some_and(|due| due <= now) {
+                self.connect();
+            }
+            self.session.tick(now);
+        }
+    }
+
+    fn do_effects(&mut self) -> Result<(), ChatError> {
+        while let Some(effect) = self.session.effect() {
+            match effect {
+                Effect::Send(message) => {
+                    if let Link::Up(connection, _) = &self.link {
+                        connection.send(message);
+                    }
+                }
+                Effect::Fetch { ticket, with, page } => {
+                    let me = self.setup.me;
+                    self.ask(move |http| Fetched::Page(ticket, http.history(Bearer::User(me), me, with, page)));
+                }
+                Effect::Hangup(reason) => self.lost(reason.to_owned())?,
+                Effect::Report(report) => self.report(report)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, report: Report) -> io::Result<()> {
+        match &report {
+            Report::Sent { .. } => self.progress = Instant::now(),
+            Report::Refused { .. } => {
+                self.progress = Instant::now();
+                self.outcome.refused += 1;
+            }
+            _ => {}
+        }
+        (self.show)(report)
+    }
+
+    /// Makes a request without holding up the loop.
+    fn ask(&self, request: impl FnOnce(&Http) -> Fetched + Send + 'static) {
+        let (http, answers) = (self.setup.http.clone(), self.history.clone());
+        spawn_blocking(move || {
+            // The loop may have ended meanwhile.
+            let _ = answers.send(request(&http));
+        });
+    }
+
+    fn connect(&mut self) {
+        let (token, _) = self.setup.http.secret().sign(self.setup.me, None, TOKEN);
+        let (connection, events) = Connection::open(self.setup.http.url(), self.setup.me, token);
+        self.link = Link::Up(connection, events);
+    }
+
+    fn lost(&mut self, reason: String) -> Result<(), ChatError> {
+        self.session.disconnected();
+        let retry_in = self.backoff.next(rand::random());
+        self.link = Link::Down(Some(Instant::now() + retry_in));
+        Ok(self.report(Report::Disconnected { reason, retry_in })?)
+    }
+
+    fn happened(&mut self, event: SocketEvent) -> Result<(), ChatError> {
+        match event {
+            SocketEvent::Connected => {
+                self.backoff.reset();
+                self.refusals = 0;
+                self.accepted = true;
+                self.session.connected(Instant::now());
+            }
+            SocketEvent::Refused(words) => {
+                self.refusals += 1;
+                if words == AUTHENTICATION_ERROR && (!self.accepted || self.refusals >= REFUSALS) {
+                    return Err(self.setup.http.unauthorized().into());
+                }
+                self.lost(format!("refused: {words}"))?;
+            }
+            SocketEvent::Lost(reason) => self.lost(reason)?,
+            SocketEvent::Received(message) | SocketEvent::SentElsewhere(message) => self.session.heard(message),
+            SocketEvent::Answered(id, answer) => self.session.answered(Instant::now(), &id, answer),
+        }
+        Ok(())
+    }
+
+    fn fetched(&mut self, fetched: Fetched) -> io::Result<()> {
+        match fetched {
+            Fetched::Page(ticket, answer) => {
+                self.session
+                    .fetched(Instant::now(), ticket, answer.map_err(|error| error.to_string()));
+                Ok(())
+            }
+            Fetched::Asked(Ok(messages)) => self.report(Report::History(messages)),
+            Fetched::Asked(Err(error)) => self.report(Report::HistoryFailed(error.to_string())),
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Say(text) => self.session.say(Instant::now(), text),
+            Input::Open(peer) => self.session.open(peer),
+            Input::History(count) => {
+                let (me, peer) = (self.setup.me, self.session.peer());
+                self.ask(move |http| Fetched::Asked(http.newest(Bearer::User(me), me, peer, count)));
+            }
+        }
+    }
+
+    /// When the chat ends, now that its input has.
+    fn end(&self) -> Option<Instant> {
+        match self.setup.then {
+            Then::Stay => None,
+            _ if !self.session.is_delivered() => Some(self.progress + self.setup.grace),
+            Then::Leave => Some(self.progress),
+            Then::Listen(duration) => Some(self.progress + duration),
+        }
+    }
+
+    fn finish(mut self) -> Result<Outcome, ChatError> {
+        let drafts = self.session.into_drafts();
+        self.outcome.unacknowledged = drafts.len();
+        if !drafts.is_empty() {
+            (self.show)(Report::Unacknowledged(drafts))?;
+        }
+        Ok(self.outcome)
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => pending().await,
+    }
+}

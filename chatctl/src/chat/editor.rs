@@ -1,0 +1,393 @@
+//! The line that a person types: keys, commands, and what was sent before.
+//!
+//! The editor is rustyline 19, not reedline 0.52, which was tried beside it in a pseudo-terminal. Both are well kept. But
+//! reedline's external printer guesses the height of the typed line from its bytes: with a wrapped line that holds
+//! umlauts, 17 of 40 messages were overwritten; it also polls, and needs a terminal that answers cursor queries.
+//! rustyline repaints from its own layout and lost none.
+//!
+//! Enter does not end the line: a key handler takes the text and clears it, so that the editor stays in place and the
+//! message appears above, once it is stored. Only what changes the prompt leaves the editor, through the [`Gate`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{
+    Cmd, ColorMode, ConditionalEventHandler, Config, Event, EventContext, EventHandler, KeyCode, KeyEvent, Modifiers,
+    Movement, Prompt, RepeatCount,
+};
+use shared::User;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::gate::Gate;
+use super::terminal::{Printer, Shown};
+use super::{Input, OPENING};
+use crate::client::http::Http;
+use crate::output::{self, DIM, ONE, OTHER};
+use crate::prompt;
+
+/// What a line means.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Nothing,
+    Say(String),
+    Help,
+    History(usize),
+    With(Option<String>),
+    Quit,
+    Unknown(String),
+}
+
+impl Line {
+    fn parse(line: &str) -> Self {
+        let text = line.trim_end();
+        let Some(command) = text.strip_prefix('/') else {
+            return if text.is_empty() {
+                Self::Nothing
+            } else {
+                Self::Say(text.to_owned())
+            };
+        };
+        if command.starts_with('/') {
+            return Self::Say(command.to_owned());
+        }
+        let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+        match (name, rest.trim()) {
+            ("help", "") => Self::Help,
+            ("quit", "") => Self::Quit,
+            ("with", "") => Self::With(None),
+            ("with", name) => Self::With(Some(name.to_owned())),
+            ("history", "") => Self::History(OPENING),
+            ("history", count) => match count.parse() {
+                Ok(count @ 1..=10_000) => Self::History(count),
+                _ => Self::Unknown("/history takes a number from 1 to 10000".to_owned()),
+            },
+            _ => Self::Unknown(format!(
+                "there is no command /{name}: /help shows them, //{name} says it"
+            )),
+        }
+    }
+}
+
+/// What the key handlers share.
+pub(crate) struct Desk {
+    inputs: tokio::sync::mpsc::Sender<Input>,
+    shown: Sender<Shown>,
+    gate: Arc<Gate>,
+    recall: Mutex<Recall>,
+}
+
+impl Desk {
+    /// The handlers' way to the conversation (`inputs`), to the screen (`shown`), and out of the editor (`gate`).
+    pub(crate) fn new(inputs: tokio::sync::mpsc::Sender<Input>, shown: Sender<Shown>, gate: Arc<Gate>) -> Self {
+        let recall = Mutex::default();
+        Self {
+            inputs,
+            shown,
+            gate,
+            recall,
+        }
+    }
+
+    fn show(&self, text: String) {
+        // The printer ends after the editor.
+        let _ = self.shown.send(Shown::Text(text));
+    }
+
+    /// Does what a line asks for, as far as that is possible inside the editor.
+    fn submit(&self, line: &str) -> Cmd {
+        let done = Cmd::Kill(Movement::WholeBuffer);
+        let input = match Line::parse(line) {
+            Line::Nothing => return done,
+            Line::With(_) | Line::Quit => return self.leave(Cmd::AcceptLine),
+            Line::Help => {
+                self.show(help());
+                return done;
+            }
+            Line::Unknown(hint) => {
+                self.show(format!("{DIM}{hint}{DIM:#}"));
+                return done;
+            }
+            Line::Say(text) => Input::Say(text),
+            Line::History(count) => Input::History(count),
+        };
+        match self.inputs.try_send(input) {
+            Ok(()) => {
+                self.recall().push(line);
+                done
+            }
+            // A thousand messages wait: what is typed stays in the line.
+            Err(TrySendError::Full(_)) => Cmd::Noop,
+            // The chat has ended and has said why.
+            Err(TrySendError::Closed(_)) => self.leave(Cmd::Interrupt),
+        }
+    }
+
+    fn leave(&self, how: Cmd) -> Cmd {
+        self.gate.close();
+        how
+    }
+
+    fn recall(&self) -> std::sync::MutexGuard<'_, Recall> {
+        self.recall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was sent before.
+#[derive(Debug, Default)]
+struct Recall {
+    lines: Vec<String>,
+    at: usize,
+    unsent: String,
+}
+
+impl Recall {
+    fn push(&mut self, line: &str) {
+        if self.lines.last().is_none_or(|last| last != line) {
+            self.lines.push(line.to_owned());
+        }
+        self.at = self.lines.len();
+        self.unsent.clear();
+    }
+
+    fn up(&mut self, line: &str) -> Option<&str> {
+        if self.at == self.lines.len() {
+            line.clone_into(&mut self.unsent);
+        }
+        self.at = self.at.checked_sub(1)?;
+        Some(&self.lines[self.at])
+    }
+
+    fn down(&mut self) -> Option<&str> {
+        if self.at >= self.lines.len() {
+            return None;
+        }
+        self.at += 1;
+        Some(self.lines.get(self.at).unwrap_or(&self.unsent))
+    }
+}
+
+/// The keys that mean something of their own here.
+#[derive(Debug, Clone, Copy)]
+enum Key {
+    Enter,
+    Up,
+    Down,
+    /// Ctrl-C: empties the line, then leaves.
+    Cancel,
+    /// Ctrl-D: leaves, if the line is empty.
+    End,
+}
+
+impl Key {
+    const ALL: [(Self, KeyEvent); 6] = [
+        (Self::Enter, KeyEvent(KeyCode::Enter, Modifiers::NONE)),
+        (Self::Enter, KeyEvent(KeyCode::Char('J'), Modifiers::CTRL)),
+        (Self::Up, KeyEvent(KeyCode::Up, Modifiers::NONE)),
+        (Self::Down, KeyEvent(KeyCode::Down, Modifiers::NONE)),
+        (Self::Cancel, KeyEvent(KeyCode::Char('C'), Modifiers::CTRL)),
+        (Self::End, KeyEvent(KeyCode::Char('D'), Modifiers::CTRL)),
+    ];
+}
+
+struct Handler(Key, Arc<Desk>);
+
+impl ConditionalEventHandler for Handler {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        let (line, desk) = (context.line(), &self.1);
+        let replace = |text: Option<&str>| match text {
+            Some(text) => Cmd::Replace(Movement::WholeBuffer, Some(text.to_owned())),
+            None => Cmd::Noop,
+        };
+        match self.0 {
+            Key::Enter => Some(desk.submit(line)),
+            // In a text of several lines the arrows move the cursor.
+            Key::Up | Key::Down if line.contains('\n') => None,
+            Key::Up => Some(replace(desk.recall().up(line))),
+            Key::Down => Some(replace(desk.recall().down())),
+            Key::Cancel if !line.is_empty() => Some(Cmd::Kill(Movement::WholeBuffer)),
+            Key::Cancel => Some(desk.leave(Cmd::Interrupt)),
+            Key::End if line.is_empty() => Some(desk.leave(Cmd::EndOfFile)),
+            Key::End => None,
+        }
+    }
+}
+
+/// The prompt. Its first painting tells that the editor reads.
+struct Ready {
+    raw: String,
+    styled: String,
+    gate: Arc<Gate>,
+    opened: AtomicBool,
+}
+
+impl Ready {
+    fn painted(&self) {
+        if !self.opened.swap(true, Ordering::Relaxed) {
+            self.gate.open();
+        }
+    }
+}
+
+impl Prompt for Ready {
+    fn raw(&self) -> &str {
+        self.painted();
+        &self.raw
+    }
+
+    fn styled(&self) -> &str {
+        self.painted();
+        &self.styled
+    }
+}
+
+/// The line editor of one chat.
+pub(crate) struct Editor {
+    rustyline: rustyline::Editor<(), MemHistory>,
+    desk: Arc<Desk>,
+    http: Http,
+    me: String,
+    peer: String,
+}
+
+impl Editor {
+    /// An editor for `me`, who talks to `peer` at first.
+    ///
+    /// # Errors
+    /// If the terminal can't be used.
+    pub(crate) fn new(desk: Desk, http: Http, colours: bool, me: &User, peer: &User) -> rustyline::Result<Self> {
+        let mode = if colours {
+            ColorMode::Enabled
+        } else {
+            ColorMode::Disabled
+        };
+        let config = Config::builder().color_mode(mode).build();
+        let mut rustyline = rustyline::Editor::with_history(config, MemHistory::new())?;
+        let desk = Arc::new(desk);
+        for (key, event) in Key::ALL {
+            let handler = Handler(key, Arc::clone(&desk));
+            rustyline.bind_sequence(event, EventHandler::Conditional(Box::new(handler)));
+        }
+        Ok(Self {
+            rustyline,
+            desk,
+            http,
+            me: output::one_line(&me.username),
+            peer: output::one_line(&peer.username),
+        })
+    }
+
+    /// What prints above the line while it is typed; none if the terminal can't do that.
+    pub(crate) fn printer(&mut self) -> Option<Printer> {
+        let printer = self.rustyline.create_external_printer().ok()?;
+        Some(Box::new(printer))
+    }
+
+    /// Reads until the user leaves.
+    pub(crate) fn run(mut self) {
+        loop {
+            let ready = self.ready();
+            let line = self.rustyline.readline(&ready);
+            let stay = match line {
+                Ok(line) => self.outside(&line),
+                Err(ReadlineError::Signal(_)) => true,
+                // Ctrl-D, Ctrl-C, or the terminal is gone.
+                Err(_) => false,
+            };
+            if !stay {
+                break;
+            }
+        }
+        let gate = Arc::clone(&self.desk.gate);
+        // First the editor, which may hold a printer that waits for its turn.
+        drop(self);
+        gate.end();
+    }
+
+    fn ready(&self) -> Ready {
+        let (me, peer) = (&self.me, &self.peer);
+        Ready {
+            raw: format!("{me} → {peer} › "),
+            styled: format!("{ONE}{me}{ONE:#} → {OTHER}{peer}{OTHER:#} › "),
+            gate: Arc::clone(&self.desk.gate),
+            opened: AtomicBool::new(false),
+        }
+    }
+
+    /// Does what can't be done inside the editor. False to leave.
+    fn outside(&mut self, line: &str) -> bool {
+        match Line::parse(line) {
+            Line::Quit => false,
+            Line::With(name) => {
+                self.change_peer(name.as_deref());
+                true
+            }
+            // Only a terminal without cursor movements comes here: its lines end at Enter.
+            _ => self.desk.submit(line) != Cmd::Interrupt,
+        }
+    }
+
+    fn change_peer(&mut self, name: Option<&str>) {
+        let user = match name {
+            Some(name) => self.http.resolve(name).map_err(anyhow::Error::from),
+            None => prompt::user(&self.http, "With whom?"),
+        };
+        match user {
+            Ok(user) => {
+                self.peer = output::one_line(&user.username);
+                // If the chat has ended, the next line finds that out.
+                let _ = self.desk.inputs.blocking_send(Input::Open(user.id));
+            }
+            Err(error) => self.desk.show(format!("{DIM}{error:#}{DIM:#}")),
+        }
+    }
+}
+
+fn help() -> String {
+    let commands = [
+        ("/history [N]", "show the last N messages (20)"),
+        ("/with [NAME]", "talk to somebody else"),
+        ("/help", "show this"),
+        ("/quit", "leave (also Ctrl-D)"),
+        ("//text", "send a text that begins with /"),
+        ("Up, Down", "what you sent before"),
+    ];
+    let line = |(command, does)| format!("  {command:14}{DIM}{does}{DIM:#}");
+    commands.map(line).join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_commands() {
+        assert_eq!(Line::parse("hello "), Line::Say("hello".to_owned()));
+        assert_eq!(Line::parse("  "), Line::Nothing);
+        assert_eq!(Line::parse("//quit"), Line::Say("/quit".to_owned()));
+        assert_eq!(Line::parse("/quit"), Line::Quit);
+        assert_eq!(Line::parse("/history"), Line::History(OPENING));
+        assert_eq!(Line::parse("/history 5"), Line::History(5));
+        assert_eq!(Line::parse("/with  userB"), Line::With(Some("userB".to_owned())));
+        assert_eq!(Line::parse("/with"), Line::With(None));
+        assert!(matches!(Line::parse("/history many"), Line::Unknown(_)));
+        assert!(matches!(Line::parse("/dance"), Line::Unknown(_)));
+    }
+
+    #[test]
+    fn recalls_what_was_sent_and_keeps_what_was_not() {
+        let mut recall = Recall::default();
+        assert_eq!(recall.up("unsent"), None);
+        recall.push("one");
+        recall.push("two");
+        recall.push("two");
+        assert_eq!(recall.up("unsent"), Some("two"));
+        assert_eq!(recall.up("two"), Some("one"));
+        assert_eq!(recall.up("one"), None);
+        assert_eq!(recall.down(), Some("two"));
+        assert_eq!(recall.down(), Some("unsent"));
+        assert_eq!(recall.down(), None);
+    }
+}

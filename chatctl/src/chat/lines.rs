@@ -1,0 +1,134 @@
+//! The front end for scripts: each line of standard input is sent, each event is a line of JSON on standard output,
+//! written at once. `chatctl chat --help` documents the events.
+
+use std::io::{self, BufRead, Write};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::{Message, UserId, WireError};
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::driver::{self, ChatError, Outcome, Setup};
+use super::{Input, Report};
+
+/// How long outstanding acknowledgements are waited for at the end.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
+enum Event<'a> {
+    Connected {
+        user_id: UserId,
+        with: UserId,
+    },
+    ReceiveMessage {
+        message: &'a Message,
+        #[serde(skip_serializing_if = "is_false")]
+        missed: bool,
+    },
+    MessageSent {
+        message: &'a Message,
+        #[serde(skip_serializing_if = "is_false")]
+        missed: bool,
+    },
+    Ack {
+        client_message_id: &'a str,
+        message: &'a Message,
+        duplicate: bool,
+    },
+    Retry {
+        client_message_id: &'a str,
+        error: &'a WireError,
+        retry_in_ms: u128,
+    },
+    Error {
+        client_message_id: &'a str,
+        error: &'a WireError,
+    },
+    Disconnected {
+        reason: &'a str,
+        retry_in_ms: u128,
+    },
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Chats from a script.
+pub(crate) async fn run(setup: Setup) -> Result<Outcome, ChatError> {
+    let (me, with) = (setup.me, setup.peer);
+    driver::run(setup, stdin_lines(), |report| print(me, with, &report)).await
+}
+
+/// The lines of standard input, read by a thread of its own that waits while too many are outstanding.
+fn stdin_lines() -> Receiver<Input> {
+    let (inputs, receiver) = channel(16);
+    thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        let mut line = Vec::new();
+        while matches!(stdin.read_until(b'\n', &mut line), Ok(1..)) {
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end_matches(['\r', '\n']);
+            if !text.is_empty() && inputs.blocking_send(Input::Say(text.to_owned())).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}
+
+fn print(me: UserId, with: UserId, report: &Report) -> io::Result<()> {
+    let event = match report {
+        Report::Connected => Event::Connected { user_id: me, with },
+        Report::Disconnected { reason, retry_in } => Event::Disconnected {
+            reason,
+            retry_in_ms: retry_in.as_millis(),
+        },
+        // A message to oneself is received.
+        Report::Heard { message, missed } if message.receiver == Some(me) => Event::ReceiveMessage {
+            message,
+            missed: *missed,
+        },
+        Report::Heard { message, missed } => Event::MessageSent {
+            message,
+            missed: *missed,
+        },
+        Report::Sent {
+            client_message_id,
+            message,
+            duplicate,
+        } => Event::Ack {
+            client_message_id,
+            message,
+            duplicate: *duplicate,
+        },
+        Report::Retrying {
+            client_message_id,
+            error,
+            retry_in,
+        } => Event::Retry {
+            client_message_id,
+            error,
+            retry_in_ms: retry_in.as_millis(),
+        },
+        Report::Refused { draft, error } => Event::Error {
+            client_message_id: &draft.client_message_id,
+            error,
+        },
+        Report::HistoryFailed(reason) => {
+            anstream::eprintln!("history: {reason}");
+            return Ok(());
+        }
+        // The exit status and one line of the command tell.
+        Report::Unacknowledged(_) => return Ok(()),
+        // Told to people only: scripts have the acknowledgements, and never ask for history.
+        Report::Opened { .. } | Report::History(_) | Report::Waiting(_) => return Ok(()),
+    };
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &event)?;
+    writeln!(out)?;
+    out.flush()
+}

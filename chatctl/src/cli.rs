@@ -1,0 +1,202 @@
+//! The commands, their arguments and their help. What they do is in [`crate::commands`].
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Talks to the chat server: creates users, signs tokens, reads histories, chats.
+///
+/// The server is found through CHAT_URL. The secret that signs tokens is looked for in JWT_SECRET (environment or
+/// .env), then in ./data/jwt_secret (or $DATA_DIR/jwt_secret), where a server that was started here keeps it.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "\
+Try it:
+  chatctl seed users                      creates userA and userB
+  chatctl chat --as userA --with userB    in one terminal
+  chatctl chat --as userB --with userA    in another")]
+pub(crate) struct Cli {
+    /// Where the server is.
+    #[arg(long, global = true, env = "CHAT_URL", default_value = "http://127.0.0.1:5000", value_parser = url)]
+    pub(crate) url: String,
+
+    /// Print JSON instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create data to try the chat with.
+    Seed {
+        /// What to create.
+        #[command(subcommand)]
+        what: Seed,
+    },
+    /// Print a token of a user, for any other client.
+    #[command(after_help = "\
+Examples:
+  chatctl token userA                     by name
+  chatctl token 6945576383968f286a0ff5f9 --expires 7d
+  chatctl token --admin                   an administrator who is no user
+  curl -H \"Authorization: Bearer $(chatctl token userA)\" http://127.0.0.1:5000/users/me")]
+    Token(Token),
+    /// List the users: presence, id, name, when last seen.
+    #[command(after_help = "With --json: one array of the users as the server shows them.")]
+    Users,
+    /// Print the messages between two users, oldest first.
+    #[command(after_help = "\
+With --json: one array of the messages as the server shows them.
+
+Examples:
+  chatctl history userA userB
+  chatctl history userA userB --limit 20
+  chatctl history userA userB --json | jq -r '.[].message'")]
+    History(History),
+    /// Chat in this terminal, or from a script.
+    #[command(after_help = CHAT_HELP)]
+    Chat(Chat),
+}
+
+/// What can be created.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Seed {
+    /// Create users, or find the existing ones of these names; safe to repeat.
+    #[command(after_help = "\
+Examples:
+  chatctl seed users                      userA and userB
+  chatctl seed users ada grace
+  chatctl seed users --count 5000         user0001 to user5000")]
+    Users {
+        /// Their names.
+        #[arg(value_name = "NAME", default_values = ["userA", "userB"])]
+        names: Vec<String>,
+        /// Create this many, named user0001, user0002 and so on.
+        #[arg(long, value_name = "N", conflicts_with = "names",
+              value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        count: Option<u32>,
+    },
+}
+
+/// Arguments of `token`.
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// Whose: a name or an id. An id needs no server.
+    #[arg(value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// How long it holds, such as 90s, 1h or 7d.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = lifetime)]
+    pub(crate) expires: Duration,
+    /// Let it create and list users and read every conversation.
+    #[arg(long)]
+    pub(crate) admin: bool,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// One of the two: a name or an id.
+    #[arg(value_name = "USER")]
+    pub(crate) one: Option<String>,
+    /// The other one.
+    #[arg(value_name = "OTHER")]
+    pub(crate) other: Option<String>,
+    /// Only the newest N; without it, all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+}
+
+/// Arguments of `chat`.
+#[derive(Debug, Args)]
+pub(crate) struct Chat {
+    /// Who you are: a name or an id.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) me: Option<String>,
+    /// With whom: a name or an id.
+    #[arg(long, value_name = "USER")]
+    pub(crate) with: Option<String>,
+    /// From a script: keep listening this many seconds after the input has ended and everything was acknowledged.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "stay")]
+    pub(crate) wait: Option<Duration>,
+    /// From a script: keep listening after the input has ended, until killed.
+    #[arg(long)]
+    pub(crate) stay: bool,
+}
+
+const CHAT_HELP: &str = "\
+In a terminal, type and press Enter. ✓ stands behind a message of yours once the server has stored it for good.
+  /history [N]   show the last N messages (20)      /with [NAME]   talk to somebody else
+  /help          show these commands                /quit          leave (also Ctrl-D)
+  //text         send a text that begins with /     Up, Down       what you sent before
+
+With standard input not a terminal, or with --json, each line of input is one message (empty lines are skipped) and
+each event is one line of JSON on standard output:
+  {\"event\":\"connected\",\"userId\":…,\"with\":…}      ready: from here on nothing is missed
+  {\"event\":\"receive_message\",\"message\":{…}}        from anybody; with \"missed\":true if it came while disconnected
+  {\"event\":\"message_sent\",\"message\":{…}}           sent by you with another client
+  {\"event\":\"ack\",\"clientMessageId\":…,\"message\":{…},\"duplicate\":false}   your line is stored for good
+  {\"event\":\"retry\",\"clientMessageId\":…,\"error\":{…},\"retryInMs\":…}      your line will be sent again
+  {\"event\":\"error\",\"clientMessageId\":…,\"error\":{\"code\":…,\"message\":…}}  your line was refused for good
+  {\"event\":\"disconnected\",\"reason\":…,\"retryInMs\":…}
+Lines are sent in order, each after the one before it was acknowledged; what was not acknowledged when the connection
+broke is sent again and stored once. When the input has ended, outstanding lines get 10 seconds to be acknowledged.
+The exit status is 1 if one was refused or stayed unacknowledged.
+
+Examples:
+  chatctl chat --as userA --with userB
+  echo 'Build 42 is green' | chatctl chat --as userA --with userB
+  chatctl chat --as userB --with userA --stay </dev/null | jq -r 'select(.event==\"receive_message\").message.message'";
+
+fn url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.trim_matches('/').is_empty() => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("it must begin with http:// or https://, such as http://127.0.0.1:5000".to_owned()),
+    }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; try 90s, 1h or 7d"))?;
+    if duration < Duration::from_secs(1) || duration > Duration::from_secs(100 * 365 * 86_400) {
+        return Err("between 1s and 100 years".to_owned());
+    }
+    Ok(duration)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| *duration <= Duration::from_secs(10 * 365 * 86_400))
+        .ok_or_else(|| "a number of seconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn urls_lose_their_slash_and_need_their_scheme() {
+        assert_eq!(
+            url("http://chat.example:5000/"),
+            Ok("http://chat.example:5000".to_owned())
+        );
+        for wrong in ["localhost:5000", "ftp://chat.example", "http://", ""] {
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The server's HTTP interface. Calls block; a token is signed afresh for each one.
+
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shared::error::ErrorBody;
+use shared::limits::PAGE;
+use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
+use shared::{ErrorCode, Message, MessageId, Role, User, UserId, WireError};
+use ureq::http::Response;
+use ureq::tls::{TlsConfig, TlsProvider};
+use ureq::{Agent, Body};
+
+use super::ClientError;
+use super::token::{NOBODY, Secret};
+
+/// How long the token of one request holds: long enough for a slow server, and for clocks that differ a little.
+const TOKEN: Duration = Duration::from_secs(300);
+/// How often a request is tried that the server was too busy for.
+const TRIES: u32 = 4;
+
+/// A client of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    agent: Agent,
+    url: String,
+    secret: Arc<Secret>,
+}
+
+/// In whose name a request is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bearer {
+    /// An administrator.
+    Admin,
+    /// This user.
+    User(UserId),
+}
+
+/// Which messages of a conversation to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// All.
+    All,
+    /// The newest so many, at most [`PAGE`].
+    Newest(usize),
+    /// So many, at most [`PAGE`], directly before this one.
+    Before(MessageId, usize),
+    /// [`PAGE`] directly after this one.
+    After(MessageId),
+}
+
+impl Page {
+    fn query(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Newest(limit) => vec![("limit", limit.to_string())],
+            Self::Before(id, limit) => vec![("limit", limit.to_string()), ("before", id.to_string())],
+            Self::After(id) => vec![("limit", PAGE.to_string()), ("after", id.to_string())],
+        }
+    }
+}
+
+impl Http {
+    /// A client of the server at `url`, without a slash at its end. Nothing is sent yet.
+    pub(crate) fn new(url: String, secret: Arc<Secret>) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(5)))
+            .timeout_recv_response(Some(Duration::from_secs(30)))
+            .timeout_per_read(Some(Duration::from_secs(30)))
+            .tls_config(TlsConfig::builder().provider(TlsProvider::NativeTls).build());
+        Self {
+            agent: config.build().new_agent(),
+            url,
+            secret,
+        }
+    }
+
+    /// The server's address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What signs the tokens.
+    pub(crate) fn secret(&self) -> &Arc<Secret> {
+        &self.secret
+    }
+
+    /// The user whom a name or an id means.
+    pub(crate) fn resolve(&self, name_or_id: &str) -> Result<User, ClientError> {
+        if let Ok(id) = name_or_id.parse() {
+            return self.user(id);
+        }
+        let query = [("username", name_or_id.to_owned())];
+        let mut found: UserList = self.get(Bearer::Admin, "/users", &query)?;
+        match found.users.len() {
+            0 => Err(ClientError::NoSuchName(name_or_id.to_owned())),
+            1 => Ok(found.users.remove(0)),
+            _ => Err(ClientError::Ambiguous {
+                name: name_or_id.to_owned(),
+                ids: found.users.iter().map(|user| user.id).collect(),
+            }),
+        }
+    }
+
+    /// The user of this id.
+    pub(crate) fn user(&self, id: UserId) -> Result<User, ClientError> {
+        match self.get(Bearer::Admin, &format!("/users/{id}"), &[]) {
+            Err(ClientError::Answered(error)) if error.code == ErrorCode::UserNotFound => {
+                Err(ClientError::NoSuchId(id))
+            }
+            answer => answer,
+        }
+    }
+
+    /// One page of all users, oldest first.
+    pub(crate) fn users(&self, after: Option<UserId>) -> Result<UserList, ClientError> {
+        let mut query = vec![("limit", PAGE.to_string())];
+        query.extend(after.map(|id| ("after", id.to_string())));
+        self.get(Bearer::Admin, "/users", &query)
+    }
+
+    /// Creates at most [`shared::limits::USERS_PER_REQUEST`] users, or finds those that exist.
+    pub(crate) fn create_users(&self, names: &[String]) -> Result<Vec<CreatedUser>, ClientError> {
+        let body = CreateUsers::Many {
+            usernames: names.to_vec(),
+        };
+        let created: CreatedUsers = self.patiently(|| self.read(self.post(Bearer::Admin, "/users", &body)?))?;
+        Ok(created.users)
+    }
+
+    /// Messages of a conversation, oldest first.
+    pub(crate) fn history(&self, by: Bearer, a: UserId, b: UserId, page: Page) -> Result<Vec<Message>, ClientError> {
+        self.get(by, &format!("/chat/history/{a}/{b}"), &page.query())
+    }
+
+    /// The newest `count` messages of a conversation, oldest first, fetched in as many pages as that takes.
+    pub(crate) fn newest(&self, by: Bearer, a: UserId, b: UserId, count: usize) -> Result<Vec<Message>, ClientError> {
+        let mut messages = self.history(by, a, b, Page::Newest(count.min(PAGE)))?;
+        let mut full = messages.len() == PAGE;
+        while full && messages.len() < count {
+            let size = PAGE.min(count - messages.len());
+            let mut older = self.history(by, a, b, Page::Before(messages[0].id, size))?;
+            full = older.len() == PAGE;
+            older.append(&mut messages);
+            messages = older;
+        }
+        Ok(messages)
+    }
+
+    /// The body of a whole conversation's history, an array as long as that conversation.
+    pub(crate) fn history_body(&self, by: Bearer, a: UserId, b: UserId) -> Result<impl Read + use<>, ClientError> {
+        let path = format!("/chat/history/{a}/{b}");
+        let response = self.patiently(|| self.checked(self.request_get(by, &path, &[])?))?;
+        Ok(BufReader::new(response.into_body().into_reader()))
+    }
+
+    fn get<T: DeserializeOwned>(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+        self.patiently(|| self.read(self.request_get(by, path, query)?))
+    }
+
+    fn request_get(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<Response<Body>, ClientError> {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        for (name, value) in query {
+            request = request.query(name, value);
+        }
+        let answer = request.header("Authorization", self.authorization(by)).call();
+        answer.map_err(|error| self.unreachable(&error))
+    }
+
+    fn post(&self, by: Bearer, path: &str, body: &impl Serialize) -> Result<Response<Body>, ClientError> {
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let answer = request.header("Authorization", self.authorization(by)).send_json(body);
+        answer.map_err(|error| self.unreachable(&error))
+    }
+
+    fn authorization(&self, by: Bearer) -> String {
+        let (user, role) = match by {
+            Bearer::Admin => (NOBODY, Some(Role::Admin)),
+            Bearer::User(id) => (id, None),
+        };
+        format!("Bearer {}", self.secret.sign(user, role, TOKEN).0)
+    }
+
+    /// Asks again while the server says that it is worth it.
+    fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+        let mut tries = 1;
+        loop {
+            match ask() {
+                Err(ClientError::Answered(WireError {
+                    retry_after_ms: Some(pause),
+                    ..
+                })) if tries < TRIES => thread::sleep(Duration::from_millis(pause.min(5_000))),
+                answer => return answer,
+            }
+            tries += 1;
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, response: Response<Body>) -> Result<T, ClientError> {
+        let mut response = self.checked(response)?;
+        let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec();
+        let body = body.map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&body).map_err(|error| self.not_the_server(error.to_string()))
+    }
+
+    fn checked(&self, mut response: Response<Body>) -> Result<Response<Body>, ClientError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status == 401 {
+            return Err(self.unauthorized());
+        }
+        match response.body_mut().read_json::<ErrorBody>() {
+            Ok(body) => Err(body.error.into()),
+            Err(_) => Err(self.not_the_server(format!("status {status}"))),
+        }
+    }
+
+    /// What to say when the server refuses our token.
+    pub(crate) fn unauthorized(&self) -> ClientError {
+        ClientError::Unauthorized {
+            url: self.url.clone(),
+            origin: self.secret.origin().to_owned(),
+        }
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> ClientError {
+        ClientError::Unreachable {
+            url: self.url.clone(),
+            reason: match error {
+                ureq::Error::Io(error) => error.to_string(),
+                error => error.to_string(),
+            },
+        }
+    }
+
+    fn not_the_server(&self, what: String) -> ClientError {
+        ClientError::NotTheServer {
+            url: self.url.clone(),
+            what,
+        }
+    }
+}

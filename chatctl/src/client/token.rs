@@ -1,0 +1,104 @@
+//! The secret and the tokens it signs.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{EncodingKey, Header};
+use shared::{Claims, Role, UserId};
+
+/// The id in an administrator's token that belongs to no user.
+pub(crate) const NOBODY: UserId = UserId::from_bytes([0; 12]);
+
+/// What signs tokens. Its `Debug` does not show it.
+pub(crate) struct Secret {
+    key: EncodingKey,
+    origin: String,
+}
+
+/// Why there is no secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecretError {
+    /// It is nowhere.
+    #[error(
+        "no secret found, neither in JWT_SECRET (environment, .env) nor in {}: start the server here first, or set JWT_SECRET",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    /// An empty secret signs nothing.
+    #[error("the secret in {0} is empty: set the one that the server was started with")]
+    Empty(String),
+    /// The file is there and can't be read.
+    #[error("the secret in {} can't be read: {}", .0.display(), .1)]
+    Unreadable(PathBuf, #[source] io::Error),
+}
+
+impl Secret {
+    /// Looks where the server looks: `JWT_SECRET` (environment, `.env`), then the file it creates in its data folder.
+    pub(crate) fn load() -> Result<Self, SecretError> {
+        if let Ok(secret) = std::env::var("JWT_SECRET") {
+            return Self::new(&secret, "JWT_SECRET".to_owned());
+        }
+        let folder = std::env::var_os("DATA_DIR").unwrap_or_else(|| "data".into());
+        let path = PathBuf::from(folder).join("jwt_secret");
+        match std::fs::read_to_string(&path) {
+            Ok(secret) => Self::new(secret.trim(), path.display().to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SecretError::Missing(path)),
+            Err(error) => Err(SecretError::Unreadable(path, error)),
+        }
+    }
+
+    fn new(secret: &str, origin: String) -> Result<Self, SecretError> {
+        if secret.is_empty() {
+            return Err(SecretError::Empty(origin));
+        }
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        Ok(Self { key, origin })
+    }
+
+    /// Where it was found.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// A token of `user` that holds from now on for `lifetime`, and when it ends (seconds since the Unix epoch).
+    pub(crate) fn sign(&self, user: UserId, role: Option<Role>, lifetime: Duration) -> (String, i64) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let claims = Claims {
+            user_id: user,
+            exp: seconds(now.saturating_add(lifetime)),
+            role,
+        };
+        let token = jsonwebtoken::encode(&Header::default(), &claims, &self.key).expect("HS256 signs any claims");
+        (token, claims.exp)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_hides_the_secret() {
+        let secret = Secret::new("do not show me", "a test".to_owned()).unwrap();
+        assert!(!format!("{secret:?}").contains("show"));
+    }
+
+    #[test]
+    fn an_empty_secret_is_refused() {
+        assert!(matches!(
+            Secret::new("", "a test".to_owned()),
+            Err(SecretError::Empty(_))
+        ));
+    }
+}

@@ -1,0 +1,81 @@
+//! One file per command; what they share is here: the server, the output format, and who is meant by an argument.
+
+mod chat;
+mod history;
+mod seed;
+mod token;
+mod users;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use shared::User;
+
+use crate::cli::{Cli, Command, Seed};
+use crate::client::http::Http;
+use crate::client::token::Secret;
+use crate::prompt;
+
+/// A wrong use of the command line that clap can't see; the exit status is 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// What every command gets.
+#[derive(Debug)]
+struct Context {
+    http: Http,
+    json: bool,
+}
+
+impl Context {
+    /// Who is meant: the argument if there is one, else whom the user at the terminal chooses.
+    fn user(&self, argument: Option<&str>, question: &str) -> anyhow::Result<User> {
+        match argument {
+            Some(name_or_id) => Ok(self.http.resolve(name_or_id)?),
+            None => prompt::user(&self.http, question),
+        }
+    }
+}
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// What went wrong, as one line for people; [`Usage`] if the command line was wrong.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if !prompt::possible() {
+        complete(&cli.command)?;
+    }
+    let secret = Arc::new(Secret::load()?);
+    let context = Context {
+        http: Http::new(cli.url, secret),
+        json: cli.json,
+    };
+    match cli.command {
+        Command::Seed {
+            what: Seed::Users { names, count },
+        } => seed::users(&context, names, count)?,
+        Command::Token(arguments) => token::run(&context, &arguments)?,
+        Command::Users => users::run(&context)?,
+        Command::History(arguments) => history::run(&context, &arguments)?,
+        Command::Chat(arguments) => return chat::run(&context, &arguments),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where nobody can be asked, everything must be said.
+fn complete(command: &Command) -> Result<(), Usage> {
+    let missing = match command {
+        Command::Token(token) if token.user.is_none() && !token.admin => {
+            "say whose: chatctl token <name or id>, or --admin alone for an administrator who is no user"
+        }
+        Command::History(history) if history.one.is_none() || history.other.is_none() => {
+            "say between whom: chatctl history <user> <other>"
+        }
+        Command::Chat(chat) if chat.me.is_none() || chat.with.is_none() => {
+            "say who you are and with whom you chat: chatctl chat --as <user> --with <user>"
+        }
+        _ => return Ok(()),
+    };
+    Err(Usage(missing.to_owned()))
+}

@@ -1,0 +1,70 @@
+//! `chatctl seed`: users to try the chat with.
+
+use std::io::{Write, stdout};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use shared::limits::USERS_PER_REQUEST;
+use unicode_width::UnicodeWidthStr;
+
+use super::Context;
+use crate::output::{self, DIM, GOOD, JsonArray};
+
+/// Creates the users of these names, or `count` numbered ones, and prints each with its id.
+pub(super) fn users(context: &Context, names: Vec<String>, count: Option<u32>) -> anyhow::Result<()> {
+    let names = count.map_or(names, numbered);
+    let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    let bar = progress(names.len());
+    let mut array = JsonArray::default();
+    for batch in names.chunks(USERS_PER_REQUEST) {
+        let created = context.http.create_users(batch)?;
+        bar.suspend(|| -> anyhow::Result<()> {
+            let mut out = anstream::stdout().lock();
+            for user in &created {
+                if context.json {
+                    array.push(user)?;
+                    continue;
+                }
+                let (style, what) = if user.created {
+                    (GOOD, "created")
+                } else {
+                    (DIM, "exists")
+                };
+                let name = output::pad(&output::one_line(&user.user.username), width);
+                writeln!(out, "{name}  {}  {style}{what}{style:#}", user.user.id)?;
+            }
+            Ok(())
+        })?;
+        bar.inc(batch.len() as u64);
+    }
+    bar.finish_and_clear();
+    if context.json {
+        array.end()?;
+    }
+    stdout().flush()?;
+    Ok(())
+}
+
+fn numbered(count: u32) -> Vec<String> {
+    let digits = count.to_string().len().max(4);
+    (1..=count).map(|number| format!("user{number:0digits$}")).collect()
+}
+
+/// A bar on standard error, if there is more than one request to wait for and a terminal to show it.
+fn progress(names: usize) -> ProgressBar {
+    if names <= USERS_PER_REQUEST {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} users, {eta} left").expect("the template is sound");
+    ProgressBar::new(names as u64).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_sort_as_text() {
+        assert_eq!(numbered(2), ["user0001", "user0002"]);
+        assert_eq!(numbered(12_345)[0], "user00001");
+    }
+}

@@ -1,0 +1,32 @@
+//! `chatctl token`: a signed token on standard output, and nothing else.
+
+use std::io::{Write, stdout};
+
+use serde_json::json;
+use shared::{Role, UserId};
+
+use super::Context;
+use crate::cli::Token;
+use crate::client::token::NOBODY;
+use crate::output;
+
+/// Prints a token of the user that the arguments name.
+pub(super) fn run(context: &Context, arguments: &Token) -> anyhow::Result<()> {
+    let user = whose(context, arguments)?;
+    let role = arguments.admin.then_some(Role::Admin);
+    let (token, exp) = context.http.secret().sign(user, role, arguments.expires);
+    if context.json {
+        output::json(&json!({ "token": token, "userId": user, "exp": exp }))?;
+    } else {
+        writeln!(stdout(), "{token}")?;
+    }
+    Ok(())
+}
+
+fn whose(context: &Context, arguments: &Token) -> anyhow::Result<UserId> {
+    match &arguments.user {
+        None if arguments.admin => Ok(NOBODY),
+        Some(text) if let Ok(id) = text.parse() => Ok(id),
+        user => Ok(context.user(user.as_deref(), "Whose token?")?.id),
+    }
+}

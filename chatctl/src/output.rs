@@ -1,0 +1,145 @@
+//! How things look: colours, times, columns, and texts of strangers made harmless.
+//!
+//! Colours are written always; `anstream` drops them where `NO_COLOR` or a pipe asks for it.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use shared::{Message, Timestamp, User};
+use unicode_width::UnicodeWidthStr;
+
+/// What is less important.
+pub(crate) const DIM: Style = Style::new().dimmed();
+/// What went well, and who is there.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// What went wrong.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+/// The first of two people.
+pub(crate) const ONE: Style = AnsiColor::Cyan.on_default().bold();
+/// The second of two people.
+pub(crate) const OTHER: Style = AnsiColor::Magenta.on_default().bold();
+
+/// Prints a value as one line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)?;
+    out.flush()
+}
+
+/// Prints values as one JSON array, each on a line of its own, while they come.
+#[derive(Debug, Default)]
+pub(crate) struct JsonArray {
+    begun: bool,
+}
+
+impl JsonArray {
+    /// Adds a value.
+    pub(crate) fn push(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(if self.begun { b",\n" } else { b"[\n" })?;
+        self.begun = true;
+        serde_json::to_writer(&mut out, value)?;
+        Ok(())
+    }
+
+    /// Closes the array.
+    pub(crate) fn end(self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(if self.begun { b"\n]\n" } else { b"[]\n" })?;
+        out.flush()
+    }
+}
+
+/// A text without its colours.
+pub(crate) fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+/// A user as one line of a list; names take at least `width` columns.
+pub(crate) fn user_line(user: &User, width: usize) -> String {
+    let (style, sign) = presence(user);
+    let name = pad(&one_line(&user.username), width);
+    let seen = match user.last_seen {
+        _ if user.is_online => "online".to_owned(),
+        Some(at) => format!("last seen {}", local(at).strftime("%F %R")),
+        None => "never seen".to_owned(),
+    };
+    format!("{style}{sign}{style:#} {name}  {}  {DIM}{seen}{DIM:#}", user.id)
+}
+
+/// ● for a user who has a connection, ○ for one who has none.
+pub(crate) fn presence(user: &User) -> (Style, char) {
+    if user.is_online { (GOOD, '●') } else { (DIM, '○') }
+}
+
+/// A message as a line with the full date, for lists; `name` is what its sender is called, padded by the caller.
+pub(crate) fn message_line(message: &Message, style: Style, name: &str) -> String {
+    let time = match message.created_at {
+        Some(at) => local(at).strftime("%F %T").to_string(),
+        None => " ".repeat(19),
+    };
+    let indent = time.width() + name.width() + 4;
+    format!("{DIM}{time}{DIM:#}  {style}{name}{style:#}  {}", text(message, indent))
+}
+
+/// A message's text; lines after the first begin at column `indent`.
+pub(crate) fn text(message: &Message, indent: usize) -> String {
+    match &message.message {
+        Some(text) => harmless(text).replace('\n', &format!("\n{}", " ".repeat(indent))),
+        None => format!("{DIM}(no text){DIM:#}"),
+    }
+}
+
+/// A moment in the time zone of whoever looks.
+pub(crate) fn local(at: Timestamp) -> ZonedDateTime {
+    let timestamp = jiff::Timestamp::from_millisecond(at.millis()).unwrap_or(jiff::Timestamp::MAX);
+    timestamp.to_zoned_datetime(TimeZone::system())
+}
+
+/// Fills up with blanks to a width in columns.
+pub(crate) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// Text of strangers on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    harmless(text).replace('\n', " ")
+}
+
+/// Text of strangers without what could move the cursor, colour the screen, or turn the reading direction; line ends
+/// stay.
+pub(crate) fn harmless(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    text.chars()
+        .map(|c| match c {
+            '\n' => '\n',
+            '\t' => ' ',
+            // The pictures of the control characters.
+            '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+            '\x7f'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_become_visible() {
+        assert_eq!(harmless("a\x1b[31mb\r\nc\td\u{202e}"), "a␛[31mb\nc d\u{fffd}");
+        assert_eq!(one_line("a\nb"), "a b");
+    }
+
+    #[test]
+    fn padding_counts_columns() {
+        assert_eq!(pad("é", 3), "é  ");
+        assert_eq!(pad("漢字", 5), "漢字 ");
+        assert_eq!(pad("long", 2), "long");
+    }
+}

@@ -1,0 +1,73 @@
+//! Questions, asked at a terminal where an argument is missing.
+
+use std::io::{IsTerminal, stderr, stdin};
+
+use anyhow::Context as _;
+use dialoguer::FuzzySelect;
+use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+use shared::User;
+use unicode_width::UnicodeWidthStr;
+
+use crate::client::ClientError;
+use crate::client::http::Http;
+use crate::output;
+
+/// More users than this are not offered; a name can be typed as an argument.
+const OFFERED: usize = 2_000;
+
+/// Whether there is somebody to ask.
+pub(crate) fn possible() -> bool {
+    stdin().is_terminal() && stderr().is_terminal()
+}
+
+/// Asks for one of the server's users. The question stands on standard error.
+pub(crate) fn user(http: &Http, question: &str) -> anyhow::Result<User> {
+    let mut users = all(http)?;
+    anyhow::ensure!(
+        !users.is_empty(),
+        "there are no users yet: create some with `chatctl seed users`"
+    );
+    let width = users.iter().map(|user| user.username.width()).max().unwrap_or(0);
+    let items: Vec<String> = users
+        .iter()
+        .map(|user| {
+            let name = output::pad(&output::one_line(&user.username), width);
+            format!("{} {name}  {}", output::presence(user).1, user.id)
+        })
+        .collect();
+    let colours = console_colours();
+    let theme: &dyn Theme = if colours {
+        &ColorfulTheme::default()
+    } else {
+        &SimpleTheme
+    };
+    let chosen = FuzzySelect::with_theme(theme)
+        .with_prompt(question)
+        .items(&items)
+        .default(0)
+        .max_length(12)
+        .interact_opt()
+        .context("the question could not be asked")?
+        .context("nobody was chosen")?;
+    Ok(users.swap_remove(chosen))
+}
+
+fn console_colours() -> bool {
+    anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never
+}
+
+/// Users to choose from, those who are there first.
+fn all(http: &Http) -> Result<Vec<User>, ClientError> {
+    let mut users: Vec<User> = Vec::new();
+    let mut after = None;
+    while users.len() < OFFERED {
+        let mut page = http.users(after)?;
+        users.append(&mut page.users);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    users.sort_by_key(|user| !user.is_online);
+    Ok(users)
+}
