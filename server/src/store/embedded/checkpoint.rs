@@ -5,7 +5,7 @@
 //! it is the only one who writes, and lets the next commit begin the log anew.
 
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -45,15 +45,15 @@ impl Checkpointer {
         let connection = schema::open_writer(database)?;
         let (wake, woken) = mpsc::sync_channel(1);
         let (report, done) = mpsc::sync_channel(1);
-        let copy = move || {
+        let work = move || {
             for () in woken {
-                run(&connection, "PASSIVE");
+                copy(&connection, limit / REST);
                 if report.send(()).is_err() {
                     break;
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(copy);
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work);
         Ok(Self {
             wake: Some(wake),
             done,
@@ -66,27 +66,24 @@ impl Checkpointer {
 
     /// To be called by the writer after each commit, outside a transaction.
     pub(super) fn after_commit(&mut self, connection: &Connection) {
-        // This mode copies nothing and only says how things are.
-        let Some(log) = run(connection, "NOOP") else { return };
-        let behind = log.pages >= BEHIND * self.limit;
+        let Some(log) = run(connection, LOOK) else { return };
         if self.copying {
-            let done = if behind {
-                self.done.recv().is_ok()
+            // A thread that is gone counts as done: then the writer copies everything itself.
+            let done = if log.pages >= BEHIND * self.limit {
+                self.done.recv().ok();
+                true
             } else {
-                self.done.try_recv().is_ok()
+                self.done.try_recv() != Err(TryRecvError::Empty)
             };
-            if !done {
-                return;
-            }
-            self.copying = false;
-            if behind || log.pages - log.copied < self.limit / REST {
+            if done {
+                self.copying = false;
                 self.begin_anew(connection, log.pages);
-                return;
             }
-            // Much was committed during the copy. Another one takes less time, and then less is left.
-        }
-        if log.pages >= self.next {
+        } else if log.pages >= self.next {
             self.copying = self.wake.as_ref().is_some_and(|wake| wake.try_send(()).is_ok());
+            if !self.copying {
+                self.begin_anew(connection, log.pages);
+            }
         }
     }
 
@@ -108,6 +105,23 @@ impl Checkpointer {
         run(connection, "TRUNCATE");
     }
 }
+
+/// Copies the log while others write, until fewer than `rest` pages are left or nothing more can be copied.
+///
+/// During a round less is committed than was there before it, or else the writer falls behind and waits.
+fn copy(connection: &Connection, rest: u64) {
+    let mut copied = 0;
+    while run(connection, "PASSIVE").is_some()
+        && let Some(log) = run(connection, LOOK)
+        && log.copied > copied
+        && log.pages.saturating_sub(log.copied) >= rest
+    {
+        copied = log.copied;
+    }
+}
+
+/// The mode that copies nothing and only says how things are.
+const LOOK: &str = "NOOP";
 
 /// The state of the log after a checkpoint.
 struct Log {
