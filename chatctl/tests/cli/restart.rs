@@ -11,7 +11,7 @@ fn stored(server: &Server, one: &str, other: &str) -> Vec<String> {
     let history = server.history(one, other);
     history
         .iter()
-        .map(|message| message["message"].as_str().unwrap().to_owned())
+        .map(|message| message["message"].as_str().expect("a text").to_owned())
         .collect()
 }
 

@@ -155,7 +155,12 @@ impl Screen {
                 "never seen: {what}\n--- the screen ---\n{}\n---",
                 rows.join("\n")
             );
-            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
+                .expect("the watcher does not panic")
+                .0;
         }
     }
 
