@@ -70,10 +70,10 @@ pub(crate) struct Messages {
     /// the moment a message should have been sent.
     #[arg(long, value_name = "R", conflicts_with = "inflight", value_parser = rate)]
     pub(crate) rate: Option<f64>,
-    /// Measure for so long.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    pub(crate) duration: Duration,
-    /// Send so many messages instead, and measure until all are done; --duration is then the longest it may take.
+    /// Measure for so long [default: 10s, or up to 1h with --messages]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) duration: Option<Duration>,
+    /// Send so many messages in all, and measure from the first until the last is done, at most for --duration.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) messages: Option<u64>,
     /// Send for so long before measuring.

@@ -35,6 +35,8 @@ pub(super) fn run(setup: &Setup, arguments: &Connect) -> anyhow::Result<ConnectR
             setup,
             arguments,
             fleet: &fleet,
+            // A thread of their own: this program's part of the storm must not be taken for the server's.
+            calm_fleet: &Fleet::start(1)?,
             interrupt: Interrupt::listen(),
             progress: Progress::begin("connecting the bystanders"),
             watch,
@@ -47,6 +49,7 @@ struct Storm<'a> {
     setup: &'a Setup,
     arguments: &'a Connect,
     fleet: &'a Fleet,
+    calm_fleet: &'a Fleet,
     interrupt: Interrupt,
     progress: Progress,
     watch: Watch,
@@ -107,7 +110,7 @@ impl Storm<'_> {
             acks: load::acknowledges(server, first).await?,
             messages: None,
         };
-        let load = Load::connect(self.fleet, server, users, shape, &self.interrupt, |_| {}).await?;
+        let load = Load::connect(self.calm_fleet, server, users, shape, &self.interrupt, |_| {}).await?;
         load.begin();
         Ok(Some(load))
     }

@@ -131,10 +131,12 @@ impl Load {
         Ok(load)
     }
 
-    /// Starts sending.
+    /// Starts sending, unless it has started.
     pub(crate) fn begin(&self) {
-        self.plan.begin();
-        self.start.send_replace(true);
+        if !*self.start.borrow() {
+            self.plan.begin();
+            self.start.send_replace(true);
+        }
     }
 
     /// Begins the window that is measured, now.
@@ -181,8 +183,8 @@ impl Load {
 
     /// Whether a load with a fixed number of messages has sent them all and nothing is to be repeated.
     pub(crate) fn is_spent(&self) -> bool {
-        let counters = self.counters();
-        self.plan.is_spent() && counters.refused == counters.retried && self.is_settled(&counters)
+        let done = |counters: Counters| counters.refused == counters.retried && self.is_settled(&counters);
+        self.plan.is_spent() && done(self.counters())
     }
 
     /// Waits until everything that was sent is answered and delivered. Gives up after `patience` or a second interrupt.

@@ -19,6 +19,10 @@ use super::stats::{Counters, Measured, Summary};
 use super::users::BenchUser;
 use super::{Progress, Setup};
 
+/// Length of the window, if none is asked for.
+const DURATION: Duration = Duration::from_secs(10);
+/// The same, at most, for a number of messages.
+const LONGEST: Duration = Duration::from_secs(3_600);
 /// How often the coordinator looks whether the end has come.
 const LOOK: Duration = Duration::from_millis(10);
 /// At every so many looks, memory is read and the progress shown.
@@ -47,7 +51,7 @@ pub(super) fn fill(setup: &Setup, arguments: &Fill) -> anyhow::Result<MessagesRe
         users,
         inflight: (FILLING / users).clamp(1, 64),
         rate: None,
-        duration: arguments.within,
+        duration: Some(arguments.within),
         messages: Some(arguments.messages),
         warmup: Duration::ZERO,
         drain: Duration::from_secs(30),
@@ -93,11 +97,19 @@ impl Run<'_> {
         let shape = self.shape(users).await?;
         let connected = |count| self.progress.show(format_args!("{count} of {} connected", users.len()));
         let load = Load::connect(fleet, server, users, shape.clone(), &self.interrupt, connected).await?;
-        load.begin();
-        self.wait(self.arguments.warmup, &load, &mut watch).await?;
+        let duration = match shape.messages {
+            // A number of messages is measured from the first on.
+            Some(_) => self.arguments.duration.unwrap_or(LONGEST),
+            None => {
+                load.begin();
+                self.wait(self.arguments.warmup, &load, &mut watch).await?;
+                self.arguments.duration.unwrap_or(DURATION)
+            }
+        };
         load.measure();
         watch.begin()?;
-        self.wait(self.arguments.duration, &load, &mut watch).await?;
+        load.begin();
+        self.wait(duration, &load, &mut watch).await?;
         let seconds = load.end_measuring().as_secs_f64();
         let processes = watch.end(complete(&load.measured(), shape.acks))?;
         load.stop();
