@@ -8,16 +8,21 @@
 //! - A message of this user's own whose draft may still be unanswered is held back too: it may be that draft, stored
 //!   by a try whose answer was lost.
 
+mod hearing;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use shared::events::{Answer, SEND_MESSAGE, SendMessage, Sent};
-use shared::limits::{EVENT_BYTES, PAGE};
-use shared::{ErrorCode, Message, UserId, WireError};
+use shared::limits::EVENT_BYTES;
+use shared::{ErrorCode, UserId, WireError};
 
+use self::hearing::{Heard, Task};
+use super::Report;
 use super::outbox::{Draft, Outbox};
 use super::timeline::Timeline;
-use super::{OPENING, Report};
 use crate::client::http::Page;
 
 /// An answer that takes longer than this won't come: the connection is given up.
@@ -28,8 +33,6 @@ const SLOW: Duration = Duration::from_secs(1);
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// The pause before history is asked for again.
 const REFETCH: Duration = Duration::from_secs(2);
-/// Messages held back at most; beyond, they are shown out of order rather than kept.
-const HELD: usize = 10_000;
 
 /// What is to be done outside.
 #[derive(Debug, PartialEq)]
@@ -49,22 +52,6 @@ pub(crate) enum Effect {
     Hangup(&'static str),
     /// Show this.
     Report(Report),
-}
-
-/// A fetch that is due or on its way.
-#[derive(Debug, Clone, Copy)]
-struct Task {
-    with: UserId,
-    /// None: the newest messages, to open the conversation with.
-    page: Option<Page>,
-}
-
-/// A message that came, and how.
-#[derive(Debug)]
-struct Heard {
-    message: Message,
-    /// From history: it was missed while there was no connection.
-    missed: bool,
 }
 
 /// One user's chat.
@@ -159,22 +146,7 @@ impl Session {
     pub(crate) fn connected(&mut self, now: Instant) {
         self.online = true;
         self.report(Report::Connected);
-        self.tasks.clear();
-        if !self.opened {
-            self.tasks.push_back(Task {
-                with: self.peer,
-                page: None,
-            });
-        }
-        let opening = (!self.opened).then_some(self.peer);
-        let gaps = self
-            .timeline
-            .gaps()
-            .into_iter()
-            .filter(|(with, _)| Some(*with) != opening);
-        self.tasks
-            .extend(gaps.map(|(with, page)| Task { with, page: Some(page) }));
-        self.fetch();
+        self.catch_up();
         self.pump(now);
     }
 
@@ -196,24 +168,6 @@ impl Session {
         } else {
             self.report(Report::Waiting(self.outbox.len()));
         }
-    }
-
-    /// The user opened another conversation.
-    pub(crate) fn open(&mut self, with: UserId) {
-        self.peer = with;
-        self.opened = false;
-        if self.online {
-            let idle = self.tasks.is_empty();
-            self.tasks.push_back(Task { with, page: None });
-            if idle {
-                self.fetch();
-            }
-        }
-    }
-
-    /// A message came, from somebody or from another client of this user.
-    pub(crate) fn heard(&mut self, message: Message) {
-        self.take(Heard { message, missed: false });
     }
 
     /// The server answered a message.
@@ -254,44 +208,6 @@ impl Session {
         self.pump(now);
     }
 
-    /// The answer to [`Effect::Fetch`].
-    pub(crate) fn fetched(&mut self, now: Instant, ticket: u64, answer: Result<Vec<Message>, String>) {
-        if ticket != self.ticket {
-            return;
-        }
-        let Some(task) = self.tasks.front().copied() else {
-            return;
-        };
-        self.history_failed &= answer.is_err();
-        match (answer, task.page) {
-            (Err(reason), _) => {
-                if !std::mem::replace(&mut self.history_failed, true) {
-                    self.report(Report::HistoryFailed(reason));
-                }
-                self.refetch_at = Some(now + REFETCH);
-                return;
-            }
-            (Ok(messages), None) => self.show_opening(task.with, messages),
-            (Ok(messages), Some(page)) => {
-                let more = page != Page::All && messages.len() >= PAGE;
-                let last = messages.last().map(|message| message.id);
-                for message in messages {
-                    self.take(Heard { message, missed: true });
-                }
-                if let (true, Some(last)) = (more, last) {
-                    self.tasks[0].page = Some(Page::After(last));
-                    return self.fetch();
-                }
-            }
-        }
-        self.tasks.pop_front();
-        if self.tasks.is_empty() {
-            self.release();
-        } else {
-            self.fetch();
-        }
-    }
-
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Instant) {
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
@@ -327,75 +243,6 @@ impl Session {
             self.answer_by = Some(now + ANSWER);
             self.effects.push_back(Effect::Send(message));
         }
-    }
-
-    fn fetch(&mut self) {
-        if let Some(task) = self.tasks.front() {
-            self.ticket += 1;
-            self.effects.push_back(Effect::Fetch {
-                ticket: self.ticket,
-                with: task.with,
-                page: task.page.unwrap_or(Page::Newest(OPENING)),
-            });
-        }
-    }
-
-    fn show_opening(&mut self, with: UserId, mut messages: Vec<Message>) {
-        let whole = messages.len() < OPENING;
-        // What came live meanwhile is shown behind, as live.
-        messages.retain(|message| !self.held.iter().any(|held| held.message.id == message.id));
-        // Our own that may be the unanswered draft are shown by its answer.
-        let uncertain = self.outbox.uncertain();
-        let (me, timeline) = (self.me, &self.timeline);
-        let unclear = |message: &mut Message| uncertain && message.sender == Some(me) && !timeline.has_seen(message.id);
-        let unclear: Vec<Message> = messages.extract_if(.., unclear).collect();
-        self.timeline.open(with, &messages, whole);
-        if with == self.peer {
-            self.opened = true;
-            self.report(Report::Opened { with, messages });
-        }
-        for message in unclear {
-            self.take(Heard { message, missed: true });
-        }
-    }
-
-    fn take(&mut self, heard: Heard) {
-        if self.timeline.has_seen(heard.message.id) {
-            return;
-        }
-        if self.must_wait(&heard) && self.held.len() < HELD {
-            self.held.push(heard);
-        } else {
-            self.show(heard);
-        }
-    }
-
-    fn must_wait(&self, heard: &Heard) -> bool {
-        let own = heard.message.sender == Some(self.me);
-        (own && self.outbox.uncertain()) || (!self.tasks.is_empty() && !heard.missed)
-    }
-
-    fn release(&mut self) {
-        for heard in std::mem::take(&mut self.held) {
-            self.take(heard);
-        }
-    }
-
-    fn show(&mut self, heard: Heard) {
-        let Heard { message, missed } = heard;
-        if self.timeline.see(self.counterpart(&message), &message) {
-            self.report(Report::Heard { message, missed });
-        }
-    }
-
-    /// With whom a message was exchanged.
-    fn counterpart(&self, message: &Message) -> UserId {
-        let other = if message.sender == Some(self.me) {
-            message.receiver
-        } else {
-            message.sender
-        };
-        other.unwrap_or(self.peer)
     }
 
     /// How long to wait before repeating: what the server asks for, doubled with each try.

@@ -83,7 +83,7 @@ impl Timeline {
                 with,
                 whole: false,
                 recent: VecDeque::new(),
-                newest: i64::MIN,
+                newest: 0,
             });
         if self.conversations.len() >= CONVERSATIONS {
             self.conversations.pop_front();
@@ -106,7 +106,8 @@ impl Conversation {
 
     fn gap(&self) -> Option<Page> {
         // As long as everything is inside the window, only the beginning is a safe start.
-        if self.whole {
+        let edge = self.newest - WINDOW;
+        if self.whole && self.recent.front().is_none_or(|(_, at)| at.millis() > edge) {
             return Some(Page::All);
         }
         self.recent.front().map(|(id, _)| Page::After(*id))

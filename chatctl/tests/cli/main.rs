@@ -1,0 +1,34 @@
+//! `chatctl`, the shipped program, against the shipped server: every command, and chatting as scripts and people do.
+//!
+//! | module | what it drives |
+//! |---|---|
+//! | [`program`] | `chatctl` without a terminal |
+//! | [`screen`] | `chatctl` in a pseudo-terminal |
+//! | [`commands`], [`questions`] | all commands but `chat`: with their arguments, and asking for them |
+//! | [`scripts`] | `chat` with JSON lines |
+//! | [`people`], [`typing`] | `chat` in a terminal |
+//! | [`restart`] | `chat`, while the server is killed and comes back |
+
+mod commands;
+mod people;
+mod program;
+mod questions;
+mod restart;
+mod screen;
+mod scripts;
+mod typing;
+
+use testkit::{Engine, Server};
+
+/// The server of all tests that leave it running.
+fn server() -> &'static Server {
+    Server::shared(Engine::Embedded)
+}
+
+/// New users of this server: their names, which no other test uses, and their ids.
+fn users<const N: usize>(server: &Server) -> [(String, String); N] {
+    let mark = format!("{:08x}", rand::random::<u32>());
+    let names: [String; N] = std::array::from_fn(|index| format!("{}-{mark}", ["ada", "bob", "cyd"][index]));
+    let ids = server.users(names.each_ref().map(String::as_str));
+    std::array::from_fn(|index| (names[index].clone(), ids[index].clone()))
+}
