@@ -167,6 +167,7 @@ impl Run<'_> {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut last = load.counters().delivered;
+        let (mut moved, mut count) = (Instant::now(), 0);
         for look in 1_u32.. {
             tokio::select! {
                 _ = looks.tick() => {}
@@ -177,6 +178,14 @@ impl Run<'_> {
             }
             if look.is_multiple_of(SHOW) {
                 watch.sample()?;
+                // Messages that were lost would be waited for until the end.
+                let counters = load.counters();
+                let now = counters.sent + counters.acknowledged + counters.delivered + counters.refused;
+                if now != count {
+                    (moved, count) = (Instant::now(), now);
+                } else if self.arguments.messages.is_some() && moved.elapsed() > self.arguments.drain {
+                    break;
+                }
                 if self.progress.is_visible() {
                     last = self.show(load, last);
                 }
