@@ -42,7 +42,7 @@ pub struct Config {
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = non_empty_secret)]
     pub jwt_secret: Option<Secret>,
 
-    /// Origins that browsers may connect from, separated by commas, such as https://app.example.com; * for any
+    /// Origins that browsers may connect from, separated by commas, such as `https://app.example.com`; * for any
     #[arg(long, env = "CORS_ORIGINS", default_value = "*")]
     pub cors_origins: Origins,
 

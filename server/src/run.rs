@@ -36,7 +36,15 @@ pub enum RunError {
     /// There is no secret to check tokens with.
     #[error("the secret could not be read or created: {0}")]
     Secret(io::Error),
-    /// The store could not be opened or closed.
+    /// The configured store could not be opened.
+    #[error("{store} can't be used: {cause}")]
+    Open {
+        /// Which one, and the setting that named it.
+        store: &'static str,
+        /// Why not.
+        cause: StoreError,
+    },
+    /// The store failed at the start or at the end.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The address could not be listened on.
@@ -55,6 +63,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     if config.legacy_open_history {
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
+    listener::raise_file_limit(config.max_connections);
     let address = format!("{}:{}", config.host, config.port);
     let listen_error = |cause| RunError::Listen {
         address: address.clone(),

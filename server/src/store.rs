@@ -1,7 +1,7 @@
 //! Where users and messages are kept: one contract, two engines.
 //!
 //! [`Store`] says what a chat needs of a database; [`embedded`] keeps it in SQLite beside the server, [`mongo`] in a
-//! MongoDB deployment. Both pass the same suite, `tests/store_contract.rs`, and must behave alike to the last field.
+//! MongoDB deployment. Both pass the same suite, `tests/store_contract/`, and must behave alike to the last field.
 //! Queueing, batching and delivery are not here: [`crate::chat`] hands a store finished batches.
 
 use async_trait::async_trait;
@@ -12,6 +12,8 @@ use crate::chat::{NewMessage, Username};
 
 pub mod embedded;
 pub mod mongo;
+#[cfg(feature = "null-store")]
+mod null;
 pub mod open;
 
 /// A database that keeps users and messages.
@@ -27,7 +29,9 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Returns one outcome per message, in the order given. A message that fails does so alone. When this returns,
     /// every `Ok` is durable: on disk (embedded) or acknowledged by a majority with its journal (MongoDB). A message
-    /// whose `(sender, client_message_id)` is already stored is not stored again, see [`Appended::duplicate`].
+    /// whose `(sender, client_message_id)` is already stored is not stored again, see [`Appended::duplicate`]. The
+    /// very same message, its id included, may be given again after a failure: it is stored once, and answered as if
+    /// for the first time.
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>>;
 
     /// One message of a conversation, or `None` if it holds no message of that id.
@@ -158,6 +162,17 @@ pub struct Position {
 }
 
 impl Position {
+    /// The place of messages without a time, which only old databases hold: in front of all others.
+    pub const UNDATED: Timestamp = Timestamp::from_millis(i64::MIN);
+
+    /// Where this message is listed.
+    pub fn of(message: &Message) -> Self {
+        Self {
+            created_at: message.created_at.unwrap_or(Self::UNDATED),
+            id: message.id,
+        }
+    }
+
     /// In front of every message of this moment.
     pub const fn start_of(created_at: Timestamp) -> Self {
         Self {

@@ -245,7 +245,8 @@ fn trouble(payload: Payload) -> SocketEvent {
                 .and_then(|value| value["message"].as_str().map(str::to_owned));
             SocketEvent::Refused(message.unwrap_or_else(|| refusal.to_owned()))
         }
-        None => SocketEvent::Lost(text),
+        // The library says "EngineIO Error", whatever it was.
+        None => SocketEvent::Lost("the connection broke".to_owned()),
     }
 }
 

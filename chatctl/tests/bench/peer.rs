@@ -9,7 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Value, json};
 use shared::Claims;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -79,7 +79,10 @@ async fn serve(mut stream: TcpStream, manner: Manner, outlets: Outlets) -> Optio
     while stream.peek(&mut begin).await.ok()? < begin.len() {}
     if &begin == b"POST" {
         let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nNo users.";
-        return stream.write_all(answer.as_bytes()).await.ok();
+        stream.write_all(answer.as_bytes()).await.ok()?;
+        // Closing before all of the request was read would take the answer back.
+        while stream.read(&mut [0; 1_024]).await.ok()? > 0 {}
+        return None;
     }
     let socket = tokio_tungstenite::accept_async(stream).await.ok()?;
     let (mut write, mut read) = socket.split();

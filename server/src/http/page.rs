@@ -187,7 +187,6 @@ async fn position(
             format!("{name}: this conversation has no message {id}"),
         )
     })?;
-    // An old message without a date is listed in front of all that have one.
-    let created_at = message.created_at.unwrap_or(Timestamp::from_millis(i64::MIN));
-    Ok((message, Position { created_at, id }))
+    let place = Position::of(&message);
+    Ok((message, place))
 }

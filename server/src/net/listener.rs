@@ -31,6 +31,25 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(45);
 /// Pause after `accept` failed, when the process has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// File descriptors that the process needs beside its connections: for the store, the log, the runtime.
+const OTHER_FILES: u64 = 200;
+
+/// Raises the limit of open files as far as the system allows. Many systems begin with 1,024.
+pub fn raise_file_limit(connections: u32) {
+    let wanted = u64::from(connections) + OTHER_FILES;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(files) if files < wanted => {
+            tracing::warn!(
+                files,
+                wanted,
+                "the limit of open files is below what MAX_CONNECTIONS needs (ulimit -n)"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+    }
+}
+
 /// Serves connections until `stop` is cancelled, then lets the ones in progress end, for at most `grace`.
 pub async fn serve(listener: TcpListener, router: Router, limit: usize, stop: CancellationToken, grace: Duration) {
     let places = Arc::new(Semaphore::new(limit));

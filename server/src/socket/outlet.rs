@@ -75,7 +75,8 @@ impl Outlet {
 
     fn emit(&self, connection: Sid, event: &str, payload: &(impl Serialize + ?Sized)) {
         // A connection that is just being made or ended is in the directory, but not, or no longer, to be found here.
-        if let Some(socket) = self.io.get_socket(connection) {
+        // After the sockets were closed there is not even a namespace, for which `io.get_socket` would panic.
+        if let Some(socket) = self.io.of("/").and_then(|namespace| namespace.get_socket(connection)) {
             let sent = socket.emit(event, payload);
             hang_up_if_full(&self.upgrades, &socket, sent);
         }

@@ -2,13 +2,13 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`directory`] | the directory, its lock and its modes |
-//! | [`schema`] | tables, indexes, migrations, how a connection is set up |
-//! | [`writer`] | the one thread that writes: group commit |
-//! | [`checkpoint`] | keeping the write-ahead log short, off the commit path |
-//! | [`readers`] | the connections that read beside it |
-//! | [`append`], [`pages`], [`users`] | the statements |
-//! | [`error`] | what a failure of SQLite means to a caller |
+//! | `directory` | the directory, its lock and its modes |
+//! | `schema` | tables, indexes, migrations, how a connection is set up |
+//! | `writer` | the one thread that writes: group commit |
+//! | `checkpoint` | keeping the write-ahead log short, off the commit path |
+//! | `readers` | the connections that read beside it |
+//! | `append`, `pages`, `users` | the statements |
+//! | `error` | what a failure of SQLite means to a caller |
 //!
 //! Every write is a job for the writer, and every read is one short statement on a connection of its own: no
 //! snapshot outlives a call, so nothing that a client does can keep the write-ahead log from being emptied.
@@ -100,9 +100,9 @@ impl fmt::Debug for EmbeddedStore {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    /// Two: one batch waits in the writer's queue while the other is being synced, so the writer never waits.
+    /// One: there is one writer, and what waits for it meanwhile becomes its next, larger batch.
     fn append_lanes(&self) -> usize {
-        2
+        1
     }
 
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {

@@ -1,18 +1,19 @@
-//! The store in a MongoDB deployment: a standalone server, a replica set or a sharded cluster's router.
+//! The store in a MongoDB deployment: a replica set, or a standalone server.
 //!
 //! The database stays one that a Mongoose program can read and write at the same time: collections `users` and
 //! `messages` keep their shape, every added field is optional, and `nodes` is new.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`connect`] | from a connection string to a database; errors that never repeat it |
-//! | [`indexes`] | what is created at the start, beside what others created |
-//! | [`append`] | the durable write of a batch, its retries, and what a duplicate key means |
-//! | [`history`] | messages, pages and whole conversations |
-//! | [`users`] | creating and finding users |
-//! | [`presence`] | who is online, across processes that can die; [`lease`] says which process is which |
-//! | [`document`] | documents to wire types and back |
-//! | [`error`] | the driver's errors, time limits and retries |
+//! | `connect` | from a connection string to a database; errors that never repeat it |
+//! | `indexes` | what is created at the start, beside what others created |
+//! | `append` | the durable write of a batch, its retries, and what a duplicate key means |
+//! | `history` | messages, pages and whole conversations |
+//! | `users` | creating and finding users |
+//! | `presence` | who is online, across processes that can die; `lease` says which process is which |
+//! | `query` | a query to its end |
+//! | `document` | documents to wire types and back |
+//! | `error` | the driver's errors, time limits and retries |
 
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ mod history;
 mod indexes;
 mod lease;
 mod presence;
+mod query;
 mod users;
 
 /// How long opening may take until the deployment has answered. Building indexes comes on top.

@@ -6,18 +6,27 @@ use super::embedded::EmbeddedStore;
 use super::mongo::MongoStore;
 use super::{Store, StoreError};
 use crate::config::Config;
+use crate::run::RunError;
+
+fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
+    move |cause| RunError::Open { store, cause }
+}
 
 /// Opens MongoDB if a URI is configured, else the embedded store in the data directory. Says on standard output which.
-pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(config: &Config) -> Result<Arc<dyn Store>, RunError> {
     // An empty value in `.env` means that there is none.
     match config.mongo_uri.as_ref().filter(|uri| !uri.expose().is_empty()) {
+        #[cfg(feature = "null-store")]
+        Some(uri) if uri.expose() == "null:" => Ok(Arc::new(super::null::NullStore::default())),
         Some(uri) => {
-            let store = MongoStore::open(uri.expose(), None).await?;
+            let store = MongoStore::open(uri.expose(), None)
+                .await
+                .map_err(named("MongoDB (MONGO_URI)"))?;
             println!("MongoDB connected");
             Ok(Arc::new(store))
         }
         None => {
-            let store = EmbeddedStore::open(&config.data_dir)?;
+            let store = EmbeddedStore::open(&config.data_dir).map_err(named("the embedded store (DATA_DIR)"))?;
             println!("Embedded store opened in {}", config.data_dir.display());
             Ok(Arc::new(store))
         }

@@ -3,9 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds a program of the workspace into the folder of the running test, with its profile, and returns its path.
+/// A program of the workspace, with the profile of the running test, built first unless it is up to date.
 pub(crate) fn binary(name: &str) -> PathBuf {
     let profile = profile_dir();
+    // A test of the whole workspace has just built it. Building it alone would select other features of the crates
+    // that it shares with the rest, and compile those again, here and at the next test.
+    if is_fresh(&profile.join(name)) {
+        return profile.join(name);
+    }
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
     command
         .args(["build", "--package", name, "--bin", name, "--target-dir"])
@@ -24,6 +29,18 @@ pub(crate) fn binary(name: &str) -> PathBuf {
         String::from_utf8_lossy(&output.stderr)
     );
     profile.join(name)
+}
+
+/// Whether a program is newer than all that cargo noted it was made of.
+fn is_fresh(program: &Path) -> bool {
+    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
+    let (Ok(built), Ok(notes)) = (modified(program), std::fs::read_to_string(program.with_extension("d"))) else {
+        return false;
+    };
+    let sources = notes.split_once(": ").map_or("", |(_, sources)| sources);
+    // A blank in a file's name is escaped; such a name is not found below, and the program built once more.
+    let older = |path: &Path| modified(path).is_ok_and(|changed| changed <= built);
+    sources.split_whitespace().map(Path::new).all(older) && older(&workspace().join("Cargo.lock"))
 }
 
 /// The root of the workspace.

@@ -2,6 +2,7 @@
 
 mod kill;
 mod limits;
+mod logs;
 mod outage;
 mod settings;
 mod start;

@@ -119,6 +119,15 @@ pub(crate) async fn takes_an_empty_batch(engine: &dyn Engine) {
     assert_eq!(store.append(&[]).await, []);
 }
 
+pub(crate) async fn takes_a_full_batch(engine: &dyn Engine) {
+    let store = engine.open().await;
+    let [ada, bob] = people(&*store).await;
+    let text = "x".repeat(shared::limits::MESSAGE_BYTES);
+    let batch: Vec<_> = (0..512).map(|_| mint(ada, bob, &text)).collect();
+    let expected = append_new(&*store, &batch).await;
+    assert!(all(&*store, Conversation::between(ada, bob)).await == expected);
+}
+
 pub(crate) async fn stores_concurrent_batches_exactly_once(engine: &dyn Engine) {
     let store = engine.open().await;
     let [ada, bob, eve, kim] = people(&*store).await;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bson::oid::ObjectId;
 use server::store::Store;
 use server::store::embedded::EmbeddedStore;
+use server::store::mongo::MongoStore;
 use tempfile::TempDir;
 
 /// A database of its own, which can be opened, closed or dropped, and opened again; never twice at once.
@@ -25,6 +27,10 @@ impl Embedded {
             dir: tempfile::tempdir().unwrap(),
         }
     }
+
+    pub(crate) async fn discard(self) {
+        self.dir.close().unwrap();
+    }
 }
 
 #[async_trait]
@@ -32,4 +38,35 @@ impl Engine for Embedded {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(EmbeddedStore::open(self.dir.path()).unwrap())
     }
+}
+
+/// MongoDB, in a database that no other test uses.
+pub(crate) struct Mongo {
+    database: String,
+}
+
+impl Mongo {
+    pub(crate) fn new() -> Self {
+        Self {
+            database: format!("store_contract_{}", ObjectId::new()),
+        }
+    }
+
+    pub(crate) async fn discard(self) {
+        let client = mongodb::Client::with_uri_str(uri().await).await.unwrap();
+        client.database(&self.database).drop().await.unwrap();
+        client.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl Engine for Mongo {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(MongoStore::open(&uri().await, Some(&self.database)).await.unwrap())
+    }
+}
+
+/// The first call fetches and starts a server, which takes a while.
+async fn uri() -> String {
+    tokio::task::spawn_blocking(testkit::mongod::uri).await.unwrap()
 }

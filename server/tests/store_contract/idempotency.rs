@@ -1,6 +1,6 @@
 //! One message for each `(sender, clientMessageId)`.
 
-use server::store::{AppendError, Conversation};
+use server::store::{AppendError, Conversation, StoreError};
 
 use crate::data::{all, append_new, mint, mint_with, nobody, people, repeated, stored};
 use crate::engine::Engine;
@@ -163,4 +163,53 @@ pub(crate) async fn stores_one_of_two_at_once(engine: &dyn Engine) {
     let bobs = all(&*store, Conversation::between(ada, bob)).await.len();
     let eves = all(&*store, Conversation::between(ada, eve)).await.len();
     assert_eq!(bobs + eves, 50);
+}
+
+/// As a caller does that was told of a failure and does not know what became of its batch.
+pub(crate) async fn takes_the_very_same_message_again(engine: &dyn Engine) {
+    let store = engine.open().await;
+    let [ada, bob] = people(&*store).await;
+    let batch = [
+        mint(ada, bob, "plain"),
+        mint_with("a", ada, bob, "with an id"),
+        mint(ada, ada, "note"),
+    ];
+    let conversation = Conversation::between(ada, bob);
+    append_new(&*store, &batch[1..2]).await;
+    for _ in 0..3 {
+        append_new(&*store, &batch).await;
+        assert_eq!(
+            all(&*store, conversation).await,
+            [batch[0].to_message(), batch[1].to_message()]
+        );
+        assert_eq!(
+            all(&*store, Conversation::between(ada, ada)).await,
+            [batch[2].to_message()]
+        );
+    }
+}
+
+pub(crate) async fn refuses_an_id_of_another_message(engine: &dyn Engine) {
+    let store = engine.open().await;
+    let [ada, bob] = people(&*store).await;
+    let first = mint(ada, bob, "first");
+    append_new(&*store, std::slice::from_ref(&first)).await;
+    let mut text = mint(ada, bob, "second");
+    let mut sender = mint(bob, ada, "first");
+    let mut receiver = mint(ada, ada, "first");
+    for taken in [&mut text, &mut sender, &mut receiver] {
+        taken.id = first.id;
+    }
+    let good = mint(ada, bob, "third");
+    let outcomes = store.append(&[text, sender, good.clone(), receiver]).await;
+    for refused in [&outcomes[0], &outcomes[1], &outcomes[3]] {
+        assert!(
+            matches!(refused, Err(AppendError::Store(StoreError::Failed(_)))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(outcomes[2], stored(&good));
+    let listed = all(&*store, Conversation::between(ada, bob)).await;
+    assert_eq!(listed, [first.to_message(), good.to_message()]);
+    assert_eq!(all(&*store, Conversation::between(ada, ada)).await, []);
 }

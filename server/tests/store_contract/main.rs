@@ -20,15 +20,21 @@ mod users;
 
 /// Makes a test of each scenario for each engine.
 macro_rules! contract {
-    ($($area:ident: $($scenario:ident)*;)*) => {
-        mod on_embedded {
+    ($name:ident: $engine:ty; $($area:ident: $($scenario:ident)*;)*) => {
+        mod $name {
             $(mod $area { $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $scenario() {
-                    crate::$area::$scenario(&crate::engine::Embedded::new()).await;
+                    let engine = <$engine>::new();
+                    crate::$area::$scenario(&engine).await;
+                    engine.discard().await;
                 }
             )* })*
         }
+    };
+    ($($area:ident: $($scenario:ident)*;)*) => {
+        contract! { on_embedded: crate::engine::Embedded; $($area: $($scenario)*;)* }
+        contract! { on_mongo: crate::engine::Mongo; $($area: $($scenario)*;)* }
     };
 }
 
@@ -41,6 +47,7 @@ contract! {
         keeps_a_conversation_with_oneself
         takes_a_sender_that_is_no_user
         takes_an_empty_batch
+        takes_a_full_batch
         stores_concurrent_batches_exactly_once
         finds_a_message_in_its_conversation_only;
     idempotency:
@@ -50,7 +57,9 @@ contract! {
         refuses_another_text_or_receiver
         separates_senders_and_spellings
         forgets_what_was_refused
-        stores_one_of_two_at_once;
+        stores_one_of_two_at_once
+        takes_the_very_same_message_again
+        refuses_an_id_of_another_message;
     pages:
         agree_with_a_model
         have_exact_edges

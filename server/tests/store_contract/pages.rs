@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use server::chat::NewMessage;
 use server::store::{Bounds, Conversation, End, Position};
-use shared::Message;
+use shared::{Message, Timestamp};
 
 use crate::data::{append_new, later, message_id, mint, people};
 use crate::engine::Engine;
@@ -103,6 +103,11 @@ pub(crate) async fn have_exact_edges(engine: &dyn Engine) {
         assert_eq!(page(Some(4), None, end, 10).await, []);
         assert_eq!(page(None, Some(0), end, 10).await, []);
     }
+    let whole = Bounds {
+        after: Some(Position::start_of(Timestamp::from_millis(i64::MIN))),
+        before: Some(Position::end_of(Timestamp::from_millis(i64::MAX))),
+    };
+    assert_eq!(store.page(conversation, whole, End::Newest, 10).await.unwrap(), listed);
     assert_eq!(page(None, None, End::Oldest, 2).await, listed[..2]);
     assert_eq!(page(None, None, End::Newest, 2).await, listed[3..]);
     assert_eq!(page(Some(0), None, End::Oldest, 2).await, listed[1..3]);

@@ -1,7 +1,7 @@
 //! The rules, one by one, without terminal, network or clock.
 
 use shared::limits::PAGE;
-use shared::{MessageId, Timestamp};
+use shared::{Message, MessageId, Timestamp};
 
 use super::super::OPENING;
 use super::*;

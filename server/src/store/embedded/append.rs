@@ -1,7 +1,7 @@
 //! Storing messages, with the check of the receiver and of the client's id in the same transaction.
 
-use rusqlite::{Connection, OptionalExtension};
-use shared::Message;
+use rusqlite::{Connection, OptionalExtension, Row};
+use shared::{Message, UserId};
 
 use super::error::is_of_one_row;
 use super::pages;
@@ -28,15 +28,7 @@ pub(super) fn append(
     connection: &Connection,
     batch: &[NewMessage],
 ) -> rusqlite::Result<Vec<Result<Appended, AppendError>>> {
-    let mut outcomes = Vec::with_capacity(batch.len());
-    for message in batch {
-        outcomes.push(match append_one(connection, message) {
-            Ok(outcome) => outcome,
-            Err(error) if is_of_one_row(&error) => Err(AppendError::Store(error.into())),
-            Err(error) => return Err(error),
-        });
-    }
-    Ok(outcomes)
+    batch.iter().map(|new| append_one(connection, new)).collect()
 }
 
 fn append_one(connection: &Connection, new: &NewMessage) -> rusqlite::Result<Result<Appended, AppendError>> {
@@ -47,17 +39,37 @@ fn append_one(connection: &Connection, new: &NewMessage) -> rusqlite::Result<Res
     if let Some(client_id) = &new.client_message_id
         && let Some(first) = by_client_id(connection, new, client_id)?
     {
-        let same = first.receiver == Some(new.receiver) && first.message.as_deref() == Some(new.text.as_str());
-        return Ok(if same {
-            Ok(Appended {
-                message: first,
-                duplicate: true,
-            })
-        } else {
-            Err(AppendError::Conflict)
-        });
+        return Ok(repetition(first, new).ok_or(AppendError::Conflict));
     }
-    let conversation = conversation(connection, Conversation::between(new.sender, new.receiver))?;
+    let people = Conversation::between(new.sender, new.receiver);
+    match insert(connection, people, new) {
+        Ok(()) => Ok(Ok(Appended {
+            message: new.to_message(),
+            duplicate: false,
+        })),
+        Err(error) if is_of_one_row(&error) => {
+            // Its id is there: either the very same message was given before, or another has it.
+            let first = pages::message(connection, people, new.id)?;
+            let repeated = first.and_then(|first| repetition(first, new));
+            Ok(repeated.ok_or_else(|| AppendError::Store(error.into())))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The answer to a message that says the same to the same person as `first`, which was stored before.
+fn repetition(first: Message, new: &NewMessage) -> Option<Appended> {
+    let same = first.sender == Some(new.sender)
+        && first.receiver == Some(new.receiver)
+        && first.message.as_deref() == Some(new.text.as_str());
+    same.then(|| Appended {
+        duplicate: first.id != new.id,
+        message: first,
+    })
+}
+
+fn insert(connection: &Connection, people: Conversation, new: &NewMessage) -> rusqlite::Result<()> {
+    let conversation = conversation(connection, people)?;
     connection.prepare_cached(NEW_MESSAGE)?.execute((
         new.id.bytes(),
         conversation,
@@ -66,10 +78,7 @@ fn append_one(connection: &Connection, new: &NewMessage) -> rusqlite::Result<Res
         new.client_message_id.as_ref().map(ClientMessageId::as_str),
         new.created_at.millis(),
     ))?;
-    Ok(Ok(Appended {
-        message: new.to_message(),
-        duplicate: false,
-    }))
+    Ok(())
 }
 
 /// The message that the sender stored under this client id before.
@@ -78,9 +87,9 @@ fn by_client_id(
     new: &NewMessage,
     client_id: &ClientMessageId,
 ) -> rusqlite::Result<Option<Message>> {
-    let read = |row: &rusqlite::Row<'_>| {
-        let id = shared::UserId::from_bytes;
-        pages::message_from_row(row, Conversation::between(id(row.get(5)?), id(row.get(6)?)))
+    let read = |row: &Row<'_>| {
+        let people = Conversation::between(UserId::from_bytes(row.get(5)?), UserId::from_bytes(row.get(6)?));
+        pages::message_from_row(row, people)
     };
     connection
         .prepare_cached(BY_CLIENT_ID)?

@@ -5,7 +5,7 @@
 //! it is the only one who writes, and lets the next commit begin the log anew.
 
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ pub(super) const LOG_PAGES: u64 = 16_000;
 
 /// The log is this many times longer than it should be: the writer waits for the copying thread.
 const BEHIND: u64 = 4;
+
+/// The part of the log's limit that the writer itself may copy.
+const REST: u64 = 8;
 
 /// How long the writer waits for readers of the old log before it goes on and tries again later.
 const READERS_DEADLINE: Duration = Duration::from_millis(50);
@@ -42,15 +45,15 @@ impl Checkpointer {
         let connection = schema::open_writer(database)?;
         let (wake, woken) = mpsc::sync_channel(1);
         let (report, done) = mpsc::sync_channel(1);
-        let copy = move || {
+        let work = move || {
             for () in woken {
-                run(&connection, "PASSIVE");
+                copy(&connection, limit / REST);
                 if report.send(()).is_err() {
                     break;
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(copy);
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work);
         Ok(Self {
             wake: Some(wake),
             done,
@@ -63,21 +66,24 @@ impl Checkpointer {
 
     /// To be called by the writer after each commit, outside a transaction.
     pub(super) fn after_commit(&mut self, connection: &Connection) {
-        // This mode copies nothing and only says how long the log is.
-        let pages = run(connection, "NOOP").map_or(0, |log| log.pages);
+        let Some(log) = run(connection, LOOK) else { return };
         if self.copying {
-            let behind = pages >= BEHIND * self.limit;
-            let done = if behind {
-                self.done.recv().is_ok()
+            // A thread that is gone counts as done: then the writer copies everything itself.
+            let done = if log.pages >= BEHIND * self.limit {
+                self.done.recv().ok();
+                true
             } else {
-                self.done.try_recv().is_ok()
+                self.done.try_recv() != Err(TryRecvError::Empty)
             };
             if done {
                 self.copying = false;
-                self.begin_anew(connection, pages);
+                self.begin_anew(connection, log.pages);
             }
-        } else if pages >= self.next {
+        } else if log.pages >= self.next {
             self.copying = self.wake.as_ref().is_some_and(|wake| wake.try_send(()).is_ok());
+            if !self.copying {
+                self.begin_anew(connection, log.pages);
+            }
         }
     }
 
@@ -100,12 +106,31 @@ impl Checkpointer {
     }
 }
 
+/// Copies the log while others write, until fewer than `rest` pages are left or nothing more can be copied.
+///
+/// During a round less is committed than was there before it, or else the writer falls behind and waits.
+fn copy(connection: &Connection, rest: u64) {
+    let mut copied = 0;
+    while run(connection, "PASSIVE").is_some()
+        && let Some(log) = run(connection, LOOK)
+        && log.copied > copied
+        && log.pages.saturating_sub(log.copied) >= rest
+    {
+        copied = log.copied;
+    }
+}
+
+/// The mode that copies nothing and only says how things are.
+const LOOK: &str = "NOOP";
+
 /// The state of the log after a checkpoint.
 struct Log {
     /// Somebody else's lock was in the way.
     busy: bool,
     /// Pages in the log, copied or not.
     pages: u64,
+    /// Pages of them that are copied.
+    copied: u64,
 }
 
 /// Runs a checkpoint. A failure is logged and leaves the log as it is: nothing is lost, the next one tries again.
@@ -113,10 +138,12 @@ fn run(connection: &Connection, mode: &'static str) -> Option<Log> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     let log = connection.prepare_cached(&sql).and_then(|mut statement| {
         statement.query_row([], |row| {
+            // -1 stands for a log that does not exist yet.
+            let count = |column| row.get(column).map(|count: i64| count.try_into().unwrap_or(0));
             Ok(Log {
                 busy: row.get(0)?,
-                // -1 stands for a log that does not exist yet.
-                pages: row.get::<_, i64>(1)?.try_into().unwrap_or(0),
+                pages: count(1)?,
+                copied: count(2)?,
             })
         })
     });

@@ -1,8 +1,10 @@
 //! The one thread that writes, and group commit.
 //!
-//! Callers hand in jobs through a bounded queue. The writer takes all that wait, runs them in one transaction, each
-//! in a savepoint of its own so that it can fail alone, and syncs once. Only then does it answer, so no caller ever
-//! hears of something that is not on the disk; the jobs that came meanwhile are the next group.
+//! Callers hand in jobs through a bounded queue. The writer takes all that wait, runs them in one transaction and
+//! syncs once. Only then does it answer, so no caller ever hears of something that is not on the disk; the jobs that
+//! came meanwhile are the next group. If one of a group fails, all are undone and run again, each in a transaction of
+//! its own, so that it fails alone. That is rare; a savepoint around each job would cost every group a copy of all
+//! pages that it touches.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
@@ -52,16 +54,17 @@ impl Writer {
 
     /// Runs one job and returns what it returned, once that is durable.
     ///
-    /// If it fails, nothing that it did is kept. A caller that stops waiting does not stop the job.
+    /// If it fails, nothing that it did is kept. It may be run a second time, after the first was undone. A caller
+    /// that stops waiting does not stop the job.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let jobs = self.jobs.lock().clone().ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
         let call = Call {
-            work: Some(work),
+            work,
             output: None,
             reply,
         };
@@ -102,49 +105,41 @@ fn closed() -> StoreError {
 fn write(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, mut checkpointer: Checkpointer) {
     let mut group = Vec::with_capacity(QUEUE);
     while jobs.blocking_recv_many(&mut group, QUEUE) > 0 {
-        let mut results = Vec::with_capacity(group.len());
-        let committed = transaction(connection, &mut group, &mut results);
-        if committed.is_err() && !connection.is_autocommit() {
-            // Should this fail, the next transaction can't begin and says so; then it is tried again.
-            if let Err(error) = connection.execute_batch("ROLLBACK") {
-                tracing::error!(%error, "rollback failed");
-            }
-        }
-        for (index, job) in group.drain(..).enumerate() {
-            let result = results
-                .get_mut(index)
-                .map_or(Ok(()), |result| std::mem::replace(result, Ok(())));
-            job.answer(committed.clone().and(result));
+        let together = transaction(connection, &mut group);
+        let alone = group.len() == 1;
+        for mut job in group.drain(..) {
+            let durable = match &together {
+                Err(_) if !alone => transaction(connection, std::slice::from_mut(&mut job)),
+                outcome => outcome.clone(),
+            };
+            job.answer(durable);
         }
         checkpointer.after_commit(connection);
     }
     checkpointer.finish(connection);
 }
 
-/// Runs a group as one durable transaction; `results` holds what each job came to, if the whole is `Ok`.
-fn transaction(
-    connection: &Connection,
-    group: &mut [Box<dyn Job>],
-    results: &mut Vec<Result<(), StoreError>>,
-) -> Result<(), StoreError> {
+/// Runs jobs as one durable transaction, or leaves no trace of them.
+fn transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]);
-    execute("BEGIN IMMEDIATE")?;
-    for job in group {
-        execute("SAVEPOINT job")?;
-        let result = catch_unwind(AssertUnwindSafe(|| job.run(connection)))
-            .unwrap_or_else(|_| Err(StoreError::Failed("a write panicked".to_owned())));
-        if let Err(error) = &result {
-            if connection.is_autocommit() {
-                // A full or failing disk: SQLite has ended the transaction and undone it for every job.
-                return Err(error.clone());
-            }
-            execute("ROLLBACK TO job")?;
+    let run = || -> Result<(), StoreError> {
+        execute("BEGIN IMMEDIATE")?;
+        for job in jobs {
+            job.run(connection)?;
         }
-        execute("RELEASE job")?;
-        results.push(result);
+        execute("COMMIT")?;
+        Ok(())
+    };
+    let outcome =
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(StoreError::Failed("a write panicked".to_owned())));
+    // SQLite itself ends a transaction that meets a full or failing disk.
+    if !connection.is_autocommit()
+        && let Err(error) = execute("ROLLBACK")
+    {
+        // The next transaction can't begin, says so, and tries this again.
+        tracing::error!(%error, "rollback failed");
     }
-    execute("COMMIT")?;
-    Ok(())
+    outcome
 }
 
 /// Something to be done in a transaction, and somebody who waits for it.
@@ -157,19 +152,18 @@ trait Job: Send {
 }
 
 struct Call<F, T> {
-    work: Option<F>,
+    work: F,
     output: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<F, T> Job for Call<F, T>
 where
-    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
+    F: Fn(&Connection) -> rusqlite::Result<T> + Send,
     T: Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let work = self.work.take().expect("a job runs once");
-        self.output = Some(work(connection)?);
+        self.output = Some((self.work)(connection)?);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use shared::{Message, MessageId, Timestamp, User, UserId};
 
 use crate::chat::NewMessage;
 
+/// The field that holds the client's own id of a message.
 pub(super) const CLIENT_MESSAGE_ID: &str = "clientMessageId";
 
 /// The document of a new message. The order of the fields is Mongoose's.
@@ -55,6 +56,12 @@ pub(super) fn message(document: &RawDocument) -> Option<Message> {
     }
     message.id = MessageId::from_bytes(id?.bytes());
     Some(message)
+}
+
+/// Reads a message and its `clientMessageId`.
+pub(super) fn with_client_id(document: &RawDocument) -> Option<(Message, Option<String>)> {
+    let client_id = document.get_str(CLIENT_MESSAGE_ID).ok().map(str::to_owned);
+    Some((message(document)?, client_id))
 }
 
 /// Reads a user, or `None` if the document's `_id` is none of ours. A user without a name has an empty one.

@@ -77,8 +77,8 @@ pub(super) fn store_error(error: &Error) -> StoreError {
 fn describe(error: &Error) -> String {
     match error.kind.as_ref() {
         // These speak of hosts, and never of what was asked or of whom.
+        ErrorKind::ServerSelection { message, .. } => unreachable_hosts(message),
         kind @ (ErrorKind::Io(_)
-        | ErrorKind::ServerSelection { .. }
         | ErrorKind::ConnectionPoolCleared { .. }
         | ErrorKind::DnsResolve { .. }
         | ErrorKind::Shutdown
@@ -96,6 +96,23 @@ fn describe(error: &Error) -> String {
         ErrorKind::InsertMany(_) => "an insert failed".into(),
         ErrorKind::InvalidArgument { .. } => "the driver refused an argument".into(),
         _ => "the server's answer can't be understood".into(),
+    }
+}
+
+/// Names each host and what is wrong with it, from the driver's account of all that it knows of the deployment:
+/// "… Servers: [ { Address: HOST, Type: Unknown, Error: Kind: REASON, labels: … }, … ] }". Without an error there the
+/// whole account is the better answer.
+fn unreachable_hosts(account: &str) -> String {
+    let host = |part: &str| {
+        let (address, rest) = part.split_once(',')?;
+        let (_, reason) = rest.split_once("Error: Kind: ")?;
+        let reason = reason.split(", labels:").next()?;
+        Some(format!("{address}: {reason}"))
+    };
+    let hosts: Option<Vec<String>> = account.split("Address: ").skip(1).map(host).collect();
+    match hosts {
+        Some(hosts) if !hosts.is_empty() => format!("no primary can be reached ({})", hosts.join("; ")),
+        _ => account.to_owned(),
     }
 }
 

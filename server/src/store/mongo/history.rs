@@ -7,20 +7,17 @@
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
-use futures_util::stream::{BoxStream, StreamExt, try_unfold};
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, once, try_unfold};
 use mongodb::{Collection, Cursor};
-use shared::{Message, MessageId, Timestamp};
+use shared::{Message, MessageId};
 
 use super::document::{self, date, user_key};
 use super::error::bounded;
-use super::{READ, connect};
+use super::{READ, connect, query};
 use crate::store::{Bounds, Conversation, End, Position, StoreError};
 
 /// Messages in one chunk of a history.
 const CHUNK: usize = 256;
-
-/// The `createdAt` that stands in a [`Position`] for having none: such messages are listed in front of all others.
-const UNDATED: Timestamp = Timestamp::from_millis(i64::MIN);
 
 /// The collection of messages, for reading.
 pub(super) struct History {
@@ -62,15 +59,7 @@ impl History {
             .sort(sort(end))
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .max_time(READ);
-        let mut page = Vec::new();
-        let reading = async {
-            let mut cursor = find.await?;
-            while cursor.advance().await? {
-                page.extend(document::message(cursor.current()));
-            }
-            Ok(())
-        };
-        bounded("reading a page", READ, reading).await?;
+        let mut page = query::all("reading a page", READ, find, document::message).await?;
         if end == End::Newest {
             page.reverse();
         }
@@ -87,7 +76,7 @@ impl History {
             let cursor = bounded("opening a history", READ, find).await?;
             Ok::<_, StoreError>(try_unfold(Some(cursor), next_chunk))
         };
-        futures_util::TryStreamExt::try_flatten(futures_util::stream::once(start)).boxed()
+        once(start).try_flatten().boxed()
     }
 }
 
@@ -124,7 +113,7 @@ fn filter(conversation: Conversation, bounds: Bounds) -> Document {
     let mut excluded = Vec::new();
     let mut exclude = |position: Position, comparison: &str| {
         let at = match position.created_at {
-            UNDATED => Bson::Null, // Matches a missing field too.
+            Position::UNDATED => Bson::Null, // Matches a missing field too.
             at => date(at).into(),
         };
         let id = ObjectId::from_bytes(position.id.bytes());
@@ -132,14 +121,14 @@ fn filter(conversation: Conversation, bounds: Bounds) -> Document {
     };
     if let Some(after) = bounds.after {
         exclude(after, "$lte");
-        if after.created_at != UNDATED {
+        if after.created_at != Position::UNDATED {
             range.insert("$gte", date(after.created_at));
         }
     }
     if let Some(before) = bounds.before {
         exclude(before, "$gte");
         match before.created_at {
-            UNDATED => range.insert("$eq", Bson::Null),
+            Position::UNDATED => range.insert("$eq", Bson::Null),
             at if range.is_empty() => range.insert("$not", doc! { "$gt": date(at) }), // Undated ones come first.
             at => range.insert("$lte", date(at)),
         };

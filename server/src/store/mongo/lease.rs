@@ -1,6 +1,35 @@
-//! Which process a lease belongs to, so that the next one on the same machine need not wait for it to run out.
+//! Whom a lease belongs to, so that the next process on the same machine need not wait for it to run out.
 
+use std::collections::BTreeSet;
+
+use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
+use parking_lot::Mutex;
+
+/// The nodes of this process: a store that was dropped without being closed is as dead as a process that ended.
+static HELD: Mutex<BTreeSet<ObjectId>> = Mutex::new(BTreeSet::new());
+
+/// A node of this process, until it is dropped.
+pub(super) struct Node(ObjectId);
+
+impl Node {
+    /// A new one, with an id that no other ever had.
+    pub(super) fn new() -> Self {
+        let id = ObjectId::new();
+        HELD.lock().insert(id);
+        Self(id)
+    }
+
+    pub(super) fn id(&self) -> ObjectId {
+        self.0
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        HELD.lock().remove(&self.0);
+    }
+}
 
 /// What tells this process from every other that ever ran.
 pub(super) struct Process {
@@ -35,7 +64,8 @@ impl Process {
         doc! { "host": &self.host, "machine": self.machine.clone(), "pid": self.pid, "pidStartedAt": self.started }
     }
 
-    /// Whether a lease belongs to a process of this machine that runs no more. False if that can't be told.
+    /// Whether a lease belongs to a process of this machine that runs no more, or to this one, which does not hold it.
+    /// False if that can't be told.
     pub(super) fn knows_ended(&self, lease: &Document) -> bool {
         let (Some(machine), Ok(theirs)) = (&self.machine, lease.get_str("machine")) else {
             return false;
@@ -43,7 +73,13 @@ impl Process {
         let (Ok(pid), Some(Bson::Int64(started))) = (lease.get_i64("pid"), lease.get("pidStartedAt")) else {
             return false;
         };
-        machine == theirs && start_of(pid) != Some(*started)
+        if machine != theirs {
+            return false;
+        }
+        if (pid, Some(*started)) == (self.pid, self.started) {
+            return !lease.get_object_id("_id").is_ok_and(|node| HELD.lock().contains(&node));
+        }
+        start_of(pid) != Some(*started)
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 
 use super::document::{date, user_key};
 use super::error::{bounded, passes, retrying, timed_out};
-use super::lease::Process;
+use super::lease::{Node, Process};
 use super::{READ, WRITE, connect};
 use crate::store::{HEARTBEAT, LEASE, PresenceChange, StoreError};
 
@@ -49,7 +49,7 @@ pub(super) struct Presence {
 #[derive(Default)]
 struct State {
     /// This node's id, once it has a lease.
-    node: Option<ObjectId>,
+    node: Option<Node>,
     /// Whether the database may differ from `online`; the next heartbeat then begins a new node.
     diverged: bool,
     /// Who is connected to this process.
@@ -82,8 +82,8 @@ impl Presence {
                 false => state.online.remove(&change.user),
             };
         }
-        let node = match state.node {
-            Some(node) => node,
+        let node = match &state.node {
+            Some(node) => node.id(),
             None => self.begin(&mut state).await?,
         };
         let written = self.write(node, changes).await;
@@ -116,12 +116,15 @@ impl Presence {
     pub(super) async fn release(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut state = self.lock().await?;
         state.online.clear();
-        let Some(node) = state.node.take() else { return Ok(()) };
+        let Some(node) = &state.node else { return Ok(()) };
+        let node = node.id();
         let offline = self
             .users
             .update_many(doc! { "onlineNodes": node }, leave(vec![node.into()], now));
         bounded("taking users offline", WRITE, offline).await?;
-        self.delete_lease(node.into()).await
+        self.delete_lease(node.into()).await?;
+        state.node = None;
+        Ok(())
     }
 
     async fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
@@ -133,7 +136,7 @@ impl Presence {
 
     /// Renews the lease; begins a node if there is none, or if the old one can't be trusted any more.
     async fn renew(&self, state: &mut State, now: Timestamp) -> Result<ObjectId, StoreError> {
-        let old = state.node;
+        let old = state.node.as_ref().map(Node::id);
         if let Some(node) = old.filter(|_| !state.diverged) {
             let renewal = doc! { "$currentDate": { "renewedAt": true } };
             let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
@@ -163,18 +166,19 @@ impl Presence {
 
     /// Writes the lease of a new node.
     async fn begin(&self, state: &mut State) -> Result<ObjectId, StoreError> {
-        let node = ObjectId::new();
+        let node = Node::new();
+        let id = node.id();
         let mut fields = doc! { "startedAt": "$$NOW", "renewedAt": "$$NOW" };
         for (name, value) in self.process.fields() {
             fields.insert(name, doc! { "$literal": value });
         }
         let insert = self
             .nodes
-            .update_one(doc! { "_id": node }, vec![doc! { "$set": fields }])
+            .update_one(doc! { "_id": id }, vec![doc! { "$set": fields }])
             .upsert(true);
         bounded("writing the lease", WRITE, insert).await?;
         state.node = Some(node);
-        Ok(node)
+        Ok(id)
     }
 
     async fn write(&self, node: ObjectId, changes: &[PresenceChange]) -> Result<(), StoreError> {

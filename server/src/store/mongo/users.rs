@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::document;
 use super::error::{DUPLICATE_KEY, bounded, retrying, store_error};
 use super::indexes::USERNAME_KEY;
-use super::{READ, WRITE, connect};
+use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
 use crate::store::StoreError;
 
@@ -131,15 +131,16 @@ impl Users {
     }
 
     pub(super) async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        let Ok(limit @ 1..) = i64::try_from(limit) else {
+        if limit == 0 {
             return Ok(Vec::new()); // To MongoDB zero means: no limit.
-        };
+        }
         let filter = match after {
             Some(after) => doc! { "_id": { "$gt": document::user_key(after) } },
             // Such a comparison meets ObjectIds only, so that other ids don't shorten a page.
             None => doc! { "_id": { "$gte": ObjectId::from_bytes([0; 12]) } },
         };
-        self.read(&self.users, filter, limit).await
+        self.read(&self.users, filter, i64::try_from(limit).unwrap_or(i64::MAX))
+            .await
     }
 
     /// Reads users in the order of their ids; a limit of zero is none.
@@ -154,16 +155,7 @@ impl Users {
             .sort(doc! { "_id": 1 })
             .limit(limit)
             .max_time(READ);
-        let mut users = Vec::new();
-        let reading = async {
-            let mut cursor = find.await?;
-            while cursor.advance().await? {
-                users.extend(document::user(cursor.current()));
-            }
-            Ok(())
-        };
-        bounded("reading users", READ, reading).await?;
-        Ok(users)
+        query::all("reading users", READ, find, document::user).await
     }
 }
 

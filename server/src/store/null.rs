@@ -1,0 +1,104 @@
+//! A store that keeps no message: for measuring what a message costs without a database. It is compiled only with the
+//! feature `null-store`, and opened only by `MONGO_URI=null:`. Nothing that it acknowledges is durable.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use parking_lot::Mutex;
+use shared::{Message, MessageId, Timestamp, User, UserId};
+
+use super::{AppendError, Appended, Bounds, Conversation, End, PresenceChange, Store, StoreError};
+use crate::chat::{NewMessage, Username};
+
+/// Users in memory, and no messages.
+#[derive(Debug, Default)]
+pub(super) struct NullStore {
+    /// Held to look up or insert users.
+    users: Mutex<BTreeMap<UserId, User>>,
+}
+
+#[async_trait]
+impl Store for NullStore {
+    fn append_lanes(&self) -> usize {
+        2
+    }
+
+    async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
+        let appended = |new: &NewMessage| {
+            Ok(Appended {
+                message: new.to_message(),
+                duplicate: false,
+            })
+        };
+        batch.iter().map(appended).collect()
+    }
+
+    async fn message(&self, _: Conversation, _: MessageId) -> Result<Option<Message>, StoreError> {
+        Ok(None)
+    }
+
+    async fn page(&self, _: Conversation, _: Bounds, _: End, _: usize) -> Result<Vec<Message>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn history(&self, _: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
+        stream::empty().boxed()
+    }
+
+    async fn create_users(&self, names: &[Username], _: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        let mut users = self.users.lock();
+        let mut create = |name: &Username| {
+            if let Some(user) = users.values().find(|user| user.username == name.as_str()) {
+                return (user.clone(), false);
+            }
+            let id = UserId::from_bytes(bson::oid::ObjectId::new().bytes());
+            let user = User {
+                id,
+                username: name.as_str().to_owned(),
+                is_online: false,
+                last_seen: None,
+            };
+            users.insert(id, user.clone());
+            (user, true)
+        };
+        Ok(names.iter().map(&mut create).collect())
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(self.users.lock().get(&id).cloned())
+    }
+
+    async fn users_named(&self, name: &str) -> Result<Vec<User>, StoreError> {
+        Ok(self
+            .users
+            .lock()
+            .values()
+            .filter(|user| user.username == name)
+            .cloned()
+            .collect())
+    }
+
+    async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
+        let users = self.users.lock();
+        let behind = users.values().filter(|user| after.is_none_or(|after| user.id > after));
+        Ok(behind.take(limit).cloned().collect())
+    }
+
+    async fn set_presence(&self, _: &[PresenceChange]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn heartbeat(&self, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn close(&self, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

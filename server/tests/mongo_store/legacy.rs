@@ -1,0 +1,213 @@
+//! Databases of the Node.js program: `../legacy` holds its documents and the bytes that it answered for them.
+
+use std::path::Path;
+
+use bson::oid::ObjectId;
+use bson::{Bson, DateTime, Document, doc};
+use server::store::{Bounds, Conversation, End, Position, Store};
+use shared::{Message, Timestamp, UserId};
+
+use super::fixture::{Fixture, at, history, name};
+
+const A: &str = "6945576383968f286a0ff5f9";
+const B: &str = "6945577083968f286a0ff5fb";
+const C: &str = "69455b2183968f286a0ff601";
+
+fn user(id: &str) -> UserId {
+    id.parse().unwrap()
+}
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/legacy").join(name)).unwrap()
+}
+
+fn documents(name: &str) -> Vec<Document> {
+    let parse = |line: &str| match serde_json::from_str::<serde_json::Value>(line).unwrap().try_into() {
+        Ok(Bson::Document(document)) => document,
+        other => panic!("{other:?}"),
+    };
+    file(name).lines().map(parse).collect()
+}
+
+async fn legacy() -> Fixture {
+    let fixture = Fixture::new().await;
+    fixture.insert("users", documents("users.jsonl")).await;
+    fixture.insert("messages", documents("messages.jsonl")).await;
+    fixture
+}
+
+#[tokio::test]
+async fn histories_are_equal_to_the_byte() {
+    let fixture = legacy().await;
+    let store = fixture.open().await;
+    for (a, b, answer) in [
+        (A, B, "history-userA-userB.json"),
+        (A, C, "history-userA-userC.json"),
+        (A, A, "history-userA-userA.json"),
+    ] {
+        let messages = history(&store, user(a), user(b)).await;
+        assert_eq!(
+            serde_json::to_string(&messages).unwrap(),
+            file(answer).trim_end(),
+            "{answer}"
+        );
+        assert_eq!(history(&store, user(b), user(a)).await, messages);
+    }
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn pages_join_to_the_history_from_both_ends() {
+    let fixture = legacy().await;
+    let undated = |id: u8, sender: &str, receiver: &str| {
+        let [sender, receiver] = [sender, receiver].map(|id| ObjectId::parse_str(id).unwrap());
+        doc! { "_id": ObjectId::from_bytes([id; 12]), "sender": sender, "receiver": receiver, "message": "old" }
+    };
+    let odd = [undated(1, A, B), undated(2, B, A), undated(3, A, B), undated(4, A, A)];
+    fixture.insert("messages", odd).await;
+    let store = fixture.open().await;
+    for (a, b) in [(A, B), (A, C), (A, A)] {
+        let whole = history(&store, user(a), user(b)).await;
+        let conversation = Conversation::between(user(a), user(b));
+        for limit in [1, 2, 7, 1_000] {
+            let (mut up, mut down) = (Vec::new(), Vec::new());
+            let mut bounds = Bounds::default();
+            loop {
+                let page = store.page(conversation, bounds, End::Oldest, limit).await.unwrap();
+                let Some(last) = page.last() else { break };
+                bounds.after = Some(Position::of(last));
+                up.extend(page);
+            }
+            let mut bounds = Bounds::default();
+            loop {
+                let mut page = store.page(conversation, bounds, End::Newest, limit).await.unwrap();
+                let Some(first) = page.first() else { break };
+                bounds.before = Some(Position::of(first));
+                page.extend(down);
+                down = page;
+            }
+            assert_eq!((&up, &down), (&whole, &whole), "{a} {b} {limit}");
+        }
+    }
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn bounds_exclude_themselves_and_meet() {
+    let fixture = legacy().await;
+    let store = fixture.open().await;
+    let whole = history(&store, user(A), user(B)).await;
+    let conversation = Conversation::between(user(A), user(B));
+    let bounds = Bounds {
+        after: Some(Position::of(&whole[5])),
+        before: Some(Position::of(&whole[20])),
+    };
+    let page = async |bounds, end, limit| store.page(conversation, bounds, end, limit).await.unwrap();
+    assert_eq!(page(bounds, End::Oldest, 100).await, whole[6..20]);
+    assert_eq!(page(bounds, End::Oldest, 3).await, whole[6..9]);
+    assert_eq!(page(bounds, End::Newest, 3).await, whole[17..20]);
+    let moment = whole[20].created_at.unwrap();
+    let bounds = Bounds {
+        after: Some(Position::start_of(moment)),
+        before: Some(Position::end_of(moment)),
+    };
+    assert_eq!(page(bounds, End::Newest, 100).await, whole[20..21]);
+    assert_eq!(page(Bounds::default(), End::Newest, 0).await, []);
+    let before_all = Bounds {
+        before: Some(Position::start_of(Timestamp::from_millis(0))),
+        after: None,
+    };
+    assert_eq!(page(before_all, End::Newest, 100).await, []);
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn opening_changes_no_document_and_duplicate_names_live_on() {
+    let fixture = legacy().await;
+    let before = (fixture.all("users").await, fixture.all("messages").await);
+    let store = fixture.open().await;
+    assert_eq!((fixture.all("users").await, fixture.all("messages").await), before);
+
+    let named: Vec<String> = store
+        .users_named("userC")
+        .await
+        .unwrap()
+        .iter()
+        .map(|user| user.id.to_string())
+        .collect();
+    assert_eq!(named, [C, "69455b2183968f286a0ff602"]);
+    let names = ["userC", "new", "userA", "new"].map(name);
+    let users = store.create_users(&names, at(0)).await.unwrap();
+    let made: Vec<(&str, bool)> = users
+        .iter()
+        .map(|(user, created)| (user.username.as_str(), *created))
+        .collect();
+    assert_eq!(
+        made,
+        [("userC", false), ("new", true), ("userA", false), ("new", false)]
+    );
+    assert_eq!(
+        (users[0].0.id, users[2].0.id, users[1].0.id),
+        (user(C), user(A), users[3].0.id)
+    );
+    assert_eq!(fixture.all("users").await.len(), before.0.len() + 1);
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn odd_documents_do_not_spoil_a_page() {
+    let fixture = legacy().await;
+    let [a, c] = [A, C].map(|id| ObjectId::parse_str(id).unwrap());
+    let date = DateTime::from_millis(1);
+    let odd = |message: Bson| doc! { "sender": a, "receiver": c, "message": message, "createdAt": date };
+    fixture
+        .insert(
+            "messages",
+            [odd(12345.into()), odd(1.5.into()), odd(Bson::Null), odd(doc! {}.into())],
+        )
+        .await;
+    fixture
+        .insert(
+            "messages",
+            [doc! { "_id": "own", "sender": a, "receiver": c, "createdAt": date }],
+        )
+        .await;
+    fixture
+        .insert(
+            "users",
+            [doc! { "_id": "own", "username": "x" }, doc! { "isOnline": 3 }],
+        )
+        .await;
+    let store = fixture.open().await;
+    let conversation = Conversation::between(user(A), user(C));
+    let page = store
+        .page(conversation, Bounds::default(), End::Oldest, 6)
+        .await
+        .unwrap();
+    let texts: Vec<Option<&str>> = page.iter().map(|message| message.message.as_deref()).collect();
+    assert_eq!(texts, [Some("12345"), Some("1.5"), None, None, Some("third party 0")]);
+
+    let listed = store.list_users(None, 10).await.unwrap();
+    assert_eq!(
+        listed.last().map(|user| (user.username.as_str(), user.is_online)),
+        Some(("", false))
+    );
+    assert_eq!(store.list_users(Some(user(B)), 1).await.unwrap()[0].id, user(C));
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn a_message_is_found_in_its_conversation_only() {
+    let fixture = legacy().await;
+    let store = fixture.open().await;
+    let first: Message = history(&store, user(A), user(B)).await.remove(0);
+    let find = async |a, b| {
+        store
+            .message(Conversation::between(user(a), user(b)), first.id)
+            .await
+            .unwrap()
+    };
+    assert_eq!(find(A, B).await.as_ref(), Some(&first));
+    assert_eq!(find(A, C).await, None);
+    fixture.end([store]).await;
+}

@@ -1,0 +1,12 @@
+//! What only the MongoDB store promises: old databases, exact documents, indexes, several processes, and faults.
+//! What every store promises is in `store_contract.rs`.
+
+// Tells clippy that the helpers, which carry no #[test] themselves, are part of tests.
+#![cfg(test)]
+
+mod documents;
+mod faults;
+mod fixture;
+mod legacy;
+mod opening;
+mod presence;
