@@ -1,4 +1,4 @@
-//! Latency curves as an SVG: the share of messages to the right on a logarithmic scale of its tail (90 %, 99 %, …),
+//! Latency curves as an SVG: the share of messages or pages to the right on a logarithmic scale of its tail (90 %, 99 %, …),
 //! milliseconds upwards, also logarithmic. Its colours fit light and dark pages.
 
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use super::stats::Summary;
 const WIDTH: f64 = 820.0;
 const HEIGHT: f64 = 460.0;
 /// Left, right, top and bottom edge of the axes.
-const AREA: [f64; 4] = [76.0, 790.0, 64.0, 396.0];
+const AREA: [f64; 4] = [76.0, 780.0, 64.0, 396.0];
 /// As many curves can be told apart.
 const COLOURS: usize = 6;
 
@@ -107,14 +107,13 @@ fn draw(title: &str, series: &[Series]) -> String {
         escape(title),
         title = escape(title),
     );
-    for nine in 0..=last as i32 {
-        let share = 1.0 - 10_f64.powi(-nine);
+    let tails = (1..=last as i32).map(|nines| (1.0 - 10_f64.powi(-nines), percent(nines)));
+    for (share, name) in [(0.0, "0".to_owned()), (0.5, "50".to_owned())].into_iter().chain(tails) {
         let _ = writeln!(
             svg,
-            r#"<path class="grid" d="M{0:.1} {top}V{bottom}"/><text x="{0:.1}" y="{1}" text-anchor="middle">{2} %</text>"#,
+            r#"<path class="grid" d="M{0:.1} {top}V{bottom}"/><text x="{0:.1}" y="{1}" text-anchor="middle">{name} %</text>"#,
             x(share),
-            bottom + 20.0,
-            percent(nine)
+            bottom + 20.0
         );
     }
     for decade in lowest as i32..=highest as i32 {
@@ -134,7 +133,7 @@ fn draw(title: &str, series: &[Series]) -> String {
     let _ = writeln!(
         svg,
         r#"<path class="axis" d="M{left} {top}V{bottom}H{right}"/>
-<text x="{}" y="{}" text-anchor="middle">share of messages that took no longer</text>
+<text x="{}" y="{}" text-anchor="middle">share that took no longer</text>
 <text transform="translate(20 {}) rotate(-90)" text-anchor="middle">milliseconds</text>"#,
         f64::midpoint(left, right),
         bottom + 44.0,
@@ -161,11 +160,12 @@ fn draw(title: &str, series: &[Series]) -> String {
     svg
 }
 
-/// Colours that keep their contrast on either background and can be told apart by the colour-blind.
+/// Colours that keep their contrast on either background and can be told apart by the colour-blind; every other curve
+/// is dashed, so that one that lies below another can be seen.
 const STYLE: &str = "
 .page{fill:#fff} text{fill:#333;font:12px system-ui,sans-serif} .head{font-size:15px;font-weight:600}
 .grid{stroke:#8884;fill:none} .axis{stroke:#666;fill:none}
-polyline,path{stroke-width:1} .c0,.c1,.c2,.c3,.c4,.c5{fill:none;stroke-width:2.2}
+.c1,.c3,.c5{stroke-dasharray:7 3} .c0,.c1,.c2,.c3,.c4,.c5{fill:none;stroke-width:2.2}
 .c0{stroke:#0072b2} .c1{stroke:#d55e00} .c2{stroke:#008f68} .c3{stroke:#b0578d} .c4{stroke:#8a6d00} .c5{stroke:#777}
 @media (prefers-color-scheme:dark){.page{fill:#14171a} text{fill:#d5d9dd} .axis{stroke:#999}
 .c0{stroke:#56b4e9} .c1{stroke:#f28b50} .c2{stroke:#3ecf9e} .c3{stroke:#dd8fc0} .c4{stroke:#e6c84f} .c5{stroke:#aaa}}
@@ -173,7 +173,6 @@ polyline,path{stroke-width:1} .c0,.c1,.c2,.c3,.c4,.c5{fill:none;stroke-width:2.2
 
 fn percent(nines: i32) -> String {
     match nines {
-        0 => "0".to_owned(),
         1 => "90".to_owned(),
         2 => "99".to_owned(),
         more => format!("99.{}", "9".repeat(more as usize - 2)),

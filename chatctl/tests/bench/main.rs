@@ -61,7 +61,7 @@ fn bench(arguments: &str) -> Value {
 #[track_caller]
 fn against(manner: Manner, code: i32, arguments: &str) -> Value {
     let peer = Peer::start(manner);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let arguments = format!("messages --drain 1s {arguments}");
     run(command(folder.path(), &peer.url(), peer::SECRET, &arguments), code)
 }

@@ -52,9 +52,11 @@ impl Peer {
             .worker_threads(1)
             .enable_all()
             .build()
-            .unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
+            .expect("a runtime can be built");
+        let listener = runtime
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .expect("there is a free port");
+        let address = listener.local_addr().expect("it is bound");
         let outlets = Outlets::default();
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -101,7 +103,10 @@ async fn serve(mut stream: TcpStream, manner: Manner, outlets: Outlets) -> Optio
     let key = DecodingKey::from_secret(SECRET.as_bytes());
     let token = jsonwebtoken::decode::<Claims>(auth["token"].as_str()?, &key, &Validation::default()).ok()?;
     let user = token.claims.user_id.to_string();
-    outlets.lock().unwrap().insert(user.clone(), outlet.clone());
+    outlets
+        .lock()
+        .expect("nobody panics with it")
+        .insert(user.clone(), outlet.clone());
     outlet.send(r#"40{"sid":"1"}"#.to_owned()).ok()?;
 
     let (mut count, mut held) = (0, None);
@@ -125,7 +130,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, outlets: Outlets) -> Optio
             outlet.send(format!("43{number}{}", json!([answer]))).ok()?;
         }
         let deliver = |(receiver, frame): &(String, String)| {
-            for (user, outlet) in &*outlets.lock().unwrap() {
+            for (user, outlet) in &*outlets.lock().expect("nobody panics with it") {
                 if user == receiver || manner == Manner::Broadcasting {
                     // It may have left; then it hears nothing.
                     let _ = outlet.send(frame.clone());
