@@ -239,23 +239,30 @@ pub(crate) enum Curve {
 
 /// The help behind `chatctl bench --help`.
 pub(crate) const HELP: &str = "\
-It speaks raw Engine.IO and Socket.IO frames over WebSocket and runs against any server with the same clients' contract,
-one without acknowledgements or without POST /users included: messages then count when they are delivered, and the ids
-of users are made up. The secret is found as for the other commands.
+It speaks raw frames over WebSocket and runs against any server with the same contract for
+clients, one without acknowledgements or POST /users included: messages then count when they
+are delivered, and the ids of users are made up. The secret is found as for other commands.
 
-The exit status is 1 if a message was lost, duplicated, out of order or never answered. Ctrl-C ends the measuring and
-reports what there is; a second one doesn't wait for what is on its way. With --json, the report is one JSON object.
+The exit status is 1 if a message was lost, duplicated, out of order or never answered.
+Ctrl-C ends the measuring and reports what there is; a second one doesn't wait for what is
+on its way. With --json, the report is one JSON object.
 
-Start the server under test with a data directory of its own: the benchmark leaves its users and messages there.";
+Start the server under test with a data directory of its own: users and messages stay there.
+
+Try it:
+  chatctl bench messages --users 1000 --pid server=$(pidof server)
+  chatctl bench connect --users 18000 --reconnect --bystanders 20";
 
 const MESSAGES_HELP: &str = "\
-A message counts when it is acknowledged and delivered. CPU time per message is that of the window divided by the
-messages that counted in it; CPU microseconds per message are CPU seconds per million messages.
+A message counts when it is acknowledged and delivered. The CPU time per message is that of
+the window divided by the messages that counted in it; microseconds per message are the same
+as seconds per million messages. Latencies are of all messages sent inside the window, also
+of those that were done after it.
 
 Examples:
   chatctl bench messages --users 1000 --pid server=$(pidof server) --pid mongod=$(pidof mongod)
   chatctl bench messages --users 1000 --rate 7500 --duration 30s --plot latency.svg
-  chatctl bench messages --users 2                the shortest way of a lone message";
+  chatctl bench messages --users 2                the way of a lone message";
 
 const CONNECT_HELP: &str = "\
 Examples:
