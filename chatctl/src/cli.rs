@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench;
+
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
 /// The server is found through CHAT_URL. The secret that signs tokens is looked for in JWT_SECRET (environment or
@@ -63,6 +65,13 @@ Examples:
     /// Chat in this terminal, or from a script.
     #[command(after_help = CHAT_HELP)]
     Chat(Chat),
+    /// Measure the server: rate, latency and correctness of messages, connections, memory, history.
+    #[command(after_help = bench::HELP)]
+    Bench {
+        /// What to measure.
+        #[command(subcommand)]
+        what: bench::Bench,
+    },
 }
 
 /// What can be created.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use shared::User;
 
+use crate::bench;
 use crate::cli::{Cli, Command, Seed};
 use crate::client::http::Http;
 use crate::client::token::Secret;
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Users => users::run(&context)?,
         Command::History(arguments) => history::run(&context, &arguments)?,
         Command::Chat(arguments) => return chat::run(&context, &arguments),
+        Command::Bench { what } => return bench::run(context.http, context.json, &what),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,37 @@
+//! Ctrl-C: the first ends the measuring, the second the wait for what is still on its way, the third everything.
+
+use tokio::sync::watch;
+
+/// Counts the interrupts from the terminal.
+#[derive(Debug, Clone)]
+pub(crate) struct Interrupt(watch::Receiver<u32>);
+
+impl Interrupt {
+    /// Listens from now on; must be called in a runtime.
+    pub(crate) fn listen() -> Self {
+        let (count, seen) = watch::channel(0);
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                count.send_modify(|count| *count += 1);
+                if *count.borrow() >= 3 {
+                    std::process::exit(130);
+                }
+            }
+        });
+        Self(seen)
+    }
+
+    /// Returns when there were so many.
+    pub(crate) async fn reaches(&self, count: u32) {
+        let mut seen = self.0.clone();
+        if seen.wait_for(|now| *now >= count).await.is_err() {
+            // Nobody listens any more, so none will come.
+            std::future::pending().await
+        }
+    }
+
+    /// Whether there was one.
+    pub(crate) fn happened(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+}

@@ -1,0 +1,40 @@
+//! What is shown on the terminal while something runs; nothing where standard error is none.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A line that changes.
+#[derive(Debug)]
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Begins with a text.
+    pub(crate) fn begin(text: impl Display) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {elapsed:>4}  {msg}").expect("the template is sound");
+        let bar = ProgressBar::new_spinner()
+            .with_style(style)
+            .with_message(text.to_string());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    /// Whether somebody sees it.
+    pub(crate) fn is_visible(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// Shows another text.
+    pub(crate) fn show(&self, text: impl Display) {
+        if self.is_visible() {
+            self.0.set_message(text.to_string());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
