@@ -27,6 +27,10 @@ const CLIENT_BUFFER: usize = 4_096;
 /// than cut off.
 const TRANSPORT_BYTES: usize = 2 * shared::limits::EVENT_BYTES;
 
+/// Bytes that each WebSocket reads at once, and holds all the time: most events are smaller, larger ones take a few
+/// reads more.
+const WS_READ_BUFFER: usize = 512;
+
 /// How long what is in flight may take to end when the server stops; the parts of a stop stay below 10 s in all.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -84,7 +88,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         .max_payload(TRANSPORT_BYTES as u64)
         .ws_max_message_size(TRANSPORT_BYTES)
         .ws_max_frame_size(TRANSPORT_BYTES)
-        .ws_read_buffer_size(4 * 1024)
+        .ws_read_buffer_size(WS_READ_BUFFER)
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();

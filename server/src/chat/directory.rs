@@ -10,10 +10,13 @@ use smallvec::SmallVec;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyConnections;
 
+/// The connections of one user: nearly always one, so that it needs no allocation of its own.
+pub(super) type Connections<C> = SmallVec<[C; 1]>;
+
 /// The connections of each user; `C` names a connection.
 pub struct Directory<C> {
     /// Guards the whole table; held to look up or change one user's few connections, never across an await.
-    users: Mutex<HashMap<UserId, Vec<C>>>,
+    users: Mutex<HashMap<UserId, Connections<C>>>,
     limit: usize,
 }
 
@@ -58,18 +61,14 @@ impl<C: Copy + Eq> Directory<C> {
     }
 
     /// The connections of a user now.
-    pub fn connections(&self, user: UserId) -> SmallVec<[C; 4]> {
-        self.users
-            .lock()
-            .get(&user)
-            .map(|connections| connections.iter().copied().collect())
-            .unwrap_or_default()
+    pub fn connections(&self, user: UserId) -> Connections<C> {
+        self.users.lock().get(&user).cloned().unwrap_or_default()
     }
 
     /// How many users and connections there are.
     pub fn size(&self) -> (usize, usize) {
         let users = self.users.lock();
-        (users.len(), users.values().map(Vec::len).sum())
+        (users.len(), users.values().map(SmallVec::len).sum())
     }
 }
 
