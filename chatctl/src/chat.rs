@@ -7,14 +7,16 @@
 //! | [`session`] | the rules: one message in flight, retries, catching up, nothing shown twice |
 //! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`backoff`]) |
 //! | [`lines`] | the front end for scripts: lines in, JSON lines out |
-//! | [`terminal`] | the front end for people: [`editor`] reads, [`view`] words, [`gate`] keeps them apart |
+//! | [`terminal`] | the front end for people: [`editor`] reads ([`command`]s, [`recall`]), [`view`] words, [`gate`] keeps them apart |
 
 pub(crate) mod backoff;
+pub(crate) mod command;
 pub(crate) mod driver;
 pub(crate) mod editor;
 pub(crate) mod gate;
 pub(crate) mod lines;
 pub(crate) mod outbox;
+pub(crate) mod recall;
 pub(crate) mod session;
 pub(crate) mod terminal;
 pub(crate) mod timeline;

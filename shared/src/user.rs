@@ -21,20 +21,15 @@ pub struct User {
     pub last_seen: Option<Timestamp>,
 }
 
-/// Body of `POST /users`: one name or many.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum CreateUsers {
+/// Body of `POST /users`: one name or many, never both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateUsers {
     /// `{"username": "ada"}`
-    One {
-        /// The name.
-        username: String,
-    },
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
     /// `{"usernames": ["ada", "grace"]}`, at most [`crate::limits::USERS_PER_REQUEST`].
-    Many {
-        /// The names.
-        usernames: Vec<String>,
-    },
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usernames: Option<Vec<String>>,
 }
 
 /// A user that `POST /users` created or found.

@@ -19,57 +19,15 @@ use rustyline::{
     Movement, Prompt, RepeatCount,
 };
 use shared::User;
-use tokio::sync::mpsc::error::TrySendError;
 
+use super::Input;
+use super::command::{self, Line};
 use super::gate::Gate;
+use super::recall::Recall;
 use super::terminal::{Printer, Shown};
-use super::{Input, OPENING};
 use crate::client::http::Http;
 use crate::output::{self, DIM, ONE, OTHER};
 use crate::prompt;
-
-/// What a line means.
-#[derive(Debug, PartialEq, Eq)]
-enum Line {
-    Nothing,
-    Say(String),
-    Help,
-    History(usize),
-    With(Option<String>),
-    Quit,
-    Unknown(String),
-}
-
-impl Line {
-    fn parse(line: &str) -> Self {
-        let text = line.trim_end();
-        let Some(command) = text.strip_prefix('/') else {
-            return if text.is_empty() {
-                Self::Nothing
-            } else {
-                Self::Say(text.to_owned())
-            };
-        };
-        if command.starts_with('/') {
-            return Self::Say(command.to_owned());
-        }
-        let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
-        match (name, rest.trim()) {
-            ("help", "") => Self::Help,
-            ("quit", "") => Self::Quit,
-            ("with", "") => Self::With(None),
-            ("with", name) => Self::With(Some(name.to_owned())),
-            ("history", "") => Self::History(OPENING),
-            ("history", count) => match count.parse() {
-                Ok(count @ 1..=10_000) => Self::History(count),
-                _ => Self::Unknown("/history takes a number from 1 to 10000".to_owned()),
-            },
-            _ => Self::Unknown(format!(
-                "there is no command /{name}: /help shows them, //{name} says it"
-            )),
-        }
-    }
-}
 
 /// What the key handlers share.
 pub(crate) struct Desk {
@@ -98,12 +56,16 @@ impl Desk {
 
     /// Does what a line asks for, as far as that is possible inside the editor.
     fn submit(&self, line: &str) -> Cmd {
+        if self.inputs.is_closed() {
+            // The chat has ended and has said why.
+            return self.leave(Cmd::Interrupt);
+        }
         let done = Cmd::Kill(Movement::WholeBuffer);
         let input = match Line::parse(line) {
             Line::Nothing => return done,
             Line::With(_) | Line::Quit => return self.leave(Cmd::AcceptLine),
             Line::Help => {
-                self.show(help());
+                self.show(command::help());
                 return done;
             }
             Line::Unknown(hint) => {
@@ -119,9 +81,7 @@ impl Desk {
                 done
             }
             // A thousand messages wait: what is typed stays in the line.
-            Err(TrySendError::Full(_)) => Cmd::Noop,
-            // The chat has ended and has said why.
-            Err(TrySendError::Closed(_)) => self.leave(Cmd::Interrupt),
+            Err(_) => Cmd::Noop,
         }
     }
 
@@ -132,40 +92,6 @@ impl Desk {
 
     fn recall(&self) -> std::sync::MutexGuard<'_, Recall> {
         self.recall.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What was sent before.
-#[derive(Debug, Default)]
-struct Recall {
-    lines: Vec<String>,
-    at: usize,
-    unsent: String,
-}
-
-impl Recall {
-    fn push(&mut self, line: &str) {
-        if self.lines.last().is_none_or(|last| last != line) {
-            self.lines.push(line.to_owned());
-        }
-        self.at = self.lines.len();
-        self.unsent.clear();
-    }
-
-    fn up(&mut self, line: &str) -> Option<&str> {
-        if self.at == self.lines.len() {
-            line.clone_into(&mut self.unsent);
-        }
-        self.at = self.at.checked_sub(1)?;
-        Some(&self.lines[self.at])
-    }
-
-    fn down(&mut self) -> Option<&str> {
-        if self.at >= self.lines.len() {
-            return None;
-        }
-        self.at += 1;
-        Some(self.lines.get(self.at).unwrap_or(&self.unsent))
     }
 }
 
@@ -342,52 +268,5 @@ impl Editor {
             }
             Err(error) => self.desk.show(format!("{DIM}{error:#}{DIM:#}")),
         }
-    }
-}
-
-fn help() -> String {
-    let commands = [
-        ("/history [N]", "show the last N messages (20)"),
-        ("/with [NAME]", "talk to somebody else"),
-        ("/help", "show this"),
-        ("/quit", "leave (also Ctrl-D)"),
-        ("//text", "send a text that begins with /"),
-        ("Up, Down", "what you sent before"),
-    ];
-    let line = |(command, does)| format!("  {command:14}{DIM}{does}{DIM:#}");
-    commands.map(line).join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_and_commands() {
-        assert_eq!(Line::parse("hello "), Line::Say("hello".to_owned()));
-        assert_eq!(Line::parse("  "), Line::Nothing);
-        assert_eq!(Line::parse("//quit"), Line::Say("/quit".to_owned()));
-        assert_eq!(Line::parse("/quit"), Line::Quit);
-        assert_eq!(Line::parse("/history"), Line::History(OPENING));
-        assert_eq!(Line::parse("/history 5"), Line::History(5));
-        assert_eq!(Line::parse("/with  userB"), Line::With(Some("userB".to_owned())));
-        assert_eq!(Line::parse("/with"), Line::With(None));
-        assert!(matches!(Line::parse("/history many"), Line::Unknown(_)));
-        assert!(matches!(Line::parse("/dance"), Line::Unknown(_)));
-    }
-
-    #[test]
-    fn recalls_what_was_sent_and_keeps_what_was_not() {
-        let mut recall = Recall::default();
-        assert_eq!(recall.up("unsent"), None);
-        recall.push("one");
-        recall.push("two");
-        recall.push("two");
-        assert_eq!(recall.up("unsent"), Some("two"));
-        assert_eq!(recall.up("two"), Some("one"));
-        assert_eq!(recall.up("one"), None);
-        assert_eq!(recall.down(), Some("two"));
-        assert_eq!(recall.down(), Some("unsent"));
-        assert_eq!(recall.down(), None);
     }
 }

@@ -126,8 +126,9 @@ impl Http {
 
     /// Creates at most [`shared::limits::USERS_PER_REQUEST`] users, or finds those that exist.
     pub(crate) fn create_users(&self, names: &[String]) -> Result<Vec<CreatedUser>, ClientError> {
-        let body = CreateUsers::Many {
-            usernames: names.to_vec(),
+        let body = CreateUsers {
+            usernames: Some(names.to_vec()),
+            username: None,
         };
         let created: CreatedUsers = self.patiently(|| self.read(self.post(Bearer::Admin, "/users", &body)?))?;
         Ok(created.users)

@@ -174,3 +174,17 @@ fn leaving_with_something_unacknowledged_says_so() {
     screen.wait_for("✗ not acknowledged: into the void");
     assert_eq!(screen.end(), 1);
 }
+
+#[test]
+fn a_terminal_without_cursor_movements_will_do() {
+    let [(ada, _), (bob, _)] = users(server());
+    let arguments = ["chat", "--as", &ada, "--with", &bob];
+    let mut screen = Screen::sized(server(), &arguments, 100, &[("TERM", "dumb")]);
+    screen.wait_for("connected as");
+    screen.line("hello");
+    screen.wait_for("hello ✓");
+    screen.line(&format!("/with {ada}"));
+    screen.wait_for(&format!("no messages with {ada} yet"));
+    screen.line("/quit");
+    assert_eq!(screen.end(), 0);
+}

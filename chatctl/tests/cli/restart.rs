@@ -1,6 +1,7 @@
 //! `chatctl chat` while the server is killed and comes back: nothing is lost, nothing comes twice.
 
 use serde_json::Value;
+use testkit::process::Process;
 use testkit::{Engine, Server};
 
 use crate::program::Script;
@@ -133,4 +134,22 @@ fn what_was_missed_is_caught_up_with() {
         .collect();
     assert_eq!(shown, expected[expected.len() - shown.len()..]);
     assert!(shown.len() > 250);
+}
+
+#[test]
+fn a_server_that_comes_back_with_another_secret_ends_the_chat() {
+    let mut server = Server::start(Engine::Embedded);
+    let [(ada, _), (bob, _)] = users(&server);
+    let mut screen = Screen::chat(&server, &ada, &bob);
+    server.kill();
+    let mut command = testkit::server::command(server.folder());
+    command
+        .env("PORT", server.port().to_string())
+        .env("JWT_SECRET", "another secret, which chatctl can't know");
+    let _stranger = Process::spawn(&mut command);
+    screen.wait_for("refused the token");
+    // The terminal is the editor's until it returns.
+    screen.wait_for("Press Enter to leave.");
+    screen.keys("\r");
+    assert_eq!(screen.end(), 1);
 }

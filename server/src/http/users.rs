@@ -24,9 +24,10 @@ pub async fn create(
     _: Admin,
     Body(request): Body<CreateUsers>,
 ) -> Result<Json<CreatedUsers>, HttpError> {
-    let names = match request {
-        CreateUsers::One { username } => vec![username],
-        CreateUsers::Many { usernames } => usernames,
+    let names = match (request.username, request.usernames) {
+        (Some(username), None) => vec![username],
+        (None, Some(usernames)) => usernames,
+        _ => return Err(error::invalid_request("the body needs either username or usernames").into()),
     };
     if names.is_empty() || names.len() > limits::USERS_PER_REQUEST {
         let message = format!(

@@ -255,6 +255,23 @@ fn what_another_client_sent_waits_for_the_doubtful_message_only() {
 }
 
 #[test]
+fn a_message_whose_store_failed_may_be_stored_all_the_same() {
+    let mut story = Story::connected();
+    story.say("one");
+    let (_, id) = story.sends();
+    story.fails(&id, ErrorCode::StoreUnavailable, Some(100));
+    assert!(matches!(story.report(), Report::Retrying { .. }));
+    // It reached the store late, and the old connection's end made it this one's news.
+    story.session.heard(mine(1, "one"));
+    story.idle();
+    story.pass(Duration::from_millis(100));
+    story.sends();
+    story.stored(&id, mine(1, "one"), true);
+    assert_eq!(story.acknowledged(), "one");
+    story.idle();
+}
+
+#[test]
 fn what_arrives_while_catching_up_is_shown_behind() {
     let mut story = Story::connected();
     story.session.heard(theirs(1, "one"));
