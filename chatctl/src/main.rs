@@ -8,7 +8,7 @@
 //! | [`cli`] | the commands, their arguments and their help |
 //! | [`client`] | the server seen from here: HTTP, Socket.IO, tokens |
 //! | [`commands`] | one file per command |
-//! | [`bench`] | load, and measuring what a server does with it |
+//! | [`mod@bench`] | load, and measuring what a server does with it |
 //! | [`chat`] | a conversation: what is sent, missed and shown, in a terminal or as JSON lines |
 //! | [`output`] | tables, times, colours |
 //! | [`prompt`] | the questions asked where an argument is missing |

@@ -19,6 +19,9 @@ pub(crate) enum Bench {
     Connect(Connect),
     /// Measure the memory of idle connections: the slope over several numbers of them.
     #[command(after_help = "\
+Measure a server that was just started: memory that it had used and freed would be used again
+before it grows. A server stops at its own limit of connections (MAX_CONNECTIONS).
+
 Example:
   chatctl bench idle --steps 2000,6000,10000,14000,18000 --pid server=$(pidof server)")]
     Idle(Idle),

@@ -1,4 +1,4 @@
-//! `bench history`: pages of random conversations ([`pages`]), or whole conversations ([`full`]).
+//! `bench history`: pages of random conversations ([`mod@pages`]), or whole conversations ([`mod@full`]).
 
 mod full;
 mod pages;

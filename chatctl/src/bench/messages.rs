@@ -1,21 +1,21 @@
 //! `bench messages` and `bench fill`: the rate and the latency of messages, and whether each arrived once, in order.
 
-use std::io::{self, Write};
+mod report;
+
 use std::time::Duration;
 
 use indicatif::HumanCount;
-use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use self::report::MessagesReport;
 use super::cli::{Acks, Fill, Messages};
 use super::fleet::Fleet;
 use super::interrupt::Interrupt;
-use super::ledger::Tally;
 use super::load::{self, Load, Pace, Shape};
 use super::plot::{self, Series};
-use super::process::{ProcessReport, Watch};
-use super::report::{self, Report, three_digits};
-use super::stats::{Counters, Measured, Summary};
+use super::process::Watch;
+use super::report::three_digits;
+use super::stats::Measured;
 use super::users::BenchUser;
 use super::{Progress, Setup};
 
@@ -215,116 +215,5 @@ fn complete(measured: &Measured, acks: bool) -> u64 {
         measured.acknowledged.min(measured.delivered)
     } else {
         measured.delivered
-    }
-}
-
-/// The result.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MessagesReport {
-    benchmark: &'static str,
-    server: String,
-    users: usize,
-    in_flight: Option<usize>,
-    planned_rate: Option<f64>,
-    size_bytes: usize,
-    client_ids: bool,
-    /// Whether the server acknowledges.
-    acks: bool,
-    /// Length of the window.
-    seconds: f64,
-    /// Acknowledged (if the server does that) and delivered.
-    messages_per_second: f64,
-    acknowledged_per_second: f64,
-    delivered_per_second: f64,
-    ack: Option<Summary>,
-    delivery: Option<Summary>,
-    /// How late the messages of an open loop were sent.
-    lag: Option<Summary>,
-    #[serde(flatten)]
-    counters: Counters,
-    #[serde(flatten)]
-    tally: Tally,
-    processes: Vec<ProcessReport>,
-    interrupted: bool,
-}
-
-impl MessagesReport {
-    fn title(&self) -> String {
-        let pace = match (self.planned_rate, self.in_flight) {
-            (Some(rate), _) => format!("open loop at {}/s", HumanCount(rate as u64)),
-            (None, in_flight) => format!("closed loop, {} in flight each", in_flight.unwrap_or_default()),
-        };
-        let ids = if self.client_ids { " with client ids" } else { "" };
-        format!(
-            "{} users, {pace}, {} bytes{ids}",
-            HumanCount(self.users as u64),
-            self.size_bytes
-        )
-    }
-}
-
-impl Report for MessagesReport {
-    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let count = |number| HumanCount(number).to_string();
-        let Self { counters, tally, .. } = self;
-        let interrupted = if self.interrupted { ", interrupted" } else { "" };
-        report::line(out, self.benchmark, format_args!("{} at {}", self.title(), self.server))?;
-        report::line(
-            out,
-            "rate",
-            format_args!(
-                "{}/s over {:.2} s{interrupted}",
-                three_digits(self.messages_per_second),
-                self.seconds
-            ),
-        )?;
-        if !self.acks {
-            report::line(
-                out,
-                "",
-                "the server acknowledges nothing: messages count when they are delivered",
-            )?;
-        }
-        let rows = [
-            ("acknowledged", self.ack.as_ref()),
-            ("delivered", self.delivery.as_ref()),
-            ("sent late", self.lag.as_ref()),
-        ];
-        report::latencies(out, &rows)?;
-        report::processes(out, "message", &self.processes)?;
-        let sums = format!(
-            "{} sent, {} acknowledged, {} delivered, {} refused, {} repeated, {} foreign events",
-            count(counters.sent),
-            count(counters.acknowledged),
-            count(counters.delivered),
-            count(counters.refused),
-            count(counters.retried),
-            count(counters.foreign)
-        );
-        report::line(out, "whole run", sums)?;
-        for (code, number) in &counters.errors {
-            report::line(out, "errors", format_args!("{code}: {}", count(*number)))?;
-        }
-        if tally.refused_but_delivered > 0 {
-            report::line(
-                out,
-                "errors",
-                format_args!("refused but delivered: {}", count(tally.refused_but_delivered)),
-            )?;
-        }
-        let what = format!(
-            "{} lost, {} duplicated, {} out of order, {} unanswered, {} answered twice",
-            count(tally.lost),
-            count(tally.duplicated),
-            count(tally.out_of_order),
-            count(tally.unanswered),
-            count(counters.surplus_answers)
-        );
-        report::verdict(out, self.passed(), what)
-    }
-
-    fn passed(&self) -> bool {
-        self.tally.is_clean() && self.counters.surplus_answers == 0 && self.counters.delivered > 0
     }
 }

@@ -1,0 +1,123 @@
+//! The result of a run of messages: its numbers, and how they look.
+
+use std::io::{self, Write};
+
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use crate::bench::ledger::Tally;
+use crate::bench::process::ProcessReport;
+use crate::bench::report::{self, Report, three_digits};
+use crate::bench::stats::{Counters, Summary};
+
+/// The result.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::bench) struct MessagesReport {
+    pub(super) benchmark: &'static str,
+    pub(super) server: String,
+    pub(super) users: usize,
+    pub(super) in_flight: Option<usize>,
+    pub(super) planned_rate: Option<f64>,
+    pub(super) size_bytes: usize,
+    pub(super) client_ids: bool,
+    /// Whether the server acknowledges.
+    pub(super) acks: bool,
+    /// Length of the window.
+    pub(super) seconds: f64,
+    /// Acknowledged (if the server does that) and delivered.
+    pub(super) messages_per_second: f64,
+    pub(super) acknowledged_per_second: f64,
+    pub(super) delivered_per_second: f64,
+    pub(super) ack: Option<Summary>,
+    pub(super) delivery: Option<Summary>,
+    /// How late the messages of an open loop were sent.
+    pub(super) lag: Option<Summary>,
+    #[serde(flatten)]
+    pub(super) counters: Counters,
+    #[serde(flatten)]
+    pub(super) tally: Tally,
+    pub(super) processes: Vec<ProcessReport>,
+    pub(super) interrupted: bool,
+}
+
+impl MessagesReport {
+    /// What was run, in one line.
+    pub(super) fn title(&self) -> String {
+        let pace = match (self.planned_rate, self.in_flight) {
+            (Some(rate), _) => format!("open loop at {}/s", HumanCount(rate as u64)),
+            (None, in_flight) => format!("closed loop, {} in flight each", in_flight.unwrap_or_default()),
+        };
+        let ids = if self.client_ids { " with client ids" } else { "" };
+        format!(
+            "{} users, {pace}, {} bytes{ids}",
+            HumanCount(self.users as u64),
+            self.size_bytes
+        )
+    }
+}
+
+impl Report for MessagesReport {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let count = |number| HumanCount(number).to_string();
+        let Self { counters, tally, .. } = self;
+        let interrupted = if self.interrupted { ", interrupted" } else { "" };
+        report::line(out, self.benchmark, format_args!("{} at {}", self.title(), self.server))?;
+        report::line(
+            out,
+            "rate",
+            format_args!(
+                "{}/s over {:.2} s{interrupted}",
+                three_digits(self.messages_per_second),
+                self.seconds
+            ),
+        )?;
+        if !self.acks {
+            report::line(
+                out,
+                "",
+                "the server acknowledges nothing: messages count when they are delivered",
+            )?;
+        }
+        let rows = [
+            ("acknowledged", self.ack.as_ref()),
+            ("delivered", self.delivery.as_ref()),
+            ("sent late", self.lag.as_ref()),
+        ];
+        report::latencies(out, &rows)?;
+        report::processes(out, "message", &self.processes)?;
+        let sums = format!(
+            "{} sent, {} acknowledged, {} delivered, {} refused, {} repeated, {} foreign events",
+            count(counters.sent),
+            count(counters.acknowledged),
+            count(counters.delivered),
+            count(counters.refused),
+            count(counters.retried),
+            count(counters.foreign)
+        );
+        report::line(out, "whole run", sums)?;
+        for (code, number) in &counters.errors {
+            report::line(out, "errors", format_args!("{code}: {}", count(*number)))?;
+        }
+        if tally.refused_but_delivered > 0 {
+            report::line(
+                out,
+                "errors",
+                format_args!("refused but delivered: {}", count(tally.refused_but_delivered)),
+            )?;
+        }
+        let what = format!(
+            "{} lost, {} duplicated, {} out of order, {} unanswered, {} answered twice",
+            count(tally.lost),
+            count(tally.duplicated),
+            count(tally.out_of_order),
+            count(tally.unanswered),
+            count(counters.surplus_answers)
+        );
+        report::verdict(out, self.passed(), what)
+    }
+
+    fn passed(&self) -> bool {
+        self.tally.is_clean() && self.counters.surplus_answers == 0 && self.counters.delivered > 0
+    }
+}
