@@ -21,8 +21,8 @@ pub mod open;
 /// Every method can fail with [`StoreError`]; none panics, and none answers before what it wrote is durable.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// How many calls of [`append`](Store::append) may run at once. Messages of one conversation always go to the
-    /// same one, so a store may overlap them without breaking their order.
+    /// How many calls of [`append`](Store::append) may run at once. Messages from one user to another always go
+    /// to the same one, so a store may overlap them without breaking their order.
     fn append_lanes(&self) -> usize;
 
     /// Stores a batch of messages, in order, as one durable commit where the engine can.

@@ -1,7 +1,7 @@
 //! Group commit: what waits becomes one durable batch.
 //!
-//! A message goes through one of a few lanes, always the one of its conversation, so messages between two people keep
-//! their order. Each lane is two tasks: one takes all that waits (no timer: a lone message goes at once), has the
+//! A message goes through one of a few lanes, always the one of its sender and receiver, so messages from one person to
+//! another keep their order. Each lane is two tasks: one takes all that waits (no timer: a lone message goes at once), has the
 //! store make it durable and hands it on; the other answers and delivers in the order of the commit, while the next
 //! batch is already being written. Queues are bounded; a full one refuses.
 
@@ -108,8 +108,11 @@ impl<R: Send + 'static> Committer<R> {
             self.progress.finish(1);
             return Err((Refused::Stopping, reply));
         }
+        // The two directions of a conversation take different lanes: people who answer each other don't wait for each
+        // other's commit.
         let conversation = Conversation::between(message.sender, message.receiver);
-        let lane = self.hasher.hash_one(conversation) as usize % self.lanes.len();
+        let direction = usize::from(message.sender == conversation.low());
+        let lane = (self.hasher.hash_one(conversation) as usize).wrapping_add(direction) % self.lanes.len();
         self.lanes[lane].try_send((message, reply)).map_err(|refused| {
             self.progress.finish(1);
             match refused {

@@ -3,7 +3,7 @@
 //! Changes are coalesced: while one batch is being written, later changes of a user replace earlier ones. A failed
 //! batch is tried again until it is written, so the database ends up with the truth whatever happened between.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Presence {
     /// The last state of each user whose state is not written yet; held to change or take entries.
     waiting: Mutex<HashMap<UserId, (bool, Timestamp)>>,
     changed: Notify,
+    /// Held to look up or change entries, after `waiting` where both are. Whom the store knows to be online here. A user who left and came back before that was written needs no write.
+    recorded: Mutex<HashSet<UserId>>,
 }
 
 impl Presence {
@@ -56,28 +58,43 @@ impl Presence {
 
     async fn write(&self, store: &dyn Store) {
         let changes = self.take();
-        if changes.is_empty() {
-            return;
-        }
-        if let Err(error) = store.set_presence(&changes).await {
-            tracing::warn!(%error, users = changes.len(), "presence was not recorded; it will be tried again");
-            self.put_back(changes);
-            tokio::time::sleep(PAUSE).await;
+        if !changes.is_empty() {
+            let written = store.set_presence(&changes).await;
+            self.remember(&changes, written.is_ok());
+            if let Err(error) = written {
+                tracing::warn!(%error, users = changes.len(), "presence was not recorded; it will be tried again");
+                self.put_back(changes);
+                tokio::time::sleep(PAUSE).await;
+            }
         }
         if !self.waiting.lock().is_empty() {
             self.changed.notify_one();
         }
     }
 
+    /// A batch of what is news to the store.
     fn take(&self) -> Vec<PresenceChange> {
         let mut waiting = self.waiting.lock();
         let users: Vec<UserId> = waiting.keys().copied().take(BATCH).collect();
         let change = |user| {
-            waiting
-                .remove(&user)
-                .map(|(online, at)| PresenceChange { user, online, at })
+            let (online, at) = waiting.remove(&user)?;
+            Some(PresenceChange { user, online, at })
         };
-        users.into_iter().filter_map(change).collect()
+        let recorded = self.recorded.lock();
+        let is_news = |change: &PresenceChange| !(change.online && recorded.contains(&change.user));
+        users.into_iter().filter_map(change).filter(is_news).collect()
+    }
+
+    /// A failed write may have been carried out or not: then nothing is known of its users.
+    fn remember(&self, changes: &[PresenceChange], written: bool) {
+        let mut recorded = self.recorded.lock();
+        for change in changes {
+            if change.online && written {
+                recorded.insert(change.user);
+            } else {
+                recorded.remove(&change.user);
+            }
+        }
     }
 
     /// What changed again meanwhile is newer and stays.

@@ -38,6 +38,7 @@ mod error;
 mod history;
 mod indexes;
 mod lease;
+mod lookup;
 mod presence;
 mod query;
 mod users;

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::document;
 use super::error::{DUPLICATE_KEY, bounded, retrying, store_error};
 use super::indexes::USERNAME_KEY;
+use super::lookup::Lookup;
 use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
 use crate::store::StoreError;
@@ -29,6 +30,7 @@ const CREATE: Duration = Duration::from_secs(10);
 pub(super) struct Users {
     users: Collection<RawDocumentBuf>,
     durable: Collection<RawDocumentBuf>,
+    lookup: Lookup,
 }
 
 impl Users {
@@ -38,6 +40,7 @@ impl Users {
             .build();
         Self {
             users: database.collection(connect::USERS),
+            lookup: Lookup::start(database.collection(connect::USERS)),
             durable: database.collection_with_options(connect::USERS, majority),
         }
     }
@@ -118,12 +121,7 @@ impl Users {
     }
 
     pub(super) async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        let find = self
-            .users
-            .find_one(doc! { "_id": document::user_key(id) })
-            .max_time(READ);
-        let found = bounded("reading a user", READ, find).await?;
-        Ok(found.and_then(|found| document::user(&found)))
+        self.lookup.user(id).await
     }
 
     pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
