@@ -19,6 +19,10 @@ use crate::store::{Bounds, Conversation, End, Position, StoreError};
 /// Messages in one chunk of a history.
 const CHUNK: usize = 256;
 
+/// Messages that mongod sends at once when a whole conversation is read. Left to itself it fills 16 MiB, which the
+/// driver then holds; this is at most 32 MiB of the longest messages, and usually half of one.
+const CURSOR_BATCH: u32 = 2_048;
+
 /// The collection of messages, for reading.
 pub(super) struct History {
     messages: Collection<RawDocumentBuf>,
@@ -72,7 +76,8 @@ impl History {
         let start = async move {
             let find = messages
                 .find(filter(conversation, Bounds::default()))
-                .sort(sort(End::Oldest));
+                .sort(sort(End::Oldest))
+                .batch_size(CURSOR_BATCH);
             let cursor = bounded("opening a history", READ, find).await?;
             Ok::<_, StoreError>(try_unfold(Some(cursor), next_chunk))
         };
