@@ -106,7 +106,7 @@ impl Page {
         };
         let forwards = after.is_some() || (self.from.is_some() && before.is_none());
         let bounds = Bounds {
-            after: later(bounds.after, after),
+            after: bounds.after.max(after),
             before: earlier(bounds.before, before),
         };
         let end = if forwards { End::Oldest } else { End::Newest };
@@ -137,7 +137,7 @@ impl Page {
         .await?;
         let mut newer = read(
             Bounds {
-                after: later(bounds.after, Some(place)),
+                after: bounds.after.max(Some(place)),
                 ..bounds
             },
             End::Oldest,
@@ -161,10 +161,6 @@ impl Page {
             before: self.to.map(|to| Position::start_of(millis(to, 1))),
         }
     }
-}
-
-fn later(a: Option<Position>, b: Option<Position>) -> Option<Position> {
-    a.max(b)
 }
 
 fn earlier(a: Option<Position>, b: Option<Position>) -> Option<Position> {
