@@ -6,15 +6,24 @@
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use shared::{Message, MessageId, Timestamp, User, UserId};
+use std::collections::HashSet;
+
+use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use crate::chat::{NewMessage, Username};
 
+mod cursor;
 pub mod embedded;
+mod feed;
+mod inbox;
 pub mod mongo;
 #[cfg(feature = "null-store")]
 mod null;
 pub mod open;
+
+pub use cursor::{Cursor, Instance, InvalidCursor, PageEnd};
+pub use feed::{Change, Changes, ChangesError, Mark, MarkError, MarkKind, Marked, Marker, Watermark};
+pub use inbox::{InboxEntry, Projection, Summary};
 
 /// A database that keeps users and messages.
 ///
@@ -50,6 +59,70 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Dropping the stream ends the work behind it.
     fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>>;
+
+    /// The place in every feed up to which all changes are committed now: a number of commit, or a time.
+    ///
+    /// A change that is committed by a call which begins after this was asked lies behind it.
+    fn frontier(&self) -> i64;
+
+    /// The cursor of a client that was given every change up to `frontier`, an earlier answer of
+    /// [`frontier`](Store::frontier), that this process made, and every one that [`foreign`](Store::foreign) told.
+    fn cursor(&self, frontier: i64) -> Cursor;
+
+    /// Up to `limit` changes that concern a user behind a cursor, oldest first.
+    ///
+    /// Never skips: a change that any process was told is committed is in some page that follows `since`, however the
+    /// commits of several processes overlapped. What was in an earlier page can come again. Markers that concern a
+    /// user are the user's own and those of others about the user's messages.
+    async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError>;
+
+    /// Changes that other programs commit to the same database, for those who are connected here: soon after, at least
+    /// once, in no particular order. Settings are not among them. The stream never ends; it is asked for once.
+    fn foreign(&self) -> BoxStream<'static, Vec<Change>>;
+
+    /// Moves watermarks forward, each in one durable step, and returns one outcome for each mark in the order given.
+    /// One that lies further back than what is stored changes nothing.
+    async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>>;
+
+    /// Up to `limit` conversations of a user behind `after`, the one with the newest message first.
+    ///
+    /// Holds every message that this process was told is committed before the call, and those of other processes soon
+    /// after. Complete only if [`projection`](Store::projection) says so.
+    async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError>;
+
+    /// Conversations, each as the first of a pair sees that with the second; in the order given. Read from the
+    /// messages and watermarks themselves.
+    async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError>;
+
+    /// The unread messages of all conversations of a user, counted up to `most`.
+    async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError>;
+
+    /// Those of `others` with whom a user has exchanged a message in either direction.
+    async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError>;
+
+    /// How far inboxes are built.
+    fn projection(&self) -> Projection;
+
+    /// Begins to build all inboxes anew from the messages, unless that is under way. Those that exist are used
+    /// meanwhile.
+    async fn rebuild(&self) -> Result<(), StoreError>;
+
+    /// The settings of users, in the order given; those of whom nothing is stored have the default.
+    async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError>;
+
+    /// Changes a user's settings and returns them as they are then; `None` if there is no such user.
+    async fn change_settings(
+        &self,
+        user: UserId,
+        change: SettingsChange,
+        at: Timestamp,
+    ) -> Result<Option<Settings>, StoreError>;
+
+    /// The users with these ids, in the order given.
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError>;
+
+    /// Whether other processes can serve users of the same database.
+    fn is_shared(&self) -> bool;
 
     /// Creates the users of these names, or finds the ones that exist: one per name, in the order given, with
     /// whether it was created now. A name given twice yields one user, created at most once. Where an old database

@@ -56,10 +56,16 @@ codes! {
     MethodNotAllowed = "method_not_allowed", 405;
     /// The `clientMessageId` was used before for another receiver or text.
     IdempotencyConflict = "idempotency_conflict", 409;
+    /// The cursor is not one of this database, or from a state that it no longer has: begin without one.
+    SyncReset = "sync_reset", 410;
     /// A body or event larger than the server reads.
     PayloadTooLarge = "payload_too_large", 413;
     /// The body is not declared as `application/json`.
     UnsupportedMediaType = "unsupported_media_type", 415;
+    /// More often than allowed; try again after `retryAfterMs`.
+    RateLimited = "rate_limited", 429;
+    /// The inbox of an old database is still being built; try again after `retryAfterMs`.
+    InboxBuilding = "inbox_building", 503;
     /// One of the limits on work in progress is reached; try again after `retryAfterMs`.
     Overloaded = "overloaded", 503;
     /// The database can't be reached or refuses writes; try again after `retryAfterMs`.

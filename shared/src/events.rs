@@ -8,6 +8,44 @@ use crate::{ErrorCode, Message, UserId, WireError};
 pub const SEND_MESSAGE: &str = "send_message";
 /// Server to the sender's other connections: the [`Message`] they did not send themselves.
 pub const MESSAGE_SENT: &str = "message_sent";
+/// Client to server: what changed since a cursor. Payload [`crate::sync::Sync`], answer [`Answer`] of
+/// [`crate::sync::Synced`].
+pub const SYNC: &str = "sync";
+/// Client to server: messages were received. Payload [`crate::conversation::MarkUpTo`], answer [`Answer`] of
+/// [`crate::conversation::MarkedUpTo`].
+pub const MARK_DELIVERED: &str = "mark_delivered";
+/// Client to server: messages were read. As [`MARK_DELIVERED`], which it implies.
+pub const MARK_READ: &str = "mark_read";
+/// Client to server: a page of the inbox. Payload [`crate::conversation::ListConversations`], answer [`Answer`] of
+/// [`crate::conversation::Inbox`].
+pub const CONVERSATIONS: &str = "conversations";
+/// Client to server: be told of users' presence. Payload [`crate::presence::PresenceOf`], answer [`Answer`] of
+/// [`crate::presence::PresentNow`].
+pub const SUBSCRIBE_PRESENCE: &str = "subscribe_presence";
+/// Client to server: be told no more. Payload [`crate::presence::PresenceOf`].
+pub const UNSUBSCRIBE_PRESENCE: &str = "unsubscribe_presence";
+/// Client to server: one types, or stopped. Payload [`crate::presence::SetTyping`].
+/// Server to the peer's connections: somebody does. Payload [`crate::presence::Typing`].
+pub const TYPING: &str = "typing";
+/// Client to server: change one's settings. Payload [`crate::presence::SettingsChange`], answer [`Answer`] of
+/// [`crate::presence::CurrentSettings`].
+pub const UPDATE_SETTINGS: &str = "update_settings";
+/// Server to the connections of whoever wrote the messages: the peer has received them. Payload
+/// [`crate::sync::Receipt`].
+pub const MESSAGES_DELIVERED: &str = "messages_delivered";
+/// Server to the connections of whoever wrote the messages: the peer has read them. Payload [`crate::sync::Receipt`].
+pub const MESSAGES_READ: &str = "messages_read";
+/// Server to all connections of a user: one of their conversations as it is now. Payload [`crate::Conversation`].
+pub const CONVERSATION_UPDATED: &str = "conversation_updated";
+/// Server to whoever follows a user: they came or left. Payload [`crate::Presence`].
+pub const PRESENCE: &str = "presence";
+/// Server to all connections of a user but the one that changed them. Payload [`crate::presence::Settings`].
+pub const SETTINGS_UPDATED: &str = "settings_updated";
+/// Server to a client that connected with a cursor: all that was missed has been pushed. Payload
+/// [`crate::sync::SyncDone`].
+pub const SYNC_DONE: &str = "sync_done";
+/// Server to a client that connected with a cursor: it can't be used. Payload [`crate::sync::SyncReset`].
+pub const SYNC_RESET: &str = "sync_reset";
 /// Server to client: a request that asked for no answer failed. Payload [`RequestFailed`].
 pub const REQUEST_FAILED: &str = "request_failed";
 /// The one message of `connect_error` that says the token was not accepted.

@@ -6,6 +6,9 @@
 //! | [`time`] | millisecond UTC timestamps in the one format the wire knows |
 //! | [`message`] | the stored message as clients see it |
 //! | [`user`] | users as the HTTP API shows them |
+//! | [`conversation`] | a user's conversations, and how far they were read |
+//! | [`presence`] | who is there, who is typing, and what of it others may know |
+//! | [`sync`] | catching up on what was missed |
 //! | [`events`] | names and payloads of the Socket.IO events |
 //! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
 //! | [`claims`] | what a token says |
@@ -14,17 +17,23 @@
 //! Nothing here talks to a network, a clock or a database. `PROTOCOL.md` beside this crate is the contract in prose.
 
 pub mod claims;
+pub mod conversation;
 pub mod error;
 pub mod events;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod presence;
+pub mod sync;
 pub mod time;
 pub mod user;
 
 pub use claims::{Claims, Role};
+pub use conversation::Conversation;
 pub use error::{ErrorCode, WireError};
 pub use ids::{InvalidId, MessageId, UserId};
 pub use message::Message;
+pub use presence::{Presence, Settings, SettingsChange};
+pub use sync::SyncEvent;
 pub use time::Timestamp;
 pub use user::User;

@@ -16,3 +16,13 @@ pub const PAGE: usize = 200;
 pub const DEFAULT_PAGE: usize = 50;
 /// Shortest secret, in bytes, that is not warned of: RFC 7518 section 3.2 asks for as many bits as the hash has.
 pub const SECRET_BYTES: usize = 32;
+/// What a number of unread messages stops at: below it is exact, and it stands for that many or more.
+pub const UNREAD: u32 = 1_000;
+/// Most events that are pushed to a client that connects with a cursor; it asks for the rest.
+pub const SYNC_PUSH: usize = 1_000;
+/// Most users whose presence one connection may follow.
+pub const PRESENCE_SUBSCRIPTIONS: usize = 500;
+/// How long somebody counts as typing without saying so again.
+pub const TYPING: std::time::Duration = std::time::Duration::from_secs(6);
+/// How long somebody may be away without being shown as offline: one who comes back within it never left.
+pub const ABSENCE: std::time::Duration = std::time::Duration::from_secs(3);

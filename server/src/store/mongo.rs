@@ -15,15 +15,19 @@
 //! | `document` | documents to wire types and back |
 //! | `error` | the driver's errors, time limits and retries |
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bson::doc;
 use futures_util::stream::BoxStream;
 use mongodb::{Client, Database};
-use shared::{Message, MessageId, Timestamp, User, UserId};
+use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use super::{AppendError, Appended, Bounds, Conversation, End, PresenceChange, Store, StoreError};
+use super::{
+    AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Mark,
+    MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
+};
 use crate::chat::{NewMessage, Username};
 use append::Appender;
 use error::bounded;
@@ -121,6 +125,76 @@ impl Store for MongoStore {
 
     fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
         self.history.stream(conversation)
+    }
+
+    fn frontier(&self) -> i64 {
+        todo!()
+    }
+
+    fn cursor(&self, _frontier: i64) -> Cursor {
+        todo!()
+    }
+
+    async fn changes(&self, _user: UserId, _since: &Cursor, _limit: usize) -> Result<Changes, ChangesError> {
+        todo!()
+    }
+
+    fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+        todo!()
+    }
+
+    async fn mark(&self, _marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
+        todo!()
+    }
+
+    async fn inbox(
+        &self,
+        _user: UserId,
+        _after: Option<Position>,
+        _limit: usize,
+    ) -> Result<Vec<InboxEntry>, StoreError> {
+        todo!()
+    }
+
+    async fn summaries(&self, _pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
+        todo!()
+    }
+
+    async fn total_unread(&self, _user: UserId, _most: u32) -> Result<u32, StoreError> {
+        todo!()
+    }
+
+    async fn acquainted(&self, _user: UserId, _others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
+        todo!()
+    }
+
+    fn projection(&self) -> Projection {
+        todo!()
+    }
+
+    async fn rebuild(&self) -> Result<(), StoreError> {
+        todo!()
+    }
+
+    async fn settings(&self, _users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
+        todo!()
+    }
+
+    async fn change_settings(
+        &self,
+        _user: UserId,
+        _change: SettingsChange,
+        _at: Timestamp,
+    ) -> Result<Option<Settings>, StoreError> {
+        todo!()
+    }
+
+    async fn users(&self, _ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        todo!()
+    }
+
+    fn is_shared(&self) -> bool {
+        todo!()
     }
 
     async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {

@@ -1,15 +1,18 @@
 //! A store that keeps no message: for measuring what a message costs without a database. It is compiled only with the
 //! feature `null-store`, and opened only by `MONGO_URI=null:`. Nothing that it acknowledges is durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use parking_lot::Mutex;
-use shared::{Message, MessageId, Timestamp, User, UserId};
+use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use super::{AppendError, Appended, Bounds, Conversation, End, PresenceChange, Store, StoreError};
+use super::{
+    AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Mark,
+    MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
+};
 use crate::chat::{NewMessage, Username};
 
 /// Users in memory, and no messages.
@@ -45,6 +48,87 @@ impl Store for NullStore {
 
     fn history(&self, _: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
         stream::empty().boxed()
+    }
+
+    fn frontier(&self) -> i64 {
+        0
+    }
+
+    fn cursor(&self, frontier: i64) -> Cursor {
+        Cursor::at([0; 6], frontier)
+    }
+
+    async fn changes(&self, _: UserId, since: &Cursor, _: usize) -> Result<Changes, ChangesError> {
+        Ok(Changes {
+            changes: Vec::new(),
+            next: since.clone(),
+            more: false,
+        })
+    }
+
+    fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+        stream::pending().boxed()
+    }
+
+    async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
+        marks.iter().map(|_| Err(MarkError::UnknownMessage)).collect()
+    }
+
+    async fn inbox(&self, _: UserId, _: Option<Position>, _: usize) -> Result<Vec<InboxEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
+        let nothing = Summary {
+            last: None,
+            unread: 0,
+            own: None,
+            peers: None,
+        };
+        Ok(vec![nothing; pairs.len()])
+    }
+
+    async fn total_unread(&self, _: UserId, _: u32) -> Result<u32, StoreError> {
+        Ok(0)
+    }
+
+    async fn acquainted(&self, _: UserId, _: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
+        Ok(HashSet::new())
+    }
+
+    fn projection(&self) -> Projection {
+        Projection {
+            ready: true,
+            building: false,
+            done: 0,
+            total: 0,
+        }
+    }
+
+    async fn rebuild(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
+        Ok(vec![Settings::default(); users.len()])
+    }
+
+    async fn change_settings(
+        &self,
+        _: UserId,
+        change: SettingsChange,
+        _: Timestamp,
+    ) -> Result<Option<Settings>, StoreError> {
+        Ok(Some(change.apply(Settings::default())))
+    }
+
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        let users = self.users.lock();
+        Ok(ids.iter().map(|id| users.get(id).cloned()).collect())
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     async fn create_users(&self, names: &[Username], _: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
