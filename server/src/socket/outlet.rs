@@ -192,10 +192,7 @@ impl Outlet {
 
     fn socket(&self, connection: Sid) -> Option<socketioxide::extract::SocketRef> {
         // After the sockets were closed there is not even a namespace, for which `io.get_socket` would panic.
-        self.io
-            .of("/")
-            .and_then(|namespace| namespace.get_socket(connection))
-            .map(Into::into)
+        self.io.of("/").and_then(|namespace| namespace.get_socket(connection))
     }
 }
 

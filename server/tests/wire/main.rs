@@ -7,6 +7,7 @@
 mod connecting;
 mod cors;
 mod errors;
+mod feed;
 mod health;
 mod history;
 mod idempotency;
