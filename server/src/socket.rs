@@ -22,6 +22,7 @@ use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 use socketioxide::socket::Sid;
+use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -36,13 +37,51 @@ pub struct Session {
     pub connection: Sid,
     /// Requests that wait for their answer.
     pub unanswered: AtomicU32,
-    /// Held by the one request that is being answered later, so that they keep their order.
-    pub turn: tokio::sync::Mutex<()>,
+    /// The end of the last request that is answered later. Held to put the next one behind it.
+    last: Mutex<Option<oneshot::Receiver<()>>>,
     /// How often this connection said that somebody types, lately. Held to count one up.
     pub typing: Mutex<typing::Rate>,
 }
 
+/// A place in the row of one connection's requests that are answered later: they keep their order, and only one of
+/// them works at a time. The next one's turn comes when this is dropped.
+pub struct Turn {
+    before: Option<oneshot::Receiver<()>>,
+    _end: oneshot::Sender<()>,
+}
+
+impl Turn {
+    /// Waits until it has come.
+    pub async fn comes(&mut self) {
+        if let Some(before) = self.before.take() {
+            // Nothing is ever sent: the other end is dropped.
+            let _ = before.await;
+        }
+    }
+}
+
 impl Session {
+    /// The session of a connection that was just let in.
+    pub fn new(app: Arc<App>, caller: Caller, connection: Sid) -> Self {
+        Self {
+            app,
+            caller,
+            connection,
+            unanswered: AtomicU32::new(0),
+            last: Mutex::default(),
+            typing: Mutex::default(),
+        }
+    }
+
+    /// Takes the last place in the row.
+    pub fn turn(&self) -> Turn {
+        let (end, ended) = oneshot::channel();
+        Turn {
+            before: self.last.lock().replace(ended),
+            _end: end,
+        }
+    }
+
     /// Whether the client has heard everything up to now, on this connection or in the answer before.
     pub fn caught_up(&self, caught_up: bool) {
         self.app

@@ -4,10 +4,8 @@
 //! starts its connect handler only after that, and events that the client sends at once would find no handler.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use serde::Deserialize;
 use shared::events;
 use socketioxide::extract::{SocketRef, TryData};
@@ -89,14 +87,7 @@ fn enter(app: &Arc<App>, socket: &SocketRef, caller: Caller, since: Option<Strin
     app.directory
         .enter(caller.user, socket.id, || app.presence.note(caller.user, true))
         .map_err(|_| ConnectRefused::TooManyConnections)?;
-    let session = Arc::new(Session {
-        app: Arc::clone(app),
-        caller,
-        connection: socket.id,
-        unanswered: AtomicU32::new(0),
-        turn: tokio::sync::Mutex::new(()),
-        typing: Mutex::default(),
-    });
+    let session = Arc::new(Session::new(Arc::clone(app), caller, socket.id));
     app.watch.look(caller.user);
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));

@@ -194,9 +194,10 @@ impl Reply {
         T: Serialize + Send + Sync,
         F: Future<Output = Result<T, WireError>> + Send,
     {
+        let mut turn = self.session.turn();
         tokio::spawn(async move {
             let session = Arc::clone(&self.session);
-            let _turn = session.turn.lock().await;
+            turn.comes().await;
             // The semaphore is never closed.
             let _permit = session.app.reading.acquire().await;
             match work(Arc::clone(&session)).await {
@@ -206,6 +207,7 @@ impl Reply {
                 }
                 Err(error) => self.error(error),
             }
+            drop(turn);
         });
     }
 

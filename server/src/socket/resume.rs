@@ -46,8 +46,9 @@ impl Resume {
 
     /// Sends it.
     pub async fn run(mut self, socket: SocketRef) {
-        let (session, app) = (Arc::clone(&self.session), Arc::clone(&self.session.app));
-        let _turn = session.turn.lock().await;
+        let app = Arc::clone(&self.session.app);
+        let mut turn = self.session.turn();
+        turn.comes().await;
         let mut pauses = PAUSES.iter();
         let mut since = if self.since.is_empty() {
             Ok(app.horizon.cursor())
@@ -83,6 +84,7 @@ impl Resume {
             }
             Err(error) => self.emit(&socket, events::SYNC_RESET, &SyncReset { message: error.message }),
         }
+        drop(turn);
     }
 
     /// Sends one page, and how each conversation in it stands. Returns how many changes it had, the cursor behind it
