@@ -74,6 +74,10 @@ impl Outlet {
     }
 
     fn emit(&self, connection: Sid, event: &str, payload: &(impl Serialize + ?Sized)) {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::drops_delivery() {
+            return;
+        }
         // A connection that is just being made or ended is in the directory, but not, or no longer, to be found here.
         // After the sockets were closed there is not even a namespace, for which `io.get_socket` would panic.
         if let Some(socket) = self.io.of("/").and_then(|namespace| namespace.get_socket(connection)) {
