@@ -14,6 +14,8 @@ pub mod http;
 pub mod net;
 pub mod router;
 pub mod run;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 pub mod socket;
 pub mod store;
 pub mod telemetry;

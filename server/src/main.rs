@@ -35,6 +35,10 @@ fn main() -> ExitCode {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // A file that reaches the limit of file sizes (`ulimit -f`) shall fail the write, as a full disk does: senders are
+    // told and the store heals by itself. The signal's default would end the process; listening once replaces that
+    // for good.
+    let _ = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let stopper = stop.clone();
     tokio::spawn(async move {
         tokio::select! {

@@ -152,6 +152,11 @@ impl<R> Lane<R> {
         while self.waiting.recv_many(&mut taken, BATCH).await > 0 {
             let ticket = self.horizon.begin();
             let (messages, replies): (Vec<_>, Vec<_>) = taken.drain(..).unzip();
+            #[cfg(feature = "sabotage")]
+            if crate::sabotage::is("ack-early") {
+                self.acknowledge_early(ticket, messages, replies).await;
+                continue;
+            }
             let outcomes = self.store.append(&messages).await;
             self.note_failure(&outcomes);
             let batch = messages.into_iter().zip(outcomes).zip(replies);
@@ -162,6 +167,24 @@ impl<R> Lane<R> {
                 return;
             }
         }
+    }
+
+    /// Answers and delivers first, and stores afterwards, as slowly as a busy disk would.
+    #[cfg(feature = "sabotage")]
+    async fn acknowledge_early(&mut self, ticket: Ticket, messages: Vec<NewMessage>, replies: Vec<R>) {
+        let settled = messages.iter().cloned().zip(replies).map(|(message, reply)| {
+            let appended = Appended {
+                message: message.to_message(),
+                duplicate: false,
+            };
+            self.settle(message, Ok(appended), reply)
+        });
+        let settled = settled.collect();
+        // Nobody left to tell is no reason not to store.
+        let _ = self.done.send((ticket, settled)).await;
+        tokio::time::sleep(crate::sabotage::SLOW_DISK).await;
+        let outcomes = self.store.append(&messages).await;
+        self.note_failure(&outcomes);
     }
 
     fn settle(&mut self, message: NewMessage, outcome: Result<Appended, AppendError>, reply: R) -> Committed<R> {

@@ -79,7 +79,10 @@ pub async fn conversations(store: &dyn Store, pairs: &[(UserId, UserId)]) -> Res
             peer_id: peer,
             peer: user.map(|user| seen(user, settings, viewer)),
             last_message: summary.last,
+            #[cfg(not(feature = "sabotage"))]
             unread: summary.unread,
+            #[cfg(feature = "sabotage")]
+            unread: crate::sabotage::unread(viewer, peer, summary.unread),
             read_up_to: summary.own.and_then(|own| own.read).map(id),
             delivered_up_to: summary.own.and_then(|own| own.delivered).map(id),
             peer_read_up_to: summary.peers.and_then(|peers| peers.read).filter(|_| receipts).map(id),

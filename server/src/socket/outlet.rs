@@ -92,6 +92,10 @@ impl Outlet {
         if !(marked.delivered_moved || marked.read_moved) {
             return;
         }
+        #[cfg(feature = "sabotage")]
+        if marked.read_moved {
+            crate::sabotage::reset_unread(mark.user, mark.peer);
+        }
         if mark.user != mark.peer {
             let receipt = |watermark: crate::store::Watermark| Receipt {
                 user_id: mark.user,
@@ -150,6 +154,10 @@ impl Outlet {
             let Some(socket) = self.socket(device.connection) else {
                 continue;
             };
+            #[cfg(feature = "sabotage")]
+            if crate::sabotage::drops_delivery(event) {
+                continue;
+            }
             let sent = match &resume {
                 Some(resume) if device.caught_up => socket.emit(event, &(payload, resume)),
                 _ => socket.emit(event, &(payload,)),
@@ -176,6 +184,8 @@ impl Outlet {
             self.tell(sender, events::MESSAGE_SENT, document, origin);
         }
         if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
+            #[cfg(feature = "sabotage")]
+            crate::sabotage::count_unread(receiver, sender);
             self.note(receiver, sender);
             if sender != receiver {
                 self.note(sender, receiver);

@@ -1,5 +1,6 @@
 //! Where the workspace builds to, and its programs where cargo did not build them for the test.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,21 +15,59 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
     command
         .args(["build", "--package", name, "--bin", name, "--target-dir"])
-        .arg(target_dir())
-        .current_dir(workspace());
+        .arg(target_dir());
+    run(command, &profile, name);
+    profile.join(name)
+}
+
+/// The server with the feature `sabotage`, in a folder of its own, so that the programs under test stay as they are.
+///
+/// It is built the way a test of the whole workspace builds the server, as what an integration test needs, because
+/// only that selects the same features of all other crates: with the intermediate files in the common folder
+/// they need not be compiled again.
+pub(crate) fn sabotaged_server() -> PathBuf {
+    let (target, profile) = (target_dir(), profile_dir());
+    let folder = target.join("sabotage");
+    std::fs::create_dir_all(&folder).expect("the target folder is writable");
+    // Other test processes may come here at the same time; the lock ends with the file.
+    let lock = File::create(folder.join("lock")).expect("the target folder is writable");
+    lock.lock().expect("a file can be locked");
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    command
+        .args([
+            "test",
+            "--workspace",
+            "--no-run",
+            "--test",
+            "tidy",
+            "--features",
+            "server/sabotage",
+        ])
+        .arg("--target-dir")
+        .arg(&folder)
+        .env("CARGO_BUILD_BUILD_DIR", &target);
+    run(command, &profile, "the sabotaged server");
+    let name = profile.file_name().expect("a profile has a name");
+    folder.join(name).join("server")
+}
+
+/// Runs a build with the profile whose programs lie in `profile`.
+///
+/// # Panics
+/// If it fails; the panic shows why.
+fn run(mut build: Command, profile: &Path, what: &str) {
     match profile.file_name().and_then(|profile| profile.to_str()) {
         Some("debug") | None => {}
         Some(profile) => {
-            command.args(["--profile", profile]);
+            build.args(["--profile", profile]);
         }
     }
-    let output = command.output().expect("cargo can be started");
+    let output = build.current_dir(workspace()).output().expect("cargo can be started");
     assert!(
         output.status.success(),
-        "can't build {name}:\n{}",
+        "can't build {what}:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    profile.join(name)
 }
 
 /// Whether a program is newer than all that cargo noted it was made of.

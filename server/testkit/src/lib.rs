@@ -3,7 +3,9 @@
 //! | module | what it starts |
 //! |---|---|
 //! | [`server`] | the server's own program, on a free port, with either engine |
+//! | [`supervisor`] | that server again whenever it has ended |
 //! | [`mongod`] | a real MongoDB |
+//! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
 //! | [`http`] | requests whose answer is returned whatever its status |
 //! | [`token`] | tokens, good and bad |
@@ -16,7 +18,9 @@ pub mod http;
 pub mod mongod;
 pub mod node;
 pub mod process;
+pub mod proxy;
 pub mod server;
+pub mod supervisor;
 pub mod token;
 
 pub use build::{tools_dir, workspace};

@@ -112,6 +112,33 @@ impl Mongod {
         self.wait_ready();
     }
 
+    /// Has the primary hand over to another member, and returns when it is primary no more. Another one is elected
+    /// soon after.
+    ///
+    /// # Panics
+    /// If no other member can take over, or this one is not the primary.
+    pub fn step_down(&self, primary: usize) {
+        // Waits for a follower that has everything, so it can fail for a moment under load.
+        let command = doc! { "replSetStepDown": 60, "secondaryCatchUpPeriodSecs": 30 };
+        if let Err(error) = admin::command(self.ports[primary], command) {
+            panic!("replSetStepDown: {error}");
+        }
+    }
+
+    /// Waits for a primary and returns which member it is.
+    ///
+    /// # Panics
+    /// If none is elected.
+    pub fn elected(&self) -> usize {
+        let deadline = Instant::now() + START;
+        loop {
+            match self.primary() {
+                Some(primary) => return primary,
+                None => assert!(Instant::now() < deadline, "no primary within {START:?}"),
+            }
+        }
+    }
+
     /// Stops a member's process (`SIGSTOP`): its connections stay open, but nothing answers.
     pub fn pause(&self, member: usize) {
         self.lock()[member].signal("STOP");

@@ -5,6 +5,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rlimit::Resource;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::http::Request;
@@ -32,6 +33,8 @@ pub enum Engine {
 #[derive(Debug, Clone)]
 pub struct Setup {
     mongo_uri: Option<String>,
+    /// Whether it is the build that can be broken on purpose.
+    sabotaged: bool,
     environment: Vec<(String, String)>,
 }
 
@@ -41,6 +44,7 @@ impl Setup {
         match engine {
             Engine::Embedded => Self {
                 mongo_uri: None,
+                sabotaged: false,
                 environment: Vec::new(),
             },
             Engine::Mongo => Self::on(&with_database(&mongod::uri(), &fresh_database())),
@@ -51,6 +55,7 @@ impl Setup {
     pub fn on(mongo_uri: &str) -> Self {
         Self {
             mongo_uri: Some(mongo_uri.to_owned()),
+            sabotaged: false,
             environment: Vec::new(),
         }
     }
@@ -59,6 +64,13 @@ impl Setup {
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    /// Breaks an invariant on purpose; the server's `sabotage` module lists which can be. The server is then another
+    /// build, which is made first.
+    pub fn sabotaged(mut self, kind: &str) -> Self {
+        self.sabotaged = true;
+        self.env("SABOTAGE", kind)
     }
 
     /// Starts the server and waits until it takes connections.
@@ -131,6 +143,30 @@ impl Server {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The memory that it has in use now, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs, on Linux");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        resident.expect("the kernel tells it in kB") * 1024
+    }
+
+    /// Lets no file of its grow beyond so many bytes from now on, as if the disk were full; `None` makes room again.
+    /// A restart makes room, too.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let process = self.pid().try_into().expect("process ids fit");
+        let (mut soft, mut hard) = (0, 0);
+        rlimit::prlimit(process, Resource::FSIZE, None, Some((&mut soft, &mut hard))).expect("it runs, on Linux");
+        // Only the soft limit: nobody could raise the other one again without being root.
+        rlimit::prlimit(process, Resource::FSIZE, Some((bytes.unwrap_or(hard), hard)), None)
+            .expect("a process of the same user");
+    }
+
+    /// Whether it ends by itself within this time, or has ended.
+    pub fn ends_within(&mut self, timeout: Duration) -> bool {
+        self.process.wait(timeout).is_some()
     }
 
     /// Its working folder, which holds `data`.
@@ -250,7 +286,11 @@ impl Drop for Server {
 
 /// The server's command with nothing of this process's environment that it would read, to be run in `folder`.
 pub fn command(folder: &Path) -> Command {
-    let mut command = Command::new(binary());
+    bare_command(binary(), folder)
+}
+
+fn bare_command(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(folder).env_clear();
     for name in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(name) {
@@ -262,7 +302,10 @@ pub fn command(folder: &Path) -> Command {
 
 /// Starts the server and waits for its start line. Otherwise says what happened instead.
 fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
-    let mut command = command(folder);
+    let mut command = match setup.sabotaged {
+        true => bare_command(sabotaged_binary(), folder),
+        false => command(folder),
+    };
     command.env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
     if let Some(uri) = &setup.mongo_uri {
         command.env("MONGO_URI", uri);
@@ -291,6 +334,11 @@ pub fn binary() -> &'static Path {
         Some(path) => path.into(),
         None => crate::build::binary("server"),
     })
+}
+
+fn sabotaged_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(crate::build::sabotaged_server)
 }
 
 /// The same deployment with this database.

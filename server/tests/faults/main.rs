@@ -1,14 +1,22 @@
-//! What goes wrong in real life: kills, stops, a database that is away, settings that make no sense.
+//! What goes wrong in real life: kills, stops, a database that is away or hangs, full disks, bad networks, settings that
+//! make no sense.
 
+mod disk;
+mod failover;
+mod hang;
 mod kill;
 mod limits;
 mod logs;
+mod network;
+mod nodes;
 mod outage;
 mod settings;
 mod start;
 mod stop;
+mod storm;
 
 use serde_json::Value;
+use testkit::Server;
 
 /// The text and the `_id` of each message of a history, in its order.
 fn listed(history: &[Value]) -> Vec<(String, String)> {
@@ -17,4 +25,12 @@ fn listed(history: &[Value]) -> Vec<(String, String)> {
         .iter()
         .map(|document| (text(document, "message"), text(document, "_id")))
         .collect()
+}
+
+/// Whether a server says that it is ready, and says so in both ways.
+fn ready(server: &Server) -> bool {
+    let answer = server.get("/readyz", "");
+    assert!([200, 503].contains(&answer.status), "{}", answer.body);
+    assert_eq!(answer.json()["ready"], answer.status == 200, "{}", answer.body);
+    answer.status == 200
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::Setup;
 use testkit::mongod::Mongod;
 use testkit::node::Script;
 use testkit::process::eventually;
 use testkit::server::with_database;
-use testkit::{Server, Setup};
 
-use crate::listed;
+use crate::{listed, ready};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -70,11 +70,4 @@ fn through_an_outage(begin: impl Fn(&Mongod), end: impl Fn(&Mongod)) {
         [("through it".to_owned(), id)],
         "once, however often it was tried"
     );
-}
-
-fn ready(server: &Server) -> bool {
-    let answer = server.get("/readyz", "");
-    assert!([200, 503].contains(&answer.status), "{}", answer.body);
-    assert_eq!(answer.json()["ready"], answer.status == 200, "{}", answer.body);
-    answer.status == 200
 }

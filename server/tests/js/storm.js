@@ -1,59 +1,105 @@
-// Several clients send while the server is killed and started again: each keeps what was not acknowledged and sends
-// it again, in order, under the same clientMessageId. Argument: url, clients [{token, receiver}], each (messages).
-// Reports {acknowledged: <count of all>} now and then and, at the end, {client, resent: <count>, sent: [[text, _id], …]}.
+// Several clients send while something goes wrong: each keeps what was not acknowledged and sends it again under the
+// same clientMessageId.
+// Argument: url, clients [{token, receiver}], and perhaps
+//   each      messages of each client; without it they send until standard input ends
+//   window    messages of a client that wait for their answer (50)
+//   bytes     length of each text, at least that of "message <number>"
+//   retries   milliseconds after which the stock client itself repeats what was not answered; it then sends one at a time
+//   listener  {url, token, userId}: a receiver that is always connected
+// Reports {acknowledged: <count of all>} now and then, {now: <the same>} for each line that it reads, and, at the end,
+// {client, resent: <count>, refused: {<code>: <count>}, sent: [[text, _id], …]} and {heard: [_id, …]}.
 "use strict";
 const { randomUUID } = require("node:crypto");
+const readline = require("node:readline");
 const { io } = require("socket.io-client");
-const { report, scenario } = require("./client.js");
+const { eventually, report, scenario } = require("./client.js");
 
-const WINDOW = 50;
+/** A refused message is sent again after at most so many milliseconds, unless the server asks for more. */
+const MOST_PATIENCE = 4_000;
 
-scenario(async ({ url, clients, each }) => {
+scenario(async ({ url, clients, each = Infinity, window = 50, bytes = 0, retries, listener }) => {
+  const options = (token) => ({
+    auth: { token },
+    transports: ["websocket"],
+    forceNew: true,
+    reconnectionDelay: 50,
+    reconnectionDelayMax: 200,
+  });
   let acknowledged = 0;
+  let stopping = false;
+  const stops = [];
+  readline.createInterface({ input: process.stdin })
+    .on("line", () => report({ now: acknowledged }))
+    .on("close", () => {
+      stopping = each === Infinity;
+      for (const stop of stops) stop();
+    });
+
+  const heard = [];
+  if (listener) {
+    const ears = io(listener.url, options(listener.token));
+    ears.on(`receive_message_${listener.userId}`, ({ _id }) => heard.push(_id));
+    await eventually("the listener is connected", () => ears.connected);
+  }
+
   const runs = clients.map(({ token, receiver }) => new Promise((resolve) => {
     const socket = io(url, {
-      auth: { token },
-      transports: ["websocket"],
-      forceNew: true,
-      reconnectionDelay: 50,
-      reconnectionDelayMax: 200,
+      ...options(token),
+      ...(retries && { retries: Number.MAX_SAFE_INTEGER, ackTimeout: retries }),
     });
     const pending = new Map();
     const sent = [];
+    const refused = {};
     let next = 0;
     let resent = 0;
 
-    const send = (clientMessageId, text) => {
-      socket.emit("send_message", { receiverId: receiver, message: text, clientMessageId }, (answer) => {
+    const emit = (payload, answered) => {
+      if (retries) socket.emit("send_message", payload, (_, answer) => answered(answer));
+      else socket.emit("send_message", payload, answered);
+    };
+    const send = (clientMessageId, text, patience = 0) => {
+      emit({ receiverId: receiver, message: text.padEnd(bytes, "."), clientMessageId }, (answer) => {
         if (!answer.ok) {
+          const { code, retryAfterMs } = answer.error;
+          refused[code] = 1 + (refused[code] ?? 0);
           // Only what may be tried again is to be expected here; anything else would never end.
-          if (!answer.error.retryAfterMs && answer.error.code !== "shutting_down") throw new Error(JSON.stringify(answer));
-          setTimeout(() => socket.connected && pending.has(clientMessageId) && send(clientMessageId, text),
-            answer.error.retryAfterMs ?? 50);
+          if (!retryAfterMs && code !== "shutting_down") throw new Error(JSON.stringify(answer));
+          const wait = Math.max(retryAfterMs ?? 50, patience);
+          setTimeout(() => {
+            // Whoever was disconnected meanwhile has sent it again already; the stock client keeps it by itself.
+            if ((retries || socket.connected) && pending.has(clientMessageId)) {
+              send(clientMessageId, text, Math.min(2 * wait, MOST_PATIENCE));
+            }
+          }, wait);
           return;
         }
         if (!pending.delete(clientMessageId)) return;
         sent.push([text, answer.message._id]);
+        if (answer.duplicate) resent++;
         if (++acknowledged % 50 === 0) report({ acknowledged });
         fill();
       });
     };
     const fill = () => {
-      while (socket.connected && pending.size < WINDOW && next < each) {
+      while (socket.connected && !stopping && pending.size < window && next < each) {
         const [id, text] = [randomUUID(), `message ${next++}`];
         pending.set(id, text);
         send(id, text);
       }
-      if (pending.size === 0 && next === each) {
+      if (pending.size === 0 && (stopping || next === each)) {
         socket.disconnect();
-        resolve({ resent, sent });
+        resolve({ resent, refused, sent });
       }
     };
+    stops.push(fill);
     socket.on("connect", () => {
-      resent += pending.size;
-      for (const [id, text] of pending) send(id, text);
+      if (!retries) {
+        resent += pending.size;
+        for (const [id, text] of pending) send(id, text);
+      }
       fill();
     });
   }));
   for (const [client, run] of runs.entries()) report({ client, ...(await run) });
+  report({ heard });
 });

@@ -1,0 +1,83 @@
+//! A full disk under the embedded store: senders are told, nothing is acknowledged that isn't stored, and the server
+//! goes on by itself when there is room again.
+//!
+//! The disk is a limit on the size of the server's files, which needs no rights: to the store a file that can't grow
+//! is the same failure.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::node::Script;
+use testkit::process::eventually;
+use testkit::{Engine, Server};
+
+use crate::ready;
+use crate::storm::Storm;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is left on the disk when it begins to be full, in bytes.
+const ROOM: u64 = 512 * 1024;
+
+#[test]
+fn a_full_disk_is_told_and_outlived() {
+    let mut server = Server::start(Engine::Embedded);
+    let mut storm = Storm::start::<8>(&server, &server.url(), json!({"window": 10, "bytes": 1_000}));
+    let [a, b] = server.new_users();
+    let argument = json!({
+        "url": server.url(),
+        "token": server.token(&a),
+        "receiver": b,
+        "clientMessageId": "onto the full disk",
+    });
+    let mut client = Script::start("outage.js", &argument);
+    assert_eq!(client.report(), Some(json!({"connected": true})));
+
+    storm.more(500);
+    fill_up(&server);
+    client.tell(&Value::Null);
+    let answer = client.report().expect("an answer")["answer"].clone();
+    assert_eq!(
+        (&answer["ok"], &answer["error"]["code"]),
+        (&json!(false), &json!("store_unavailable")),
+        "{answer}"
+    );
+    assert!(answer["error"]["retryAfterMs"].as_u64() > Some(0), "{answer}");
+    // What is there can still be read.
+    assert_eq!(server.history(&a, &b), Vec::<Value>::new());
+
+    server.limit_files(None);
+    eventually("the server is ready again", PATIENCE, || ready(&server).then_some(()));
+    client.tell(&Value::Null);
+    let answer = client.report().expect("an answer")["answer"].clone();
+    assert_eq!(answer["ok"], true, "{answer}");
+    client.finish();
+    assert_eq!(server.history(&a, &b), [answer["message"].clone()]);
+    storm.more(500);
+
+    // Once more, and what it holds then has to survive a crash.
+    fill_up(&server);
+    server.kill();
+    server.restart();
+    storm.more(500);
+    let tally = storm.finish(&server);
+    assert!(tally.refused.contains_key("store_unavailable"), "{tally:?}");
+    assert!(
+        tally.refused.keys().all(|code| code == "store_unavailable"),
+        "{tally:?}"
+    );
+}
+
+/// Leaves little room, and returns when the load has used it up.
+fn fill_up(server: &Server) {
+    let files = fs::read_dir(server.folder().join("data")).expect("its data");
+    let sizes = files.map(|file| {
+        file.and_then(|file| file.metadata())
+            .map_or(0, |metadata| metadata.len())
+    });
+    server.limit_files(Some(sizes.max().unwrap_or(0) + ROOM));
+    eventually("the disk is full, and the server says so", PATIENCE, || {
+        (!ready(server)).then_some(())
+    });
+}
