@@ -11,6 +11,7 @@ mod health;
 mod history;
 mod idempotency;
 mod legacy;
+mod local_copy;
 mod malformed;
 mod messages;
 mod paging;
