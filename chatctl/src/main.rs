@@ -11,6 +11,8 @@
 //! | [`mod@bench`] | load, and measuring what a server does with it |
 //! | [`chat`] | a conversation: what is sent, missed and shown, in a terminal or as JSON lines |
 //! | [`output`] | tables, times, colours |
+//! | [`names`] | what users are called |
+//! | [`ticks`] | how far a message has come: stored, received, read |
 //! | [`prompt`] | the questions asked where an argument is missing |
 
 mod bench;
@@ -18,8 +20,10 @@ mod chat;
 mod cli;
 mod client;
 mod commands;
+mod names;
 mod output;
 mod prompt;
+mod ticks;
 
 use std::io;
 use std::process::ExitCode;

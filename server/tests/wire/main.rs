@@ -12,6 +12,7 @@ mod health;
 mod history;
 mod idempotency;
 mod legacy;
+mod local_copy;
 mod malformed;
 mod messages;
 mod paging;
