@@ -89,26 +89,37 @@ impl Faults {
 mod tests {
     use super::*;
 
+    /// Runs a command until it fails or has run three times.
     async fn faults(command: &str) -> (Result<(), String>, Vec<Fault>) {
-        let log = Arc::default();
+        let log: Arc<Mutex<Vec<Fault>>> = Arc::default();
         let faults = Faults {
             command: command.to_owned(),
-            every: Duration::from_millis(20),
+            every: Duration::from_millis(1),
             epoch: Instant::now(),
             log: Arc::clone(&log),
         };
-        let (_stop, stopped) = watch::channel(false);
-        // Room for at least one.
-        let until = Instant::now() + REST + Duration::from_millis(50);
-        let result = faults.run(until, stopped).await;
-        (result, std::mem::take(&mut *log.lock()))
+        let (stop, stopped) = watch::channel(false);
+        let until = Instant::now() + Duration::from_secs(3_600);
+        let mut run = std::pin::pin!(faults.run(until, stopped));
+        let result = loop {
+            tokio::select! {
+                result = &mut run => break result,
+                () = tokio::task::yield_now(), if log.lock().len() >= 3 => {
+                    stop.send_replace(true);
+                    break run.await;
+                }
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            }
+        };
+        let log = std::mem::take(&mut *log.lock());
+        (result, log)
     }
 
     #[tokio::test]
-    async fn every_run_is_written_down() {
+    async fn every_run_is_written_down_and_ended() {
         let (result, log) = faults("exit 0").await;
         assert_eq!(result, Ok(()));
-        assert!(!log.is_empty());
+        assert!(log.len() >= 3);
         assert!(
             log.iter()
                 .all(|fault| fault.status == Some(0) && fault.end >= Some(fault.begin))
@@ -119,6 +130,21 @@ mod tests {
     async fn a_command_that_fails_ends_them() {
         let (result, log) = faults("exit 3").await;
         assert!(result.unwrap_err().contains("exit status: 3"));
-        assert_eq!(log.iter().map(|fault| fault.status).collect::<Vec<_>>(), [Some(3)]);
+        let statuses: Vec<_> = log.iter().map(|fault| fault.status).collect();
+        assert_eq!(statuses, [Some(3)]);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_too_short_has_none() {
+        let log = Arc::default();
+        let faults = Faults {
+            command: "exit 0".to_owned(),
+            every: Duration::from_secs(3_600),
+            epoch: Instant::now(),
+            log: Arc::clone(&log),
+        };
+        let (_stop, stopped) = watch::channel(false);
+        assert_eq!(faults.run(Instant::now(), stopped).await, Ok(()));
+        assert!(log.lock().is_empty());
     }
 }

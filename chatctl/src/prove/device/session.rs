@@ -241,11 +241,10 @@ impl<'a> Session<'a> {
             let Some(attempt) = self.device.member.repeat(now) else {
                 break;
             };
-            let counts = &mut self.device.shared.board.lock().counts;
-            if attempt.acked {
-                counts.resent += 1;
-            } else {
-                counts.retried += 1;
+            {
+                let counts = &mut self.device.shared.board.lock().counts;
+                counts.resent += u64::from(attempt.acked);
+                counts.retried += u64::from(!attempt.acked);
             }
             self.send(attempt).await?;
         }
