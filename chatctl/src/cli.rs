@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bench;
+use crate::{bench, prove};
 
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
@@ -93,6 +93,9 @@ With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} 
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Prove that a server loses nothing and tells no lies, also while it is killed again and again.
+    #[command(after_help = prove::HELP)]
+    Prove(prove::Prove),
 }
 
 /// What can be created.

@@ -18,7 +18,7 @@ use crate::bench;
 use crate::cli::{Cli, Command, Seed};
 use crate::client::http::Http;
 use crate::client::token::Secret;
-use crate::prompt;
+use crate::{prompt, prove};
 
 /// A wrong use of the command line that clap can't see; the exit status is 2.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Watch(arguments) => watch::run(&context, &arguments)?,
         Command::Rebuild => rebuild::run(&context)?,
         Command::Bench { what } => return bench::run(context.http, context.json, &what),
+        Command::Prove(arguments) => return prove::run(&context.http, context.json, &arguments),
     }
     Ok(ExitCode::SUCCESS)
 }

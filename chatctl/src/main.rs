@@ -9,6 +9,7 @@
 //! | [`client`] | the server seen from here: HTTP, Socket.IO, tokens |
 //! | [`commands`] | one file per command |
 //! | [`mod@bench`] | load, and measuring what a server does with it |
+//! | [`prove`] | the proof that a server keeps its promises while it is broken on purpose |
 //! | [`chat`] | a conversation: what is sent, missed and shown, in a terminal or as JSON lines |
 //! | [`output`] | tables, times, colours |
 //! | [`names`] | what users are called |
@@ -23,6 +24,7 @@ mod commands;
 mod names;
 mod output;
 mod prompt;
+mod prove;
 mod ticks;
 
 use std::io;

@@ -197,7 +197,13 @@ impl Http {
         Ok(BufReader::new(response.into_body().into_reader()))
     }
 
-    fn get<T: DeserializeOwned>(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+    /// The answer to a `GET` of any path, asked again while the server says that it is worth it.
+    pub(crate) fn get<T: DeserializeOwned>(
+        &self,
+        by: Bearer,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, ClientError> {
         self.patiently(|| self.read(self.request_get(by, path, query)?))
     }
 
