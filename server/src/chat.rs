@@ -28,7 +28,7 @@ pub use horizon::{Horizon, Ticket};
 pub use mint::{Mint, now};
 pub use model::{ClientMessageId, InvalidClientMessageId, InvalidText, InvalidUsername, NewMessage, Text, Username};
 pub use presence::Presence;
-pub use receipts::{Receipts, Settled};
+pub use receipts::{Receipts, Settled, read_receipts};
 pub use typing::Typists;
 pub use updates::Updates;
 pub use watch::{CantFollow, Watch};

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use shared::presence::Typing;
 use shared::{Conversation, events};
 use socketioxide::SocketIo;
@@ -21,6 +20,7 @@ use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
 use crate::config::{Config, Secret};
 use crate::net::{detach::Upgrades, listener};
 use crate::socket::connect::{self, Handshake, STORE_PATIENCE};
+use crate::socket::foreign;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
 use crate::store::{self, Store, StoreError};
@@ -165,7 +165,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
 fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
-    let (updated, present, expired, foreign) = (outlet(), outlet(), outlet(), outlet());
+    let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
     let typed = move |typist, receiver| {
         let typing = Typing {
             user_id: typist,
@@ -179,20 +179,8 @@ fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
         tokio::spawn(Arc::clone(&app.outlet.updates).keep(store(), stop(), told)),
         tokio::spawn(Arc::clone(&app.watch).keep(stop(), move |follower, state| present.present(follower, state))),
         tokio::spawn(Arc::clone(&app.typists).keep(stop(), typed)),
-        tokio::spawn(hear(store(), stop(), foreign)),
+        tokio::spawn(foreign::hear(store(), stop(), heard)),
     ]
-}
-
-/// Tells those who are connected here of what other programs commit.
-async fn hear(store: Arc<dyn Store>, stop: CancellationToken, outlet: Outlet) {
-    let mut foreign = store.foreign();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(changes) = foreign.next() => changes.iter().for_each(|change| outlet.foreign(change)),
-            else => return,
-        }
-    }
 }
 
 /// The one namespace. All is done in the middleware; the connect handler only sends what was missed.

@@ -7,6 +7,7 @@
 
 pub mod connect;
 pub mod conversations;
+pub mod foreign;
 pub mod mark;
 pub mod outlet;
 pub mod presence;

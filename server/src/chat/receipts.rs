@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use shared::UserId;
+use shared::{Settings, UserId};
 use tokio::sync::mpsc;
 
-use super::{Horizon, Refused};
+use super::{Horizon, Refused, Ticket};
 use crate::store::{Mark, MarkError, Marked, Store, StoreError};
 
 /// Most marks of one step.
@@ -22,6 +22,8 @@ pub struct Settled<R> {
     pub outcome: Result<Marked, MarkError>,
     /// Whether the peer may know what was read: both have read receipts on.
     pub shown: bool,
+    /// Out until everybody was told.
+    pub ticket: Arc<Ticket>,
     /// Given along by the submitter.
     pub reply: R,
 }
@@ -60,7 +62,7 @@ async fn run<R>(
 ) {
     let mut taken = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut taken, BATCH).await > 0 {
-        let ticket = horizon.begin();
+        let ticket = Arc::new(horizon.begin());
         let (marks, replies): (Vec<_>, Vec<_>) = taken.drain(..).unzip();
         let mut outcomes = store.mark(&marks).await;
         if let Some(Err(MarkError::Store(error))) = outcomes.iter().find(|outcome| is_failure(outcome)) {
@@ -79,10 +81,10 @@ async fn run<R>(
                 mark,
                 outcome,
                 shown,
+                ticket: Arc::clone(&ticket),
                 reply,
             });
         }
-        drop(ticket);
     }
 }
 
@@ -97,21 +99,26 @@ async fn shown(
     outcomes: &[Result<Marked, MarkError>],
 ) -> Result<Vec<bool>, StoreError> {
     let reads = |outcome: &Result<Marked, MarkError>| outcome.as_ref().is_ok_and(|marked| marked.read_moved);
-    let people: Vec<UserId> = marks
+    let pairs: Vec<(UserId, UserId)> = marks
         .iter()
         .zip(outcomes)
         .filter(|(_, outcome)| reads(outcome))
-        .flat_map(|(mark, _)| [mark.user, mark.peer])
+        .map(|(mark, _)| (mark.user, mark.peer))
         .collect();
-    if people.is_empty() {
-        return Ok(vec![false; marks.len()]);
+    let mut allowed = read_receipts(store, &pairs).await?.into_iter();
+    Ok(outcomes
+        .iter()
+        .map(|outcome| reads(outcome) && allowed.next().unwrap_or(false))
+        .collect())
+}
+
+/// For each pair whether both have read receipts on.
+pub async fn read_receipts(store: &dyn Store, pairs: &[(UserId, UserId)]) -> Result<Vec<bool>, StoreError> {
+    if pairs.is_empty() {
+        return Ok(Vec::new());
     }
+    let people: Vec<UserId> = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect();
     let settings = store.settings(&people).await?;
-    let mut pairs = settings.chunks(2);
-    let mut next = || {
-        pairs
-            .next()
-            .is_some_and(|pair| pair.iter().all(|one| one.read_receipts))
-    };
-    Ok(outcomes.iter().map(|outcome| reads(outcome) && next()).collect())
+    let both = |pair: &[Settings]| pair.iter().all(|one| one.read_receipts);
+    Ok(settings.chunks(2).map(both).collect())
 }

@@ -2,7 +2,10 @@
 //!
 //! A conversation's numbers are read from the store, which costs more than a message does. So they are told at once
 //! after the first change of a quiet conversation, and then at most once in [`REST`] while it goes on changing; and all
-//! of this together takes at most a small share of the time ([`SHARE`]), whatever the load.
+//! of this together takes a small share of the time ([`SHARE`]), whatever the load.
+//!
+//! A user's other devices learn from this, and from nothing else, that a watermark moved. So the [`Ticket`] under which
+//! it was committed is out until they were told.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,14 +17,17 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::inbox;
+use super::{Ticket, inbox};
 use crate::store::Store;
 
 /// How long a conversation that was told is left alone.
 const REST: Duration = Duration::from_secs(1);
 
-/// One part in so many of the time is spent on reading conversations.
+/// One part in so many of the time is spent on reading conversations, unless the pauses would be too long.
 const SHARE: u32 = 20;
+
+/// The longest pause.
+const LONGEST: Duration = Duration::from_millis(250);
 
 /// Conversations read at once.
 const BATCH: usize = 64;
@@ -46,11 +52,17 @@ pub struct Updates {
 
 #[derive(Default)]
 struct Table {
-    states: HashMap<Key, State>,
-    /// Those that are [`State::Waiting`], in order.
+    entries: HashMap<Key, Entry>,
+    /// Those that are waiting, in order.
     waiting: VecDeque<Key>,
     /// Those that are resting, each until when, in order.
     resting: VecDeque<(Instant, Key)>,
+}
+
+struct Entry {
+    state: State,
+    /// The first one under which something was committed that is not told yet; later ones add nothing to it.
+    ticket: Option<Arc<Ticket>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,24 +71,39 @@ enum State {
     Resting { changed: bool },
 }
 
+/// A conversation that is being told, and the ticket of what is told with it.
+type Taken = (Key, Option<Arc<Ticket>>);
+
 impl Updates {
-    /// A user's conversation with somebody changed.
-    pub fn note(&self, user: UserId, peer: UserId) {
+    /// A user's conversation with somebody changed. `ticket` is given if the user's devices hear of the change in no
+    /// other way.
+    pub fn note(&self, user: UserId, peer: UserId, ticket: Option<&Arc<Ticket>>) {
         let key = (user, peer);
         let mut table = self.table.lock();
-        match table.states.get(&key) {
-            Some(State::Waiting) => {}
-            Some(State::Resting { .. }) => {
-                table.states.insert(key, State::Resting { changed: true });
+        let full = table.entries.len() >= MOST;
+        match table.entries.get_mut(&key) {
+            Some(entry) => {
+                if let State::Resting { changed } = &mut entry.state {
+                    *changed = true;
+                }
+                if entry.ticket.is_none() {
+                    entry.ticket = ticket.cloned();
+                }
             }
-            None if table.states.len() < MOST => {
-                table.states.insert(key, State::Waiting);
+            None if full => {
+                tracing::warn!(%user, "too many conversations wait to be told; this one is told at its next change");
+            }
+            None => {
+                table.entries.insert(
+                    key,
+                    Entry {
+                        state: State::Waiting,
+                        ticket: ticket.cloned(),
+                    },
+                );
                 table.waiting.push_back(key);
                 drop(table);
                 self.changed.notify_one();
-            }
-            None => {
-                tracing::warn!(%user, "too many conversations wait to be told; this one is told at its next change")
             }
         }
     }
@@ -97,10 +124,11 @@ impl Updates {
             }
             loop {
                 self.wake();
-                let keys = self.take();
-                if keys.is_empty() {
+                let taken = self.take();
+                if taken.is_empty() {
                     break;
                 }
+                let keys: Vec<Key> = taken.iter().map(|(key, _)| *key).collect();
                 let begun = Instant::now();
                 let pause = match inbox::conversations(&*store, &keys).await {
                     Ok(conversations) => {
@@ -108,11 +136,11 @@ impl Updates {
                             tell(*user, conversation);
                         }
                         self.rest(&keys);
-                        begun.elapsed() * (SHARE - 1)
+                        (begun.elapsed() * (SHARE - 1)).min(LONGEST)
                     }
                     Err(error) => {
                         tracing::warn!(%error, "conversations could not be told; it will be tried again");
-                        self.put_back(&keys);
+                        self.put_back(taken);
                         PAUSE
                     }
                 };
@@ -133,37 +161,47 @@ impl Updates {
                 return Some(until);
             }
             table.resting.pop_front();
-            if table.states.get(&key) == Some(&State::Resting { changed: true }) {
-                table.states.insert(key, State::Waiting);
-                table.waiting.push_back(key);
-            } else {
-                table.states.remove(&key);
+            match table.entries.get_mut(&key) {
+                Some(entry) if entry.state == (State::Resting { changed: true }) => {
+                    entry.state = State::Waiting;
+                    table.waiting.push_back(key);
+                }
+                _ => {
+                    table.entries.remove(&key);
+                }
             }
         }
         None
     }
 
     /// Takes a batch. What changes from now on counts as a change behind it.
-    fn take(&self) -> Vec<Key> {
+    fn take(&self) -> Vec<Taken> {
         let mut table = self.table.lock();
-        let count = table.waiting.len().min(BATCH);
-        let keys: Vec<Key> = table.waiting.drain(..count).collect();
-        for key in &keys {
-            table.states.insert(*key, State::Resting { changed: false });
-        }
-        keys
+        let Table { entries, waiting, .. } = &mut *table;
+        let count = waiting.len().min(BATCH);
+        let take = |key: Key| {
+            let entry = entries.get_mut(&key)?;
+            entry.state = State::Resting { changed: false };
+            Some((key, entry.ticket.take()))
+        };
+        waiting.drain(..count).filter_map(take).collect()
     }
 
     fn rest(&self, keys: &[Key]) {
         let until = Instant::now() + REST;
-        self.table.lock().resting.extend(keys.iter().map(|key| (until, *key)));
+        let resting = keys.iter().map(|key| (until, *key));
+        self.table.lock().resting.extend(resting);
     }
 
-    fn put_back(&self, keys: &[Key]) {
+    fn put_back(&self, taken: Vec<Taken>) {
         let mut table = self.table.lock();
-        for key in keys {
-            table.states.insert(*key, State::Waiting);
-            table.waiting.push_back(*key);
+        for (key, ticket) in taken {
+            // What was committed since began later.
+            if let Some(entry) = table.entries.get_mut(&key) {
+                entry.state = State::Waiting;
+                entry.ticket = ticket.or_else(|| entry.ticket.take());
+            }
+            table.waiting.push_back(key);
         }
     }
 }

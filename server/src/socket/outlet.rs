@@ -11,11 +11,11 @@ use socketioxide::socket::{Sid, Socket};
 use socketioxide::{SendError, SocketError, SocketIo};
 
 use super::request::Reply;
-use crate::chat::{self, Committed, Directory, Horizon, Updates};
+use crate::chat::{self, Committed, Directory, Horizon, Ticket, Updates};
 use crate::error;
 use crate::net::detach::Upgrades;
 use crate::net::stream::Hangup;
-use crate::store::{Change, Marker};
+use crate::store::{Marker, Watermark};
 
 /// The way out to every connection of this process.
 #[derive(Clone)]
@@ -60,19 +60,34 @@ impl Outlet {
         }
     }
 
-    /// Tells of what another program committed.
-    pub fn foreign(&self, change: &Change) {
-        match change {
-            Change::Message(message) => match to_raw_value(message) {
-                Ok(document) => self.deliver(message, &document, None),
-                Err(cause) => tracing::error!(%cause, "a message could not be serialised"),
-            },
-            // Whether the peer may know what was read is decided where the conversation is read.
-            Change::Marker(Marker { user, peer, .. }) => {
-                self.note(*user, *peer);
-                self.note(*peer, *user);
+    /// Tells of a message that another program committed.
+    pub fn foreign_message(&self, message: &Message) {
+        match to_raw_value(message) {
+            Ok(document) => self.deliver(message, &document, None),
+            Err(cause) => tracing::error!(%cause, "a message could not be serialised"),
+        }
+    }
+
+    /// Tells whoever wrote the messages how far they were received and read. `shown` says whether they may know the
+    /// latter.
+    pub fn receipts(&self, marker: &Marker, shown: bool) {
+        if marker.user == marker.peer {
+            return;
+        }
+        let tell = |event, watermark: Option<Watermark>| {
+            if let Some(watermark) = watermark {
+                let receipt = Receipt {
+                    user_id: marker.user,
+                    peer_id: None,
+                    up_to: watermark.place.id,
+                    at: watermark.at,
+                };
+                self.tell(marker.peer, event, &receipt, None);
             }
-            Change::Settings(_) => {}
+        };
+        match shown {
+            true => tell(events::MESSAGES_READ, marker.read),
+            false => tell(events::MESSAGES_DELIVERED, marker.delivered),
         }
     }
 
@@ -82,6 +97,7 @@ impl Outlet {
             mark,
             outcome,
             shown,
+            ticket,
             reply,
         } = settled;
         let marked = match outcome {
@@ -96,23 +112,13 @@ impl Outlet {
         if marked.read_moved {
             crate::sabotage::reset_unread(mark.user, mark.peer);
         }
-        if mark.user != mark.peer {
-            let receipt = |watermark: crate::store::Watermark| Receipt {
-                user_id: mark.user,
-                peer_id: None,
-                up_to: watermark.place.id,
-                at: watermark.at,
-            };
-            if shown && let Some(read) = marked.marker.read {
-                self.tell(mark.peer, events::MESSAGES_READ, &receipt(read), None);
-            } else if marked.delivered_moved
-                && let Some(delivered) = marked.marker.delivered
-            {
-                self.tell(mark.peer, events::MESSAGES_DELIVERED, &receipt(delivered), None);
-            }
-            self.note(mark.peer, mark.user);
+        if shown || marked.delivered_moved {
+            self.receipts(&marked.marker, shown);
         }
-        self.note(mark.user, mark.peer);
+        self.note(mark.user, mark.peer, Some(&ticket));
+        if mark.user != mark.peer {
+            self.note(mark.peer, mark.user, None);
+        }
     }
 
     /// Tells a user how one of their conversations stands.
@@ -186,17 +192,17 @@ impl Outlet {
         if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
             #[cfg(feature = "sabotage")]
             crate::sabotage::count_unread(receiver, sender);
-            self.note(receiver, sender);
+            self.note(receiver, sender, None);
             if sender != receiver {
-                self.note(sender, receiver);
+                self.note(sender, receiver, None);
             }
         }
     }
 
     /// A conversation of a user changed; nobody needs to be told if they have no connection here.
-    fn note(&self, user: UserId, peer: UserId) {
+    fn note(&self, user: UserId, peer: UserId, ticket: Option<&Arc<Ticket>>) {
         if self.directory.has(user) {
-            self.updates.note(user, peer);
+            self.updates.note(user, peer, ticket);
         }
     }
 
