@@ -1,11 +1,15 @@
 //! Users and messages for the scenarios, and what a store should answer to them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt;
 use server::chat::{ClientMessageId, NewMessage, Text, Username};
-use server::store::{AppendError, Appended, Bounds, Conversation, End, Store};
+use server::store::{AppendError, Appended, Bounds, Conversation, End, Mark, MarkKind, Marked, Store};
 use shared::{Message, MessageId, Timestamp, UserId};
+
+use crate::engine::Engine;
 
 /// When the scenarios begin.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_795_428_222_886);
@@ -56,6 +60,21 @@ pub(crate) fn mint(sender: UserId, receiver: UserId, text: &str) -> NewMessage {
     }
 }
 
+/// The same with the time of now: an engine may order a feed by the clock.
+pub(crate) fn mint_now(sender: UserId, receiver: UserId, text: &str) -> NewMessage {
+    NewMessage {
+        created_at: now(),
+        ..mint(sender, receiver, text)
+    }
+}
+
+/// What the clock says; never less than before.
+pub(crate) fn now() -> Timestamp {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    Timestamp::from_millis(LAST.fetch_max(since, Ordering::Relaxed).max(since) as i64)
+}
+
 /// The same with a client's id.
 pub(crate) fn mint_with(client_id: &str, sender: UserId, receiver: UserId, text: &str) -> NewMessage {
     NewMessage {
@@ -85,6 +104,33 @@ pub(crate) async fn append_new(store: &dyn Store, batch: &[NewMessage]) -> Vec<M
     let outcomes = store.append(batch).await;
     assert_eq!(outcomes, batch.iter().map(stored).collect::<Vec<_>>());
     batch.iter().map(NewMessage::to_message).collect()
+}
+
+/// Up to where a message marks.
+pub(crate) fn up_to(user: UserId, peer: UserId, kind: MarkKind, message: MessageId) -> Mark {
+    Mark {
+        user,
+        peer,
+        kind,
+        up_to: message,
+        at: now(),
+    }
+}
+
+/// Marks, which must succeed.
+pub(crate) async fn mark(store: &dyn Store, user: UserId, peer: UserId, kind: MarkKind, message: MessageId) -> Marked {
+    let outcomes = store.mark(&[up_to(user, peer, kind, message)]).await;
+    let [outcome] = <[_; 1]>::try_from(outcomes).unwrap();
+    outcome.unwrap()
+}
+
+/// Opens the database and waits until inboxes are complete.
+pub(crate) async fn open_ready(engine: &dyn Engine) -> Arc<dyn Store> {
+    let store = engine.open().await;
+    while !store.projection().ready {
+        store.ping().await.unwrap();
+    }
+    store
 }
 
 /// The whole conversation, as one page.

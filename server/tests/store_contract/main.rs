@@ -11,11 +11,16 @@ mod append;
 mod data;
 mod embedded_only;
 mod engine;
+mod feed;
 mod history;
 mod idempotency;
+mod inbox;
 mod lifecycle;
+mod markers;
 mod pages;
 mod presence;
+mod settings;
+mod unread;
 mod users;
 
 /// Makes a test of each scenario for each engine.
@@ -76,12 +81,51 @@ contract! {
         are_created_a_thousand_at_a_time
         are_created_once_by_concurrent_callers
         are_found_by_exact_name
+        are_found_by_ids_in_their_order
         are_listed_in_pages;
     presence:
         is_set_and_unset
         takes_the_last_of_several_changes
         ignores_unknown_users
         ends_with_a_crash;
+    feed:
+        is_empty_at_first
+        has_what_concerns_the_user_in_order
+        agrees_with_a_model
+        goes_on_from_any_frontier
+        never_skips_while_others_write
+        goes_on_after_reopening
+        tells_of_watermarks_to_both
+        tells_of_settings_to_their_owner
+        refuses_the_cursor_of_another_database;
+    markers:
+        are_missing_at_first
+        only_move_forward
+        imply_receiving_by_reading
+        are_ordered_by_place_within_a_moment
+        refuse_unknown_messages
+        are_taken_in_batches
+        end_at_the_furthest_of_concurrent_marks
+        of_oneself_are_one
+        survive_reopening;
+    inbox:
+        is_empty_without_messages
+        holds_what_was_just_stored
+        agrees_with_a_model
+        is_complete_after_reopening
+        can_be_rebuilt_while_others_write
+        knows_who_has_exchanged_a_message;
+    unread:
+        counts_what_the_peer_wrote_behind_the_watermark
+        stops_at_the_limit
+        is_none_with_oneself
+        agrees_with_a_model
+        is_right_when_marked_before_and_after_it_is_listed;
+    settings:
+        have_a_default
+        change_one_by_one
+        of_nobody_are_none
+        survive_reopening;
     lifecycle:
         keeps_everything_over_a_restart
         takes_users_offline_on_closing

@@ -121,6 +121,16 @@ pub(crate) async fn are_found_by_exact_name(engine: &dyn Engine) {
     }
 }
 
+pub(crate) async fn are_found_by_ids_in_their_order(engine: &dyn Engine) {
+    let store = engine.open().await;
+    let made = store.create_users(&names(["ada", "bob", "eve"]), START).await.unwrap();
+    let [ada, bob, eve] = [0, 1, 2].map(|index: usize| made[index].0.clone());
+    assert_eq!(store.users(&[]).await, Ok(Vec::new()));
+    let asked = [eve.id, nobody(), ada.id, eve.id, bob.id];
+    let expected = vec![Some(eve.clone()), None, Some(ada), Some(eve), Some(bob)];
+    assert_eq!(store.users(&asked).await, Ok(expected));
+}
+
 pub(crate) async fn are_listed_in_pages(engine: &dyn Engine) {
     let store = engine.open().await;
     assert_eq!(store.list_users(None, 10).await, Ok(Vec::new()));

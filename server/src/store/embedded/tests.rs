@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::chat::Text;
 
+mod derived;
 mod plans;
 
 const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
@@ -161,4 +162,34 @@ async fn the_log_stays_short() {
         .iter()
         .sum();
     assert_eq!(rest, 6_000 - HISTORY_CHUNK);
+}
+
+#[tokio::test]
+async fn an_append_does_not_wait_for_a_stuck_writer() {
+    let (_dir, store) = store();
+    let ada = user(&store, "ada").await;
+    let frontier = store.frontier();
+    let (release, released) = mpsc::channel::<()>();
+    let stuck = store.writer.run(move |_| Ok(released.recv().is_err()));
+    let batch = messages(ada, 0..3, 10);
+    let refused = async {
+        let outcomes = store.append_within(Duration::from_millis(50), &batch).await;
+        assert_eq!(store.frontier(), frontier);
+        drop(release);
+        outcomes
+    };
+    let (stuck, refused) = tokio::join!(biased; stuck, refused);
+    assert_eq!(stuck, Ok(true));
+    let error = StoreError::Unavailable("no answer within 50ms".to_owned());
+    assert_eq!(refused, vec![Err(AppendError::Store(error)); 3]);
+    // It may have been stored all the same; the very same messages are taken as if for the first time.
+    let again = store.append(&batch).await;
+    assert!(
+        again
+            .iter()
+            .all(|outcome| outcome.as_ref().is_ok_and(|stored| !stored.duplicate))
+    );
+    assert_eq!(count(&store).await, 3);
+    // What nobody waited for counts as committed, too.
+    assert_eq!(store.frontier(), frontier + 3);
 }

@@ -1,0 +1,157 @@
+//! How many messages are unread: always counted, whatever is stored beside.
+
+use std::collections::HashMap;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use server::chat::NewMessage;
+use server::store::{MarkKind, Position, Store};
+use shared::UserId;
+use shared::limits::UNREAD;
+
+use crate::data::{append_new, later, mark, message_id, mint, open_ready, people};
+use crate::engine::Engine;
+
+async fn unread(store: &dyn Store, user: UserId, peer: UserId) -> u32 {
+    store.summaries(&[(user, peer)]).await.unwrap()[0].unread
+}
+
+pub(crate) async fn counts_what_the_peer_wrote_behind_the_watermark(engine: &dyn Engine) {
+    let store = open_ready(engine).await;
+    let [ada, bob, eve] = people(&*store).await;
+    assert_eq!(unread(&*store, ada, bob).await, 0);
+    // Every third is ada's own.
+    let messages: Vec<_> = (0..30)
+        .map(|number| match number % 3 {
+            0 => mint(ada, bob, "own"),
+            _ => mint(bob, ada, "the peer's"),
+        })
+        .collect();
+    append_new(&*store, &messages).await;
+    append_new(&*store, &[mint(eve, ada, "another")]).await;
+    assert_eq!(unread(&*store, ada, bob).await, 20);
+    assert_eq!(unread(&*store, bob, ada).await, 10);
+    assert_eq!(unread(&*store, bob, eve).await, 0);
+    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(21));
+    for (index, rest) in [(0, 20), (1, 19), (3, 18), (17, 8), (5, 8), (28, 1), (29, 0)] {
+        mark(&*store, ada, bob, MarkKind::Read, messages[index].id).await;
+        assert_eq!(unread(&*store, ada, bob).await, rest, "read up to {index}");
+        assert_eq!(store.total_unread(ada, UNREAD).await, Ok(rest + 1));
+    }
+    // Having received is not having read, and nobody reads for others.
+    mark(&*store, bob, ada, MarkKind::Delivered, messages[29].id).await;
+    assert_eq!(unread(&*store, bob, ada).await, 10);
+    assert_eq!(store.total_unread(bob, UNREAD).await, Ok(10));
+    append_new(&*store, &[mint(bob, ada, "new")]).await;
+    assert_eq!(unread(&*store, ada, bob).await, 1);
+    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(2));
+}
+
+pub(crate) async fn stops_at_the_limit(engine: &dyn Engine) {
+    let store = open_ready(engine).await;
+    let [ada, bob, eve] = people(&*store).await;
+    let messages: Vec<_> = (0..UNREAD + 5).map(|_| mint(bob, ada, "text")).collect();
+    for batch in messages.chunks(500) {
+        append_new(&*store, batch).await;
+    }
+    append_new(&*store, &[mint(eve, ada, "one"), mint(eve, ada, "two")]).await;
+    assert_eq!(unread(&*store, ada, bob).await, UNREAD);
+    for (index, rest) in [(3, UNREAD), (4, UNREAD), (5, UNREAD - 1), (6, UNREAD - 2)] {
+        mark(&*store, ada, bob, MarkKind::Read, messages[index].id).await;
+        assert_eq!(unread(&*store, ada, bob).await, rest, "read up to {index}");
+        assert_eq!(store.total_unread(ada, UNREAD).await, Ok(UNREAD.min(rest + 2)));
+    }
+    for most in [0, 1, 2, 500] {
+        assert_eq!(store.total_unread(ada, most).await, Ok(most));
+    }
+    assert_eq!(store.total_unread(ada, 2_000).await, Ok(UNREAD));
+}
+
+pub(crate) async fn is_none_with_oneself(engine: &dyn Engine) {
+    let store = open_ready(engine).await;
+    let [ada] = people(&*store).await;
+    let notes = append_new(&*store, &[mint(ada, ada, "one"), mint(ada, ada, "two")]).await;
+    assert_eq!(unread(&*store, ada, ada).await, 0);
+    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(0));
+    mark(&*store, ada, ada, MarkKind::Read, notes[0].id).await;
+    assert_eq!(unread(&*store, ada, ada).await, 0);
+    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(0));
+}
+
+/// Messages and marks at random, places that contradict the order of storing, and numbers after each step.
+pub(crate) async fn agrees_with_a_model(engine: &dyn Engine) {
+    let store = open_ready(engine).await;
+    let people: [_; 4] = people(&*store).await;
+    let seed = rand::random();
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut stored: Vec<NewMessage> = Vec::new();
+    let mut read: HashMap<(UserId, UserId), Position> = HashMap::new();
+    let place = |message: &NewMessage| Position {
+        created_at: message.created_at,
+        id: message.id,
+    };
+    for step in 0..150 {
+        let mut one = || people[random.random_range(0..people.len())];
+        let (a, b) = (one(), one());
+        if stored.is_empty() || random.random() {
+            let count = random.random_range(1..6);
+            let batch: Vec<_> = (0..count)
+                .map(|number| NewMessage {
+                    id: message_id(random.random_range(0..1_000) * 100_000 + step * 100 + number),
+                    created_at: later(random.random_range(0..25)),
+                    ..mint(a, b, "text")
+                })
+                .collect();
+            append_new(&*store, &batch).await;
+            stored.extend(batch);
+        } else {
+            let message = &stored[random.random_range(0..stored.len())];
+            let mut pair = [message.sender, message.receiver];
+            if random.random() {
+                pair.reverse();
+            }
+            mark(&*store, pair[0], pair[1], MarkKind::Read, message.id).await;
+            let now = read.entry(pair.into()).or_insert(place(message));
+            *now = place(message).max(*now);
+        }
+        let count = |user: UserId, peer: UserId| {
+            let behind = |message: &&NewMessage| {
+                message.sender == peer
+                    && message.receiver == user
+                    && user != peer
+                    && read.get(&(user, peer)).is_none_or(|read| place(message) > *read)
+            };
+            stored.iter().filter(behind).count() as u32
+        };
+        let pairs: Vec<_> = people.iter().flat_map(|a| people.map(|b| (*a, b))).collect();
+        let summaries = store.summaries(&pairs).await.unwrap();
+        for (pair, summary) in pairs.into_iter().zip(summaries) {
+            assert_eq!(summary.unread, count(pair.0, pair.1), "seed {seed} step {step}");
+        }
+        let user = people[random.random_range(0..people.len())];
+        let total: u32 = people.iter().map(|peer| count(user, *peer)).sum();
+        assert_eq!(
+            store.total_unread(user, UNREAD).await,
+            Ok(total),
+            "seed {seed} step {step}"
+        );
+    }
+}
+
+/// A watermark may be set before whatever an engine derives from a message exists, or after.
+pub(crate) async fn is_right_when_marked_before_and_after_it_is_listed(engine: &dyn Engine) {
+    let store = open_ready(engine).await;
+    let [ada, bob] = people(&*store).await;
+    for listed in [false, true, false] {
+        let batch = [mint(bob, ada, "one"), mint(bob, ada, "two")];
+        append_new(&*store, &batch).await;
+        if listed {
+            assert_eq!(store.inbox(ada, None, 10).await.unwrap().len(), 1);
+        }
+        mark(&*store, ada, bob, MarkKind::Read, batch[0].id).await;
+        assert_eq!(store.total_unread(ada, UNREAD).await, Ok(1));
+        mark(&*store, ada, bob, MarkKind::Read, batch[1].id).await;
+        assert_eq!(store.total_unread(ada, UNREAD).await, Ok(0));
+        assert_eq!(unread(&*store, ada, bob).await, 0);
+    }
+}
