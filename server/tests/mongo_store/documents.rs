@@ -156,7 +156,7 @@ async fn reads_examine_about_as_many_keys_as_they_return() {
     for profile in fixture
         .database
         .collection::<Document>("system.profile")
-        .find(doc! { "op": "query" })
+        .find(doc! { "op": "query", "command.comment": { "$ne": "follower" } })
         .await
         .unwrap()
         .try_collect::<Vec<_>>()

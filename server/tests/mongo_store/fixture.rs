@@ -1,13 +1,15 @@
-//! A database of its own for each test, and the raw driver beside the store.
+//! A database of its own for each test, the raw driver beside the store, and a clock that the test sets.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::time::Duration;
 
 use bson::oid::ObjectId;
-use bson::{Document, doc};
+use bson::{DateTime, Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::{Client, Collection, Database};
 use server::chat::{ClientMessageId, NewMessage, Text, Username};
-use server::store::mongo::MongoStore;
+use server::store::mongo::{Clock, MongoStore};
 use server::store::{AppendError, Appended, Conversation, Store};
 use shared::{Message, MessageId, Timestamp, UserId};
 
@@ -16,6 +18,32 @@ pub(crate) struct Fixture {
     pub(crate) uri: String,
     client: Client,
     pub(crate) database: Database,
+    pub(crate) clock: TestClock,
+}
+
+/// A clock that stands still until it is set. Its clones are the same one.
+#[derive(Clone)]
+pub(crate) struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    /// Standing at a moment.
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(now.millis())))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn set(&self, now: Timestamp) {
+        self.0.store(now.millis(), Ordering::SeqCst);
+    }
+
+    /// For a store; `skew` milliseconds ahead of this clock.
+    pub(crate) fn for_store(&self, skew: i64) -> Clock {
+        let clock = self.clone();
+        Arc::new(move || Timestamp::from_millis(clock.now().millis() + skew))
+    }
 }
 
 impl Fixture {
@@ -28,12 +56,25 @@ impl Fixture {
     pub(crate) async fn on(uri: String) -> Self {
         let client = Client::with_uri_str(&uri).await.unwrap();
         let database = client.database(&format!("mongo_store_{}", ObjectId::new()));
-        Self { uri, client, database }
+        let clock = TestClock::at(at(0));
+        Self {
+            uri,
+            client,
+            database,
+            clock,
+        }
     }
 
-    /// Opens a store on it.
+    /// Opens a store on it, by the test's clock.
     pub(crate) async fn open(&self) -> MongoStore {
-        MongoStore::open(&self.uri, Some(self.database.name())).await.unwrap()
+        self.open_skewed(0).await
+    }
+
+    /// Opens a store on it whose clock is `skew` milliseconds ahead.
+    pub(crate) async fn open_skewed(&self, skew: i64) -> MongoStore {
+        MongoStore::open_with(&self.uri, Some(self.database.name()), self.clock.for_store(skew))
+            .await
+            .unwrap()
     }
 
     pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
@@ -76,6 +117,31 @@ impl Fixture {
         self.database.drop().await.unwrap();
         self.client.shutdown().await;
     }
+}
+
+/// Waits until something holds, which another task or process brings about.
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// A message as a Mongoose program stores it at a moment.
+pub(crate) fn mongooses(sender: UserId, receiver: UserId, text: &str, now: Timestamp) -> Document {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let mut id = [0xcc; 12];
+    let seconds = u32::try_from(now.millis() / 1_000).unwrap();
+    id[..4].copy_from_slice(&seconds.to_be_bytes());
+    id[8..].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    let [sender, receiver] = [sender, receiver].map(|user| ObjectId::from_bytes(user.bytes()));
+    let date = DateTime::from_millis(now.millis());
+    doc! { "_id": ObjectId::from_bytes(id), "sender": sender, "receiver": receiver, "message": text,
+    "createdAt": date, "updatedAt": date, "__v": 0 }
 }
 
 /// A moment of the tests' own time.

@@ -6,7 +6,11 @@
 
 mod documents;
 mod faults;
+mod feed;
 mod fixture;
+mod inbox;
+mod late;
 mod legacy;
+mod nodes;
 mod opening;
 mod presence;

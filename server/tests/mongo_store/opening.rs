@@ -13,19 +13,30 @@ use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, history, new_message, stored, users, with_client_id};
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 18] = [
     "_id_",
     "sender_1_receiver_1_createdAt_1__id_1",
     "clientMessageId_sender_unique",
+    "sender_1_updatedAt_1__id_1",
+    "receiver_1_updatedAt_1__id_1",
     "_id_",
     "username_1",
     "usernameKey_unique",
     "onlineNodes_1",
+    "_id_",
+    "user_updatedAt_peer",
+    "peer_updatedAt_user",
+    "updatedAt_1",
+    "_id_",
+    "owner_last",
+    "owner_peer_hinted",
+    "_id_",
+    "at_1",
 ];
 
 async fn index_names(fixture: &Fixture) -> Vec<String> {
     let mut names = Vec::new();
-    for collection in ["messages", "users"] {
+    for collection in ["messages", "users", "markers", "inboxes", "renewals"] {
         names.extend(fixture.collection(collection).list_index_names().await.unwrap());
     }
     names

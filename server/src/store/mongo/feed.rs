@@ -104,9 +104,10 @@ impl Feed {
         found.sort_by(|(left, _), (right, _)| left.cmp(right));
         // A watermark in a conversation with oneself is found twice.
         found.dedup_by(|(left, _), (right, _)| left == right);
-        let more = found.len() > limit;
+        let full = found.len() > limit;
         found.truncate(limit);
-        let last = found.last().filter(|_| more).map(|(place, _)| place.clone());
+        let more = full || run.is_stale();
+        let last = found.last().filter(|_| full).map(|(place, _)| place.clone());
         let (point, page) = run.next(last);
         Ok(Changes {
             changes: found.into_iter().map(|(_, change)| change).collect(),

@@ -1,0 +1,187 @@
+//! Several nodes and a Mongoose program on one database: what one writes, the others hear of, even if it dies.
+
+use bson::oid::ObjectId;
+use bson::{DateTime, doc};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use server::chat::{Mint, NewMessage};
+use server::store::mongo::MongoStore;
+use server::store::{Change, Mark, MarkKind, Store};
+use shared::{MessageId, UserId};
+
+use super::fixture::{Fixture, at, mongooses, new_message, until, users};
+
+/// A message with an id as a server mints it.
+fn minted(mint: &Mint, fixture: &Fixture, sender: UserId, receiver: UserId) -> NewMessage {
+    let (created_at, id) = mint.next(fixture.clock.now());
+    NewMessage {
+        id,
+        created_at,
+        ..new_message(sender, receiver, "text")
+    }
+}
+
+fn id(document: &bson::Document) -> MessageId {
+    MessageId::from_bytes(document.get_object_id("_id").unwrap().bytes())
+}
+
+/// The ids of the next `count` messages that are heard of, each counted once.
+async fn hear(foreign: &mut BoxStream<'static, Vec<Change>>, count: usize) -> Vec<MessageId> {
+    let mut heard = Vec::new();
+    while heard.len() < count {
+        for change in foreign.next().await.unwrap() {
+            if let Change::Message(message) = change
+                && !heard.contains(&message.id)
+            {
+                heard.push(message.id);
+            }
+        }
+    }
+    heard.sort();
+    heard
+}
+
+async fn peers(store: &MongoStore, user: UserId) -> Vec<(UserId, MessageId)> {
+    let inbox = store.inbox(user, None, 100).await.unwrap();
+    inbox.into_iter().map(|entry| (entry.peer, entry.last.id)).collect()
+}
+
+#[tokio::test]
+async fn nodes_hear_each_other_and_not_themselves() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.open().await, fixture.open_skewed(5_000).await);
+    let [ada, bob] = users(&one, ["ada", "bob"]).await;
+    let mut heard_by_one = one.foreign();
+    let mut heard_by_two = two.foreign();
+    let mints = [Mint::new(), Mint::new()];
+    let first = [
+        minted(&mints[0], &fixture, ada, bob),
+        minted(&mints[0], &fixture, bob, ada),
+    ];
+    let second = [
+        minted(&mints[1], &fixture, ada, bob),
+        minted(&mints[1], &fixture, ada, ada),
+    ];
+    assert!(one.append(&first).await.iter().all(Result::is_ok));
+    assert!(two.append(&second).await.iter().all(Result::is_ok));
+    // Would one hear itself, there would be others among the first two.
+    assert_eq!(hear(&mut heard_by_one, 2).await, second.each_ref().map(|new| new.id));
+    assert_eq!(hear(&mut heard_by_two, 2).await, first.each_ref().map(|new| new.id));
+
+    let mark = |user, peer, up_to| Mark {
+        user,
+        peer,
+        kind: MarkKind::Read,
+        up_to,
+        at: fixture.clock.now(),
+    };
+    let marked = one.mark(&[mark(bob, ada, first[0].id)]).await.remove(0).unwrap();
+    let marker = loop {
+        match heard_by_two.next().await.unwrap().remove(0) {
+            Change::Marker(marker) => break marker,
+            Change::Message(_) => {} // At least once: it may come again.
+            Change::Settings(_) => panic!("nobody has changed any"),
+        }
+    };
+    assert_eq!(marker, marked.marker);
+    fixture.end([one, two]).await;
+}
+
+#[tokio::test]
+async fn what_a_mongoose_program_writes_is_heard_listed_and_caught_up_with() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let mut foreign = store.foreign();
+    let since = store.cursor(store.frontier());
+    let mint = Mint::new();
+    assert!(store.append(&[minted(&mint, &fixture, bob, ada)]).await[0].is_ok());
+    fixture.clock.set(at(3));
+    let theirs = mongooses(ada, bob, "from Node.js", at(1));
+    fixture.insert("messages", [theirs.clone()]).await;
+    assert_eq!(hear(&mut foreign, 1).await, [id(&theirs)]);
+    for (user, peer) in [(ada, bob), (bob, ada)] {
+        until("it is listed", async || {
+            peers(&store, user).await == [(peer, id(&theirs))]
+        })
+        .await;
+    }
+    assert_eq!(store.total_unread(bob, 1_000).await, Ok(1));
+    let page = store.changes(bob, &since, 10).await.unwrap();
+    let messages: Vec<_> = page
+        .changes
+        .iter()
+        .map(|change| matches!(change, Change::Message(message) if message.id == id(&theirs)))
+        .collect();
+    assert_eq!(messages, [false, true]);
+
+    // One that was renewed is heard of, however old its id is; so is one that another process announced.
+    let old = mongooses(ada, bob, "paused", at(-5_000));
+    let announcement = doc! { "_id": old.get_object_id("_id").unwrap(), "node": ObjectId::new(), "at": DateTime::from_millis(at(2).millis()) };
+    fixture.insert("messages", [old.clone()]).await;
+    fixture.insert("renewals", [announcement]).await;
+    loop {
+        let heard = hear(&mut foreign, 1).await;
+        if heard == [id(&old)] {
+            break;
+        }
+    }
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn live_cursors_wait_for_what_others_wrote_to_be_heard() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let point = || store.cursor(store.frontier()).point;
+    let mut foreign = store.foreign();
+    let before = point();
+    assert!(before <= at(0).millis() - 60_000);
+    let theirs = mongooses(ada, bob, "text", at(0));
+    fixture.insert("messages", [theirs.clone()]).await;
+    fixture.clock.set(at(600));
+    // It is known, and on its way to whoever asked for it.
+    until("it is listed", async || {
+        peers(&store, ada).await == [(bob, id(&theirs))]
+    })
+    .await;
+    assert_eq!(point(), before, "nobody has taken it yet");
+    assert_eq!(hear(&mut foreign, 1).await, [id(&theirs)]);
+    assert_eq!(point(), before, "it is being delivered");
+    let more = tokio::spawn(async move { foreign.next().await });
+    until("the cursor moves on", async || point() >= at(600).millis() - 66_000).await;
+    assert!(point() <= at(600).millis() - 60_000);
+    more.abort();
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn what_a_dead_node_left_is_listed_by_the_next() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada, bob, eve] = users(&store, ["ada", "bob", "eve"]).await;
+    let mint = Mint::new();
+    // For every time that the next node may come later.
+    for (pause, peer) in [(1, bob), (600, eve), (100_000, ada)] {
+        let dying = fixture.open().await;
+        let message = minted(&mint, &fixture, ada, peer);
+        assert!(dying.append(std::slice::from_ref(&message)).await[0].is_ok());
+        drop(dying);
+        // Whether it came to it or not: nothing of that message is listed.
+        fixture
+            .collection("inboxes")
+            .delete_many(doc! { "last.id": ObjectId::from_bytes(message.id.bytes()) })
+            .await
+            .unwrap();
+        let now = fixture.clock.now().millis() + pause * 1_000;
+        fixture.clock.set(shared::Timestamp::from_millis(now));
+        let next = fixture.open().await;
+        until("the next node lists it", async || {
+            peers(&next, ada).await.contains(&(peer, message.id))
+        })
+        .await;
+        next.close(fixture.clock.now()).await.unwrap();
+    }
+    fixture.end([store]).await;
+}
