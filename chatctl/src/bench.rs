@@ -13,28 +13,28 @@
 //! | [`fleet`], [`users`], [`limits`], [`interrupt`] | threads, tokens, open files, Ctrl-C |
 //!
 //! It shares the machine with the server under test, so it is built to cost little; the interactive client of
-//! [`crate::client::socket`] is not used.
+//! [`crate::client::socket`] is not used. [`crate::prove`] stands on the same transport, threads and pictures.
 
-mod cli;
+pub(crate) mod cli;
 mod connect;
-mod connection;
+pub(crate) mod connection;
 mod crowd;
-mod fleet;
+pub(crate) mod fleet;
 mod history;
 mod idle;
-mod interrupt;
+pub(crate) mod interrupt;
 mod ledger;
-mod limits;
+pub(crate) mod limits;
 mod load;
 mod messages;
-mod plot;
+pub(crate) mod plot;
 mod process;
-mod progress;
-mod report;
+pub(crate) mod progress;
+pub(crate) mod report;
 mod stamp;
-mod stats;
-mod users;
-mod wire;
+pub(crate) mod stats;
+pub(crate) mod users;
+pub(crate) mod wire;
 
 use std::process::ExitCode;
 

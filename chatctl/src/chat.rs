@@ -3,11 +3,11 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`outbox`] | what was said and is not acknowledged yet |
-//! | [`timeline`] | what was seen, and from where to catch up |
-//! | [`session`] | the rules: one message in flight, retries, catching up, nothing shown twice |
+//! | [`seen`] | what was seen |
+//! | [`session`] | the rules: one message in flight, retries, catching up, nothing shown twice, marking what was shown |
 //! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`backoff`]) |
 //! | [`lines`] | the front end for scripts: lines in, JSON lines out |
-//! | [`terminal`] | the front end for people: [`editor`] reads ([`command`]s, [`recall`]), [`view`] words, [`gate`] keeps them apart |
+//! | [`terminal`] | the front end for people: [`editor`] reads ([`command`]s, [`recall`], [`rows`]), [`view`] words, [`own`] knows the ticks, [`status`] is the line above, [`gate`] keeps them apart |
 
 pub(crate) mod backoff;
 pub(crate) mod command;
@@ -16,15 +16,20 @@ pub(crate) mod editor;
 pub(crate) mod gate;
 pub(crate) mod lines;
 pub(crate) mod outbox;
+pub(crate) mod own;
 pub(crate) mod recall;
+pub(crate) mod rows;
+pub(crate) mod seen;
 pub(crate) mod session;
+pub(crate) mod status;
 pub(crate) mod terminal;
-pub(crate) mod timeline;
 pub(crate) mod view;
 
 use std::time::Duration;
 
-use shared::{Message, UserId, WireError};
+use shared::presence::Typing;
+use shared::sync::Receipt;
+use shared::{Conversation, Message, MessageId, Presence, UserId, WireError};
 
 use self::outbox::Draft;
 
@@ -40,6 +45,8 @@ pub(crate) enum Input {
     Open(UserId),
     /// Show the newest so many messages of the open conversation.
     History(usize),
+    /// Something is being typed, or no longer.
+    Typing(bool),
 }
 
 /// What the front end shows.
@@ -99,6 +106,31 @@ pub(crate) enum Report {
     },
     /// So many messages wait, for the connection or for a slow server.
     Waiting(usize),
+    /// Everything that was missed has been told; from here the chat would go on, if the server can do that.
+    CaughtUp(Option<String>),
+    /// What was missed can't be told completely, for this reason.
+    Gap(String),
+    /// Somebody has received messages of ours.
+    Delivered(Receipt),
+    /// Somebody has read messages of ours.
+    Read(Receipt),
+    /// Somebody types, or stopped.
+    Typing(Typing),
+    /// The other one of the open conversation is there, or not.
+    Presence(Presence),
+    /// A conversation as it is now.
+    Conversation(Box<Conversation>),
+    /// How far the other one had received and read when the conversation was opened; told before it is.
+    Reached {
+        /// With whom.
+        with: UserId,
+        /// Up to where they have received.
+        delivered: Option<MessageId>,
+        /// Up to where they have read.
+        read: Option<MessageId>,
+    },
+    /// So many messages are unread in other conversations.
+    Elsewhere(u32),
     /// The conversation ends, and these were not acknowledged.
     Unacknowledged(Vec<Draft>),
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bench;
+use crate::{bench, prove};
 
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
@@ -65,6 +65,27 @@ Examples:
     /// Chat in this terminal, or from a script.
     #[command(after_help = CHAT_HELP)]
     Chat(Chat),
+    /// List a user's conversations, the one with the newest message first: presence, unread, last message.
+    #[command(after_help = "\
+✓ stands behind a last message of the user's own that is stored, ✓✓ once the other one has received it, and a blue ✓✓
+once they have read it. A number is of messages that the user has not read.
+
+With --json: one array of the conversations as the server shows them.
+
+Examples:
+  chatctl inbox --as userA
+  chatctl inbox --as userA --limit 10
+  chatctl inbox --as userA --json | jq '[.[].unread] | add'")]
+    Inbox(Inbox),
+    /// Print everything that concerns a user as it happens, until Ctrl-C.
+    #[command(after_help = WATCH_HELP)]
+    Watch(Watch),
+    /// Build the inboxes of all users anew from the messages, and show how far that is.
+    #[command(after_help = "\
+The inboxes that exist are used meanwhile. Ctrl-C ends the showing, not the building.
+
+With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} for each state, the last one when it is done.")]
+    Rebuild,
     /// Measure the server: rate, latency and correctness of messages, connections, memory, history.
     #[command(after_help = bench::HELP)]
     Bench {
@@ -72,6 +93,9 @@ Examples:
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Prove that a server loses nothing and tells no lies, also while it is killed again and again.
+    #[command(after_help = prove::HELP)]
+    Prove(prove::Prove),
 }
 
 /// What can be created.
@@ -122,6 +146,28 @@ pub(crate) struct History {
     pub(crate) limit: Option<u32>,
 }
 
+/// Arguments of `inbox`.
+#[derive(Debug, Args)]
+pub(crate) struct Inbox {
+    /// Whose: a name or an id.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) me: Option<String>,
+    /// Only the N conversations with the newest messages; without it, all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+}
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Who watches: a name or an id.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) me: Option<String>,
+    /// Begin behind this cursor, the one that an earlier `watch` ended with, with what was missed since.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) since: Option<String>,
+}
+
 /// Arguments of `chat`.
 #[derive(Debug, Args)]
 pub(crate) struct Chat {
@@ -137,10 +183,30 @@ pub(crate) struct Chat {
     /// From a script: keep listening after the input has ended, until killed.
     #[arg(long)]
     pub(crate) stay: bool,
+    /// From a script: tell the other one that what is heard in this conversation was read. (In a terminal it is told.)
+    #[arg(long)]
+    pub(crate) mark_read: bool,
 }
 
+const WATCH_HELP: &str = "\
+It connects as one more device of the user, marks nothing, and reconnects by itself without missing anything. At the
+end it prints the last cursor on standard error: pass it as --since to go on from there.
+
+With standard output not a terminal, or with --json, each event is one line of JSON:
+  {\"event\":\"receive_message_…\",\"payload\":{…},\"cursor\":\"AQ…\"}
+\"cursor\" is missing where the event has none. The events are those of the protocol, and of this program
+  {\"event\":\"connected\",\"payload\":{\"userId\":…}}
+  {\"event\":\"disconnected\",\"payload\":{\"reason\":…,\"retryInMs\":…}}
+
+Examples:
+  chatctl watch --as userA
+  chatctl watch --as userA --json | jq -c 'select(.event==\"messages_read\").payload'
+  chatctl watch --as userA --since AQ8…";
+
 const CHAT_HELP: &str = "\
-In a terminal, type and press Enter. ✓ stands behind a message of yours once the server has stored it for good.
+In a terminal, type and press Enter. ✓ stands behind a message of yours once the server has stored it for good, ✓✓ once
+the other one has received it, a blue ✓✓ once they have read it. The line above yours shows this for the last one, who
+is there and types, and how much is unread elsewhere.
   /history [N]   show the last N messages (20)      /with [NAME]   talk to somebody else
   /help          show these commands                /quit          leave (also Ctrl-D)
   //text         send a text that begins with /     Up, Down       what you sent before
@@ -154,6 +220,14 @@ each event is one line of JSON on standard output:
   {\"event\":\"retry\",\"clientMessageId\":…,\"error\":{…},\"retryInMs\":…}      your line will be sent again
   {\"event\":\"error\",\"clientMessageId\":…,\"error\":{\"code\":…,\"message\":…}}  your line was refused for good
   {\"event\":\"disconnected\",\"reason\":…,\"retryInMs\":…}
+  {\"event\":\"sync_done\",\"cursor\":…}               everything missed while disconnected has been told
+  {\"event\":\"sync_reset\",\"reason\":…}               it can't be told completely: see `chatctl history`
+  {\"event\":\"delivered\",\"userId\":…,\"upTo\":…,\"at\":…}   who has received your messages, up to which one
+  {\"event\":\"read\",\"userId\":…,\"upTo\":…,\"at\":…}        the same of reading
+  {\"event\":\"typing\",\"userId\":…,\"isTyping\":…}       who types, or stopped
+  {\"event\":\"presence\",\"userId\":…,\"isOnline\":…,\"lastSeen\":…}   the other one came or left
+  {\"event\":\"conversation_updated\",\"conversation\":{…}}   one of your conversations as it is now
+What is heard is told to have been received, and with --mark-read that it was read.
 Lines are sent in order, each after the one before it was acknowledged; what was not acknowledged when the connection
 broke is sent again and stored once. When the input has ended, outstanding lines get 10 seconds to be acknowledged.
 The exit status is 1 if one was refused or stayed unacknowledged.

@@ -1,8 +1,11 @@
-//! The server, seen from a client: [`http`], [`socket`], and the [`token`]s that open both.
+//! The server, seen from a client: [`http`], [`socket`] with its [`request`]s and [`news`], and the [`token`]s that
+//! open both.
 //!
 //! Nothing here prints or asks; what fails is a [`ClientError`] whose text says what to do about it.
 
 pub(crate) mod http;
+pub(crate) mod news;
+pub(crate) mod request;
 pub(crate) mod socket;
 pub(crate) mod token;
 

@@ -2,9 +2,12 @@
 
 mod chat;
 mod history;
+mod inbox;
+mod rebuild;
 mod seed;
 mod token;
 mod users;
+mod watch;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use crate::bench;
 use crate::cli::{Cli, Command, Seed};
 use crate::client::http::Http;
 use crate::client::token::Secret;
-use crate::prompt;
+use crate::{prompt, prove};
 
 /// A wrong use of the command line that clap can't see; the exit status is 2.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +63,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Users => users::run(&context)?,
         Command::History(arguments) => history::run(&context, &arguments)?,
         Command::Chat(arguments) => return chat::run(&context, &arguments),
+        Command::Inbox(arguments) => inbox::run(&context, &arguments)?,
+        Command::Watch(arguments) => watch::run(&context, &arguments)?,
+        Command::Rebuild => rebuild::run(&context)?,
         Command::Bench { what } => return bench::run(context.http, context.json, &what),
+        Command::Prove(arguments) => return prove::run(&context.http, context.json, &arguments),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,6 +84,8 @@ fn complete(command: &Command) -> Result<(), Usage> {
         Command::Chat(chat) if chat.me.is_none() || chat.with.is_none() => {
             "say who you are and with whom you chat: chatctl chat --as <user> --with <user>"
         }
+        Command::Inbox(inbox) if inbox.me.is_none() => "say whose: chatctl inbox --as <user>",
+        Command::Watch(watch) if watch.me.is_none() => "say who watches: chatctl watch --as <user>",
         _ => return Ok(()),
     };
     Err(Usage(missing.to_owned()))

@@ -9,8 +9,11 @@
 //! | [`client`] | the server seen from here: HTTP, Socket.IO, tokens |
 //! | [`commands`] | one file per command |
 //! | [`mod@bench`] | load, and measuring what a server does with it |
+//! | [`prove`] | the proof that a server keeps its promises while it is broken on purpose |
 //! | [`chat`] | a conversation: what is sent, missed and shown, in a terminal or as JSON lines |
 //! | [`output`] | tables, times, colours |
+//! | [`names`] | what users are called |
+//! | [`ticks`] | how far a message has come: stored, received, read |
 //! | [`prompt`] | the questions asked where an argument is missing |
 
 mod bench;
@@ -18,8 +21,11 @@ mod chat;
 mod cli;
 mod client;
 mod commands;
+mod names;
 mod output;
 mod prompt;
+mod prove;
+mod ticks;
 
 use std::io;
 use std::process::ExitCode;

@@ -8,8 +8,9 @@ use anstyle::{AnsiColor, Style};
 use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use shared::limits::UNREAD;
 use shared::{Message, Timestamp, User};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What is less important.
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -19,6 +20,8 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 /// The first of two people.
 pub(crate) const ONE: Style = AnsiColor::Cyan.on_default().bold();
+/// What wants to be seen.
+pub(crate) const NEW: Style = AnsiColor::Yellow.on_default().bold();
 /// The second of two people.
 pub(crate) const OTHER: Style = AnsiColor::Magenta.on_default().bold();
 
@@ -61,7 +64,7 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// A user as one line of a list; names take at least `width` columns.
 pub(crate) fn user_line(user: &User, width: usize) -> String {
-    let (style, sign) = presence(user);
+    let (style, sign) = presence(user.is_online);
     let name = pad(&one_line(&user.username), width);
     let seen = match user.last_seen {
         _ if user.is_online => "online".to_owned(),
@@ -71,9 +74,9 @@ pub(crate) fn user_line(user: &User, width: usize) -> String {
     format!("{style}{sign}{style:#} {name}  {}  {DIM}{seen}{DIM:#}", user.id)
 }
 
-/// ● for a user who has a connection, ○ for one who has none.
-pub(crate) fn presence(user: &User) -> (Style, char) {
-    if user.is_online { (GOOD, '●') } else { (DIM, '○') }
+/// ● for somebody who has a connection, ○ for one who has none.
+pub(crate) fn presence(is_online: bool) -> (Style, char) {
+    if is_online { (GOOD, '●') } else { (DIM, '○') }
 }
 
 /// A message as a line with the full date, for lists; `name` is what its sender is called, padded by the caller.
@@ -110,6 +113,29 @@ pub(crate) fn one_line(text: &str) -> String {
     harmless(text).replace('\n', " ")
 }
 
+/// The beginning of a text of strangers, on one line of at most `columns`.
+pub(crate) fn preview(text: &str, columns: usize) -> String {
+    let line = one_line(text);
+    if line.width() <= columns {
+        return line;
+    }
+    let mut width = 1;
+    let fits = |c: &char| {
+        width += c.width().unwrap_or(0);
+        width <= columns
+    };
+    line.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// A number of unread messages; the largest one stands for that many or more.
+pub(crate) fn unread(count: u32) -> String {
+    if count >= UNREAD {
+        format!("{UNREAD}+")
+    } else {
+        count.to_string()
+    }
+}
+
 /// Text of strangers without what could move the cursor, colour the screen, or turn the reading direction; line ends
 /// stay.
 pub(crate) fn harmless(text: &str) -> String {
@@ -134,6 +160,12 @@ mod tests {
     fn escape_sequences_become_visible() {
         assert_eq!(harmless("a\x1b[31mb\r\nc\td\u{202e}"), "a␛[31mb\nc d\u{fffd}");
         assert_eq!(one_line("a\nb"), "a b");
+    }
+
+    #[test]
+    fn previews_fit() {
+        assert_eq!(preview("short\nenough", 12), "short enough");
+        assert_eq!(preview("漢字漢字", 6), "漢字…");
     }
 
     #[test]

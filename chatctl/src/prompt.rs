@@ -32,7 +32,7 @@ pub(crate) fn user(http: &Http, question: &str) -> anyhow::Result<User> {
         .iter()
         .map(|user| {
             let name = output::pad(&output::one_line(&user.username), width);
-            format!("{} {name}  {}", output::presence(user).1, user.id)
+            format!("{} {name}  {}", output::presence(user.is_online).1, user.id)
         })
         .collect();
     let colours = console_colours();

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use socketioxide::socket::Sid;
+use tokio::sync::Semaphore;
 
 use crate::auth::Verifier;
-use crate::chat::{Committer, Directory, Mint, Presence};
+use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Receipts, Typists, Watch};
 use crate::config::Config;
 use crate::net::detach::Upgrades;
+use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
 use crate::store::Store;
 
@@ -23,8 +25,20 @@ pub struct App {
     pub directory: Arc<Directory<Sid>>,
     /// Tells the store of it.
     pub presence: Arc<Presence>,
-    /// The queue in front of the store.
+    /// The queue of messages in front of the store.
     pub committer: Committer<Reply>,
+    /// The queue of watermarks in front of the store.
+    pub receipts: Receipts<Reply>,
+    /// From where those that have caught up can go on.
+    pub horizon: Arc<Horizon>,
+    /// Who is told of whose presence.
+    pub watch: Arc<Watch<Sid>>,
+    /// Who types.
+    pub typists: Arc<Typists>,
+    /// The way out to the connections.
+    pub outlet: Outlet,
+    /// Taken by each request that reads whole pages, so that their memory has a bound.
+    pub reading: Semaphore,
     /// Ids and times of new messages.
     pub mint: Mint,
     /// The WebSockets that began as polling.
@@ -32,3 +46,6 @@ pub struct App {
     /// Set once the server begins to stop: it is no longer ready.
     pub stopping: tokio_util::sync::CancellationToken,
 }
+
+/// Requests that read whole pages at a time: enough to keep any store busy.
+pub const READING: usize = 64;

@@ -3,15 +3,40 @@
 //! In the order of a message's way: [`model`](NewMessage) what a checked message is, [`mint`](Mint) its id and time,
 //! [`commit`](Committer) the queue that makes durable batches of what waits, [`directory`](Directory) who is connected
 //! here, and [`presence`](Presence) what of that the database is told.
+//!
+//! Beside it: [`receipts`](Receipts) the queue of watermarks, [`catchup`](missed) what somebody missed and
+//! [`horizon`](Horizon) from where they can go on, [`inbox`] the conversations and [`updates`](Updates) who is told of
+//! them, [`watch`](Watch) who is told of whose presence, [`typing`](Typists) who types.
 
+mod catchup;
 mod commit;
 mod directory;
+mod horizon;
+pub mod inbox;
 mod mint;
 mod model;
 mod presence;
+mod receipts;
+mod typing;
+mod updates;
+mod watch;
 
+pub use catchup::{Missed, missed, receipts};
 pub use commit::{Committed, Committer, Refused};
-pub use directory::{Directory, TooManyConnections};
+pub use directory::{Device, Directory, TooManyConnections};
+pub use horizon::{Horizon, Ticket};
 pub use mint::{Mint, now};
 pub use model::{ClientMessageId, InvalidClientMessageId, InvalidText, InvalidUsername, NewMessage, Text, Username};
 pub use presence::Presence;
+pub use receipts::{Receipts, Settled};
+pub use typing::Typists;
+pub use updates::Updates;
+pub use watch::{CantFollow, Watch};
+
+/// Waits until a time, or for ever if there is none.
+async fn sleep_until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

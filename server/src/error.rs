@@ -8,7 +8,7 @@ use shared::{ErrorCode, WireError};
 
 use crate::auth::Denied;
 use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, Refused};
-use crate::store::{AppendError, StoreError};
+use crate::store::{AppendError, ChangesError, InvalidCursor, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
 fn later(code: ErrorCode, message: &str, retry_after_ms: u64) -> WireError {
@@ -48,12 +48,57 @@ pub fn append_error(error: &AppendError) -> WireError {
     }
 }
 
+/// Why nothing was marked. The queue of watermarks has logged a store's failure, once for its batch.
+pub fn mark_error(error: &MarkError) -> WireError {
+    match error {
+        MarkError::UnknownMessage => WireError::new(
+            ErrorCode::MessageNotFound,
+            "upTo: the conversation with peerId has no message of this id",
+        ),
+        MarkError::Store(error) => store_failure(error),
+    }
+}
+
+/// Why there is no page of what was missed.
+pub fn changes_error(error: ChangesError) -> WireError {
+    match error {
+        ChangesError::Reset(why) => WireError::new(ErrorCode::SyncReset, format!("since: {why}; begin without it")),
+        ChangesError::Store(error) => store_error(error),
+    }
+}
+
+/// A text that is no cursor.
+pub fn invalid_cursor(error: InvalidCursor) -> WireError {
+    WireError::new(ErrorCode::SyncReset, format!("since: {error}; begin without it"))
+}
+
+/// The inboxes are not complete yet.
+pub fn inbox_building(projection: Projection) -> WireError {
+    let Projection { done, total, .. } = projection;
+    later(
+        ErrorCode::InboxBuilding,
+        &format!("the list of conversations is being built: {done} of {total} messages are done; try again"),
+        1_000,
+    )
+}
+
+/// Said more often than is allowed.
+pub fn rate_limited(limit: &str, retry_after_ms: u64) -> WireError {
+    later(ErrorCode::RateLimited, limit, retry_after_ms)
+}
+
+/// Something of ours that has no JSON form.
+pub fn not_serialised(cause: &serde_json::Error) -> WireError {
+    tracing::error!(%cause, "an answer could not be serialised");
+    WireError::new(ErrorCode::Internal, "the server failed; its log says more")
+}
+
 /// Why the chat did not take a message.
 pub fn refused(refused: Refused) -> WireError {
     match refused {
         Refused::QueueFull => later(
             ErrorCode::Overloaded,
-            "too many messages wait to be stored; try again",
+            "too many messages or marks wait to be stored; try again",
             250,
         ),
         Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
@@ -64,7 +109,7 @@ pub fn refused(refused: Refused) -> WireError {
 pub fn too_many_unanswered(limit: u32) -> WireError {
     later(
         ErrorCode::Overloaded,
-        &format!("{limit} messages of this connection wait for their answer; wait for some before sending more"),
+        &format!("{limit} requests of this connection wait for their answer; wait for some before sending more"),
         250,
     )
 }

@@ -14,20 +14,33 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::app::App;
 use crate::config::Origins;
 use crate::error::HttpError;
-use crate::http::{health, history, users};
+use crate::http::{feed, health, history, users};
 use crate::net::detach::{Detach, detach};
 use crate::socket::request::{Payload, Reply};
-use crate::socket::send_message;
-
-/// The names of the events that clients may send.
-pub const EVENTS: &[&str] = &[events::SEND_MESSAGE];
+use crate::socket::{conversations, mark, presence, send_message, settings, sync, typing};
 
 /// What handles a client's event.
-pub fn event(name: &str) -> Option<fn(Reply, Payload<'_>)> {
-    Some(match name {
-        events::SEND_MESSAGE => send_message::handle,
-        _ => return None,
-    })
+type Handler = fn(Reply, Payload<'_>);
+
+/// The events that clients may send.
+pub const EVENTS: &[(&str, Handler)] = &[
+    (events::SEND_MESSAGE, send_message::handle),
+    (events::SYNC, sync::handle),
+    (events::MARK_DELIVERED, mark::delivered),
+    (events::MARK_READ, mark::read),
+    (events::CONVERSATIONS, conversations::handle),
+    (events::SUBSCRIBE_PRESENCE, presence::subscribe),
+    (events::UNSUBSCRIBE_PRESENCE, presence::unsubscribe),
+    (events::TYPING, typing::handle),
+    (events::UPDATE_SETTINGS, settings::handle),
+];
+
+/// What handles the event of this name.
+pub fn event(name: &str) -> Option<Handler> {
+    EVENTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, handler)| *handler)
 }
 
 /// What handles an HTTP request.
@@ -38,9 +51,13 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
     };
     Router::new()
         .route("/chat/history/{user1}/{user2}", get(history::history))
+        .route("/chat/conversations", get(feed::conversations))
+        .route("/chat/sync", get(feed::sync))
         .route("/users", post(users::create).get(users::list))
         .route("/users/me", get(users::me))
+        .route("/users/me/settings", get(users::settings).patch(users::change_settings))
         .route("/users/{id}", get(users::get))
+        .route("/admin/rebuild", post(health::rebuild))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(unknown_route)
@@ -66,7 +83,7 @@ async fn wrong_method(method: Method, uri: Uri) -> HttpError {
 
 fn cors(origins: &Arc<Origins>) -> CorsLayer {
     let layer = CorsLayer::new()
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PATCH])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
     match **origins {
         Origins::Any => layer.allow_origin(tower_http::cors::Any),

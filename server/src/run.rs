@@ -4,20 +4,26 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use shared::presence::Typing;
+use shared::{Conversation, events};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
-use crate::chat::{Committer, Directory, Mint, Presence, now};
-use crate::config::Config;
+use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
+use crate::config::{Config, Secret};
 use crate::net::{detach::Upgrades, listener};
 use crate::socket::connect::{self, Handshake, STORE_PATIENCE};
 use crate::socket::outlet::Outlet;
-use crate::store::{self, StoreError};
+use crate::socket::resume::Resume;
+use crate::store::{self, Store, StoreError};
 use crate::{router, socket::request::Reply};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
@@ -92,27 +98,9 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();
-    let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
-    let upgrades = Arc::new(Upgrades::default());
-    let outlet = Outlet {
-        io: io.clone(),
-        directory: Arc::clone(&directory),
-        upgrades: Arc::clone(&upgrades),
-    };
-    let queue = config.max_queued_messages as usize;
-    let app = Arc::new(App {
-        verifier: Verifier::new(&secret),
-        committer: Committer::<Reply>::start(Arc::clone(&store), queue, move |committed| outlet.settle(committed)),
-        presence: Arc::new(Presence::default()),
-        mint: Mint::new(),
-        stopping: CancellationToken::new(),
-        store,
-        directory,
-        upgrades,
-        config,
-    });
+    let app = assemble(config, &secret, store, &io);
     serve_sockets(&io, &app);
-    let keeper = tokio::spawn(Arc::clone(&app.presence).keep(Arc::clone(&app.store), app.stopping.clone()));
+    let keepers = keep(&app);
     let origins = Arc::new(app.config.cors_origins.clone());
     let routes = router::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
@@ -129,7 +117,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     if tokio::time::timeout(GRACE, io.close()).await.is_err() {
         tracing::warn!("some connections did not end in time and were cut off");
     }
-    for task in [server, keeper] {
+    for task in keepers.into_iter().chain([server]) {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the server failed");
         }
@@ -138,10 +126,84 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     Ok(())
 }
 
-/// The one namespace. All is done in the middleware; the connect handler has nothing left to do.
+/// The parts of a server, wired together.
+fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo) -> Arc<App> {
+    let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
+    let upgrades = Arc::new(Upgrades::default());
+    let horizon = Horizon::new(Arc::clone(&store));
+    let outlet = Outlet {
+        io: io.clone(),
+        directory: Arc::clone(&directory),
+        upgrades: Arc::clone(&upgrades),
+        horizon: Arc::clone(&horizon),
+        updates: Arc::default(),
+    };
+    let (committed, marked) = (outlet.clone(), outlet.clone());
+    let queue = config.max_queued_messages as usize;
+    Arc::new(App {
+        verifier: Verifier::new(secret),
+        committer: Committer::<Reply>::start(Arc::clone(&store), &horizon, queue, move |done| committed.settle(done)),
+        receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), move |done| {
+            marked.marked(done)
+        }),
+        watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
+        presence: Arc::default(),
+        typists: Arc::default(),
+        mint: Mint::new(),
+        stopping: CancellationToken::new(),
+        reading: Semaphore::new(READING),
+        horizon,
+        outlet,
+        store,
+        directory,
+        upgrades,
+        config,
+    })
+}
+
+/// Starts what goes on beside the requests, each until the server stops.
+fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
+    let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
+    let outlet = || app.outlet.clone();
+    let (updated, present, expired, foreign) = (outlet(), outlet(), outlet(), outlet());
+    let typed = move |typist, receiver| {
+        let typing = Typing {
+            user_id: typist,
+            is_typing: false,
+        };
+        expired.tell_plainly(receiver, events::TYPING, &typing);
+    };
+    let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
+    [
+        tokio::spawn(Arc::clone(&app.presence).keep(store(), stop())),
+        tokio::spawn(Arc::clone(&app.outlet.updates).keep(store(), stop(), told)),
+        tokio::spawn(Arc::clone(&app.watch).keep(stop(), move |follower, state| present.present(follower, state))),
+        tokio::spawn(Arc::clone(&app.typists).keep(stop(), typed)),
+        tokio::spawn(hear(store(), stop(), foreign)),
+    ]
+}
+
+/// Tells those who are connected here of what other programs commit.
+async fn hear(store: Arc<dyn Store>, stop: CancellationToken, outlet: Outlet) {
+    let mut foreign = store.foreign();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(changes) = foreign.next() => changes.iter().for_each(|change| outlet.foreign(change)),
+            else => return,
+        }
+    }
+}
+
+/// The one namespace. All is done in the middleware; the connect handler only sends what was missed.
 fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
     let app = Arc::clone(app);
     let admit =
         move |socket: SocketRef, handshake: TryData<Handshake>| connect::connect(Arc::clone(&app), socket, handshake);
-    io.ns("/", (async || ()).with(admit));
+    let connected = async |socket: SocketRef| {
+        if let Some(resume) = socket.extensions.remove::<Resume>() {
+            resume.run(socket).await;
+        }
+    };
+    io.ns("/", connected.with(admit));
 }

@@ -10,9 +10,13 @@
 //! | `no-window` | a cursor does not read its safety window again |
 //! | `stored-counter` | unread is a number kept beside the messages, not counted from them |
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use parking_lot::Mutex;
+use shared::{UserId, events};
 
 /// What can be broken.
 pub const KINDS: [&str; 4] = ["ack-early", "drop-delivery", "no-window", "stored-counter"];
@@ -41,8 +45,30 @@ pub fn is(kind: &str) -> bool {
     chosen == kind
 }
 
-/// Whether this delivery is to be dropped; to be asked once for each.
-pub fn drops_delivery() -> bool {
+/// Whether this delivery is to be dropped; to be asked once for each. Only messages are.
+pub fn drops_delivery(event: &str) -> bool {
     static DELIVERIES: AtomicU64 = AtomicU64::new(1);
-    is("drop-delivery") && DELIVERIES.fetch_add(1, Ordering::Relaxed) % DROPPED == 0
+    let of_a_message = event == events::MESSAGE_SENT || event.starts_with("receive_message_");
+    of_a_message && is("drop-delivery") && DELIVERIES.fetch_add(1, Ordering::Relaxed) % DROPPED == 0
+}
+
+/// Numbers kept beside the messages, of whoever reads and whoever wrote. Held to change or read one.
+static COUNTERS: Mutex<BTreeMap<(UserId, UserId), u32>> = Mutex::new(BTreeMap::new());
+
+/// A message was delivered.
+pub fn count_unread(reader: UserId, writer: UserId) {
+    *COUNTERS.lock().entry((reader, writer)).or_default() += 1;
+}
+
+/// Something was read.
+pub fn reset_unread(reader: UserId, writer: UserId) {
+    COUNTERS.lock().remove(&(reader, writer));
+}
+
+/// The number to tell instead of the counted one.
+pub fn unread(reader: UserId, writer: UserId, counted: u32) -> u32 {
+    if is("stored-counter") {
+        return COUNTERS.lock().get(&(reader, writer)).copied().unwrap_or(0);
+    }
+    counted
 }

@@ -1,18 +1,28 @@
 //! Socket.IO: who may connect, what they may ask, and how they are told.
 //!
 //! [`connect`] lets a socket in; [`request`] decodes an event, and answers it exactly once; each event has a file of
-//! its own behind the table in [`crate::router`]; [`outlet`] delivers what was committed. Handlers run synchronously
-//! in the order of the events of a connection; whatever waits happens behind [`crate::chat`].
+//! its own behind the table in [`crate::router`]; [`outlet`] delivers what was committed, [`resume`] what was missed.
+//! Handlers run synchronously in the order of the events of a connection; whatever waits happens behind
+//! [`crate::chat`], or is answered later, one request of a connection after the other.
 
 pub mod connect;
+pub mod conversations;
+pub mod mark;
 pub mod outlet;
+pub mod presence;
 pub mod request;
+pub mod resume;
 pub mod send_message;
+pub mod settings;
+pub mod sync;
+pub mod typing;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use parking_lot::Mutex;
 use socketioxide::socket::Sid;
+use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -25,11 +35,60 @@ pub struct Session {
     pub caller: Caller,
     /// The connection's own id.
     pub connection: Sid,
-    /// Messages that wait for their answer.
+    /// Requests that wait for their answer.
     pub unanswered: AtomicU32,
+    /// The end of the last request that is answered later. Held to put the next one behind it.
+    last: Mutex<Option<oneshot::Receiver<()>>>,
+    /// How often this connection said that somebody types, lately. Held to count one up.
+    pub typing: Mutex<typing::Rate>,
+}
+
+/// A place in the row of one connection's requests that are answered later: they keep their order, and only one of
+/// them works at a time. The next one's turn comes when this is dropped.
+pub struct Turn {
+    before: Option<oneshot::Receiver<()>>,
+    _end: oneshot::Sender<()>,
+}
+
+impl Turn {
+    /// Waits until it has come.
+    pub async fn comes(&mut self) {
+        if let Some(before) = self.before.take() {
+            // Nothing is ever sent: the other end is dropped.
+            let _ = before.await;
+        }
+    }
 }
 
 impl Session {
+    /// The session of a connection that was just let in.
+    pub fn new(app: Arc<App>, caller: Caller, connection: Sid) -> Self {
+        Self {
+            app,
+            caller,
+            connection,
+            unanswered: AtomicU32::new(0),
+            last: Mutex::default(),
+            typing: Mutex::default(),
+        }
+    }
+
+    /// Takes the last place in the row.
+    pub fn turn(&self) -> Turn {
+        let (end, ended) = oneshot::channel();
+        Turn {
+            before: self.last.lock().replace(ended),
+            _end: end,
+        }
+    }
+
+    /// Whether the client has heard everything up to now, on this connection or in the answer before.
+    pub fn caught_up(&self, caught_up: bool) {
+        self.app
+            .directory
+            .set_caught_up(self.caller.user, self.connection, caught_up);
+    }
+
     /// Takes the connection out of the directory. It may be called again.
     pub fn leave(&self) {
         let Self {
@@ -38,8 +97,11 @@ impl Session {
             connection,
             ..
         } = self;
-        app.directory
-            .leave(caller.user, *connection, || app.presence.note(caller.user, false));
+        app.directory.leave(caller.user, *connection, || {
+            app.presence.note(caller.user, false);
+        });
+        app.watch.look(caller.user);
+        app.watch.end(*connection);
         app.upgrades.remove(connection.as_str());
     }
 }

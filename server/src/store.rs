@@ -157,7 +157,7 @@ pub trait Store: Send + Sync + 'static {
 pub const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// How long after its last heartbeat a process counts as dead.
-pub const LEASE: std::time::Duration = std::time::Duration::from_secs(10);
+pub const LEASE: std::time::Duration = std::time::Duration::from_secs(8);
 
 /// What was stored for a [`NewMessage`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -71,15 +71,23 @@ fn the_protocol_names_every_event_and_every_code() {
     let receive = events::receive_message(UserId::from_bytes([0; 12]));
     let receive = receive.trim_end_matches('0');
     let names = [
-        events::SEND_MESSAGE,
         events::MESSAGE_SENT,
+        events::MESSAGES_DELIVERED,
+        events::MESSAGES_READ,
+        events::CONVERSATION_UPDATED,
+        events::PRESENCE,
+        events::SETTINGS_UPDATED,
+        events::SYNC_DONE,
+        events::SYNC_RESET,
         events::REQUEST_FAILED,
         events::AUTHENTICATION_ERROR,
         receive,
     ];
+    let requests = server::router::EVENTS.iter().map(|(name, _)| *name);
     let codes = ErrorCode::ALL.iter().map(|code| code.as_str());
     let missing: Vec<&str> = names
         .into_iter()
+        .chain(requests)
         .chain(codes)
         .filter(|name| !protocol.contains(name))
         .collect();

@@ -279,17 +279,20 @@ Examples:
   chatctl bench fill --messages 100000 --conversations 1 --prefix long
   chatctl bench history --full --conversations 1 --prefix long --pid server=$(pidof server)";
 
-fn number(range: impl std::ops::RangeBounds<u64>) -> impl clap::builder::TypedValueParser<Value = usize> {
+/// A number of things within these limits.
+pub(crate) fn number(range: impl std::ops::RangeBounds<u64>) -> impl clap::builder::TypedValueParser<Value = usize> {
     use clap::builder::TypedValueParser;
     clap::value_parser!(u64).range(range).map(|number| number as usize)
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// Messages a second.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.01..=10_000_000.0).contains(rate));
     rate.ok_or_else(|| "a number of messages a second, 0.01 to 10000000".to_owned())
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+/// A span of time of at most a day.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| format!("{error}; try 500ms, 10s or 2m"))?;
     (time <= Duration::from_secs(86_400))
         .then_some(time)

@@ -96,12 +96,20 @@ impl Connection {
     /// # Errors
     /// Why it did not work.
     pub(crate) async fn open(server: &Server, token: &str, patience: Duration) -> Result<Self, ConnectError> {
-        timeout(patience, Self::handshake(server, token))
+        Self::open_with(server, wire::connect(token), patience).await
+    }
+
+    /// Connects with this frame in the place of that of [`wire::connect`].
+    ///
+    /// # Errors
+    /// Why it did not work.
+    pub(crate) async fn open_with(server: &Server, connect: String, patience: Duration) -> Result<Self, ConnectError> {
+        timeout(patience, Self::handshake(server, connect))
             .await
             .unwrap_or(Err(ConnectError::Timeout))
     }
 
-    async fn handshake(server: &Server, token: &str) -> Result<Self, ConnectError> {
+    async fn handshake(server: &Server, connect: String) -> Result<Self, ConnectError> {
         let stream = TcpStream::connect(server.address).await?;
         stream.set_nodelay(true)?;
         // The thousands of connections of a storm would otherwise use up the local ports for a minute.
@@ -115,7 +123,7 @@ impl Connection {
         loop {
             let text = connection.next().await?;
             match Frame::of(&text) {
-                Frame::Open => connection.send(wire::connect(token)).await?,
+                Frame::Open => connection.send(connect.clone()).await?,
                 Frame::Ping => connection.send(wire::PONG).await?,
                 Frame::Connected => return Ok(connection),
                 Frame::Refused(why) => return Err(ConnectError::Refused(why.to_owned())),

@@ -82,7 +82,8 @@ fn nines(share: f64) -> f64 {
     -(1.0 - share).log10()
 }
 
-fn draw(title: &str, series: &[Series]) -> String {
+/// The picture itself.
+pub(crate) fn draw(title: &str, series: &[Series]) -> String {
     let points = || series.iter().flat_map(|series| &series.points);
     let last = points().map(|(share, _)| nines(*share)).fold(1.0, f64::max).ceil();
     let lowest = points()
@@ -179,7 +180,8 @@ fn percent(nines: i32) -> String {
     }
 }
 
-fn escape(text: &str) -> String {
+/// A text for XML, outside of attributes.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -14,6 +14,7 @@ use super::session::{Effect, Session};
 use super::{Input, Report};
 use crate::client::ClientError;
 use crate::client::http::{Bearer, Http};
+use crate::client::news::News;
 use crate::client::socket::{Connection, SocketEvent};
 
 /// How long the token of one connection holds. Each connection gets a new one.
@@ -30,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) me: UserId,
     /// Whose conversation is open at first.
     pub(crate) peer: UserId,
+    /// Somebody reads what is shown: it is marked as read.
+    pub(crate) attended: bool,
     /// What to do when the input ends and everything is acknowledged.
     pub(crate) then: Then,
     /// How long to wait for acknowledgements then, counted from the last one.
@@ -78,11 +81,11 @@ pub(crate) async fn run(
 ) -> Result<Outcome, ChatError> {
     let (history, fetched) = unbounded_channel();
     let driver = Driver {
-        session: Session::new(setup.me, setup.peer),
+        session: Session::new(Instant::now(), setup.me, setup.peer, setup.attended),
         setup,
         show,
         history,
-        link: Link::Down(None),
+        link: Link::Down(Instant::now()),
         backoff: Backoff::default(),
         refusals: 0,
         accepted: false,
@@ -103,7 +106,7 @@ enum Fetched {
 /// The connection.
 enum Link {
     /// There is none, and one is tried at this time.
-    Down(Option<Instant>),
+    Down(Instant),
     /// There is one, or it is being made.
     Up(Connection, UnboundedReceiver<SocketEvent>),
 }
@@ -121,7 +124,7 @@ impl Link {
 
     fn due(&self) -> Option<Instant> {
         match self {
-            Self::Down(at) => *at,
+            Self::Down(at) => Some(*at),
             Self::Up(..) => None,
         }
     }
@@ -151,9 +154,6 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
         let mut input_ended = false;
         loop {
             self.do_effects()?;
-            if matches!(self.link, Link::Down(None)) && self.session.is_open() {
-                self.connect();
-            }
             let end = if input_ended { self.end() } else { None };
             if end.is_some_and(|end| end <= Instant::now()) {
                 return self.finish();
@@ -185,9 +185,9 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
     fn do_effects(&mut self) -> Result<(), ChatError> {
         while let Some(effect) = self.session.effect() {
             match effect {
-                Effect::Send(message) => {
+                Effect::Request(request) => {
                     if let Link::Up(connection, _) = &self.link {
-                        connection.send(message);
+                        connection.request(request);
                     }
                 }
                 Effect::Fetch { ticket, with, page } => {
@@ -224,14 +224,14 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
 
     fn connect(&mut self) {
         let (token, _) = self.setup.http.secret().sign(self.setup.me, None, TOKEN);
-        let (connection, events) = Connection::open(self.setup.http.url(), self.setup.me, token);
+        let (connection, events) = Connection::open(self.setup.http.url(), &token, self.session.since());
         self.link = Link::Up(connection, events);
     }
 
     fn lost(&mut self, reason: String) -> Result<(), ChatError> {
         self.session.disconnected();
         let retry_in = self.backoff.next(rand::random());
-        self.link = Link::Down(Some(Instant::now() + retry_in));
+        self.link = Link::Down(Instant::now() + retry_in);
         Ok(self.report(Report::Disconnected { reason, retry_in })?)
     }
 
@@ -251,8 +251,11 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
                 self.lost(format!("refused: {words}"))?;
             }
             SocketEvent::Lost(reason) => self.lost(reason)?,
-            SocketEvent::Received(message) | SocketEvent::SentElsewhere(message) => self.session.heard(message),
-            SocketEvent::Answered(id, answer) => self.session.answered(Instant::now(), &id, answer),
+            SocketEvent::Event(event) => {
+                let news = News::read(self.setup.me, &event);
+                self.session.news(Instant::now(), news, event.cursor);
+            }
+            SocketEvent::Answered(reply) => self.session.answered(Instant::now(), reply),
         }
         Ok(())
     }
@@ -272,7 +275,8 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
     fn input(&mut self, input: Input) {
         match input {
             Input::Say(text) => self.session.say(Instant::now(), text),
-            Input::Open(peer) => self.session.open(peer),
+            Input::Open(peer) => self.session.open(Instant::now(), peer),
+            Input::Typing(is_typing) => self.session.typed(Instant::now(), is_typing),
             Input::History(count) => {
                 let (me, peer) = (self.setup.me, self.session.peer());
                 self.ask(move |http| Fetched::Asked(http.newest(Bearer::User(me), me, peer, count)));
@@ -291,6 +295,8 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
     }
 
     fn finish(mut self) -> Result<Outcome, ChatError> {
+        self.session.ending();
+        self.do_effects()?;
         let drafts = self.session.into_drafts();
         self.outcome.unacknowledged = drafts.len();
         if !drafts.is_empty() {

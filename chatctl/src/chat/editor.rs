@@ -11,6 +11,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -18,16 +19,20 @@ use rustyline::{
     Cmd, ColorMode, ConditionalEventHandler, Config, Event, EventContext, EventHandler, KeyCode, KeyEvent, Modifiers,
     Movement, Prompt, RepeatCount,
 };
-use shared::User;
 
 use super::Input;
 use super::command::{self, Line};
 use super::gate::Gate;
 use super::recall::Recall;
+use super::rows::Rows;
+use super::status::Board;
 use super::terminal::{Printer, Shown};
 use crate::client::http::Http;
-use crate::output::{self, DIM, ONE, OTHER};
+use crate::output::DIM;
 use crate::prompt;
+
+/// Not each key is told to the conversation.
+const TYPING_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the key handlers share.
 pub(crate) struct Desk {
@@ -35,17 +40,31 @@ pub(crate) struct Desk {
     shown: Sender<Shown>,
     gate: Arc<Gate>,
     recall: Mutex<Recall>,
+    typing: Mutex<Option<Instant>>,
 }
 
 impl Desk {
     /// The handlers' way to the conversation (`inputs`), to the screen (`shown`), and out of the editor (`gate`).
     pub(crate) fn new(inputs: tokio::sync::mpsc::Sender<Input>, shown: Sender<Shown>, gate: Arc<Gate>) -> Self {
-        let recall = Mutex::default();
         Self {
             inputs,
             shown,
             gate,
-            recall,
+            recall: Mutex::default(),
+            typing: Mutex::default(),
+        }
+    }
+
+    /// The line has changed: whether a message is being typed is let known.
+    pub(crate) fn edited(&self, line: &str) {
+        let is_typing = matches!(Line::parse(line), Line::Say(_));
+        let mut told = self.typing.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_typing == told.is_some_and(|at| at.elapsed() < TYPING_AGAIN) {
+            return;
+        }
+        // If the channel is full, there are messages in it: they are news enough.
+        if (is_typing || told.is_some()) && self.inputs.try_send(Input::Typing(is_typing)).is_ok() {
+            *told = is_typing.then(Instant::now);
         }
     }
 
@@ -141,57 +160,44 @@ impl ConditionalEventHandler for Handler {
     }
 }
 
-/// The prompt. Its first painting tells that the editor reads.
+/// The prompt, as the editor measures it: an empty row, which [`Rows`] paints, and the sign before what is typed. Its
+/// first painting tells that the editor reads.
 struct Ready {
-    raw: String,
-    styled: String,
+    plain: String,
     gate: Arc<Gate>,
     opened: AtomicBool,
 }
 
-impl Ready {
-    fn painted(&self) {
+impl Prompt for Ready {
+    fn raw(&self) -> &str {
         if !self.opened.swap(true, Ordering::Relaxed) {
             self.gate.open();
         }
-    }
-}
-
-impl Prompt for Ready {
-    fn raw(&self) -> &str {
-        self.painted();
-        &self.raw
-    }
-
-    fn styled(&self) -> &str {
-        self.painted();
-        &self.styled
+        &self.plain
     }
 }
 
 /// The line editor of one chat.
 pub(crate) struct Editor {
-    rustyline: rustyline::Editor<(), MemHistory>,
+    rustyline: rustyline::Editor<Rows, MemHistory>,
     desk: Arc<Desk>,
     http: Http,
-    me: String,
-    peer: String,
+    board: Board,
+    /// The terminal can't move its cursor: prompts are printed as they are.
+    dumb: bool,
 }
 
 impl Editor {
-    /// An editor for `me`, who talks to `peer` at first.
+    /// An editor below what `board` tells.
     ///
     /// # Errors
     /// If the terminal can't be used.
-    pub(crate) fn new(desk: Desk, http: Http, colours: bool, me: &User, peer: &User) -> rustyline::Result<Self> {
-        let mode = if colours {
-            ColorMode::Enabled
-        } else {
-            ColorMode::Disabled
-        };
-        let config = Config::builder().color_mode(mode).build();
+    pub(crate) fn new(desk: Desk, http: Http, colours: bool, board: Board) -> rustyline::Result<Self> {
+        // Forced, for without it the rows would not be painted; they know whether there are colours.
+        let config = Config::builder().color_mode(ColorMode::Forced).build();
         let mut rustyline = rustyline::Editor::with_history(config, MemHistory::new())?;
         let desk = Arc::new(desk);
+        rustyline.set_helper(Some(Rows::new(board.clone(), Arc::clone(&desk), colours)));
         for (key, event) in Key::ALL {
             let handler = Handler(key, Arc::clone(&desk));
             rustyline.bind_sequence(event, EventHandler::Conditional(Box::new(handler)));
@@ -200,15 +206,16 @@ impl Editor {
             rustyline,
             desk,
             http,
-            me: output::one_line(&me.username),
-            peer: output::one_line(&peer.username),
+            board,
+            dumb: false,
         })
     }
 
     /// What prints above the line while it is typed; none if the terminal can't do that.
     pub(crate) fn printer(&mut self) -> Option<Printer> {
-        let printer = self.rustyline.create_external_printer().ok()?;
-        Some(Box::new(printer))
+        let printer = self.rustyline.create_external_printer();
+        self.dumb = printer.is_err();
+        Some(Box::new(printer.ok()?))
     }
 
     /// Reads until the user leaves.
@@ -233,10 +240,13 @@ impl Editor {
     }
 
     fn ready(&self) -> Ready {
-        let (me, peer) = (&self.me, &self.peer);
+        let plain = if self.dumb {
+            Rows::dumb(&self.board)
+        } else {
+            Rows::EMPTY.to_owned()
+        };
         Ready {
-            raw: format!("{me} → {peer} › "),
-            styled: format!("{ONE}{me}{ONE:#} → {OTHER}{peer}{OTHER:#} › "),
+            plain,
             gate: Arc::clone(&self.desk.gate),
             opened: AtomicBool::new(false),
         }
@@ -262,7 +272,6 @@ impl Editor {
         };
         match user {
             Ok(user) => {
-                self.peer = output::one_line(&user.username);
                 // If the chat has ended, the next line finds that out.
                 let _ = self.desk.inputs.blocking_send(Input::Open(user.id));
             }

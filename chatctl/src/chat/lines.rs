@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::{Message, UserId, WireError};
+use shared::presence::Typing;
+use shared::sync::Receipt;
+use shared::{Conversation, Message, Presence, UserId, WireError};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::driver::{self, ChatError, Outcome, Setup};
@@ -49,6 +51,20 @@ enum Event<'a> {
     Disconnected {
         reason: &'a str,
         retry_in_ms: u128,
+    },
+    SyncDone {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cursor: Option<&'a str>,
+    },
+    SyncReset {
+        reason: &'a str,
+    },
+    Delivered(&'a Receipt),
+    Read(&'a Receipt),
+    Typing(&'a Typing),
+    Presence(&'a Presence),
+    ConversationUpdated {
+        conversation: &'a Conversation,
     },
 }
 
@@ -118,14 +134,24 @@ fn print(me: UserId, with: UserId, report: &Report) -> io::Result<()> {
             client_message_id: &draft.client_message_id,
             error,
         },
+        Report::CaughtUp(cursor) => Event::SyncDone {
+            cursor: cursor.as_deref(),
+        },
+        Report::Gap(reason) => Event::SyncReset { reason },
+        Report::Delivered(receipt) => Event::Delivered(receipt),
+        Report::Read(receipt) => Event::Read(receipt),
+        Report::Typing(typing) => Event::Typing(typing),
+        Report::Presence(presence) => Event::Presence(presence),
+        Report::Conversation(conversation) => Event::ConversationUpdated { conversation },
         Report::HistoryFailed(reason) => {
             anstream::eprintln!("history: {reason}");
             return Ok(());
         }
         // The exit status and one line of the command tell.
         Report::Unacknowledged(_) => return Ok(()),
-        // Told to people only: scripts have the acknowledgements, and never ask for history.
+        // Told to people only: scripts have the acknowledgements and the conversations, and never ask for history.
         Report::Opened { .. } | Report::History(_) | Report::Waiting(_) => return Ok(()),
+        Report::Reached { .. } | Report::Elsewhere(_) => return Ok(()),
     };
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &event)?;

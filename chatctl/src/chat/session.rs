@@ -3,12 +3,18 @@
 //!
 //! - One message is in flight at a time; it is repeated under the same `clientMessageId` until the server has stored
 //!   or refused it for good.
-//! - After every connect, the conversations seen so far are caught up. What arrives meanwhile is held back, so that it
-//!   is shown behind what was missed.
+//! - The server's cursor tells what was missed: it is asked for after every connect. What arrives meanwhile is held
+//!   back, so that it is shown behind what was missed.
 //! - A message of this user's own whose draft may still be unanswered is held back too: it may be that draft, stored
 //!   by a try whose answer was lost.
 
+//! - What was heard is marked as received, what is shown to somebody as read, together for all that comes at once.
+
+mod catching_up;
 mod hearing;
+mod manners;
+mod marking;
+mod overview;
 #[cfg(test)]
 mod tests;
 
@@ -19,11 +25,18 @@ use shared::events::{Answer, SEND_MESSAGE, SendMessage, Sent};
 use shared::limits::EVENT_BYTES;
 use shared::{ErrorCode, UserId, WireError};
 
-use self::hearing::{Heard, Task};
+use self::catching_up::CatchingUp;
+use self::hearing::Heard;
+use self::manners::Manners;
+use self::marking::Marking;
+use self::overview::{Ask, Overview};
 use super::Report;
 use super::outbox::{Draft, Outbox};
-use super::timeline::Timeline;
+use super::seen::Seen;
 use crate::client::http::Page;
+use crate::client::news::News;
+use crate::client::request::{Reply, Request};
+use crate::ticks::Place;
 
 /// An answer that takes longer than this won't come: the connection is given up.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -31,14 +44,14 @@ const ANSWER: Duration = Duration::from_secs(15);
 const SLOW: Duration = Duration::from_secs(1);
 /// The pause before a refused message is repeated, if the server named none, and the longest it may name.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// The pause before history is asked for again.
+/// The pause before history, or what was missed, is asked for again.
 const REFETCH: Duration = Duration::from_secs(2);
 
 /// What is to be done outside.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Effect {
-    /// Send this over the connection.
-    Send(SendMessage),
+    /// Ask for this over the connection.
+    Request(Request),
     /// Fetch these messages of the conversation with `with`, and hand them to [`Session::fetched`] with the ticket.
     Fetch {
         /// The number of the request.
@@ -59,18 +72,28 @@ pub(crate) enum Effect {
 pub(crate) struct Session {
     me: UserId,
     peer: UserId,
+    /// When what is being dealt with happened.
+    now: Instant,
     online: bool,
+    /// The user was told that the chat has begun.
+    begun: bool,
+    /// The newest messages of the open conversation are known.
     opened: bool,
+    /// The oldest message that the open conversation was opened with, if there are older ones.
+    floor: Option<Place>,
     outbox: Outbox,
-    timeline: Timeline,
-    tasks: VecDeque<Task>,
+    seen: Seen,
+    catching_up: CatchingUp,
+    marking: Marking,
+    manners: Manners,
+    overview: Overview,
+    /// The number of the request for history that is on its way.
     ticket: u64,
     held: Vec<Heard>,
     effects: VecDeque<Effect>,
     slow_at: Option<Instant>,
     answer_by: Option<Instant>,
     retry_at: Option<Instant>,
-    refetch_at: Option<Instant>,
     /// How often the first message was answered with an error that passes.
     tries: u32,
     /// The user was told that history can't be fetched.
@@ -78,29 +101,31 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The chat of `me`. It begins with fetching the newest messages of the conversation with `peer`.
-    pub(crate) fn new(me: UserId, peer: UserId) -> Self {
-        let mut session = Self {
+    /// The chat of `me`, with the conversation with `peer` open; `attended` if somebody reads what is shown.
+    pub(crate) fn new(now: Instant, me: UserId, peer: UserId, attended: bool) -> Self {
+        Self {
             me,
             peer,
+            now,
             online: false,
+            begun: false,
             opened: false,
+            floor: None,
             outbox: Outbox::default(),
-            timeline: Timeline::default(),
-            tasks: VecDeque::new(),
+            seen: Seen::default(),
+            catching_up: CatchingUp::default(),
+            marking: Marking::new(attended),
+            manners: Manners::default(),
+            overview: Overview::default(),
             ticket: 0,
             held: Vec::new(),
             effects: VecDeque::new(),
             slow_at: None,
             answer_by: None,
             retry_at: None,
-            refetch_at: None,
             tries: 0,
             history_failed: false,
-        };
-        session.tasks.push_back(Task { with: peer, page: None });
-        session.fetch();
-        session
+        }
     }
 
     /// The next thing to do.
@@ -118,12 +143,6 @@ impl Session {
         self.outbox.has_room()
     }
 
-    /// Whether the newest messages of the open conversation are known. Before the first connection they must be:
-    /// whatever is newer is then either heard or caught up with.
-    pub(crate) fn is_open(&self) -> bool {
-        self.opened
-    }
-
     /// Whether everything said is stored or refused.
     pub(crate) fn is_delivered(&self) -> bool {
         self.outbox.len() == 0
@@ -131,10 +150,20 @@ impl Session {
 
     /// When [`Self::tick`] wants to be called, if nothing else happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.slow_at, self.answer_by, self.retry_at, self.refetch_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [self.slow_at, self.answer_by, self.retry_at];
+        let others = [
+            self.catching_up.deadline(),
+            self.marking.deadline(),
+            self.manners.deadline(),
+            self.overview.deadline(),
+        ];
+        own.into_iter().chain(others).flatten().min()
+    }
+
+    /// What [`Effect`]s are left to do before the chat ends.
+    pub(crate) fn ending(&mut self) {
+        self.mark();
+        self.stop_typing();
     }
 
     /// Ends the chat; what was not acknowledged.
@@ -144,34 +173,76 @@ impl Session {
 
     /// The server accepted the connection.
     pub(crate) fn connected(&mut self, now: Instant) {
+        self.now = now;
         self.online = true;
-        self.report(Report::Connected);
+        if self.begun {
+            self.report(Report::Connected);
+        }
+        self.ask_inbox(Ask::Anew, None);
         self.catch_up();
-        self.pump(now);
+        self.marking.connected(now);
+        self.pump();
     }
 
     /// The connection is gone. The driver tells the user why, and when it tries again.
     pub(crate) fn disconnected(&mut self) {
         self.online = false;
         self.outbox.unanswered();
-        self.tasks.clear();
         // Whatever is on its way belongs to the past.
         self.ticket += 1;
-        (self.slow_at, self.answer_by, self.retry_at, self.refetch_at) = (None, None, None, None);
+        self.catching_up.disconnected();
+        self.marking.disconnected();
+        self.manners.disconnected();
+        self.overview.disconnected();
+        (self.slow_at, self.answer_by, self.retry_at) = (None, None, None);
     }
 
     /// The user said something.
     pub(crate) fn say(&mut self, now: Instant, text: String) {
+        self.now = now;
+        self.stop_typing();
         self.outbox.push(self.peer, text);
-        if self.online {
-            self.pump(now);
+        if self.online && self.begun {
+            self.pump();
         } else {
             self.report(Report::Waiting(self.outbox.len()));
         }
     }
 
-    /// The server answered a message.
-    pub(crate) fn answered(&mut self, now: Instant, client_message_id: &str, answer: Answer<Sent>) {
+    /// The server says something of its own accord; whoever has heard everything up to here goes on from the cursor.
+    pub(crate) fn news(&mut self, now: Instant, news: Option<News>, cursor: Option<String>) {
+        self.now = now;
+        match news {
+            Some(News::Received(message) | News::SentElsewhere(message)) => self.heard(message),
+            Some(News::Delivered(receipt)) => self.report(Report::Delivered(receipt)),
+            Some(News::Read(receipt)) => self.report(Report::Read(receipt)),
+            Some(News::Conversation(conversation)) => self.conversation_changed(conversation),
+            Some(News::Presence(presence)) => self.presence_changed(presence),
+            Some(News::Typing(typing)) => self.typing_changed(typing),
+            Some(News::SyncDone(done)) => self.cursor_given(done.next),
+            Some(News::SyncReset(reset)) => self.cursor_refused(reset.message),
+            Some(News::Failed(failed)) if passes(&failed.error) => {
+                let pause = failed.error.retry_after_ms.map_or(RETRY.0, Duration::from_millis);
+                self.marking.failed(&failed.event, now + pause);
+            }
+            Some(News::Settings(_) | News::Failed(_)) | None => {}
+        }
+        self.catching_up.advance(cursor);
+    }
+
+    /// The server answered a request.
+    pub(crate) fn answered(&mut self, now: Instant, reply: Reply) {
+        self.now = now;
+        match reply {
+            Reply::Sent(client_message_id, answer) => self.sent(&client_message_id, answer),
+            Reply::Synced(answer) => self.synced(answer),
+            Reply::Inbox(answer) => self.inbox_answered(answer),
+            Reply::Following(user, answer) => self.following(user, answer),
+            Reply::Nothing => {}
+        }
+    }
+
+    fn sent(&mut self, client_message_id: &str, answer: Answer<Sent>) {
         if !self.outbox.awaits(client_message_id) {
             return;
         }
@@ -179,17 +250,19 @@ impl Session {
         match answer {
             Answer::Ok(sent) => {
                 self.outbox.settle();
-                self.timeline.see(self.counterpart(&sent.message), &sent.message);
+                self.seen.note(sent.message.id);
+                let with = self.counterpart(&sent.message);
                 self.report(Report::Sent {
                     client_message_id: client_message_id.to_owned(),
                     message: sent.message,
                     duplicate: sent.duplicate,
                 });
+                self.acquainted(with);
             }
             Answer::Error(error) if passes(&error) => {
                 self.outbox.unanswered();
                 let retry_in = self.pause(&error);
-                self.retry_at = Some(now + retry_in);
+                self.retry_at = Some(self.now + retry_in);
                 self.report(Report::Retrying {
                     client_message_id: client_message_id.to_owned(),
                     error,
@@ -205,23 +278,28 @@ impl Session {
         }
         self.tries = 0;
         self.release();
-        self.pump(now);
+        self.pump();
     }
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Instant) {
-        let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
-        if due(&mut self.answer_by) {
+        self.now = now;
+        if due(&mut self.answer_by, now) {
             self.effects.push_back(Effect::Hangup("the server does not answer"));
         }
-        if due(&mut self.slow_at) {
+        if due(&mut self.slow_at, now) {
             self.report(Report::Waiting(self.outbox.len()));
         }
-        if due(&mut self.retry_at) {
-            self.pump(now);
+        if due(&mut self.retry_at, now) {
+            self.pump();
         }
-        if due(&mut self.refetch_at) {
-            self.fetch();
+        self.catching_up_is_due();
+        if self.marking.is_due(now) {
+            self.mark();
+        }
+        self.manners_are_due();
+        if self.overview.is_due(now) {
+            self.ask_inbox(Ask::Refresh, None);
         }
     }
 
@@ -229,9 +307,13 @@ impl Session {
         self.effects.push_back(Effect::Report(report));
     }
 
-    /// Sends the first message that waits, unless one is in flight or a pause was asked for.
-    fn pump(&mut self, now: Instant) {
-        while self.online && self.retry_at.is_none() {
+    fn request(&mut self, request: Request) {
+        self.effects.push_back(Effect::Request(request));
+    }
+
+    /// Sends the first message that waits, unless one is in flight, a pause was asked for, or the chat has not begun.
+    fn pump(&mut self) {
+        while self.online && self.begun && self.retry_at.is_none() {
             let Some(message) = self.outbox.next() else { return };
             if let Some(error) = too_large(&message) {
                 if let Some(draft) = self.outbox.settle() {
@@ -239,9 +321,9 @@ impl Session {
                 }
                 continue;
             }
-            self.slow_at = Some(now + SLOW);
-            self.answer_by = Some(now + ANSWER);
-            self.effects.push_back(Effect::Send(message));
+            self.slow_at = Some(self.now + SLOW);
+            self.answer_by = Some(self.now + ANSWER);
+            self.request(Request::Send(message));
         }
     }
 
@@ -253,6 +335,11 @@ impl Session {
         self.tries += 1;
         pause
     }
+}
+
+/// Whether a time has come; it is forgotten then.
+fn due(at: &mut Option<Instant>, now: Instant) -> bool {
+    at.take_if(|at| *at <= now).is_some()
 }
 
 /// Whether an error goes away by itself.

@@ -13,6 +13,7 @@ use super::Report;
 use super::driver::{self, ChatError, Outcome, Setup};
 use super::editor::{Desk, Editor};
 use super::gate::{Gate, Mode};
+use super::status::Board;
 use super::view::View;
 use crate::output::{self, BAD};
 
@@ -21,6 +22,9 @@ const AHEAD: usize = 64;
 
 /// Prints above the line that is being typed.
 pub(crate) type Printer = Box<dyn ExternalPrinter + Send>;
+
+/// Makes the editor paint its rows again and leaves nothing behind: up, and down again.
+const REPAINT: &str = "\x1b[A\n";
 
 /// What comes to the screen.
 #[derive(Debug)]
@@ -34,18 +38,27 @@ pub(crate) enum Shown {
 /// Chats at a terminal until the user leaves.
 pub(crate) async fn run(setup: Setup, me: User, peer: User) -> Result<Outcome, ChatError> {
     let (inputs, incoming) = tokio::sync::mpsc::channel(AHEAD);
-    let (shown, screen) = channel();
+    let (shown, happening) = channel();
     let gate = Arc::new(Gate::default());
     let colours = anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never;
 
     let desk = Desk::new(inputs, shown.clone(), Arc::clone(&gate));
-    let mut editor = Editor::new(desk, setup.http.clone(), colours, &me, &peer).map_err(io::Error::other)?;
+    let view = View::new(setup.http.clone(), me, peer);
+    let board = Board::default();
+    board.put(&view.status());
+    let mut editor = Editor::new(desk, setup.http.clone(), colours, board.clone()).map_err(io::Error::other)?;
     let printer = editor.printer();
     if printer.is_none() {
         gate.end();
     }
-    let view = View::new(setup.http.clone(), me, peer);
-    let printing = thread::spawn(move || print_all(&screen, printer, &gate, view, colours));
+    let screen = Screen {
+        printer,
+        gate,
+        view,
+        board,
+        colours,
+    };
+    let printing = thread::spawn(move || screen.print_all(&happening));
     let editing = thread::spawn(move || editor.run());
 
     let outcome = driver::run(setup, incoming, |report| {
@@ -65,19 +78,39 @@ pub(crate) async fn run(setup: Setup, me: User, peer: User) -> Result<Outcome, C
     outcome
 }
 
-fn print_all(screen: &Receiver<Shown>, mut printer: Option<Printer>, gate: &Gate, mut view: View, colours: bool) {
-    for shown in screen {
-        let text = match shown {
-            Shown::Report(report) => view.words(&report),
-            Shown::Text(text) => Some(text),
-        };
-        let Some(mut text) = text else { continue };
-        if !colours {
+/// The printer, and what it knows.
+struct Screen {
+    printer: Option<Printer>,
+    gate: Arc<Gate>,
+    view: View,
+    board: Board,
+    colours: bool,
+}
+
+impl Screen {
+    fn print_all(mut self, happening: &Receiver<Shown>) {
+        for shown in happening {
+            let text = match shown {
+                Shown::Report(report) => self.view.words(&report),
+                Shown::Text(text) => Some(text),
+            };
+            let changed = self.board.put(&self.view.status());
+            match text {
+                Some(text) => self.print(text),
+                None if changed => self.repaint(),
+                None => {}
+            }
+        }
+    }
+
+    fn print(&mut self, mut text: String) {
+        if !self.colours {
             text = output::plain(&text);
         }
         text.push('\n');
-        gate.pass(|mode| {
-            let above = match (mode, &mut printer) {
+        let printer = &mut self.printer;
+        self.gate.pass(|mode| {
+            let above = match (mode, printer) {
                 (Mode::Editing, Some(printer)) => printer.print(text.clone()).is_ok(),
                 _ => false,
             };
@@ -85,6 +118,17 @@ fn print_all(screen: &Receiver<Shown>, mut printer: Option<Printer>, gate: &Gate
                 let mut out = stdout().lock();
                 // A terminal that is gone ends the editor, and that the chat.
                 let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            }
+        });
+    }
+
+    /// Shows the board's new state, if the editor is there to show it.
+    fn repaint(&mut self) {
+        let printer = &mut self.printer;
+        self.gate.pass(|mode| {
+            if let (Mode::Editing, Some(printer)) = (mode, printer) {
+                // It is shown with the next message otherwise.
+                let _ = printer.print(REPAINT.to_owned());
             }
         });
     }

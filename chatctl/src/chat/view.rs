@@ -1,25 +1,31 @@
 //! What happens, in words and colours for a terminal.
 
-use std::collections::HashMap;
-
 use jiff::civil::Date;
-use shared::{Message, User, UserId};
+use shared::sync::Receipt;
+use shared::{Conversation, Message, Timestamp, User, UserId};
 use unicode_width::UnicodeWidthStr;
 
 use super::Report;
+use super::own::Own;
+use super::status::Status;
 use crate::client::http::Http;
+use crate::names::Names;
 use crate::output::{self, BAD, DIM, GOOD, ONE, OTHER};
+use crate::ticks::Tick;
 
-/// A stranger's message is announced with this many characters of it.
+/// A stranger's message is announced with this many columns of it.
 const PREVIEW: usize = 60;
 
 /// Words what happens. It knows everybody's names; those it doesn't, it asks the server for.
 #[derive(Debug)]
 pub(crate) struct View {
-    http: Http,
     me: UserId,
     peer: UserId,
-    names: HashMap<UserId, String>,
+    names: Names,
+    /// What of the open conversation is one's own, and how far it came.
+    own: Own,
+    /// What the line above the typed one tells.
+    status: Status,
     /// The day of the last message shown: the first of another day is announced by its date.
     day: Option<Date>,
     was_connected: bool,
@@ -29,15 +35,29 @@ pub(crate) struct View {
 impl View {
     /// The view of `me`, who talks to `peer` at first.
     pub(crate) fn new(http: Http, me: User, peer: User) -> Self {
-        let names = [&me, &peer].map(|user| (user.id, output::one_line(&user.username)));
+        let mut names = Names::new(http, &[&me, &peer]);
+        let status = Status {
+            me: names.of(me.id),
+            peer: names.of(peer.id),
+            ..Status::default()
+        };
         Self {
-            http,
             me: me.id,
             peer: peer.id,
-            names: names.into(),
+            names,
+            own: Own::default(),
+            status,
             day: None,
             was_connected: false,
             disconnected: false,
+        }
+    }
+
+    /// What the line above the typed one tells.
+    pub(crate) fn status(&self) -> Status {
+        Status {
+            tick: self.own.last_tick(),
+            ..self.status.clone()
         }
     }
 
@@ -46,15 +66,18 @@ impl View {
         Some(match report {
             Report::Connected => {
                 self.disconnected = false;
+                self.status.offline = false;
                 match std::mem::replace(&mut self.was_connected, true) {
                     true => format!("{GOOD}connected again{GOOD:#}"),
                     false => {
-                        let me = self.name(self.me);
+                        let me = self.names.of(self.me);
                         format!("{DIM}connected as {me}; /help shows the commands{DIM:#}")
                     }
                 }
             }
             Report::Disconnected { reason, .. } => {
+                self.status.offline = true;
+                (self.status.is_online, self.status.is_typing) = (None, false);
                 if std::mem::replace(&mut self.disconnected, true) {
                     return None;
                 }
@@ -66,9 +89,8 @@ impl View {
                 format!("{BAD}{what}, reconnecting…{BAD:#} {DIM}({reason}){DIM:#}")
             }
             Report::Opened { with, messages } => {
-                self.peer = *with;
                 self.day = None;
-                let name = self.name(*with);
+                let name = self.names.of(*with);
                 if messages.is_empty() {
                     format!("{DIM}no messages with {name} yet{DIM:#}")
                 } else {
@@ -88,6 +110,35 @@ impl View {
                 }
             }
             Report::HistoryFailed(reason) => format!("{BAD}history:{BAD:#} {}", output::one_line(reason)),
+            Report::CaughtUp(_) => return None,
+            Report::Gap(reason) => {
+                let reason = output::one_line(reason);
+                format!("{BAD}messages may be missing above{BAD:#} {DIM}({reason}; /history shows them){DIM:#}")
+            }
+            Report::Delivered(receipt) => return self.delivered(receipt),
+            Report::Read(receipt) => return self.read(receipt),
+            Report::Typing(typing) => {
+                if typing.user_id == self.peer {
+                    self.status.is_typing = typing.is_typing;
+                }
+                return None;
+            }
+            Report::Presence(presence) => {
+                if presence.user_id == self.peer {
+                    self.status.is_online = Some(presence.is_online);
+                }
+                return None;
+            }
+            Report::Conversation(conversation) => return self.changed(conversation),
+            Report::Reached { with, delivered, read } => {
+                self.turn_to(*with);
+                self.own.reached(*delivered, *read);
+                return None;
+            }
+            Report::Elsewhere(count) => {
+                self.status.elsewhere = *count;
+                return None;
+            }
             Report::Heard { message, .. } => match self.other(message) {
                 Some(other) if other != self.peer => self.notice(message, other),
                 _ => self.message(message),
@@ -95,14 +146,15 @@ impl View {
             Report::Sent { message, .. } => match message.receiver {
                 // Said before the conversation was changed.
                 Some(receiver) if receiver != self.peer => {
-                    let name = self.name(receiver);
-                    format!("{DIM}to {name}:{DIM:#} {} {GOOD}✓{GOOD:#}", output::text(message, 4))
+                    let name = self.names.of(receiver);
+                    let tick = Tick::Stored.sign();
+                    format!("{DIM}to {name}:{DIM:#} {} {tick}", output::text(message, 4))
                 }
                 _ => self.message(message),
             },
             Report::Retrying { .. } => return None,
             Report::Refused { draft, error } => {
-                let text = preview(&draft.text);
+                let text = output::preview(&draft.text, PREVIEW);
                 format!(
                     "{BAD}✗ {}: {}{BAD:#} {DIM}{text}{DIM:#}",
                     error.code,
@@ -118,9 +170,12 @@ impl View {
                 format!("{DIM}… {what} to be stored{DIM:#}")
             }
             Report::Unacknowledged(drafts) => {
-                let lines = drafts
-                    .iter()
-                    .map(|draft| format!("{BAD}✗ not acknowledged:{BAD:#} {}", preview(&draft.text)));
+                let lines = drafts.iter().map(|draft| {
+                    format!(
+                        "{BAD}✗ not acknowledged:{BAD:#} {}",
+                        output::preview(&draft.text, PREVIEW)
+                    )
+                });
                 lines.collect::<Vec<_>>().join("\n")
             }
         })
@@ -131,7 +186,47 @@ impl View {
         lines.join("\n")
     }
 
-    /// Time, name, text; a tick behind what is our own, for it is stored.
+    /// Another conversation is open now.
+    fn turn_to(&mut self, with: UserId) {
+        if self.peer != with {
+            self.peer = with;
+            self.own = Own::default();
+            self.status.peer = self.names.of(with);
+            (self.status.is_online, self.status.is_typing) = (None, false);
+        }
+    }
+
+    fn delivered(&mut self, receipt: &Receipt) -> Option<String> {
+        if receipt.user_id == self.peer {
+            self.own.delivered(receipt.up_to);
+        }
+        None
+    }
+
+    fn read(&mut self, receipt: &Receipt) -> Option<String> {
+        let read = (receipt.user_id == self.peer).then(|| self.own.read(receipt.up_to, Some(receipt.at)));
+        self.read_up_to(read.flatten()?)
+    }
+
+    fn changed(&mut self, conversation: &Conversation) -> Option<String> {
+        if conversation.peer_id != self.peer {
+            return None;
+        }
+        if let Some(up_to) = conversation.peer_delivered_up_to {
+            self.own.delivered(up_to);
+        }
+        let read = conversation.peer_read_up_to.map(|up_to| self.own.read(up_to, None));
+        self.read_up_to(read.flatten()?)
+    }
+
+    /// A line about messages that stand further up with fewer ticks than they have now.
+    fn read_up_to(&mut self, up_to: Timestamp) -> Option<String> {
+        let (sign, name) = (Tick::Read.sign(), self.names.of(self.peer));
+        let time = output::local(up_to).strftime("%R");
+        Some(format!("{sign} {DIM}read up to {time} by {name}{DIM:#}"))
+    }
+
+    /// Time, name, text; ticks behind what is our own, at least one, for it is stored.
     fn message(&mut self, message: &Message) -> String {
         let at = message.created_at.map(output::local);
         let mut lines = String::new();
@@ -142,16 +237,18 @@ impl View {
             lines = format!("{DIM}{}{DIM:#}\n", at.strftime("%A, %-d %B %Y"));
         }
         let time = at.map_or_else(|| " ".repeat(8), |at| at.strftime("%T").to_string());
-        let width = self.name(self.me).width().max(self.name(self.peer).width());
+        let width = self.names.of(self.me).width().max(self.names.of(self.peer).width());
         let name = message
             .sender
-            .map_or_else(|| "?".to_owned(), |sender| self.name(sender));
+            .map_or_else(|| "?".to_owned(), |sender| self.names.of(sender));
         let own = message.sender == Some(self.me);
         let style = if own { ONE } else { OTHER };
         let text = output::text(message, time.len() + width + 4);
         let tick = if own {
-            format!(" {GOOD}✓{GOOD:#}")
+            format!(" {}", self.own.shown(message).sign())
         } else {
+            self.own.heard(message);
+            self.status.is_typing = false;
             String::new()
         };
         format!(
@@ -162,10 +259,11 @@ impl View {
 
     /// One line about a message outside the open conversation.
     fn notice(&mut self, message: &Message, other: UserId) -> String {
-        let name = self.name(other);
-        let text = message.message.as_deref().map(preview).unwrap_or_default();
+        let name = self.names.of(other);
+        let text = output::preview(message.message.as_deref().unwrap_or_default(), PREVIEW);
         if message.sender == Some(self.me) {
-            return format!("{DIM}to {name}, from another client:{DIM:#} {text} {GOOD}✓{GOOD:#}");
+            let tick = Tick::Stored.sign();
+            return format!("{DIM}to {name}, from another client:{DIM:#} {text} {tick}");
         }
         format!("{OTHER}{name}{OTHER:#} {DIM}writes:{DIM:#} {text} {DIM}(/with {name}){DIM:#}")
     }
@@ -176,28 +274,5 @@ impl View {
         } else {
             message.sender
         }
-    }
-
-    fn name(&mut self, id: UserId) -> String {
-        if let Some(name) = self.names.get(&id) {
-            return name.clone();
-        }
-        match self.http.user(id) {
-            Ok(user) => {
-                let name = output::one_line(&user.username);
-                self.names.insert(id, name.clone());
-                name
-            }
-            // Asked for again next time.
-            Err(_) => id.to_string(),
-        }
-    }
-}
-
-fn preview(text: &str) -> String {
-    let line = output::one_line(text);
-    match line.char_indices().nth(PREVIEW) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
     }
 }

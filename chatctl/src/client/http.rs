@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::conversation::Inbox;
 use shared::error::ErrorBody;
 use shared::limits::PAGE;
 use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
@@ -43,23 +45,36 @@ pub(crate) enum Bearer {
 /// Which messages of a conversation to fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
-    /// All.
-    All,
     /// The newest so many, at most [`PAGE`].
     Newest(usize),
     /// So many, at most [`PAGE`], directly before this one.
     Before(MessageId, usize),
-    /// [`PAGE`] directly after this one.
-    After(MessageId),
+}
+
+/// How far the inboxes of all users are built, as the server shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Building {
+    /// They are complete: the list of conversations is answered.
+    pub(crate) ready: bool,
+    /// They are being built, for the first time or anew.
+    pub(crate) building: bool,
+    /// How many messages have been gone through.
+    pub(crate) done: u64,
+    /// How many there are.
+    pub(crate) total: u64,
+}
+
+/// The part of the server's readiness, and of the answer to a rebuild, that is about inboxes.
+#[derive(Debug, Deserialize)]
+struct Inboxes {
+    inbox: Building,
 }
 
 impl Page {
     fn query(self) -> Vec<(&'static str, String)> {
         match self {
-            Self::All => Vec::new(),
             Self::Newest(limit) => vec![("limit", limit.to_string())],
             Self::Before(id, limit) => vec![("limit", limit.to_string()), ("before", id.to_string())],
-            Self::After(id) => vec![("limit", PAGE.to_string()), ("after", id.to_string())],
         }
     }
 }
@@ -134,6 +149,28 @@ impl Http {
         Ok(created.users)
     }
 
+    /// A page of at most `limit` conversations of a user, the one with the newest message first.
+    pub(crate) fn conversations(&self, of: UserId, cursor: Option<&str>, limit: usize) -> Result<Inbox, ClientError> {
+        let mut query = vec![("limit", limit.min(PAGE).to_string())];
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        self.get(Bearer::User(of), "/chat/conversations", &query)
+    }
+
+    /// Begins to build all inboxes anew.
+    pub(crate) fn rebuild(&self) -> Result<Building, ClientError> {
+        let answer: Inboxes =
+            self.patiently(|| self.read(self.post(Bearer::Admin, "/admin/rebuild", &json!({}))?))?;
+        Ok(answer.inbox)
+    }
+
+    /// How far the inboxes are built. A server that is not ready otherwise tells it all the same.
+    pub(crate) fn building(&self) -> Result<Building, ClientError> {
+        let mut response = self.request_get(Bearer::Admin, "/readyz", &[])?;
+        let body = response.body_mut().read_json::<Inboxes>();
+        body.map(|body| body.inbox)
+            .map_err(|error| self.not_the_server(error.to_string()))
+    }
+
     /// Messages of a conversation, oldest first.
     pub(crate) fn history(&self, by: Bearer, a: UserId, b: UserId, page: Page) -> Result<Vec<Message>, ClientError> {
         self.get(by, &format!("/chat/history/{a}/{b}"), &page.query())
@@ -160,7 +197,13 @@ impl Http {
         Ok(BufReader::new(response.into_body().into_reader()))
     }
 
-    fn get<T: DeserializeOwned>(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+    /// The answer to a `GET` of any path, asked again while the server says that it is worth it.
+    pub(crate) fn get<T: DeserializeOwned>(
+        &self,
+        by: Bearer,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, ClientError> {
         self.patiently(|| self.read(self.request_get(by, path, query)?))
     }
 

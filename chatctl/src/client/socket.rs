@@ -3,11 +3,12 @@
 //! `rust_socketio` 0.6.0 is unmaintained, so it is touched in this file only, and its traps are closed here:
 //! - `connect()` returns before the server has accepted the token: only [`SocketEvent::Connected`] means that it has;
 //! - its own reconnecting is off: it would repeat an expired token for ever;
-//! - ids of acknowledgements are random out of 999 and collide: the caller keeps one request unanswered at a time;
+//! - ids of acknowledgements are random out of 999 and collide: one request at a time is unanswered, the others wait;
 //! - its blocking client never ends its thread, which spins once the transport is lost. The asynchronous client is
 //!   used instead, on a runtime of its own that is dropped with the connection, with every task and the TCP stream;
 //! - callbacks hold up all dispatching: they only push into a channel.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::future::ready;
 use std::sync::Arc;
@@ -15,14 +16,17 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use rust_socketio::asynchronous::{Client, ClientBuilder};
-use rust_socketio::{Event, Payload, TransportType};
+use rust_socketio::{Event as LibraryEvent, Payload, TransportType};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared::events::{self, Answer, RequestFailed, SendMessage, Sent};
-use shared::{ErrorCode, Message, UserId, WireError};
+use shared::events::{self, Answer, RequestFailed};
+use shared::sync::Resume;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::request::{Reply, Request, unknown_kind};
 
 /// How long opening may take, up to the server's word that the token is good.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -42,130 +46,185 @@ pub(crate) enum SocketEvent {
     Refused(String),
     /// The connection could not be made, or has ended.
     Lost(String),
-    /// A message for this user.
-    Received(Message),
-    /// A message that this user sent over another connection.
-    SentElsewhere(Message),
-    /// The answer to [`Connection::send`].
-    Answered(String, Answer<Sent>),
+    /// The server says something of its own accord.
+    Event(Event),
+    /// The answer to a request.
+    Answered(Reply),
+}
+
+/// An event as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Event {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its first argument.
+    pub(crate) payload: Value,
+    /// From where a client that has heard everything up to here goes on.
+    pub(crate) cursor: Option<String>,
 }
 
 /// An open connection, or one that is being opened. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    requests: UnboundedSender<SendMessage>,
+    requests: UnboundedSender<Request>,
 }
 
 impl Connection {
-    /// Begins to connect `user` to the server at `url`.
-    pub(crate) fn open(url: &str, user: UserId, token: String) -> (Self, UnboundedReceiver<SocketEvent>) {
+    /// Begins to connect to the server at `url`. With a cursor, or an empty text to begin, the server sends what was
+    /// missed since and makes the events resumable.
+    pub(crate) fn open(url: &str, token: &str, since: Option<&str>) -> (Self, UnboundedReceiver<SocketEvent>) {
         let (requests, incoming) = unbounded_channel();
         let (events, happening) = unbounded_channel();
         let url = format!("{url}/socket.io/");
-        thread::spawn(move || run(&url, user, &token, incoming, &Events(events)));
+        let auth = match since {
+            Some(since) => json!({ "token": token, "since": since }),
+            None => json!({ "token": token }),
+        };
+        thread::spawn(move || run(&url, auth, incoming, Events(events)));
         (Self { requests }, happening)
     }
 
-    /// Sends a message. The answer, if one comes, is a [`SocketEvent::Answered`] with its `clientMessageId`.
-    pub(crate) fn send(&self, message: SendMessage) {
+    /// Asks for something. If it is to be answered and the connection holds, a [`SocketEvent::Answered`] comes.
+    pub(crate) fn request(&self, request: Request) {
         // A connection that has ended has told so, or is about to.
-        let _ = self.requests.send(message);
+        let _ = self.requests.send(request);
     }
 }
 
-fn run(url: &str, user: UserId, token: &str, requests: UnboundedReceiver<SendMessage>, events: &Events) {
+fn run(url: &str, auth: Value, requests: UnboundedReceiver<Request>, events: Events) {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         // Dropping the runtime ends the library's tasks and closes the socket.
-        Ok(runtime) => runtime.block_on(live(url, user, token, requests, events)),
+        Ok(runtime) => runtime.block_on(live(url, auth, requests, events)),
         Err(error) => events.push(SocketEvent::Lost(error.to_string())),
     }
 }
 
-async fn live(url: &str, user: UserId, token: &str, mut requests: UnboundedReceiver<SendMessage>, events: &Events) {
+async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, events: Events) {
     let accepted = Arc::new(Notify::new());
+    let line = Arc::new(Line::default());
     let opening = async {
-        let client = builder(url, user, token, events, &accepted).connect().await;
+        let client = builder(url, auth, &events, &accepted, &line).connect().await;
         if client.is_ok() {
             accepted.notified().await;
         }
         client
     };
+    let opening = tokio::time::timeout(CONNECT, opening);
     tokio::pin!(opening);
-    let patience = tokio::time::sleep(CONNECT);
-    tokio::pin!(patience);
-    let mut early = Vec::new();
+    // What is asked for before there is a connection.
+    let mut early = VecDeque::new();
     let client = loop {
         tokio::select! {
             opened = &mut opening => match opened {
-                Ok(client) => break client,
-                Err(error) => return events.push(SocketEvent::Lost(explain(&error))),
+                Ok(Ok(client)) => break client,
+                Ok(Err(error)) => return events.push(SocketEvent::Lost(explain(&error))),
+                Err(_) => {
+                    return events.push(SocketEvent::Lost(format!("no answer for {} seconds", CONNECT.as_secs())));
+                }
             },
-            () = &mut patience => {
-                return events.push(SocketEvent::Lost(format!("no answer for {} seconds", CONNECT.as_secs())));
-            }
             request = requests.recv() => match request {
-                Some(request) => early.push(request),
+                Some(request) => early.push_back(request),
                 None => return,
             },
         }
     };
-    for request in early {
-        emit(&client, request, events).await;
-    }
-    while let Some(request) = requests.recv().await {
-        emit(&client, request, events).await;
+    let mut waiting = VecDeque::new();
+    loop {
+        let request = match early.pop_front() {
+            Some(request) => Some(request),
+            None => tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => Some(request),
+                    None => break,
+                },
+                () = line.free.notified(), if !waiting.is_empty() => None,
+            },
+        };
+        match request {
+            Some(request) if request.is_answered() => waiting.push_back(request),
+            Some(request) => tell(&client, &request, &events).await,
+            None => {}
+        }
+        if line.is_free()
+            && let Some(request) = waiting.pop_front()
+        {
+            ask(&client, request, &events, &line).await;
+        }
     }
     // Politeness: the server would notice by itself.
     let _ = tokio::time::timeout(GOODBYE, client.disconnect()).await;
 }
 
-async fn emit(client: &Client, message: SendMessage, events: &Events) {
-    let id = message.client_message_id.clone().unwrap_or_default();
-    let payload = serde_json::to_value(&message).expect("a message is JSON");
-    let answered = events.clone();
+/// The one request that is unanswered. The lock is held for moments, never across an await.
+#[derive(Debug, Default)]
+struct Line {
+    unanswered: Mutex<Option<Request>>,
+    free: Notify,
+}
+
+impl Line {
+    fn is_free(&self) -> bool {
+        self.unanswered.lock().is_none()
+    }
+
+    /// Takes the unanswered request, if it is one that `fits`, for its answer has come.
+    fn answered(&self, fits: impl FnOnce(&Request) -> bool) -> Option<Request> {
+        let request = self.unanswered.lock().take_if(|request| fits(request));
+        if request.is_some() {
+            self.free.notify_one();
+        }
+        request
+    }
+}
+
+async fn ask(client: &Client, request: Request, events: &Events, line: &Arc<Line>) {
+    let (event, payload) = (request.event(), request.payload());
+    *line.unanswered.lock() = Some(request);
+    let (answered, line) = (events.clone(), Arc::clone(line));
     let callback = move |payload: Payload, _: Client| {
-        answered.push(SocketEvent::Answered(id.clone(), answer(payload)));
+        if let Some(request) = line.answered(|_| true) {
+            answered.push(SocketEvent::Answered(request.reply(acknowledged(payload))));
+        }
         ready(()).boxed()
     };
-    if let Err(error) = client
-        .emit_with_ack(events::SEND_MESSAGE, payload, ANSWER, callback)
-        .await
-    {
+    if let Err(error) = client.emit_with_ack(event, payload, ANSWER, callback).await {
         events.push(SocketEvent::Lost(explain(&error)));
     }
 }
 
-fn builder(url: &str, user: UserId, token: &str, events: &Events, accepted: &Arc<Notify>) -> ClientBuilder {
-    let accepted = Arc::clone(accepted);
-    let received = events::receive_message(user);
+async fn tell(client: &Client, request: &Request, events: &Events) {
+    if let Err(error) = client.emit(request.event(), request.payload()).await {
+        events.push(SocketEvent::Lost(explain(&error)));
+    }
+}
+
+fn builder(url: &str, auth: Value, events: &Events, accepted: &Arc<Notify>, line: &Arc<Line>) -> ClientBuilder {
+    let (accepted, line, heard) = (Arc::clone(accepted), Arc::clone(line), events.clone());
     ClientBuilder::new(url)
         .transport_type(TransportType::Websocket)
         .reconnect(false)
-        .auth(json!({ "token": token }))
+        .auth(auth)
         .on(
-            Event::Connect,
+            LibraryEvent::Connect,
             events.callback(move |_| {
                 accepted.notify_one();
-                Some(SocketEvent::Connected)
+                SocketEvent::Connected
             }),
         )
         .on(
-            Event::Close,
-            events.callback(|_| Some(SocketEvent::Lost("the server ended the connection".to_owned()))),
+            LibraryEvent::Close,
+            events.callback(|_| SocketEvent::Lost("the server ended the connection".to_owned())),
         )
-        .on(Event::Error, events.callback(|payload| Some(trouble(payload))))
-        .on(
-            received.as_str(),
-            events.callback(|payload| decode(payload).map(SocketEvent::Received)),
-        )
-        .on(
-            events::MESSAGE_SENT,
-            events.callback(|payload| decode(payload).map(SocketEvent::SentElsewhere)),
-        )
-        .on(
-            events::REQUEST_FAILED,
-            events.callback(|payload| decode(payload).and_then(failure)),
-        )
+        .on(LibraryEvent::Error, events.callback(trouble))
+        .on_any(move |name, payload, _| {
+            if let Some(event) = event(name.into(), payload) {
+                heard.push(match unreadable(&event, &line) {
+                    Some(reply) => SocketEvent::Answered(reply),
+                    None => SocketEvent::Event(event),
+                });
+            }
+            ready(()).boxed()
+        })
 }
 
 /// Where callbacks put what happens.
@@ -181,53 +240,56 @@ impl Events {
     /// A callback in the shape the library wants.
     fn callback(
         &self,
-        mut read: impl FnMut(Payload) -> Option<SocketEvent> + Send + Sync + 'static,
+        mut read: impl FnMut(Payload) -> SocketEvent + Send + Sync + 'static,
     ) -> impl FnMut(Payload, Client) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync + 'static {
         let events = self.clone();
         move |payload, _| {
-            if let Some(event) = read(payload) {
-                events.push(event);
-            }
+            events.push(read(payload));
             ready(()).boxed()
         }
     }
 }
 
-/// The first value of a payload.
-fn first(payload: Payload) -> Option<Value> {
-    match payload {
-        Payload::Text(values) => values.into_iter().next(),
+fn event(name: String, payload: Payload) -> Option<Event> {
+    let Payload::Text(values) = payload else {
         // Binary, which this protocol does not use, and a form that the library has given up.
-        _ => None,
-    }
-}
-
-fn decode<T: DeserializeOwned>(payload: Payload) -> Option<T> {
-    serde_json::from_value(first(payload)?).ok()
-}
-
-/// Every request here asks for an answer; the server may still be unable to tell which one it was.
-fn failure(failed: RequestFailed) -> Option<SocketEvent> {
-    Some(SocketEvent::Answered(
-        failed.client_message_id?,
-        Answer::Error(failed.error),
-    ))
-}
-
-fn answer(payload: Payload) -> Answer<Sent> {
-    let value = match first(payload) {
-        // The library hands over an acknowledgement's arguments as one array.
-        Some(Value::Array(values)) => values.into_iter().next(),
-        value => value,
+        return None;
     };
-    value
-        .and_then(|value| serde_json::from_value(value).ok())
-        .unwrap_or_else(|| {
-            Answer::Error(WireError::new(
-                ErrorCode::Internal,
-                "the server's answer is of a kind that this chatctl doesn't know",
-            ))
-        })
+    let mut values = values.into_iter();
+    let payload = values.next()?;
+    let resume = values
+        .next()
+        .and_then(|value| serde_json::from_value::<Resume>(value).ok());
+    let cursor = resume.map(|resume| resume.cursor);
+    Some(Event { name, payload, cursor })
+}
+
+/// A request that the server could not read well enough to acknowledge it fails by an event.
+fn unreadable(event: &Event, line: &Line) -> Option<Reply> {
+    if event.name != events::REQUEST_FAILED {
+        return None;
+    }
+    let failed: RequestFailed = decode(event.payload.clone())?;
+    let request = line.answered(|request| request.event() == failed.event)?;
+    Some(request.reply(Answer::Error(failed.error)))
+}
+
+fn decode<T: DeserializeOwned>(value: Value) -> Option<T> {
+    serde_json::from_value(value).ok()
+}
+
+/// The argument of an acknowledgement.
+fn acknowledged(payload: Payload) -> Answer<Value> {
+    let value = match payload {
+        // The library hands over an acknowledgement's arguments as one array.
+        Payload::Text(values) => match values.into_iter().next() {
+            Some(Value::Array(values)) => values.into_iter().next(),
+            value => value,
+        },
+        _ => None,
+    };
+    let answer = value.and_then(decode);
+    answer.unwrap_or_else(|| Answer::Error(unknown_kind()))
 }
 
 fn trouble(payload: Payload) -> SocketEvent {

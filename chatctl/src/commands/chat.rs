@@ -15,10 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Chats as the user that the arguments name.
 pub(super) fn run(context: &Context, arguments: &Chat) -> anyhow::Result<ExitCode> {
     let for_people = !context.json && stdin().is_terminal() && stdout().is_terminal();
-    if for_people && (arguments.stay || arguments.wait.is_some()) {
-        return Err(
-            Usage("--stay and --wait are for scripts: with a terminal the chat lasts until /quit".to_owned()).into(),
-        );
+    if for_people && (arguments.stay || arguments.wait.is_some() || arguments.mark_read) {
+        let hint = "--stay, --wait and --mark-read are for scripts: with a terminal the chat lasts until /quit";
+        return Err(Usage(hint.to_owned()).into());
     }
     let me = context.user(arguments.me.as_deref(), "Who are you?")?;
     let peer = context.user(arguments.with.as_deref(), "With whom?")?;
@@ -26,6 +25,7 @@ pub(super) fn run(context: &Context, arguments: &Chat) -> anyhow::Result<ExitCod
         http: context.http.clone(),
         me: me.id,
         peer: peer.id,
+        attended: for_people || arguments.mark_read,
         then: Then::Leave,
         grace: PATIENCE,
     };

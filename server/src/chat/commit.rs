@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::store::{AppendError, Appended, Conversation, Store};
 
-use super::NewMessage;
+use super::{Horizon, NewMessage, Ticket};
 
 /// Most messages of one batch: measured with MongoDB, more than 512 no longer raises the rate.
 const BATCH: usize = 512;
@@ -74,7 +74,7 @@ impl Progress {
 impl<R: Send + 'static> Committer<R> {
     /// Starts the lanes. `settle` is called for each message whose commit has ended, in the order of the commits of
     /// its lane; it must not block. `capacity` messages may wait in all. The tasks end when the committer is dropped.
-    pub fn start<F>(store: Arc<dyn Store>, capacity: usize, settle: F) -> Self
+    pub fn start<F>(store: Arc<dyn Store>, horizon: &Arc<Horizon>, capacity: usize, settle: F) -> Self
     where
         F: Fn(Committed<R>) + Clone + Send + 'static,
     {
@@ -85,6 +85,7 @@ impl<R: Send + 'static> Committer<R> {
             let (done, finished) = mpsc::channel(UNDELIVERED_BATCHES);
             let lane = Lane {
                 store: Arc::clone(&store),
+                horizon: Arc::clone(horizon),
                 waiting,
                 done,
                 unsettled: HashSet::new(),
@@ -137,8 +138,9 @@ impl<R: Send + 'static> Committer<R> {
 
 struct Lane<R> {
     store: Arc<dyn Store>,
+    horizon: Arc<Horizon>,
     waiting: mpsc::Receiver<(NewMessage, R)>,
-    done: mpsc::Sender<Vec<Committed<R>>>,
+    done: mpsc::Sender<(Ticket, Vec<Committed<R>>)>,
     /// Messages whose commit failed with an unknown outcome. If one was stored after all, its sender finds out by
     /// sending again, as a duplicate; but nobody was told of it then, so it is delivered now.
     unsettled: HashSet<MessageId>,
@@ -148,10 +150,11 @@ impl<R> Lane<R> {
     async fn run(mut self) {
         let mut taken = Vec::with_capacity(BATCH);
         while self.waiting.recv_many(&mut taken, BATCH).await > 0 {
+            let ticket = self.horizon.begin();
             let (messages, replies): (Vec<_>, Vec<_>) = taken.drain(..).unzip();
             #[cfg(feature = "sabotage")]
             if crate::sabotage::is("ack-early") {
-                self.acknowledge_early(messages, replies).await;
+                self.acknowledge_early(ticket, messages, replies).await;
                 continue;
             }
             let outcomes = self.store.append(&messages).await;
@@ -160,7 +163,7 @@ impl<R> Lane<R> {
             let batch = batch
                 .map(|((message, outcome), reply)| self.settle(message, outcome, reply))
                 .collect();
-            if self.done.send(batch).await.is_err() {
+            if self.done.send((ticket, batch)).await.is_err() {
                 return;
             }
         }
@@ -168,7 +171,7 @@ impl<R> Lane<R> {
 
     /// Answers and delivers first, and stores afterwards, as slowly as a busy disk would.
     #[cfg(feature = "sabotage")]
-    async fn acknowledge_early(&mut self, messages: Vec<NewMessage>, replies: Vec<R>) {
+    async fn acknowledge_early(&mut self, ticket: Ticket, messages: Vec<NewMessage>, replies: Vec<R>) {
         let settled = messages.iter().cloned().zip(replies).map(|(message, reply)| {
             let appended = Appended {
                 message: message.to_message(),
@@ -178,7 +181,7 @@ impl<R> Lane<R> {
         });
         let settled = settled.collect();
         // Nobody left to tell is no reason not to store.
-        let _ = self.done.send(settled).await;
+        let _ = self.done.send((ticket, settled)).await;
         tokio::time::sleep(crate::sabotage::SLOW_DISK).await;
         let outcomes = self.store.append(&messages).await;
         self.note_failure(&outcomes);
@@ -216,13 +219,14 @@ impl<R> Lane<R> {
 }
 
 async fn deliver<R>(
-    mut finished: mpsc::Receiver<Vec<Committed<R>>>,
+    mut finished: mpsc::Receiver<(Ticket, Vec<Committed<R>>)>,
     settle: impl Fn(Committed<R>),
     progress: Arc<Progress>,
 ) {
-    while let Some(batch) = finished.recv().await {
+    while let Some((ticket, batch)) = finished.recv().await {
         let messages = batch.len();
         batch.into_iter().for_each(&settle);
+        drop(ticket);
         progress.finish(messages);
     }
 }

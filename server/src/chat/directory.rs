@@ -10,13 +10,22 @@ use smallvec::SmallVec;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyConnections;
 
+/// A connection, and whether it has heard everything so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device<C> {
+    /// Which.
+    pub connection: C,
+    /// Whether its client has caught up, so that it can be given a cursor with whatever it hears from now on.
+    pub caught_up: bool,
+}
+
 /// The connections of one user: nearly always one, so that it needs no allocation of its own.
-pub(super) type Connections<C> = SmallVec<[C; 1]>;
+pub(super) type Devices<C> = SmallVec<[Device<C>; 1]>;
 
 /// The connections of each user; `C` names a connection.
 pub struct Directory<C> {
     /// Guards the whole table; held to look up or change one user's few connections, never across an await.
-    users: Mutex<HashMap<UserId, Connections<C>>>,
+    users: Mutex<HashMap<UserId, Devices<C>>>,
     limit: usize,
 }
 
@@ -36,7 +45,10 @@ impl<C: Copy + Eq> Directory<C> {
         if connections.len() >= self.limit {
             return Err(TooManyConnections);
         }
-        connections.push(connection);
+        connections.push(Device {
+            connection,
+            caught_up: false,
+        });
         if connections.len() == 1 {
             on_first();
         }
@@ -50,7 +62,7 @@ impl<C: Copy + Eq> Directory<C> {
         let Some(connections) = users.get_mut(&user) else {
             return;
         };
-        let Some(index) = connections.iter().position(|one| *one == connection) else {
+        let Some(index) = connections.iter().position(|one| one.connection == connection) else {
             return;
         };
         connections.swap_remove(index);
@@ -61,8 +73,22 @@ impl<C: Copy + Eq> Directory<C> {
     }
 
     /// The connections of a user now.
-    pub fn connections(&self, user: UserId) -> Connections<C> {
+    pub fn devices(&self, user: UserId) -> Devices<C> {
         self.users.lock().get(&user).cloned().unwrap_or_default()
+    }
+
+    /// Whether a user has a connection.
+    pub fn has(&self, user: UserId) -> bool {
+        self.users.lock().contains_key(&user)
+    }
+
+    /// A connection has caught up, or has missed something. One that isn't there is no error.
+    pub fn set_caught_up(&self, user: UserId, connection: C, caught_up: bool) {
+        let mut users = self.users.lock();
+        let mut devices = users.get_mut(&user).into_iter().flatten();
+        if let Some(device) = devices.find(|one| one.connection == connection) {
+            device.caught_up = caught_up;
+        }
     }
 
     /// How many users and connections there are.

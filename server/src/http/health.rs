@@ -1,4 +1,5 @@
-//! Is it alive, is it ready: for load balancers and orchestrators.
+//! Is it alive, is it ready: for load balancers and orchestrators. And building the inboxes anew, whose progress shows
+//! there.
 
 use std::sync::Arc;
 
@@ -7,7 +8,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use super::extract::Admin;
 use crate::app::App;
+use crate::error::{self, HttpError};
+use crate::store::Projection;
 
 /// `GET /healthz`: the process runs and answers. It does not look at the store, whose failure a restart won't mend.
 pub async fn healthz() -> Json<Value> {
@@ -29,6 +33,28 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     };
     (
         status,
-        Json(json!({"ready": ready, "stopping": stopping, "store": {"reachable": store.is_ok()}})),
+        Json(json!({
+            "ready": ready,
+            "stopping": stopping,
+            "store": {"reachable": store.is_ok()},
+            "inbox": inbox(&app),
+        })),
     )
+}
+
+/// `POST /admin/rebuild`: begins to build all inboxes anew, in the background.
+pub async fn rebuild(State(app): State<Arc<App>>, _: Admin) -> Result<(StatusCode, Json<Value>), HttpError> {
+    app.store.rebuild().await.map_err(error::store_error)?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"inbox": inbox(&app)}))))
+}
+
+/// How far the inboxes are built. It does not decide whether the server is ready: the rest of it works without.
+fn inbox(app: &App) -> Value {
+    let Projection {
+        ready,
+        building,
+        done,
+        total,
+    } = app.store.projection();
+    json!({"ready": ready, "building": building, "done": done, "total": total})
 }

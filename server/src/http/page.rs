@@ -38,7 +38,12 @@ enum Anchor {
 
 /// A page size, if one was asked for.
 pub fn limit(text: Option<&str>) -> Result<Option<usize>, WireError> {
-    match extract::parameter::<usize>("limit", text)? {
+    checked_limit(extract::parameter::<usize>("limit", text)?)
+}
+
+/// Checks a page size.
+pub fn checked_limit(limit: Option<usize>) -> Result<Option<usize>, WireError> {
+    match limit {
         Some(0) => Err(error::invalid_request(format!("limit: must be 1 to {}", limits::PAGE))),
         Some(limit) if limit > limits::PAGE => Err(error::invalid_request(format!(
             "limit: {limit} is too much; 1 to {} are allowed",

@@ -1,4 +1,4 @@
-//! `/users`: creating, finding and listing.
+//! `/users`: creating, finding and listing, and a user's own settings.
 
 use std::sync::Arc;
 
@@ -6,14 +6,17 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
+use shared::presence::CurrentSettings;
 use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
-use shared::{ErrorCode, User, UserId, WireError, limits};
+use shared::{ErrorCode, SettingsChange, User, UserId, WireError, limits};
 
 use super::extract::{self, Admin, Body};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::chat::inbox::masked;
 use crate::chat::{self, Username};
 use crate::error::{self, HttpError};
+use crate::socket::settings;
 
 /// Largest body that is read: as many names as are allowed, each as long as allowed, with every character escaped.
 pub const BODY_BYTES: usize = limits::USERS_PER_REQUEST * limits::USERNAME_CHARS * 12 + 16 * 1024;
@@ -68,6 +71,7 @@ pub async fn list(
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
     if let Some(name) = query.username {
         let users = app.store.users_named(&name).await.map_err(error::store_error)?;
+        let users = as_seen(&app, caller, users).await?;
         return Ok(Json(UserList { users, next: None }));
     }
     if !caller.admin {
@@ -93,21 +97,50 @@ pub async fn list(
 
 /// `GET /users/me`: the token's own user.
 pub async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<User>, HttpError> {
-    find(&app, caller.user).await
+    find(&app, caller, caller.user).await
+}
+
+/// `GET /users/me/settings`.
+pub async fn settings(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<CurrentSettings>, HttpError> {
+    Ok(Json(settings::current(&app, caller.user).await?))
+}
+
+/// `PATCH /users/me/settings`.
+pub async fn change_settings(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(change): Body<SettingsChange>,
+) -> Result<Json<CurrentSettings>, HttpError> {
+    Ok(Json(settings::update(&app, caller.user, change, None).await?))
 }
 
 /// `GET /users/{id}`.
 pub async fn get(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, PathRejection>,
-    _: Caller,
+    caller: Caller,
 ) -> Result<Json<User>, HttpError> {
-    find(&app, extract::id("id", &extract::path(path)?)?).await
+    find(&app, caller, extract::id("id", &extract::path(path)?)?).await
 }
 
-async fn find(app: &App, id: UserId) -> Result<Json<User>, HttpError> {
-    match app.store.user(id).await.map_err(error::store_error)? {
+async fn find(app: &App, caller: Caller, id: UserId) -> Result<Json<User>, HttpError> {
+    let found = app.store.user(id).await.map_err(error::store_error)?;
+    let mut seen = as_seen(app, caller, found.into_iter().collect()).await?;
+    match seen.pop() {
         Some(user) => Ok(Json(user)),
         None => Err(WireError::new(ErrorCode::UserNotFound, format!("no user has the id {id}")).into()),
     }
+}
+
+/// Users as the caller may see them: an administrator sees them as they are.
+async fn as_seen(app: &App, caller: Caller, users: Vec<User>) -> Result<Vec<User>, WireError> {
+    if caller.admin || users.is_empty() {
+        return Ok(users);
+    }
+    let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
+    let settings = app.store.settings(&ids).await.map_err(error::store_error)?;
+    let pairs = users.into_iter().zip(settings);
+    Ok(pairs
+        .map(|(user, settings)| masked(user, settings, caller.user))
+        .collect())
 }

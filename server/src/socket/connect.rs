@@ -4,7 +4,6 @@
 //! starts its connect handler only after that, and events that the client sends at once would find no handler.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 
 use super::Session;
 use super::request::EventHandler;
+use super::resume::Resume;
 use crate::app::App;
 use crate::auth::{self, Caller, Denied};
 
@@ -31,6 +31,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Deserialize)]
 pub struct Handshake {
     token: Option<String>,
+    since: Option<String>,
 }
 
 /// Why a socket is refused: the `message` of the client's `connect_error`.
@@ -53,10 +54,10 @@ pub async fn connect(
     socket: SocketRef,
     TryData(handshake): TryData<Handshake>,
 ) -> Result<(), ConnectRefused> {
-    let token = handshake.ok().and_then(|handshake| handshake.token);
+    let (token, since) = handshake.map_or((None, None), |handshake| (handshake.token, handshake.since));
     let token = token.as_deref().or_else(|| auth::bearer(&socket.req_parts().headers));
     let admitted = match authenticate(&app, token).await {
-        Ok(caller) => enter(&app, &socket, caller),
+        Ok(caller) => enter(&app, &socket, caller, since),
         Err(denied) => {
             tracing::debug!(connection = %socket.id, reason = %denied, "a connection was refused");
             Err(match denied {
@@ -82,16 +83,15 @@ async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> 
     }
 }
 
-fn enter(app: &Arc<App>, socket: &SocketRef, caller: Caller) -> Result<(), ConnectRefused> {
+fn enter(app: &Arc<App>, socket: &SocketRef, caller: Caller, since: Option<String>) -> Result<(), ConnectRefused> {
     app.directory
         .enter(caller.user, socket.id, || app.presence.note(caller.user, true))
         .map_err(|_| ConnectRefused::TooManyConnections)?;
-    let session = Arc::new(Session {
-        app: Arc::clone(app),
-        caller,
-        connection: socket.id,
-        unanswered: AtomicU32::new(0),
-    });
+    let session = Arc::new(Session::new(Arc::clone(app), caller, socket.id));
+    app.watch.look(caller.user);
+    if let Some(since) = since {
+        socket.extensions.insert(Resume::new(Arc::clone(&session), since));
+    }
     socket.on_fallback(EventHandler::new(Arc::clone(&session)));
     socket.on_disconnect(move || {
         session.leave();

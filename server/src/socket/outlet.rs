@@ -1,20 +1,21 @@
-//! What happens once a message's commit has ended: its sender is answered, the people concerned are told.
+//! The way out: once something is committed, whoever asked is answered and the people concerned are told.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::events::{self, Sent};
-use shared::{Message, UserId};
+use shared::sync::{Receipt, Resume};
+use shared::{Conversation, Message, Presence, UserId};
 use socketioxide::socket::{Sid, Socket};
 use socketioxide::{SendError, SocketError, SocketIo};
 
 use super::request::Reply;
-use crate::chat::{Committed, Directory};
+use crate::chat::{self, Committed, Directory, Horizon, Updates};
 use crate::error;
 use crate::net::detach::Upgrades;
 use crate::net::stream::Hangup;
+use crate::store::{Change, Marker};
 
 /// The way out to every connection of this process.
 #[derive(Clone)]
@@ -25,6 +26,10 @@ pub struct Outlet {
     pub directory: Arc<Directory<Sid>>,
     /// The transports of those that began with polling.
     pub upgrades: Arc<Upgrades>,
+    /// From where those that have caught up can go on.
+    pub horizon: Arc<Horizon>,
+    /// Who is to be told how their conversations stand.
+    pub updates: Arc<Updates>,
 }
 
 impl Outlet {
@@ -36,7 +41,6 @@ impl Outlet {
             reply,
             ..
         } = committed;
-        reply.session.unanswered.fetch_sub(1, Ordering::Relaxed);
         let appended = match outcome {
             Ok(appended) => appended,
             Err(failure) => return reply.error(error::append_error(&failure)),
@@ -44,65 +48,187 @@ impl Outlet {
         // Serialised once, however many hear it.
         let document = match to_raw_value(&appended.message) {
             Ok(document) => document,
-            Err(cause) => {
-                tracing::error!(%cause, "a message could not be serialised");
-                return;
-            }
+            Err(cause) => return reply.error(error::not_serialised(&cause)),
         };
-        let (sender, origin) = (reply.session.caller.user, reply.session.connection);
+        let origin = reply.session.connection;
         reply.ok(Sent {
             message: &*document,
             duplicate: appended.duplicate,
         });
         if deliver {
-            self.deliver(&appended.message, &document, sender, origin);
+            self.deliver(&appended.message, &document, Some(origin));
         }
     }
 
-    fn deliver(&self, message: &Message, document: &RawValue, sender: UserId, origin: Sid) {
-        if let Some(receiver) = message.receiver {
-            let event = events::receive_message(receiver);
-            for connection in self.directory.connections(receiver) {
-                self.emit(connection, &event, document);
+    /// Tells of what another program committed.
+    pub fn foreign(&self, change: &Change) {
+        match change {
+            Change::Message(message) => match to_raw_value(message) {
+                Ok(document) => self.deliver(message, &document, None),
+                Err(cause) => tracing::error!(%cause, "a message could not be serialised"),
+            },
+            // Whether the peer may know what was read is decided where the conversation is read.
+            Change::Marker(Marker { user, peer, .. }) => {
+                self.note(*user, *peer);
+                self.note(*peer, *user);
             }
-        }
-        for connection in self.directory.connections(sender) {
-            if connection != origin {
-                self.emit(connection, events::MESSAGE_SENT, document);
-            }
+            Change::Settings(_) => {}
         }
     }
 
-    fn emit(&self, connection: Sid, event: &str, payload: &(impl Serialize + ?Sized)) {
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::drops_delivery() {
+    /// Answers whoever marked messages, and tells whoever wrote them.
+    pub fn marked(&self, settled: chat::Settled<Reply>) {
+        let chat::Settled {
+            mark,
+            outcome,
+            shown,
+            reply,
+        } = settled;
+        let marked = match outcome {
+            Ok(marked) => marked,
+            Err(failure) => return reply.error(error::mark_error(&failure)),
+        };
+        reply.ok(super::mark::answer(&marked.marker));
+        if !(marked.delivered_moved || marked.read_moved) {
             return;
         }
-        // A connection that is just being made or ended is in the directory, but not, or no longer, to be found here.
-        // After the sockets were closed there is not even a namespace, for which `io.get_socket` would panic.
-        if let Some(socket) = self.io.of("/").and_then(|namespace| namespace.get_socket(connection)) {
-            let sent = socket.emit(event, payload);
+        #[cfg(feature = "sabotage")]
+        if marked.read_moved {
+            crate::sabotage::reset_unread(mark.user, mark.peer);
+        }
+        if mark.user != mark.peer {
+            let receipt = |watermark: crate::store::Watermark| Receipt {
+                user_id: mark.user,
+                peer_id: None,
+                up_to: watermark.place.id,
+                at: watermark.at,
+            };
+            if shown && let Some(read) = marked.marker.read {
+                self.tell(mark.peer, events::MESSAGES_READ, &receipt(read), None);
+            } else if marked.delivered_moved
+                && let Some(delivered) = marked.marker.delivered
+            {
+                self.tell(mark.peer, events::MESSAGES_DELIVERED, &receipt(delivered), None);
+            }
+            self.note(mark.peer, mark.user);
+        }
+        self.note(mark.user, mark.peer);
+    }
+
+    /// Tells a user how one of their conversations stands.
+    pub fn updated(&self, user: UserId, conversation: &Conversation) {
+        self.tell(user, events::CONVERSATION_UPDATED, conversation, None);
+    }
+
+    /// Tells all connections of a user of something that no cursor knows.
+    pub fn tell_plainly(&self, user: UserId, event: &str, payload: &impl Serialize) {
+        for device in self.directory.devices(user) {
+            if let Some(socket) = self.socket(device.connection) {
+                let sent = socket.emit(event, payload);
+                if hang_up_if_full(&self.upgrades, &socket, sent) {
+                    self.directory.set_caught_up(user, device.connection, false);
+                }
+            }
+        }
+    }
+
+    /// Tells one connection that somebody it follows came or left.
+    pub fn present(&self, follower: Sid, presence: &Presence) {
+        if let Some(socket) = self.socket(follower) {
+            let sent = socket.emit(events::PRESENCE, presence);
             hang_up_if_full(&self.upgrades, &socket, sent);
         }
+    }
+
+    /// Tells all connections of a user, with the cursor behind it where they have caught up, except the one that is
+    /// the origin of it.
+    pub fn tell(&self, user: UserId, event: &str, payload: &(impl Serialize + ?Sized), origin: Option<Sid>) {
+        let devices = self.directory.devices(user);
+        if devices.is_empty() {
+            return;
+        }
+        let others = || devices.iter().filter(|device| Some(device.connection) != origin);
+        let resume = others().any(|device| device.caught_up).then(|| self.resume());
+        for device in others() {
+            // A connection that is just being made or ended is in the directory, but not, or no longer, found here.
+            let Some(socket) = self.socket(device.connection) else {
+                continue;
+            };
+            #[cfg(feature = "sabotage")]
+            if crate::sabotage::drops_delivery(event) {
+                continue;
+            }
+            let sent = match &resume {
+                Some(resume) if device.caught_up => socket.emit(event, &(payload, resume)),
+                _ => socket.emit(event, &(payload,)),
+            };
+            if hang_up_if_full(&self.upgrades, &socket, sent) {
+                // It must not be given a cursor behind what it has not heard.
+                self.directory.set_caught_up(user, device.connection, false);
+            }
+        }
+    }
+
+    /// The second argument of an event that is told now.
+    fn resume(&self) -> Resume {
+        Resume {
+            cursor: self.horizon.cursor().to_string(),
+        }
+    }
+
+    fn deliver(&self, message: &Message, document: &RawValue, origin: Option<Sid>) {
+        if let Some(receiver) = message.receiver {
+            self.tell(receiver, &events::receive_message(receiver), document, None);
+        }
+        if let Some(sender) = message.sender {
+            self.tell(sender, events::MESSAGE_SENT, document, origin);
+        }
+        if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
+            #[cfg(feature = "sabotage")]
+            crate::sabotage::count_unread(receiver, sender);
+            self.note(receiver, sender);
+            if sender != receiver {
+                self.note(sender, receiver);
+            }
+        }
+    }
+
+    /// A conversation of a user changed; nobody needs to be told if they have no connection here.
+    fn note(&self, user: UserId, peer: UserId) {
+        if self.directory.has(user) {
+            self.updates.note(user, peer);
+        }
+    }
+
+    fn socket(&self, connection: Sid) -> Option<socketioxide::extract::SocketRef> {
+        // After the sockets were closed there is not even a namespace, for which `io.get_socket` would panic.
+        self.io.of("/").and_then(|namespace| namespace.get_socket(connection))
     }
 }
 
 /// Ends a connection whose buffer was full, so that its client notices that it missed something and catches up when
-/// it is back. The library would drop the packet in silence.
-pub fn hang_up_if_full(upgrades: &Upgrades, socket: &Socket, sent: Result<(), SendError>) {
+/// it is back: the library would drop the packet in silence. Returns whether the packet was not sent.
+pub fn hang_up_if_full(upgrades: &Upgrades, socket: &Socket, sent: Result<(), SendError>) -> bool {
     match sent {
         Err(SendError::Socket(SocketError::InternalChannelFull)) => {
             tracing::warn!(connection = %socket.id, "a client does not read fast enough; its connection is ended");
-            let upgraded = upgrades.remove(socket.id.as_str());
-            if let Some(hangup) = upgraded
-                .as_ref()
-                .or_else(|| socket.req_parts().extensions.get::<Hangup>())
-            {
-                hangup.hang_up();
-            }
+            hang_up(upgrades, socket);
         }
         Err(SendError::Serialize(cause)) => tracing::error!(%cause, "an event could not be serialised"),
         // A connection that was closed meanwhile hears nothing more, as it should.
-        Err(SendError::Socket(SocketError::Closed)) | Ok(()) => {}
+        Err(SendError::Socket(SocketError::Closed)) => {}
+        Ok(()) => return false,
+    }
+    true
+}
+
+/// Ends a connection's transport.
+pub fn hang_up(upgrades: &Upgrades, socket: &Socket) {
+    let upgraded = upgrades.remove(socket.id.as_str());
+    let hangup = upgraded
+        .as_ref()
+        .or_else(|| socket.req_parts().extensions.get::<Hangup>());
+    if let Some(hangup) = hangup {
+        hangup.hang_up();
     }
 }

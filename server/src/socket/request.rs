@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::de::{self, DeserializeOwned, IgnoredAny, SeqAccess};
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             Value::Bytes(_) => "",
         };
         let packet: Packet<'_> = serde_json::from_str(text).unwrap_or_default();
-        let reply = Reply::new(Arc::clone(&self.session), socket, &packet.event, ack);
+        let mut reply = Reply::new(Arc::clone(&self.session), socket, &packet.event, ack);
         if text.len() > limits::EVENT_BYTES {
             let message = format!(
                 "the event is {} bytes long; at most {} are allowed",
@@ -55,10 +56,15 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             );
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
         }
+        let limit = self.session.app.config.max_unanswered_per_connection;
+        if !reply.take_place(limit) {
+            return reply.error(error::too_many_unanswered(limit));
+        }
         match router::event(&packet.event) {
             Some(handle) => handle(reply, Payload(packet.payload)),
             None => {
-                let known = router::EVENTS.join(", ");
+                let known: Vec<&str> = router::EVENTS.iter().map(|(name, _)| *name).collect();
+                let known = known.join(", ");
                 let message = format!("no event is called {:?}; known are {known}", reply.event);
                 reply.error(WireError::new(ErrorCode::UnknownEvent, message));
             }
@@ -134,6 +140,17 @@ pub struct Reply {
     socket: Arc<Socket>,
     event: String,
     ack: Option<i64>,
+    /// Its place among the requests of its connection that wait for their answer.
+    place: Option<Place>,
+}
+
+/// One of the requests of a connection that wait for their answer, until it is dropped.
+struct Place(Arc<Session>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Reply {
@@ -145,7 +162,53 @@ impl Reply {
             event,
             ack,
             client_message_id: None,
+            place: None,
         }
+    }
+
+    /// Counts this request among those that wait, unless `limit` do already.
+    fn take_place(&mut self, limit: u32) -> bool {
+        let waiting = self.session.unanswered.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(&self.session));
+        let free = waiting < limit;
+        self.place = free.then_some(place);
+        free
+    }
+
+    /// Answers later: with what `work` comes to, once the requests of this connection before it that answer later have
+    /// been answered, and while few others of the whole server are at it. What `work` reads stays bounded so.
+    pub fn later<T, F>(self, work: impl FnOnce(Arc<Session>) -> F + Send + 'static)
+    where
+        T: Serialize + Send + Sync,
+        F: Future<Output = Result<T, WireError>> + Send,
+    {
+        self.later_then(work, |_, _| ());
+    }
+
+    /// As [`later`](Self::later); `then` runs when a good answer is on its way, before anything is told after it.
+    pub fn later_then<T, F>(
+        self,
+        work: impl FnOnce(Arc<Session>) -> F + Send + 'static,
+        then: impl FnOnce(&Session, &T) + Send + 'static,
+    ) where
+        T: Serialize + Send + Sync,
+        F: Future<Output = Result<T, WireError>> + Send,
+    {
+        let mut turn = self.session.turn();
+        tokio::spawn(async move {
+            let session = Arc::clone(&self.session);
+            turn.comes().await;
+            // The semaphore is never closed.
+            let _permit = session.app.reading.acquire().await;
+            match work(Arc::clone(&session)).await {
+                Ok(fields) => {
+                    self.ok(&fields);
+                    then(&session, &fields);
+                }
+                Err(error) => self.error(error),
+            }
+            drop(turn);
+        });
     }
 
     /// It was done.

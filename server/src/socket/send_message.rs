@@ -1,7 +1,5 @@
 //! `send_message`: check, and queue to be stored. The answer comes from [`super::outlet`], after the commit.
 
-use std::sync::atomic::Ordering;
-
 use shared::events::SendMessage;
 use shared::{InvalidId, WireError};
 
@@ -22,13 +20,7 @@ pub fn handle(mut reply: Reply, payload: Payload<'_>) {
         Ok(message) => message,
         Err(error) => return reply.error(error),
     };
-    let limit = app.config.max_unanswered_per_connection;
-    if reply.session.unanswered.fetch_add(1, Ordering::Relaxed) >= limit {
-        reply.session.unanswered.fetch_sub(1, Ordering::Relaxed);
-        return reply.error(error::too_many_unanswered(limit));
-    }
     if let Err((refused, reply)) = app.committer.submit(message, reply) {
-        reply.session.unanswered.fetch_sub(1, Ordering::Relaxed);
         reply.error(error::refused(refused));
     }
 }

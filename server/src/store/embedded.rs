@@ -7,11 +7,13 @@
 //! | `writer` | the one thread that writes: group commit |
 //! | `checkpoint` | keeping the write-ahead log short, off the commit path |
 //! | `readers` | the connections that read beside it |
-//! | `append`, `pages`, `users` | the statements |
+//! | `numbers` | the numbers of changes, which cursors hold |
+//! | `projector`, `projection` | what is derived from messages: feeds and the order of inboxes |
+//! | `append`, `pages`, `users`, `markers`, `feed`, `inbox` | the statements |
 //! | `error` | what a failure of SQLite means to a caller |
 //!
-//! Every write is a job for the writer, and every read is one short statement on a connection of its own: no
-//! snapshot outlives a call, so nothing that a client does can keep the write-ahead log from being emptied.
+//! Every write is a job for the writer, and every read is short and on a connection of its own: no snapshot outlives a
+//! call, so nothing that a client does can keep the write-ahead log from being emptied.
 //!
 //! The directory is locked, so this process is the only one: whoever the database says is online when it is opened
 //! was left behind by a crash, and [`Store::heartbeat`] has nothing to do.
@@ -24,14 +26,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use rusqlite::Connection;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
+use self::checkpoint::LOG_PAGES;
 use self::directory::Directory;
+use self::projector::Projector;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Mark,
-    MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
+    AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Instance,
+    Mark, MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{NewMessage, Username};
 
@@ -39,7 +44,13 @@ mod append;
 mod checkpoint;
 mod directory;
 mod error;
+mod feed;
+mod inbox;
+mod markers;
+mod numbers;
 mod pages;
+mod projection;
+mod projector;
 mod readers;
 mod schema;
 #[cfg(test)]
@@ -50,6 +61,12 @@ mod writer;
 /// How long [`Store::ping`] waits for the writer and a reader before it calls the store stuck.
 const PING_DEADLINE: Duration = Duration::from_secs(2);
 
+/// How long a write waits for its commit. A disk that hangs for longer hangs nobody else; the write may be done later.
+const WRITE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Messages of all users that a reader of a feed sifts by itself, before it asks for them to be projected.
+const SIFTED: i64 = 256;
+
 /// Messages in one chunk of [`Store::history`].
 const HISTORY_CHUNK: usize = 256;
 
@@ -59,8 +76,11 @@ const HISTORY_CHUNK: usize = 256;
 /// have taken offline.
 pub struct EmbeddedStore {
     path: PathBuf,
-    writer: Writer,
+    instance: Instance,
     readers: Arc<Readers>,
+    /// Before the writer, which it uses.
+    projector: Projector,
+    writer: Arc<Writer>,
 }
 
 impl EmbeddedStore {
@@ -69,18 +89,56 @@ impl EmbeddedStore {
     /// Blocks for as long as a migration takes. Fails if another process has the directory, or if its database
     /// belongs to a newer version of this program.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with_log(dir, LOG_PAGES)
+    }
+
+    /// The same with another length for the write-ahead log.
+    fn open_with_log(dir: &Path, pages: u64) -> Result<Self, StoreError> {
         schema::check_version()?;
         let directory = Directory::claim(dir)?;
         let database = directory.database();
         let mut connection = schema::open_writer(&database)?;
         schema::migrate(&mut connection, dir)?;
         users::all_offline(&connection, None)?;
+        let instance = numbers::instance(&connection)?;
         let readers = Arc::new(Readers::open(&database)?);
+        let writer = Arc::new(Writer::start(connection, directory, pages)?);
         Ok(Self {
             path: dir.to_owned(),
-            writer: Writer::start(connection, directory)?,
+            instance,
             readers,
+            projector: Projector::start(&database, Arc::clone(&writer))?,
+            writer,
         })
+    }
+
+    /// Runs a write that tells its numbers to `committed` when it is durable, and gives up waiting for it in time.
+    async fn write<T, F, C>(&self, deadline: Duration, work: F, committed: C) -> Result<T, StoreError>
+    where
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+        C: FnOnce(&projector::Shared, &T) + Send + 'static,
+    {
+        let shared = self.projector.shared();
+        let written = self.writer.run_then(work, move |output| committed(&shared, output));
+        within(deadline, written).await
+    }
+
+    async fn append_within(&self, deadline: Duration, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let messages = batch.to_vec();
+        let work = move |connection: &_| append::append(connection, &messages);
+        let committed = |shared: &projector::Shared, outcome: &append::Outcome| {
+            if let Some(newest) = outcome.newest {
+                shared.appended(newest);
+            }
+        };
+        match self.write(deadline, work, committed).await {
+            Ok(outcome) => outcome.messages,
+            Err(error) => batch.iter().map(|_| Err(error.clone().into())).collect(),
+        }
     }
 
     async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
@@ -88,10 +146,14 @@ impl EmbeddedStore {
             self.writer.run(users::probe_write).await?;
             self.readers.run(users::probe_read).await
         };
-        tokio::time::timeout(deadline, both)
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Unavailable(format!("no answer within {deadline:?}"))))
+        within(deadline, both).await
     }
+}
+
+async fn within<T>(deadline: Duration, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(deadline, answer)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable(format!("no answer within {deadline:?}"))))
 }
 
 impl fmt::Debug for EmbeddedStore {
@@ -110,18 +172,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
-        let messages = batch.to_vec();
-        match self
-            .writer
-            .run(move |connection| append::append(connection, &messages))
-            .await
-        {
-            Ok(outcomes) => outcomes,
-            Err(error) => batch.iter().map(|_| Err(error.clone().into())).collect(),
-        }
+        self.append_within(WRITE_DEADLINE, batch).await
     }
 
     async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError> {
@@ -171,73 +222,114 @@ impl Store for EmbeddedStore {
     }
 
     fn frontier(&self) -> i64 {
-        todo!()
+        self.projector.frontier()
     }
 
-    fn cursor(&self, _frontier: i64) -> Cursor {
-        todo!()
+    fn cursor(&self, frontier: i64) -> Cursor {
+        Cursor::at(self.instance, frontier)
     }
 
-    async fn changes(&self, _user: UserId, _since: &Cursor, _limit: usize) -> Result<Changes, ChangesError> {
-        todo!()
+    /// Right whatever is projected: what is not is sifted out of everybody's messages. Waiting for the projection only
+    /// spares that, so its failure is none.
+    async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
+        if self.projector.waiting() > SIFTED
+            && let Err(error) = self.projector.flush().await
+        {
+            tracing::debug!(%error, "a feed is read in front of the projection");
+        }
+        let (instance, since) = (self.instance, since.clone());
+        self.readers
+            .run(move |connection| feed::changes(connection, instance, user, &since, limit))
+            .await?
     }
 
+    /// Never yields: this process is the only one.
     fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
-        todo!()
+        stream::pending().boxed()
     }
 
-    async fn mark(&self, _marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
-        todo!()
+    async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
+        if marks.is_empty() {
+            return Vec::new();
+        }
+        let given = marks.to_vec();
+        let work = move |connection: &_| markers::mark(connection, &given);
+        let committed = |shared: &projector::Shared, outcome: &markers::Outcome| shared.committed(outcome.newest);
+        match self.write(WRITE_DEADLINE, work, committed).await {
+            Ok(outcome) => outcome.marked,
+            Err(error) => marks.iter().map(|_| Err(error.clone().into())).collect(),
+        }
     }
 
-    async fn inbox(
-        &self,
-        _user: UserId,
-        _after: Option<Position>,
-        _limit: usize,
-    ) -> Result<Vec<InboxEntry>, StoreError> {
-        todo!()
+    async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError> {
+        self.projector.flush().await?;
+        self.readers
+            .run(move |connection| inbox::page(connection, user, after, limit))
+            .await
     }
 
-    async fn summaries(&self, _pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        todo!()
+    async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
+        let pairs = pairs.to_vec();
+        self.readers
+            .run(move |connection| inbox::summaries(connection, &pairs))
+            .await
     }
 
-    async fn total_unread(&self, _user: UserId, _most: u32) -> Result<u32, StoreError> {
-        todo!()
+    async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
+        self.projector.flush().await?;
+        self.readers
+            .run(move |connection| inbox::total_unread(connection, user, most))
+            .await
     }
 
-    async fn acquainted(&self, _user: UserId, _others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
-        todo!()
+    async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
+        let others = others.to_vec();
+        self.readers
+            .run(move |connection| inbox::acquainted(connection, user, &others))
+            .await
     }
 
     fn projection(&self) -> Projection {
-        todo!()
+        self.projector.projection()
     }
 
     async fn rebuild(&self) -> Result<(), StoreError> {
-        todo!()
+        self.projector.rebuild();
+        Ok(())
     }
 
-    async fn settings(&self, _users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
-        todo!()
+    async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
+        let users = users.to_vec();
+        self.readers
+            .run(move |connection| {
+                let settings = |&user| Ok(users::settings(connection, user)?.unwrap_or_default());
+                users.iter().map(settings).collect()
+            })
+            .await
     }
 
     async fn change_settings(
         &self,
-        _user: UserId,
-        _change: SettingsChange,
+        user: UserId,
+        change: SettingsChange,
         _at: Timestamp,
     ) -> Result<Option<Settings>, StoreError> {
-        todo!()
+        let work = move |connection: &_| users::change_settings(connection, user, change);
+        let committed = |shared: &projector::Shared, (_, newest): &(_, i64)| shared.committed(*newest);
+        let (settings, _) = self.write(WRITE_DEADLINE, work, committed).await?;
+        Ok(settings)
     }
 
-    async fn users(&self, _ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        todo!()
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers
+            .run(move |connection| ids.iter().map(|&id| users::by_id(connection, id)).collect())
+            .await
     }
 
+    /// No: the directory is locked.
     fn is_shared(&self) -> bool {
-        todo!()
+        false
     }
 
     async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
@@ -287,8 +379,9 @@ impl Store for EmbeddedStore {
             .writer
             .run(move |connection| users::all_offline(connection, Some(now)))
             .await;
+        let projected = self.projector.close().await;
         self.readers.close().await;
         self.writer.close().await?;
-        offline
+        projected.and(offline)
     }
 }

@@ -1,51 +1,81 @@
 //! The store in a MongoDB deployment: a replica set, or a standalone server.
 //!
 //! The database stays one that a Mongoose program can read and write at the same time: collections `users` and
-//! `messages` keep their shape, every added field is optional, and `nodes` is new.
+//! `messages` keep their shape, every added field is optional, and `nodes`, `markers`, `inboxes`, `renewals` and `meta` are
+//! new.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `connect` | from a connection string to a database; errors that never repeat it |
 //! | `indexes` | what is created at the start, beside what others created |
-//! | `append` | the durable write of a batch, its retries, and what a duplicate key means |
+//! | `append` | the durable write of a batch, its retries, what a duplicate key means, and what took too long |
 //! | `history` | messages, pages and whole conversations |
+//! | `window` | why catching up skips nothing: the argument about time |
+//! | `pages` | from a cursor to a page, and to the next cursor |
+//! | `feed` | what changed for a user |
+//! | `follower` | what other programs write, and what dead ones left |
+//! | `markers` | who has received and read what |
+//! | `inbox` | the list of a user's conversations: how it is written, built and read |
+//! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread |
 //! | `users` | creating and finding users |
+//! | `settings` | what users let others know |
+//! | `meta` | the few documents about the database as a whole |
 //! | `presence` | who is online, across processes that can die; `lease` says which process is which |
 //! | `query` | a query to its end |
 //! | `document` | documents to wire types and back |
 //! | `error` | the driver's errors, time limits and retries |
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bson::doc;
+use bson::oid::ObjectId;
 use futures_util::stream::BoxStream;
 use mongodb::{Client, Database};
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Mark,
     MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
-use crate::chat::{NewMessage, Username};
+use crate::chat::{self, NewMessage, Username};
 use append::Appender;
 use error::bounded;
+use feed::Feed;
+use follower::Follower;
 use history::History;
+use inbox::{Builder, Inboxes, Projector};
+use markers::Markers;
+use meta::Meta;
 use presence::Presence;
+use settings::UserSettings;
+use summaries::Summaries;
 use users::Users;
+pub use window::Clock;
 
 mod append;
 mod connect;
 mod document;
 mod error;
+mod feed;
+mod follower;
 mod history;
+mod inbox;
 mod indexes;
 mod lease;
 mod lookup;
+mod markers;
+mod meta;
+mod pages;
 mod presence;
 mod query;
+mod settings;
+mod summaries;
 mod users;
+mod window;
 
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
 const OPEN: Duration = Duration::from_secs(8);
@@ -64,8 +94,19 @@ pub struct MongoStore {
     database: Database,
     appender: Appender,
     history: History,
+    feed: Feed,
+    markers: Arc<Markers>,
+    summaries: Arc<Summaries>,
+    inboxes: Inboxes,
+    projector: Projector,
+    builder: Builder,
+    follower: Arc<Follower>,
     users: Users,
+    settings: UserSettings,
     presence: Presence,
+    clock: Clock,
+    /// They end with the store.
+    _tasks: [AbortOnDropHandle<()>; 3],
 }
 
 impl MongoStore {
@@ -78,6 +119,14 @@ impl MongoStore {
     /// and the reasons. [`StoreError::Failed`] if the string can't be used, the login is refused, or an index can't
     /// be built. No text repeats the connection string.
     pub async fn open(uri: &str, database: Option<&str>) -> Result<Self, StoreError> {
+        Self::open_with(uri, database, Arc::new(chat::now)).await
+    }
+
+    /// The same by another clock, which decides how old messages and watermarks are and what of a feed is settled.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(uri: &str, database: Option<&str>, clock: Clock) -> Result<Self, StoreError> {
         let connecting = async {
             let (client, database) = connect::connect(uri, database).await?;
             ping(&database, OPEN).await?;
@@ -87,11 +136,36 @@ impl MongoStore {
             .await
             .map_err(|_| error::timed_out("connecting", OPEN))??;
         indexes::create(&database).await?;
+        let node = ObjectId::new();
+        let meta = Meta::new(&database);
+        let begun = meta.begin(clock()).await?;
+        let markers = Arc::new(Markers::new(&database, node, clock.clone()));
+        let summaries = Arc::new(Summaries::new(&database, Arc::clone(&markers)));
+        let projector = Projector::new(&database, clock.clone());
+        let builder = Builder::begin(&database, meta, Arc::clone(&summaries), node).await?;
+        let settled = begun.settled.millis();
+        let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone());
+        let follower = Arc::new(follower);
         Ok(Self {
-            appender: Appender::new(&database),
+            appender: Appender::new(&database, node, clock.clone()),
             history: History::new(&database),
+            feed: Feed::new(&database, begun.instance, clock.clone()),
+            inboxes: Inboxes::new(&database, projector.clone(), Arc::clone(&summaries)),
             users: Users::new(&database),
+            settings: UserSettings::new(&database, clock.clone()),
             presence: Presence::new(&database),
+            _tasks: [
+                tokio::spawn(projector.clone().run()),
+                tokio::spawn(builder.clone().run()),
+                tokio::spawn(following.run(Arc::clone(&follower))),
+            ]
+            .map(AbortOnDropHandle::new),
+            markers,
+            summaries,
+            projector,
+            builder,
+            follower,
+            clock,
             client,
             database,
         })
@@ -106,7 +180,18 @@ impl Store for MongoStore {
     }
 
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
-        self.appender.append(batch).await
+        if let Some(first) = batch.first() {
+            self.follower.minted(first.id);
+        }
+        let outcomes = self.appender.append(batch).await;
+        self.projector
+            .add(outcomes.iter().flatten().map(|appended| &appended.message));
+        let unknown = batch.iter().zip(&outcomes).filter_map(|(new, outcome)| {
+            let unknown = matches!(outcome, Err(AppendError::Store(StoreError::Unavailable(_))));
+            unknown.then(|| inbox::seconds(new.id))
+        });
+        self.projector.doubt(unknown);
+        outcomes
     }
 
     async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError> {
@@ -128,73 +213,69 @@ impl Store for MongoStore {
     }
 
     fn frontier(&self) -> i64 {
-        todo!()
+        (self.clock)().millis()
     }
 
-    fn cursor(&self, _frontier: i64) -> Cursor {
-        todo!()
+    fn cursor(&self, frontier: i64) -> Cursor {
+        let own = frontier.saturating_sub(window::WINDOW);
+        self.feed.cursor(own.min(self.follower.frontier()))
     }
 
-    async fn changes(&self, _user: UserId, _since: &Cursor, _limit: usize) -> Result<Changes, ChangesError> {
-        todo!()
+    async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
+        self.feed.changes(user, since, limit).await
     }
 
     fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
-        todo!()
+        self.follower.foreign()
     }
 
-    async fn mark(&self, _marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
-        todo!()
+    async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
+        self.markers.mark(marks).await
     }
 
-    async fn inbox(
-        &self,
-        _user: UserId,
-        _after: Option<Position>,
-        _limit: usize,
-    ) -> Result<Vec<InboxEntry>, StoreError> {
-        todo!()
+    async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError> {
+        self.inboxes.page(user, after, limit).await
     }
 
-    async fn summaries(&self, _pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        todo!()
+    async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
+        self.summaries.of(pairs).await
     }
 
-    async fn total_unread(&self, _user: UserId, _most: u32) -> Result<u32, StoreError> {
-        todo!()
+    async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
+        self.inboxes.total_unread(user, most).await
     }
 
-    async fn acquainted(&self, _user: UserId, _others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
-        todo!()
+    async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
+        self.summaries.acquainted(user, others).await
     }
 
     fn projection(&self) -> Projection {
-        todo!()
+        self.builder.projection()
     }
 
     async fn rebuild(&self) -> Result<(), StoreError> {
-        todo!()
+        self.builder.rebuild().await
     }
 
-    async fn settings(&self, _users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
-        todo!()
+    async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
+        self.settings.of(users).await
     }
 
     async fn change_settings(
         &self,
-        _user: UserId,
-        _change: SettingsChange,
-        _at: Timestamp,
+        user: UserId,
+        change: SettingsChange,
+        at: Timestamp,
     ) -> Result<Option<Settings>, StoreError> {
-        todo!()
+        self.settings.change(user, change, at).await
     }
 
-    async fn users(&self, _ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        todo!()
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        self.users.by_ids(ids).await
     }
 
     fn is_shared(&self) -> bool {
-        todo!()
+        true
     }
 
     async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
@@ -228,6 +309,10 @@ impl Store for MongoStore {
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {
         let released = self.presence.release(now).await;
+        // Whatever is not written now, the next store finds.
+        if let Err(error) = self.projector.write_all().await {
+            tracing::warn!(%error, "inboxes are behind");
+        }
         // Immediate: a history that someone still reads must not hold up the end.
         let shutdown = self.client.clone().shutdown().immediate(true);
         if tokio::time::timeout(SHUTDOWN, shutdown).await.is_err() {

@@ -26,20 +26,41 @@ pub struct Script {
 impl Script {
     /// Starts a script of `server/tests/js` with its one argument, a JSON value.
     pub fn start(name: &str, argument: &Value) -> Self {
-        let path = scripts().join(name);
+        Self::start_at(&scripts().join(name), &[&argument.to_string()], &[])
+    }
+
+    /// Starts the script of this path with these arguments and with more variables in its environment. It finds the
+    /// same packages.
+    pub fn start_at(path: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let process = Process::spawn(
             Command::new(program("NODE", "node"))
                 .arg(path)
-                .arg(argument.to_string())
+                .args(arguments)
                 .env("NODE_PATH", packages().join("node_modules"))
-                .env_remove("NODE_OPTIONS"),
+                .env_remove("NODE_OPTIONS")
+                .envs(environment.iter().copied()),
         );
         Self {
-            name: name.to_owned(),
+            name: path.display().to_string(),
             process,
             read: 0,
             deadline: Instant::now() + PATIENCE,
         }
+    }
+
+    /// Kills it (`kill -9`).
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.process.wait(Duration::ZERO).is_none()
+    }
+
+    /// What it wrote to standard error.
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
     }
 
     /// The next line that the script reports, a JSON value; `None` once it has ended.

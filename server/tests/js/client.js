@@ -18,10 +18,14 @@ function within(what, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** One connection. `heard` holds every event in the order of arrival, each as [name, ...arguments]. */
+/**
+ * One connection. `heard` holds every event in the order of arrival, each as [name, ...arguments]; those that say how a
+ * conversation stands are apart, in `updates`, because how often they come depends on time.
+ */
 class Device {
   constructor(url, transport, auth, options = {}) {
     this.heard = [];
+    this.updates = [];
     this.wakers = new Set();
     this.socket = io(url, {
       auth,
@@ -32,7 +36,7 @@ class Device {
       ...options,
     });
     this.socket.onAny((...event) => {
-      this.heard.push(event);
+      (event[0] === "conversation_updated" ? this.updates : this.heard).push(event);
       for (const wake of this.wakers) wake();
     });
   }
@@ -72,7 +76,7 @@ class Device {
 
   /** Resolves to the first event, past or future, of this name that `fits` its first argument. */
   hears(name, fits = () => true) {
-    const find = () => this.heard.find(([event, argument]) => event === name && fits(argument));
+    const find = () => [...this.heard, ...this.updates].find(([event, argument]) => event === name && fits(argument));
     return within(`hearing ${name}`, new Promise((resolve) => {
       const wake = () => {
         const event = find();
@@ -84,6 +88,22 @@ class Device {
       this.wakers.add(wake);
       wake();
     }));
+  }
+
+  /** Emits an event and resolves to its answer, which must be a good one. */
+  async ok(event, payload) {
+    const [answer] = await this.ask(event, payload);
+    assert.equal(answer.ok, true, `${event}: ${JSON.stringify(answer)}`);
+    return answer;
+  }
+
+  /** Resolves once the last thing that was told of the conversation with a peer `fits`. */
+  async standing(peerId, fits) {
+    const last = () => this.updates.map(([, update]) => update).filter((update) => update.peerId === peerId).at(-1);
+    return eventually(`a conversation_updated that fits, not ${JSON.stringify(last())}`, () => {
+      const update = last();
+      return update && fits(update) ? update : undefined;
+    });
   }
 
   /** Resolves once `count` events have been heard in all. */
@@ -121,6 +141,13 @@ async function eventually(what, condition) {
     if (Date.now() > end) throw new Error(`not within ${PATIENCE} ms: ${what}`);
     await pause(20);
   }
+}
+
+/** What an HTTP endpoint answers. */
+async function http(url, path, token, options = {}) {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const response = await fetch(url + path, { ...options, headers });
+  return { status: response.status, body: await response.json() };
 }
 
 function report(value) {
@@ -181,4 +208,4 @@ function assertDocument(document, sender, receiver, message) {
   assert.equal(JSON.stringify(document), documentText(document, sender, receiver, message));
 }
 
-module.exports = { Device, assertDocument, assertError, assertErrorBody, eventually, report, scenario };
+module.exports = { Device, assertDocument, assertError, assertErrorBody, eventually, http, report, scenario };

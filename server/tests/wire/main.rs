@@ -7,10 +7,12 @@
 mod connecting;
 mod cors;
 mod errors;
+mod feed;
 mod health;
 mod history;
 mod idempotency;
 mod legacy;
+mod local_copy;
 mod malformed;
 mod messages;
 mod paging;

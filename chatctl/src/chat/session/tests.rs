@@ -1,10 +1,16 @@
 //! The rules, one by one, without terminal, network or clock.
 
+use shared::conversation::{Conversation, Inbox, ListConversations, MarkUpTo};
 use shared::limits::PAGE;
-use shared::{Message, MessageId, Timestamp};
+use shared::presence::{PresentNow, Typing};
+use shared::sync::{Receipt, Sync, SyncDone, SyncEvent, Synced};
+use shared::{Message, MessageId, Presence, Timestamp};
 
 use super::super::OPENING;
 use super::*;
+
+mod missed;
+mod others;
 
 const ME: UserId = UserId::from_bytes([1; 12]);
 const PEER: UserId = UserId::from_bytes([2; 12]);
@@ -17,33 +23,112 @@ struct Story {
 }
 
 impl Story {
-    /// Nothing was written before, and the server has accepted us.
+    /// Nothing was written before, the chat has begun, and all that follows from that is done.
     fn connected() -> Self {
+        Self::begun(Vec::new())
+    }
+
+    /// The chat begins with these messages.
+    fn begun(messages: Vec<Message>) -> Self {
         let mut story = Self::offline();
-        story.connect();
-        story.fetch(Page::All, Vec::new());
+        story.session.connected(story.now);
+        story.asks_inbox(None);
+        story.inbox(inbox(&[], 0));
+        story.idle();
+        story.cursor("c0");
+        story.opens(messages);
+        assert_eq!(story.report(), Report::Connected);
+        story.follows(PEER);
+        assert_eq!(story.report(), Report::CaughtUp(Some("c0".to_owned())));
+        story.idle();
         story
     }
 
     fn offline() -> Self {
-        let mut story = Self {
-            session: Session::new(ME, PEER),
-            now: Instant::now(),
-        };
-        story.fetch(Page::Newest(OPENING), Vec::new());
-        assert_eq!(
-            story.report(),
-            Report::Opened {
-                with: PEER,
-                messages: Vec::new()
-            }
-        );
-        story
+        let now = Instant::now();
+        Self {
+            session: Session::new(now, ME, PEER, true),
+            now,
+        }
     }
 
-    fn connect(&mut self) {
+    /// The cursor that a connection begins with.
+    fn cursor(&mut self, cursor: &str) {
+        let (next, has_more) = (cursor.to_owned(), false);
+        let done = News::SyncDone(SyncDone { next, has_more });
+        self.session.news(self.now, Some(done), None);
+    }
+
+    /// The open conversation is fetched and opened.
+    fn opens(&mut self, messages: Vec<Message>) {
+        let ticket = self.ticket(Page::Newest(OPENING));
+        self.session.fetched(self.now, ticket, Ok(messages.clone()));
+        assert!(matches!(self.report(), Report::Reached { .. }));
+        let with = self.session.peer();
+        assert_eq!(self.report(), Report::Opened { with, messages });
+    }
+
+    /// Connects again, up to the request for what was missed since `cursor`.
+    fn connect(&mut self, cursor: &str) {
+        assert_eq!(self.session.since(), None);
         self.session.connected(self.now);
         assert_eq!(self.report(), Report::Connected);
+        self.asks_inbox(None);
+        self.syncs(Some(cursor));
+    }
+
+    fn asks_inbox(&mut self, expected: Option<&str>) {
+        match self.request() {
+            Request::Inbox(ListConversations { cursor, .. }) => assert_eq!(cursor.as_deref(), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn syncs(&mut self, expected: Option<&str>) {
+        match self.request() {
+            Request::Sync(Sync { since, .. }) => assert_eq!(since.as_deref(), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn follows(&mut self, expected: UserId) {
+        assert_eq!(self.request(), Request::Follow(expected));
+    }
+
+    fn inbox(&mut self, inbox: Inbox) {
+        self.session.answered(self.now, Reply::Inbox(Answer::Ok(inbox)));
+    }
+
+    fn synced(&mut self, messages: Vec<Message>, next: &str, has_more: bool) {
+        let page = Synced {
+            events: messages
+                .into_iter()
+                .map(|message| SyncEvent::Message { message })
+                .collect(),
+            next: next.to_owned(),
+            has_more,
+            inbox: None,
+        };
+        self.session.answered(self.now, Reply::Synced(Answer::Ok(page)));
+    }
+
+    /// Everything was caught up with, and presence is asked for again.
+    fn caught_up(&mut self, cursor: &str) {
+        assert_eq!(self.report(), Report::CaughtUp(Some(cursor.to_owned())));
+        self.follows(PEER);
+    }
+
+    fn receives(&mut self, message: Message) {
+        self.receives_at(message, None);
+    }
+
+    fn receives_at(&mut self, message: Message, cursor: Option<&str>) {
+        let news = if message.sender == Some(ME) {
+            News::SentElsewhere(message)
+        } else {
+            News::Received(message)
+        };
+        self.session.news(self.now, Some(news), cursor.map(str::to_owned));
     }
 
     fn say(&mut self, text: &str) {
@@ -59,6 +144,13 @@ impl Story {
         self.session.effect().expect("there is something to do")
     }
 
+    fn request(&mut self) -> Request {
+        match self.effect() {
+            Effect::Request(request) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn idle(&mut self) {
         assert_eq!(self.session.effect(), None);
     }
@@ -72,8 +164,8 @@ impl Story {
 
     /// The text and id of the message that is sent.
     fn sends(&mut self) -> (String, String) {
-        match self.effect() {
-            Effect::Send(message) => (message.message, message.client_message_id.unwrap()),
+        match self.request() {
+            Request::Send(message) => (message.message, message.client_message_id.unwrap()),
             other => panic!("{other:?}"),
         }
     }
@@ -91,21 +183,16 @@ impl Story {
     fn ticket(&mut self, expected: Page) -> u64 {
         match self.effect() {
             Effect::Fetch { ticket, with, page } => {
-                assert_eq!((with, page), (PEER, expected));
+                assert_eq!((with, page), (self.session.peer(), expected));
                 ticket
             }
             other => panic!("{other:?}"),
         }
     }
 
-    fn fetch(&mut self, expected: Page, answer: Vec<Message>) {
-        let ticket = self.ticket(expected);
-        self.session.fetched(self.now, ticket, Ok(answer));
-    }
-
     fn stored(&mut self, id: &str, message: Message, duplicate: bool) {
-        self.session
-            .answered(self.now, id, Answer::Ok(Sent { message, duplicate }));
+        let answer = Answer::Ok(Sent { message, duplicate });
+        self.session.answered(self.now, Reply::Sent(id.to_owned(), answer));
     }
 
     fn acknowledged(&mut self) -> String {
@@ -118,14 +205,15 @@ impl Story {
     fn fails(&mut self, id: &str, code: ErrorCode, retry_after_ms: Option<u64>) {
         let mut error = WireError::new(code, "no");
         error.retry_after_ms = retry_after_ms;
-        self.session.answered(self.now, id, Answer::Error(error));
+        let answer = Answer::Error(error);
+        self.session.answered(self.now, Reply::Sent(id.to_owned(), answer));
     }
 }
 
 fn message(number: u8, sender: UserId, receiver: UserId, text: &str) -> Message {
     let at = Timestamp::from_millis(i64::from(number));
     Message {
-        id: MessageId::from_bytes([number; 12]),
+        id: id(number),
         sender: Some(sender),
         receiver: Some(receiver),
         message: Some(text.to_owned()),
@@ -133,6 +221,33 @@ fn message(number: u8, sender: UserId, receiver: UserId, text: &str) -> Message 
         updated_at: Some(at),
         version: Some(0),
     }
+}
+
+/// An inbox whose conversations have so many unread messages.
+fn inbox(unread: &[(UserId, u32)], total_unread: u32) -> Inbox {
+    let conversations = unread.iter().map(|(peer, unread)| conversation(*peer, *unread));
+    Inbox {
+        conversations: conversations.collect(),
+        next: None,
+        total_unread,
+    }
+}
+
+fn conversation(peer_id: UserId, unread: u32) -> Conversation {
+    Conversation {
+        peer_id,
+        peer: None,
+        last_message: None,
+        unread,
+        read_up_to: None,
+        delivered_up_to: None,
+        peer_read_up_to: None,
+        peer_delivered_up_to: None,
+    }
+}
+
+fn id(number: u8) -> MessageId {
+    MessageId::from_bytes([number; 12])
 }
 
 fn theirs(number: u8, text: &str) -> Message {
@@ -213,173 +328,4 @@ fn silence_is_told_and_then_ends_the_connection() {
     story.pass(ANSWER - SLOW);
     assert!(matches!(story.effect(), Effect::Hangup(_)));
     story.idle();
-}
-
-#[test]
-fn a_lost_connection_repeats_what_is_not_acknowledged_in_order() {
-    let mut story = Story::connected();
-    story.say("one");
-    let (_, id) = story.sends();
-    story.session.disconnected();
-    story.say("two");
-    assert_eq!(story.report(), Report::Waiting(2));
-    story.stored(&id, mine(1, "one"), false);
-    story.idle();
-    story.connect();
-    let ticket = story.ticket(Page::All);
-    assert_eq!(story.sends(), ("one".to_owned(), id.clone()));
-    // It had been stored: history shows it, and so does the answer. It is told once, by the answer.
-    story
-        .session
-        .fetched(story.now, ticket, Ok(vec![mine(1, "one"), theirs(2, "hey")]));
-    story.hears("hey", true);
-    story.session.heard(mine(1, "one"));
-    story.stored(&id, mine(1, "one"), true);
-    assert_eq!(story.acknowledged(), "one");
-    assert_eq!(story.sends().0, "two");
-    story.idle();
-}
-
-#[test]
-fn what_another_client_sent_waits_for_the_doubtful_message_only() {
-    let mut story = Story::connected();
-    story.say("one");
-    let (_, id) = story.sends();
-    story.session.heard(mine(2, "from my phone"));
-    story.idle();
-    story.stored(&id, mine(1, "one"), false);
-    assert_eq!(story.acknowledged(), "one");
-    story.hears("from my phone", false);
-    story.session.heard(mine(3, "again"));
-    story.hears("again", false);
-}
-
-#[test]
-fn a_message_whose_store_failed_may_be_stored_all_the_same() {
-    let mut story = Story::connected();
-    story.say("one");
-    let (_, id) = story.sends();
-    story.fails(&id, ErrorCode::StoreUnavailable, Some(100));
-    assert!(matches!(story.report(), Report::Retrying { .. }));
-    // It reached the store late, and the old connection's end made it this one's news.
-    story.session.heard(mine(1, "one"));
-    story.idle();
-    story.pass(Duration::from_millis(100));
-    story.sends();
-    story.stored(&id, mine(1, "one"), true);
-    assert_eq!(story.acknowledged(), "one");
-    story.idle();
-}
-
-#[test]
-fn what_arrives_while_catching_up_is_shown_behind() {
-    let mut story = Story::connected();
-    story.session.heard(theirs(1, "one"));
-    story.hears("one", false);
-    story.session.disconnected();
-    story.connect();
-    let ticket = story.ticket(Page::All);
-    story.session.heard(theirs(4, "four"));
-    story.session.heard(theirs(3, "three"));
-    story.idle();
-    let answer = vec![theirs(1, "one"), theirs(2, "two"), theirs(3, "three")];
-    story.session.fetched(story.now, ticket, Ok(answer));
-    story.hears("two", true);
-    story.hears("three", true);
-    story.hears("four", false);
-    story.session.heard(theirs(2, "two"));
-    story.idle();
-}
-
-#[test]
-fn catching_up_takes_as_many_pages_as_there_are() {
-    let mut story = Story::offline();
-    story.connect();
-    story.fetch(Page::All, vec![theirs(1, "one")]);
-    story.hears("one", true);
-    let far = |number: u8| {
-        let mut message = theirs(number, "far");
-        message.created_at = Some(Timestamp::from_millis(i64::from(number) * 60_000));
-        message
-    };
-    story.session.heard(far(2));
-    story.hears("far", false);
-    story.session.disconnected();
-    story.connect();
-    let page: Vec<Message> = (3..u8::try_from(PAGE).unwrap() + 3).map(far).collect();
-    let last = page[PAGE - 1].id;
-    story.fetch(Page::After(theirs(1, "").id), page);
-    (0..PAGE).for_each(|_| story.hears("far", true));
-    story.fetch(Page::After(last), vec![far(203)]);
-    story.hears("far", true);
-    story.idle();
-}
-
-#[test]
-fn history_that_fails_is_asked_for_again_and_told_once() {
-    let mut story = Story::offline();
-    story.connect();
-    for told in [true, false] {
-        let ticket = story.ticket(Page::All);
-        story.session.fetched(story.now, ticket, Err("no".to_owned()));
-        if told {
-            assert_eq!(story.report(), Report::HistoryFailed("no".to_owned()));
-        }
-        story.session.heard(theirs(2, "two"));
-        story.idle();
-        story.pass(REFETCH);
-    }
-    story.fetch(Page::All, vec![theirs(1, "one"), theirs(2, "two")]);
-    story.hears("one", true);
-    story.hears("two", true);
-    story.idle();
-}
-
-#[test]
-fn an_answer_from_before_is_ignored() {
-    let mut story = Story::offline();
-    story.connect();
-    let old = story.ticket(Page::All);
-    story.session.disconnected();
-    story.connect();
-    let new = story.ticket(Page::All);
-    story.session.fetched(story.now, old, Ok(vec![theirs(1, "one")]));
-    story.idle();
-    story.session.fetched(story.now, new, Ok(vec![theirs(1, "one")]));
-    story.hears("one", true);
-}
-
-#[test]
-fn another_conversation_opens_with_its_last_messages() {
-    let mut story = Story::connected();
-    let (first, second) = (message(1, OTHER, ME, "first"), message(2, OTHER, ME, "second"));
-    story.session.heard(first.clone());
-    story.hears("first", false);
-    story.session.open(OTHER);
-    assert!(!story.session.is_open());
-    let Effect::Fetch {
-        ticket,
-        with: OTHER,
-        page,
-    } = story.effect()
-    else {
-        panic!()
-    };
-    assert_eq!(page, Page::Newest(OPENING));
-    story.session.heard(second.clone());
-    story.idle();
-    // A notice was shown of the first one; the conversation shows it all the same.
-    story
-        .session
-        .fetched(story.now, ticket, Ok(vec![first.clone(), second]));
-    assert_eq!(
-        story.report(),
-        Report::Opened {
-            with: OTHER,
-            messages: vec![first]
-        }
-    );
-    story.hears("second", false);
-    story.say("hello");
-    assert!(matches!(story.effect(), Effect::Send(message) if message.receiver_id == OTHER));
 }

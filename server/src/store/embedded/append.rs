@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Message, UserId};
 
 use super::error::is_of_one_row;
-use super::pages;
+use super::{numbers, pages};
 use crate::chat::{ClientMessageId, NewMessage};
 use crate::store::{AppendError, Appended, Conversation};
 
@@ -20,18 +20,34 @@ pub(super) const CONVERSATION: &str = "SELECT pk FROM conversations WHERE low = 
 const NEW_CONVERSATION: &str = "INSERT INTO conversations (low, high) VALUES (?1, ?2) RETURNING pk";
 
 const NEW_MESSAGE: &str = "
-    INSERT INTO messages (id, conversation, sender, text, client_message_id, created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+    INSERT INTO messages (seq, id, conversation, sender, text, client_message_id, created_at, updated_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
 
-/// Stores a batch in order. A message that can't be stored fails alone; a failure of the database fails all.
-pub(super) fn append(
-    connection: &Connection,
-    batch: &[NewMessage],
-) -> rusqlite::Result<Vec<Result<Appended, AppendError>>> {
-    batch.iter().map(|new| append_one(connection, new)).collect()
+/// What became of a batch.
+pub(super) struct Outcome {
+    /// One for each message.
+    pub(super) messages: Vec<Result<Appended, AppendError>>,
+    /// The number of the last that was stored now.
+    pub(super) newest: Option<i64>,
 }
 
-fn append_one(connection: &Connection, new: &NewMessage) -> rusqlite::Result<Result<Appended, AppendError>> {
+/// Stores a batch in order. A message that can't be stored fails alone; a failure of the database fails all.
+pub(super) fn append(connection: &Connection, batch: &[NewMessage]) -> rusqlite::Result<Outcome> {
+    let before = numbers::last(connection)?;
+    let mut newest = before;
+    let messages = batch.iter().map(|new| append_one(connection, new, &mut newest));
+    Ok(Outcome {
+        messages: messages.collect::<rusqlite::Result<_>>()?,
+        newest: (newest > before).then_some(newest),
+    })
+}
+
+/// Counts `newest` up if a message is stored.
+fn append_one(
+    connection: &Connection,
+    new: &NewMessage,
+    newest: &mut i64,
+) -> rusqlite::Result<Result<Appended, AppendError>> {
     if !connection.prepare_cached(RECEIVER)?.exists([new.receiver.bytes()])? {
         return Ok(Err(AppendError::UnknownReceiver));
     }
@@ -42,11 +58,14 @@ fn append_one(connection: &Connection, new: &NewMessage) -> rusqlite::Result<Res
         return Ok(repetition(first, new).ok_or(AppendError::Conflict));
     }
     let people = Conversation::between(new.sender, new.receiver);
-    match insert(connection, people, new) {
-        Ok(()) => Ok(Ok(Appended {
-            message: new.to_message(),
-            duplicate: false,
-        })),
+    match insert(connection, people, new, *newest + 1) {
+        Ok(()) => {
+            *newest += 1;
+            Ok(Ok(Appended {
+                message: new.to_message(),
+                duplicate: false,
+            }))
+        }
         Err(error) if is_of_one_row(&error) => {
             // Its id is there: either the very same message was given before, or another has it.
             let first = pages::message(connection, people, new.id)?;
@@ -68,9 +87,10 @@ fn repetition(first: Message, new: &NewMessage) -> Option<Appended> {
     })
 }
 
-fn insert(connection: &Connection, people: Conversation, new: &NewMessage) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, people: Conversation, new: &NewMessage, number: i64) -> rusqlite::Result<()> {
     let conversation = conversation(connection, people)?;
     connection.prepare_cached(NEW_MESSAGE)?.execute((
+        number,
         new.id.bytes(),
         conversation,
         new.sender.bytes(),

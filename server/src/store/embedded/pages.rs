@@ -1,4 +1,4 @@
-//! Reading messages: each read is one statement over one range of one index.
+//! Reading messages: each read is one statement over a range of one index, or over two that it merges.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Message, MessageId, Timestamp, UserId};
@@ -10,14 +10,28 @@ pub(super) const MESSAGE: &str = "
     FROM messages
     WHERE id = ?3 AND conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2)";
 
-macro_rules! page {
-    ($direction:literal) => {
+/// The messages of one of the two between two places.
+macro_rules! one_side {
+    ($sender:literal) => {
         concat!(
             "SELECT id, sender, text, created_at, updated_at
             FROM messages
             WHERE conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2)
-                AND (created_at, id) > (?3, ?4) AND (created_at, id) < (?5, ?6)
-            ORDER BY created_at ",
+                AND sender = ",
+            $sender,
+            " AND (created_at, id) > (?3, ?4) AND (created_at, id) < (?5, ?6)"
+        )
+    };
+}
+
+/// Merges both sides as they are read; a conversation with oneself has only one.
+macro_rules! page {
+    ($direction:literal) => {
+        concat!(
+            one_side!("?1"),
+            " UNION ALL ",
+            one_side!("?2"),
+            " AND ?1 <> ?2 ORDER BY created_at ",
             $direction,
             ", id ",
             $direction,
@@ -30,8 +44,8 @@ pub(super) const OLDEST: &str = page!("ASC");
 pub(super) const NEWEST: &str = page!("DESC");
 
 /// In front of every id, and behind every id: one byte shorter and one longer than all of them.
-const BEFORE_ALL: &[u8] = &[0; 11];
-const BEHIND_ALL: &[u8] = &[0xff; 13];
+pub(super) const BEFORE_ALL: &[u8] = &[0; 11];
+pub(super) const BEHIND_ALL: &[u8] = &[0xff; 13];
 
 /// One message, if the conversation holds it.
 pub(super) fn message(

@@ -10,6 +10,11 @@
 //!   number instead of two 12-byte ids for each message.
 //! - **A sender is stored as its id**, because a token may name a sender that is in no row of `users`. The receiver
 //!   is the other one of the conversation.
+//! - **The index of places begins with conversation and sender.** Unread messages, those of one sender behind a
+//!   place, are then one range of it, however many the other wrote in between. A page merges two ranges.
+//! - **`feed` and `inbox` are a projection of `messages`**, written behind it in larger batches: in the commit itself
+//!   their rows would dirty several times the pages that the message does. `meta.projected` says how far it is, in the
+//!   same transaction as what it stands for.
 //! - **Uniqueness is the database's work**: a message's id, a sender's client message id, a user's name.
 
 use std::path::Path;
@@ -21,7 +26,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::store::StoreError;
 
 /// Entry *n* takes a database from `user_version` *n* to *n + 1*. Entries are only ever added.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE users (
         pk INTEGER PRIMARY KEY,
         id BLOB NOT NULL UNIQUE,
@@ -57,7 +63,60 @@ const MIGRATIONS: &[&str] = &["
     -- One row, written to find out whether writing works.
     CREATE TABLE probe (pk INTEGER PRIMARY KEY CHECK (pk = 1), count INTEGER NOT NULL) STRICT;
     INSERT INTO probe VALUES (1, 0);
-"];
+",
+    "
+    -- One row. `change` is the greatest number given to a watermark or to settings, `projected` the `seq` up to which
+    -- messages are in `feed` and `inbox`.
+    CREATE TABLE meta (
+        pk INTEGER PRIMARY KEY CHECK (pk = 1),
+        instance BLOB NOT NULL,
+        change INTEGER NOT NULL,
+        projected INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO meta VALUES (1, randomblob(6), 0, 0);
+
+    DROP INDEX messages_by_position;
+    CREATE INDEX messages_by_place ON messages (conversation, sender, created_at, id);
+
+    CREATE TABLE markers (
+        user BLOB NOT NULL,
+        peer BLOB NOT NULL,
+        read_at INTEGER,
+        read_id BLOB,
+        read_marked_at INTEGER,
+        delivered_at INTEGER,
+        delivered_id BLOB,
+        delivered_marked_at INTEGER,
+        change INTEGER NOT NULL,
+        PRIMARY KEY (user, peer)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX markers_by_user ON markers (user, change);
+    CREATE INDEX markers_by_peer ON markers (peer, change);
+
+    -- `settings_change` is missing for users who have the default.
+    ALTER TABLE users ADD COLUMN read_receipts INTEGER NOT NULL DEFAULT TRUE;
+    ALTER TABLE users ADD COLUMN invisible INTEGER NOT NULL DEFAULT FALSE;
+    ALTER TABLE users ADD COLUMN settings_change INTEGER;
+
+    CREATE TABLE feed (
+        user BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (user, seq)
+    ) STRICT, WITHOUT ROWID;
+
+    -- `unread` is false only where nothing is unread; how much is unread is always counted.
+    CREATE TABLE inbox (
+        owner BLOB NOT NULL,
+        peer BLOB NOT NULL,
+        last_at INTEGER NOT NULL,
+        last_id BLOB NOT NULL,
+        unread INTEGER NOT NULL,
+        PRIMARY KEY (owner, peer)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX inbox_by_place ON inbox (owner, last_at, last_id);
+    CREATE INDEX inbox_unread ON inbox (owner) WHERE unread = 1;
+",
+];
 
 /// The first SQLite without the race between a checkpoint and a commit that can lose data.
 const OLDEST_SQLITE: i32 = 3_051_003;

@@ -1,4 +1,4 @@
-//! What can be seen only from inside: query plans, the writer's failures, the length of the log.
+//! What can be seen only from inside: the writer's failures, the length of the log.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -8,6 +8,8 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::chat::Text;
+
+mod plans;
 
 const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
 
@@ -41,60 +43,6 @@ fn messages(user: UserId, numbers: std::ops::Range<u64>, bytes: usize) -> Vec<Ne
 async fn count(store: &EmbeddedStore) -> i64 {
     let count = |connection: &Connection| connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0));
     store.readers.run(count).await.unwrap()
-}
-
-#[tokio::test]
-async fn every_statement_walks_an_index() {
-    let (_dir, store) = store();
-    for (sql, index) in [
-        (
-            pages::MESSAGE,
-            "SEARCH messages USING INDEX sqlite_autoindex_messages_1 (id=?)",
-        ),
-        (
-            pages::OLDEST,
-            "SEARCH messages USING INDEX messages_by_position \
-             (conversation=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))",
-        ),
-        (
-            pages::NEWEST,
-            "SEARCH messages USING INDEX messages_by_position \
-             (conversation=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))",
-        ),
-        (
-            append::RECEIVER,
-            "SEARCH users USING COVERING INDEX sqlite_autoindex_users_1 (id=?)",
-        ),
-        (
-            append::BY_CLIENT_ID,
-            "SEARCH m USING INDEX messages_by_client_id (client_message_id=? AND sender=?)",
-        ),
-        (
-            append::CONVERSATION,
-            "SEARCH conversations USING COVERING INDEX sqlite_autoindex_conversations_1 (low=? AND high=?)",
-        ),
-        (users::BY_ID, "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)"),
-        (
-            users::BY_NAME,
-            "SEARCH users USING INDEX sqlite_autoindex_users_2 (username=?)",
-        ),
-        (users::LIST, "SEARCH users USING INDEX sqlite_autoindex_users_1 (id>?)"),
-        (
-            users::PRESENCE,
-            "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)",
-        ),
-    ] {
-        let plan = move |connection: &Connection| {
-            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-            let parameters = vec![rusqlite::types::Null; statement.parameter_count()];
-            let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3))?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        let plan = store.readers.run(plan).await.unwrap();
-        assert_eq!(plan[0], index, "{plan:#?}");
-        let bad = |step: &String| step.contains("SCAN") || step.contains("TEMP B-TREE");
-        assert!(!plan.iter().any(bad), "{plan:#?}");
-    }
 }
 
 #[tokio::test]
@@ -187,14 +135,8 @@ async fn a_ping_does_not_wait_for_a_stuck_writer() {
 async fn the_log_stays_short() {
     const PAGES: u64 = 200;
     let dir = tempfile::tempdir().unwrap();
-    drop(EmbeddedStore::open(dir.path()).unwrap());
-    let directory = Directory::claim(dir.path()).unwrap();
-    let database = directory.database();
-    let store = EmbeddedStore {
-        path: dir.path().to_owned(),
-        readers: Arc::new(Readers::open(&database).unwrap()),
-        writer: Writer::start_with_log(schema::open_writer(&database).unwrap(), directory, PAGES).unwrap(),
-    };
+    let store = EmbeddedStore::open_with_log(dir.path(), PAGES).unwrap();
+    let database = dir.path().join("chat.db");
     let ada = user(&store, "ada").await;
     let conversation = Conversation::between(ada, ada);
     let mut stalled = None;

@@ -1,11 +1,12 @@
-//! Users and their presence, and the probes that tell whether the database works.
+//! Users, their presence and their settings, and the probes that tell whether the database works.
 
 use bson::oid::ObjectId;
 use rusqlite::{Connection, OptionalExtension, Row};
-use shared::{Timestamp, User, UserId};
+use shared::{Settings, SettingsChange, Timestamp, User, UserId};
 
+use super::numbers;
 use crate::chat::Username;
-use crate::store::PresenceChange;
+use crate::store::{Change, PresenceChange};
 
 const NEW: &str = "
     INSERT INTO users (id, username, is_online) VALUES (?1, ?2, FALSE)
@@ -17,6 +18,14 @@ pub(super) const BY_NAME: &str = "SELECT id, username, is_online, last_seen FROM
 
 pub(super) const LIST: &str = "
     SELECT id, username, is_online, last_seen FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+pub(super) const SETTINGS: &str = "SELECT read_receipts, invisible FROM users WHERE id = ?1";
+
+pub(super) const CHANGED_SETTINGS: &str = "
+    SELECT read_receipts, invisible, settings_change FROM users WHERE id = ?1 AND settings_change > ?2";
+
+pub(super) const CHANGE_SETTINGS: &str = "
+    UPDATE users SET read_receipts = ?2, invisible = ?3, settings_change = ?4 WHERE id = ?1";
 
 pub(super) const PRESENCE: &str = "UPDATE users SET is_online = ?2, last_seen = ?3 WHERE id = ?1";
 
@@ -74,6 +83,61 @@ pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: usize)
         .prepare_cached(LIST)?
         .query_map((after, limit), user_from_row)?
         .collect()
+}
+
+/// The settings of a user, if there is one.
+pub(super) fn settings(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Settings>> {
+    connection
+        .prepare_cached(SETTINGS)?
+        .query_row([user.bytes()], settings_from_row)
+        .optional()
+}
+
+/// The settings of a user and the number of their change, if that is behind `point`.
+pub(super) fn changed_settings(
+    connection: &Connection,
+    user: UserId,
+    point: i64,
+) -> rusqlite::Result<Option<(i64, Change)>> {
+    connection
+        .prepare_cached(CHANGED_SETTINGS)?
+        .query_row((user.bytes(), point), |row| {
+            Ok((row.get(2)?, Change::Settings(settings_from_row(row)?)))
+        })
+        .optional()
+}
+
+/// Changes settings, if there is such a user. Returns them with the greatest number that any change has now; what
+/// changes nothing takes no number.
+pub(super) fn change_settings(
+    connection: &Connection,
+    user: UserId,
+    change: SettingsChange,
+) -> rusqlite::Result<(Option<Settings>, i64)> {
+    let newest = numbers::last(connection)?;
+    let Some(before) = settings(connection, user)? else {
+        return Ok((None, newest));
+    };
+    let after = change.apply(before);
+    if after == before {
+        return Ok((Some(after), newest));
+    }
+    let number = newest + 1;
+    connection.prepare_cached(CHANGE_SETTINGS)?.execute((
+        user.bytes(),
+        after.read_receipts,
+        after.invisible,
+        number,
+    ))?;
+    numbers::take(connection, number)?;
+    Ok((Some(after), number))
+}
+
+fn settings_from_row(row: &Row<'_>) -> rusqlite::Result<Settings> {
+    Ok(Settings {
+        read_receipts: row.get(0)?,
+        invisible: row.get(1)?,
+    })
 }
 
 /// Applies changes in order; unknown users match no row.

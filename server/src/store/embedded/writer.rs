@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoint::{Checkpointer, LOG_PAGES};
+use super::checkpoint::Checkpointer;
 use super::directory::Directory;
 use crate::store::StoreError;
 
@@ -29,13 +29,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It owns the connection, and the directory until everything is written.
-    pub(super) fn start(connection: Connection, directory: Directory) -> Result<Self, StoreError> {
-        Self::start_with_log(connection, directory, LOG_PAGES)
-    }
-
-    /// The same with another length for the write-ahead log.
-    pub(super) fn start_with_log(connection: Connection, directory: Directory, pages: u64) -> Result<Self, StoreError> {
+    /// Starts the thread. It owns the connection, and the directory until everything is written. The write-ahead log is
+    /// kept as short as `pages` says.
+    pub(super) fn start(connection: Connection, directory: Directory, pages: u64) -> Result<Self, StoreError> {
         let checkpointer = Checkpointer::start(&directory.database(), pages)?;
         let (sender, jobs) = mpsc::channel(QUEUE);
         let work = move || {
@@ -61,17 +57,40 @@ impl Writer {
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let jobs = self.jobs.lock().clone().ok_or_else(closed)?;
-        let (reply, answer) = oneshot::channel();
-        let call = Call {
-            work,
-            output: None,
-            reply,
-        };
-        jobs.send(Box::new(call)).await.map_err(|_| closed())?;
+        self.run_then(work, |_| ()).await
+    }
+
+    /// The same; as soon as it is durable, and whether or not the caller still waits, `committed` hears of it, on the
+    /// writer's thread.
+    pub(super) async fn run_then<T, F, C>(&self, work: F, committed: C) -> Result<T, StoreError>
+    where
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+        C: FnOnce(&T) + Send + 'static,
+    {
+        let jobs = self.jobs()?;
+        let (call, answer) = call(work, committed);
+        jobs.send(call).await.map_err(|_| closed())?;
         // Closing waits for every sender, so none may be held by somebody who no longer looks.
         drop(jobs);
         answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// [`run`](Self::run) for a thread that may block.
+    pub(super) fn run_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let jobs = self.jobs()?;
+        let (call, answer) = call(work, |_| ());
+        jobs.blocking_send(call).map_err(|_| closed())?;
+        drop(jobs);
+        answer.blocking_recv().unwrap_or_else(|_| Err(closed()))
+    }
+
+    fn jobs(&self) -> Result<mpsc::Sender<Box<dyn Job>>, StoreError> {
+        self.jobs.lock().clone().ok_or_else(closed)
     }
 
     /// Waits for the jobs that were handed in and for the thread; later jobs fail.
@@ -151,15 +170,34 @@ trait Job: Send {
     fn answer(self: Box<Self>, durable: Result<(), StoreError>);
 }
 
-struct Call<F, T> {
+struct Call<F, C, T> {
     work: F,
+    committed: C,
     output: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<F, T> Job for Call<F, T>
+/// A job, and where its answer will be.
+fn call<T, F, C>(work: F, committed: C) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+where
+    F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    T: Send + 'static,
+    C: FnOnce(&T) + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let call = Call {
+        work,
+        committed,
+        output: None,
+        reply,
+    };
+    (Box::new(call), answer)
+}
+
+impl<F, C, T> Job for Call<F, C, T>
 where
     F: Fn(&Connection) -> rusqlite::Result<T> + Send,
+    C: FnOnce(&T) + Send,
     T: Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
@@ -168,8 +206,16 @@ where
     }
 
     fn answer(self: Box<Self>, durable: Result<(), StoreError>) {
-        let Self { output, reply, .. } = *self;
+        let Self {
+            committed,
+            output,
+            reply,
+            ..
+        } = *self;
         let output = durable.map(|()| output.expect("a job that succeeded has its output"));
+        if let Ok(output) = &output {
+            committed(output);
+        }
         // Nobody may be waiting any more; what was written stays.
         let _ = reply.send(output);
     }

@@ -4,6 +4,8 @@
 //! comes back as a duplicate key. A duplicate key tells only that this primary has the document, not that it will
 //! last; so what it stands for is read at read concern `majority` before it is answered. Should it be gone by then,
 //! because a new primary took over without it, the message is simply inserted again.
+//!
+//! What took too long is renewed before it is answered, see `renew`; otherwise a message costs no second trip.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,20 +14,23 @@ use bson::doc;
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use mongodb::error::{ErrorKind, IndexedWriteError};
-use mongodb::options::{CollectionOptions, ReadConcern};
 use mongodb::{Collection, Database};
+use shared::Timestamp;
 use tokio::time::Instant;
 
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
 use super::error::{Backoff, DUPLICATE_KEY, bounded, passes, store_error, write_error};
+use super::window::{self, Clock};
 use super::{WRITE, connect, query};
 use crate::chat::NewMessage;
 use crate::store::{AppendError, Appended, StoreError};
 use originals::Originals;
 use receivers::Receivers;
+use renew::Renewer;
 
 mod originals;
 mod receivers;
+mod renew;
 
 /// How long a batch is tried. Longer than an election takes.
 const COMMIT: Duration = Duration::from_secs(20);
@@ -39,11 +44,15 @@ pub(super) struct Appender {
     messages: Collection<RawDocumentBuf>,
     durable: Collection<RawDocumentBuf>,
     receivers: Receivers,
+    renewer: Renewer,
+    clock: Clock,
 }
 
-/// A batch on its way; all three lists are parallel.
+/// A batch on its way; all lists are parallel.
 struct Batch<'a> {
     messages: &'a [NewMessage],
+    /// The `updatedAt` that each is stored with.
+    updated_at: Vec<Timestamp>,
     /// `None` while it is not known.
     outcomes: Vec<Option<Outcome>>,
     /// How often a message met a duplicate key with nothing behind it.
@@ -51,20 +60,21 @@ struct Batch<'a> {
 }
 
 impl Appender {
-    pub(super) fn new(database: &Database) -> Self {
-        let majority = CollectionOptions::builder()
-            .read_concern(ReadConcern::majority())
-            .build();
+    /// Writes on behalf of a node, by its clock.
+    pub(super) fn new(database: &Database, node: ObjectId, clock: Clock) -> Self {
         Self {
             messages: database.collection(connect::MESSAGES),
-            durable: database.collection_with_options(connect::MESSAGES, majority),
+            durable: connect::majority(database, connect::MESSAGES),
             receivers: Receivers::new(database),
+            renewer: Renewer::new(database, node, clock.clone()),
+            clock,
         }
     }
 
     /// See [`crate::store::Store::append`].
     pub(super) async fn append(&self, messages: &[NewMessage]) -> Vec<Outcome> {
         let deadline = Instant::now() + COMMIT;
+        let begin = (self.clock)();
         let unknown = match self.receivers.unknown(messages, deadline).await {
             Ok(unknown) => unknown,
             Err(error) => return messages.iter().map(|_| Err(error.clone().into())).collect(),
@@ -76,10 +86,18 @@ impl Appender {
         };
         let mut batch = Batch {
             messages,
+            updated_at: messages
+                .iter()
+                .map(|new| window::stamp(new.created_at, begin))
+                .collect(),
             outcomes: messages.iter().map(refuse).collect(),
             vanished: vec![0; messages.len()],
         };
-        let documents: Vec<RawDocumentBuf> = messages.iter().map(document::encode).collect();
+        let documents: Vec<RawDocumentBuf> = messages
+            .iter()
+            .zip(&batch.updated_at)
+            .map(|(new, updated_at)| document::encode(new, *updated_at))
+            .collect();
         let mut backoff = Backoff::default();
         let failure = loop {
             match self.attempt(&mut batch, &documents, deadline).await {
@@ -89,11 +107,13 @@ impl Appender {
             }
         };
         let failed = || Err(failure.clone().into());
-        batch
+        let mut outcomes: Vec<Outcome> = batch
             .outcomes
             .into_iter()
             .map(|outcome| outcome.unwrap_or_else(failed))
-            .collect()
+            .collect();
+        self.renewer.renew(&mut outcomes, deadline).await;
+        outcomes
     }
 
     /// Inserts what has no outcome yet and settles what can be settled. After `Ok` that is everything; an error is
@@ -117,8 +137,10 @@ impl Appender {
         let mut doubtful = Vec::new();
         for (place, index) in pending.into_iter().enumerate() {
             let Some(failure) = failures.remove(&place) else {
+                let mut message = batch.messages[index].to_message();
+                message.updated_at = Some(batch.updated_at[index]);
                 batch.outcomes[index] = Some(Ok(Appended {
-                    message: batch.messages[index].to_message(),
+                    message,
                     duplicate: false,
                 }));
                 continue;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ConnectionString, DatabaseOptions, ReadPreference, SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, ReadConcern, ReadPreference,
+    SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, Database};
+use mongodb::{Client, Collection, Database};
 
 use super::error::store_error;
 use crate::store::StoreError;
@@ -13,6 +14,14 @@ use crate::store::StoreError;
 pub(super) const MESSAGES: &str = "messages";
 pub(super) const USERS: &str = "users";
 pub(super) const NODES: &str = "nodes";
+/// Who has received and read what.
+pub(super) const MARKERS: &str = "markers";
+/// Each user's conversations in the order of their newest messages: derived from `messages`.
+pub(super) const INBOXES: &str = "inboxes";
+/// Messages that became visible long after their ids and times were made.
+pub(super) const RENEWALS: &str = "renewals";
+/// What this database is, and how far work on all of it has come.
+pub(super) const META: &str = "meta";
 
 const DEFAULT_DATABASE: &str = "realtime_chat";
 /// How long an operation waits for a primary, unless the connection string says otherwise.
@@ -47,6 +56,14 @@ pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<(Client
         .build();
     let database = client.database_with_options(&name, guarantees);
     Ok((client, database))
+}
+
+/// A collection of which only what a majority has is read: what no failover takes back.
+pub(super) fn majority<T: Send + Sync>(database: &Database, collection: &str) -> Collection<T> {
+    let options = CollectionOptions::builder()
+        .read_concern(ReadConcern::majority())
+        .build();
+    database.collection_with_options(collection, options)
 }
 
 /// On the disks of a majority, or an error in a time shorter than [`super::WRITE`].

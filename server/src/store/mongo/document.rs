@@ -5,24 +5,24 @@
 
 use bson::oid::ObjectId;
 use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf, cstr};
-use bson::{Bson, DateTime};
-use shared::{Message, MessageId, Timestamp, User, UserId};
+use bson::{Bson, DateTime, Document, doc};
+use shared::{Message, MessageId, Settings, Timestamp, User, UserId};
 
 use crate::chat::NewMessage;
+use crate::store::Position;
 
 /// The field that holds the client's own id of a message.
 pub(super) const CLIENT_MESSAGE_ID: &str = "clientMessageId";
 
 /// The document of a new message. The order of the fields is Mongoose's.
-pub(super) fn encode(message: &NewMessage) -> RawDocumentBuf {
-    let at = date(message.created_at);
+pub(super) fn encode(message: &NewMessage, updated_at: Timestamp) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("_id"), ObjectId::from_bytes(message.id.bytes()));
     document.append(cstr!("sender"), ObjectId::from_bytes(message.sender.bytes()));
     document.append(cstr!("receiver"), ObjectId::from_bytes(message.receiver.bytes()));
     document.append(cstr!("message"), message.text.as_str());
-    document.append(cstr!("createdAt"), at);
-    document.append(cstr!("updatedAt"), at);
+    document.append(cstr!("createdAt"), date(message.created_at));
+    document.append(cstr!("updatedAt"), date(updated_at));
     document.append(cstr!("__v"), 0_i32);
     if let Some(id) = &message.client_message_id {
         document.append(cstr!("clientMessageId"), id.as_str());
@@ -106,7 +106,52 @@ pub(super) fn date(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.millis())
 }
 
-fn timestamp(date: DateTime) -> Timestamp {
+/// A message's id as BSON.
+pub(super) fn message_key(message: MessageId) -> ObjectId {
+    ObjectId::from_bytes(message.bytes())
+}
+
+/// A message's id from BSON.
+pub(super) fn message_id(id: ObjectId) -> MessageId {
+    MessageId::from_bytes(id.bytes())
+}
+
+/// A place in a conversation as the time that messages have in the database: none, for those without one.
+pub(super) fn place_date(place: Position) -> Bson {
+    match place.created_at {
+        Position::UNDATED => Bson::Null,
+        at => date(at).into(),
+    }
+}
+
+/// A place in a conversation as a document. Such documents are ordered as the places are.
+pub(super) fn encode_place(place: Position) -> Document {
+    doc! { "at": place_date(place), "id": message_key(place.id) }
+}
+
+/// Reads what [`encode_place`] wrote.
+pub(super) fn place(document: &RawDocument) -> Option<Position> {
+    let at = document.get("at").ok().flatten().and_then(RawBsonRef::as_datetime);
+    Some(Position {
+        created_at: at.map_or(Position::UNDATED, timestamp),
+        id: message_id(document.get_object_id("id").ok()?),
+    })
+}
+
+/// Reads a user's settings from the user's document: the default where nothing is stored.
+pub(super) fn settings(user: &RawDocument) -> Settings {
+    let default = Settings::default();
+    let Ok(stored) = user.get_document("settings") else {
+        return default;
+    };
+    Settings {
+        read_receipts: stored.get_bool("readReceipts").unwrap_or(default.read_receipts),
+        invisible: stored.get_bool("invisible").unwrap_or(default.invisible),
+    }
+}
+
+/// A moment from BSON.
+pub(super) fn timestamp(date: DateTime) -> Timestamp {
     Timestamp::from_millis(date.timestamp_millis())
 }
 

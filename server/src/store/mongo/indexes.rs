@@ -21,8 +21,14 @@ use crate::store::StoreError;
 /// The field that keeps new names unique: equal to `username`, but only in documents written here.
 pub(super) const USERNAME_KEY: &str = "usernameKey";
 
+/// The field of an inbox that says that there may be unread messages.
+pub(super) const HINT: &str = "mayHaveUnread";
+
 /// Building on a large collection takes minutes, and goes on in the server should this end.
 const BUILD: Duration = Duration::from_secs(3600);
+
+/// How long a renewal is kept: a process that was away for longer rebuilds its inboxes.
+const EXPIRY: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// `IndexOptionsConflict` and `IndexKeySpecsConflict`.
 const CONFLICTS: [i32; 2] = [85, 86];
@@ -42,9 +48,13 @@ enum Kind {
     Sparse,
     /// Keeps the keys unique among the documents whose first field is a text. Only exactly this one does.
     Unique,
+    /// Holds the inboxes that may have unread messages.
+    Hinted,
+    /// Its documents are deleted after [`EXPIRY`].
+    Expiring,
 }
 
-fn wanted() -> [Index; 5] {
+fn wanted() -> [Index; 13] {
     let index = |collection, name, keys, kind| Index {
         collection,
         name,
@@ -73,16 +83,58 @@ fn wanted() -> [Index; 5] {
             Kind::Unique,
         ),
         index(connect::USERS, "onlineNodes_1", doc! { "onlineNodes": 1 }, Kind::Sparse),
+        // The feeds, one for each direction.
+        index(
+            connect::MESSAGES,
+            "sender_1_updatedAt_1__id_1",
+            doc! { "sender": 1, "updatedAt": 1, "_id": 1 },
+            Kind::Plain,
+        ),
+        index(
+            connect::MESSAGES,
+            "receiver_1_updatedAt_1__id_1",
+            doc! { "receiver": 1, "updatedAt": 1, "_id": 1 },
+            Kind::Plain,
+        ),
+        index(
+            connect::MARKERS,
+            "user_updatedAt_peer",
+            doc! { "_id.user": 1, "updatedAt": 1, "_id.peer": 1 },
+            Kind::Plain,
+        ),
+        index(
+            connect::MARKERS,
+            "peer_updatedAt_user",
+            doc! { "_id.peer": 1, "updatedAt": 1, "_id.user": 1 },
+            Kind::Plain,
+        ),
+        index(connect::MARKERS, "updatedAt_1", doc! { "updatedAt": 1 }, Kind::Plain),
+        index(
+            connect::INBOXES,
+            "owner_last",
+            doc! { "_id.owner": 1, "last.at": -1, "last.id": -1 },
+            Kind::Plain,
+        ),
+        index(
+            connect::INBOXES,
+            "owner_peer_hinted",
+            doc! { "_id.owner": 1, "_id.peer": 1 },
+            Kind::Hinted,
+        ),
+        index(connect::RENEWALS, "at_1", doc! { "at": 1 }, Kind::Expiring),
     ]
 }
 
 /// Creates the indexes that are missing.
 pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
     let mut existing: HashMap<&str, Vec<IndexModel>> = HashMap::new();
-    for collection in [connect::MESSAGES, connect::USERS] {
-        existing.insert(collection, list(database, collection).await?);
+    let wanted = wanted();
+    for index in &wanted {
+        if !existing.contains_key(index.collection) {
+            existing.insert(index.collection, list(database, index.collection).await?);
+        }
     }
-    for index in wanted() {
+    for index in wanted {
         if !existing[index.collection].iter().any(|other| index.is_served_by(other)) {
             index.build(database).await?;
         }
@@ -111,6 +163,8 @@ impl Index {
         match self.kind {
             Kind::Plain => {}
             Kind::Sparse => options.sparse = Some(true),
+            Kind::Hinted => options.partial_filter_expression = Some(doc! { HINT: true }),
+            Kind::Expiring => options.expire_after = Some(EXPIRY),
             Kind::Unique => {
                 options.unique = Some(true);
                 let first = self.keys.keys().next().map(String::as_str).unwrap_or_default();

@@ -28,8 +28,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::document::{date, user_key};
-use super::error::{bounded, passes, retrying, timed_out};
+use super::error::{bounded, retrying, timed_out};
 use super::lease::{Node, Process};
+use super::query::{self, Order};
 use super::{READ, WRITE, connect};
 use crate::store::{HEARTBEAT, LEASE, PresenceChange, StoreError};
 
@@ -185,15 +186,9 @@ impl Presence {
         for chunk in changes.chunks(CHANGES) {
             let updates: Vec<Document> = chunk.iter().map(|change| update(node, change)).collect();
             // All of them mean the same when they are repeated.
-            let command = doc! {
-                "update": connect::USERS,
-                "updates": updates,
-                "ordered": true,
-                "writeConcern": bson::serialize_to_bson(&connect::durable()).expect("a write concern is plain data"),
-            };
-            retrying(Instant::now() + WRITE, || async {
-                let answer = self.database.run_command(command.clone());
-                check(&bounded("writing presence", WRITE, answer).await?)
+            let command = query::update(connect::USERS, updates, Order::AsGiven);
+            retrying(Instant::now() + WRITE, || {
+                query::run_update("writing presence", WRITE, &self.database, command.clone())
             })
             .await?;
         }
@@ -297,18 +292,4 @@ fn leave(gone: Vec<Bson>, at: Timestamp) -> Vec<Document> {
             "onlineNodes": { "$cond": [&none_left, "$$REMOVE", "$onlineNodes"] },
         } },
     ]
-}
-
-/// Finds the failures in the answer to an `update` command, which is "ok" nevertheless.
-fn check(answer: &Document) -> Result<(), StoreError> {
-    let concern = answer.get("writeConcernError");
-    let mut failures = answer.get_array("writeErrors").into_iter().flatten().chain(concern);
-    let Some(failure) = failures.next() else { return Ok(()) };
-    let code = failure.as_document().and_then(|failure| failure.get_i32("code").ok());
-    let text = format!("presence was not written: error {}", code.unwrap_or_default());
-    Err(if concern.is_some() || code.is_some_and(passes) {
-        StoreError::Unavailable(text)
-    } else {
-        StoreError::Failed(text)
-    })
 }

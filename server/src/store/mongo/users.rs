@@ -10,7 +10,6 @@ use bson::oid::ObjectId;
 use bson::raw::{RawDocumentBuf, cstr};
 use bson::{Document, doc};
 use mongodb::error::ErrorKind;
-use mongodb::options::{CollectionOptions, ReadConcern};
 use mongodb::{Collection, Database};
 use shared::{Timestamp, User, UserId};
 use tokio::time::Instant;
@@ -35,13 +34,10 @@ pub(super) struct Users {
 
 impl Users {
     pub(super) fn new(database: &Database) -> Self {
-        let majority = CollectionOptions::builder()
-            .read_concern(ReadConcern::majority())
-            .build();
         Self {
             users: database.collection(connect::USERS),
             lookup: Lookup::start(database.collection(connect::USERS)),
-            durable: database.collection_with_options(connect::USERS, majority),
+            durable: connect::majority(database, connect::USERS),
         }
     }
 
@@ -122,6 +118,14 @@ impl Users {
 
     pub(super) async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.lookup.user(id).await
+    }
+
+    /// See [`crate::store::Store::users`].
+    pub(super) async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        let keys: Vec<_> = ids.iter().copied().map(document::user_key).collect();
+        let found = self.read(&self.users, doc! { "_id": { "$in": keys } }, 0).await?;
+        let found: HashMap<UserId, User> = found.into_iter().map(|user| (user.id, user)).collect();
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 
     pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {

@@ -1,0 +1,141 @@
+//! What a [`Session`] and the other one let each other know besides messages: who is there, and who is typing.
+
+use std::time::{Duration, Instant};
+
+use shared::events::Answer;
+use shared::limits::TYPING;
+use shared::presence::{PresentNow, SetTyping, Typing};
+use shared::{ErrorCode, Presence, UserId};
+
+use super::super::Report;
+use super::{Session, due};
+use crate::client::request::Request;
+
+/// Whoever goes on typing says so this often at most.
+const TYPING_AGAIN: Duration = Duration::from_secs(3);
+/// Whoever has not pressed a key for this long has stopped.
+const IDLE: Duration = Duration::from_secs(4);
+/// The other one is forgotten to type if nothing is heard for this long; the server tells it sooner.
+const FORGOTTEN: Duration = TYPING.saturating_add(Duration::from_secs(2));
+
+/// What was let known.
+#[derive(Debug, Default)]
+pub(super) struct Manners {
+    /// Whose presence was asked for on this connection.
+    followed: Option<UserId>,
+    /// The server refused that: no message was exchanged with them yet.
+    stranger: bool,
+    /// Others were told that we type, and until when that holds without another key.
+    typing_until: Option<Instant>,
+    /// When they were told last.
+    told_at: Option<Instant>,
+    /// Who types, and until when that is believed.
+    theirs: Option<(UserId, Instant)>,
+}
+
+impl Manners {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let theirs = self.theirs.map(|(_, until)| until);
+        [self.typing_until, theirs].into_iter().flatten().min()
+    }
+
+    pub(super) fn disconnected(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Session {
+    /// A key was pressed and something is being typed, or nothing any more.
+    pub(crate) fn typed(&mut self, now: Instant, is_typing: bool) {
+        self.now = now;
+        if !is_typing {
+            return self.stop_typing();
+        }
+        if !self.online || !self.begun || self.peer == self.me || self.is_old_server() {
+            return;
+        }
+        self.manners.typing_until = Some(now + IDLE);
+        if self.manners.told_at.is_none_or(|at| now >= at + TYPING_AGAIN) {
+            self.manners.told_at = Some(now);
+            self.tell_typing(true);
+        }
+    }
+
+    pub(super) fn stop_typing(&mut self) {
+        if self.manners.typing_until.take().is_some() {
+            self.tell_typing(false);
+        }
+    }
+
+    fn tell_typing(&mut self, is_typing: bool) {
+        let receiver_id = self.peer;
+        self.request(Request::Typing(SetTyping { receiver_id, is_typing }));
+    }
+
+    /// Asks for the presence of the other one of the open conversation.
+    pub(super) fn follow(&mut self) {
+        let peer = self.peer;
+        if self.online && peer != self.me && self.manners.followed != Some(peer) {
+            self.manners.followed = Some(peer);
+            self.manners.stranger = false;
+            self.request(Request::Follow(peer));
+        }
+    }
+
+    /// The open conversation is left.
+    pub(super) fn leave(&mut self) {
+        if let Some(peer) = self.manners.followed.take()
+            && !self.manners.stranger
+        {
+            self.request(Request::Unfollow(peer));
+        }
+    }
+
+    /// The answer to [`Request::Follow`].
+    pub(super) fn following(&mut self, user: UserId, answer: Answer<PresentNow>) {
+        if self.manners.followed != Some(user) {
+            return;
+        }
+        match answer {
+            Answer::Ok(now) => now
+                .presence
+                .into_iter()
+                .for_each(|presence| self.presence_changed(presence)),
+            // An old server never will.
+            Answer::Error(error) => self.manners.stranger = error.code != ErrorCode::UnknownEvent,
+        }
+    }
+
+    /// A message was exchanged with somebody.
+    pub(super) fn acquainted(&mut self, with: UserId) {
+        if self.manners.stranger && with == self.peer {
+            self.manners.followed = None;
+            self.follow();
+        }
+    }
+
+    pub(super) fn presence_changed(&mut self, presence: Presence) {
+        if presence.user_id == self.peer {
+            self.report(Report::Presence(presence));
+        }
+    }
+
+    pub(super) fn typing_changed(&mut self, typing: Typing) {
+        if typing.user_id == self.peer {
+            let until = self.now + FORGOTTEN;
+            self.manners.theirs = typing.is_typing.then_some((typing.user_id, until));
+        }
+        self.report(Report::Typing(typing));
+    }
+
+    pub(super) fn manners_are_due(&mut self) {
+        let now = self.now;
+        if due(&mut self.manners.typing_until, now) {
+            self.tell_typing(false);
+        }
+        if let Some((user_id, _)) = self.manners.theirs.take_if(|(_, until)| *until <= now) {
+            let is_typing = false;
+            self.report(Report::Typing(Typing { user_id, is_typing }));
+        }
+    }
+}

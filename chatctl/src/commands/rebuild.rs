@@ -1,0 +1,69 @@
+//! `chatctl rebuild`: all inboxes anew, and how far that is.
+
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Context;
+use crate::client::ClientError;
+use crate::client::http::Building;
+use crate::output::{self, GOOD};
+
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Without a terminal a line is printed this often.
+const LINES: Duration = Duration::from_secs(5);
+/// For this long the server may be out of reach.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Begins the building and follows it to its end.
+pub(super) fn run(context: &Context) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let mut state = context.http.rebuild()?;
+    let style =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} messages, {eta} left").expect("the template is sound");
+    let bar = ProgressBar::new(state.total).with_style(style);
+    let mut shown = None;
+    loop {
+        let done = state.ready && !state.building;
+        bar.set_length(state.total);
+        bar.set_position(state.done);
+        if context.json {
+            if shown.is_none_or(|(before, _)| before != state) {
+                output::json(&state)?;
+                shown = Some((state, Instant::now()));
+            }
+        } else if bar.is_hidden() && !done && shown.is_none_or(|(_, at)| at.elapsed() >= LINES) {
+            writeln!(anstream::stdout(), "{} of {} messages", state.done, state.total)?;
+            shown = Some((state, Instant::now()));
+        }
+        if done {
+            break;
+        }
+        thread::sleep(PAUSE);
+        state = look(context)?;
+    }
+    bar.finish_and_clear();
+    if !context.json {
+        let seconds = begun.elapsed().as_secs_f64();
+        writeln!(
+            anstream::stdout(),
+            "{GOOD}rebuilt{GOOD:#} the inboxes from {} messages in {seconds:.1} s",
+            state.total
+        )?;
+    }
+    Ok(())
+}
+
+/// How far it is. A server that restarts meanwhile goes on by itself.
+fn look(context: &Context) -> Result<Building, ClientError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match context.http.building() {
+            Err(ClientError::Unreachable { .. }) if Instant::now() < deadline => thread::sleep(PAUSE),
+            answer => return answer,
+        }
+    }
+}

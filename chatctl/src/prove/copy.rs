@@ -1,0 +1,166 @@
+//! A device's copy of what concerns its user, kept as PROTOCOL.md says, and what a crash leaves of it.
+
+use std::collections::HashMap;
+
+use shared::{MessageId, Settings, UserId};
+
+use super::record::Doc;
+
+/// A watermark: whose, in the conversation with whom, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct MarkerKey {
+    /// The other one of the conversation.
+    pub(crate) peer: UserId,
+    /// The user's own, or the peer's.
+    pub(crate) own: bool,
+    /// Up to where was read, or only received.
+    pub(crate) read: bool,
+}
+
+/// The copy.
+#[derive(Debug, Default)]
+pub(crate) struct Copy {
+    docs: HashMap<MessageId, Doc>,
+    rest: Rest,
+    /// What the messages were before, since the last save, so that a crash can undo them.
+    undo: Vec<(MessageId, Option<Doc>)>,
+    saved: Rest,
+}
+
+/// All of it but the messages: small, so that saving can clone it.
+#[derive(Debug, Default, Clone)]
+struct Rest {
+    cursor: String,
+    /// Messages named, of which that listed last counts. There is more than one where it is not known which that is.
+    markers: HashMap<MarkerKey, Vec<MessageId>>,
+    settings: Option<Settings>,
+}
+
+impl Copy {
+    /// Puts a message in the place of what has its id; false if it is there already, just so.
+    pub(crate) fn keep(&mut self, doc: Doc) -> bool {
+        let before = self.docs.insert(doc.place.id, doc);
+        if before.is_some_and(|before| before.print == doc.print) {
+            return false;
+        }
+        self.undo.push((doc.place.id, before));
+        true
+    }
+
+    /// Notes a watermark; it never goes back.
+    pub(crate) fn mark(&mut self, key: MarkerKey, up_to: MessageId) {
+        let place = |id: &MessageId| self.docs.get(id).map(|doc| doc.place);
+        let named = self.rest.markers.entry(key).or_default();
+        let new = place(&up_to);
+        let known_before =
+            |id: &MessageId| *id == up_to || place(id).is_some_and(|old| new.is_some_and(|new| new <= old));
+        if named.iter().any(known_before) {
+            return;
+        }
+        named.retain(|id| new.is_none_or(|new| place(id).is_none_or(|old| old > new)));
+        named.push(up_to);
+    }
+
+    /// Replaces the settings.
+    pub(crate) fn set(&mut self, settings: Settings) {
+        self.rest.settings = Some(settings);
+    }
+
+    /// Goes on from there.
+    pub(crate) fn advance(&mut self, cursor: &str) {
+        self.rest.cursor.clear();
+        self.rest.cursor.push_str(cursor);
+    }
+
+    /// Makes all of it durable.
+    pub(crate) fn save(&mut self) {
+        self.undo.clear();
+        self.saved.clone_from(&self.rest);
+    }
+
+    /// Loses what was not saved, the cursor's progress with it.
+    pub(crate) fn crash(&mut self) {
+        while let Some((id, before)) = self.undo.pop() {
+            match before {
+                Some(doc) => self.docs.insert(id, doc),
+                None => self.docs.remove(&id),
+            };
+        }
+        self.rest.clone_from(&self.saved);
+    }
+
+    /// The last cursor; empty at the begin.
+    pub(crate) fn cursor(&self) -> &str {
+        &self.rest.cursor
+    }
+
+    /// The messages by their id.
+    pub(crate) fn docs(&self) -> &HashMap<MessageId, Doc> {
+        &self.docs
+    }
+
+    /// The settings, if any were heard.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        self.rest.settings
+    }
+
+    /// The messages that were named for a watermark.
+    pub(crate) fn marker(&self, key: MarkerKey) -> &[MessageId] {
+        self.rest.markers.get(&key).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Place;
+    use super::*;
+
+    const PEER: UserId = UserId::from_bytes([9; 12]);
+
+    fn doc(number: u8) -> Doc {
+        let id = MessageId::from_bytes([number; 12]);
+        Doc {
+            place: Place { at: number.into(), id },
+            sender: PEER,
+            receiver: PEER,
+            key: None,
+            print: number.into(),
+        }
+    }
+
+    #[test]
+    fn a_crash_takes_back_what_was_not_saved() {
+        let mut copy = Copy::default();
+        assert!(copy.keep(doc(1)) && !copy.keep(doc(1)));
+        copy.advance("one");
+        copy.save();
+        copy.keep(doc(2));
+        copy.keep(Doc { print: 7, ..doc(1) });
+        copy.advance("two");
+        copy.set(Settings::default());
+        copy.crash();
+        assert_eq!((copy.cursor(), copy.settings()), ("one", None));
+        assert_eq!(copy.docs().values().collect::<Vec<_>>(), [&doc(1)]);
+    }
+
+    #[test]
+    fn watermarks_go_forward_only() {
+        let key = MarkerKey {
+            peer: PEER,
+            own: false,
+            read: true,
+        };
+        let ids = [1, 2, 3, 4].map(|number| doc(number).place.id);
+        let mut copy = Copy::default();
+        (1..=3).for_each(|number| assert!(copy.keep(doc(number))));
+        for number in [1, 0, 1] {
+            copy.mark(key, ids[number]);
+            assert_eq!(copy.marker(key), [ids[1]]);
+        }
+        // Of one that is not known here, nobody can say whether it is further.
+        copy.mark(key, ids[3]);
+        copy.mark(key, ids[2]);
+        assert_eq!(copy.marker(key), [ids[3], ids[2]]);
+        assert_eq!(copy.marker(MarkerKey { own: true, ..key }), []);
+    }
+}

@@ -1,0 +1,134 @@
+//! A user's conversations, with what the user may see of the other one.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use shared::conversation::{Inbox, Peer};
+use shared::{Conversation, MessageId, Settings, Timestamp, User, UserId, limits};
+
+use crate::store::{InboxEntry, Position, Store, StoreError, Summary};
+
+/// A text that is no cursor of the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("pass the `next` of an earlier page")]
+pub struct InvalidPage;
+
+/// Where a page of the inbox begins: behind a conversation whose newest message is listed there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InboxPage(Position);
+
+impl InboxPage {
+    /// Reads what [`write`](Self::write) wrote.
+    pub fn parse(text: &str) -> Result<Self, InvalidPage> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidPage)?;
+        let (at, id) = bytes.split_first_chunk().ok_or(InvalidPage)?;
+        Ok(Self(Position {
+            created_at: Timestamp::from_millis(i64::from_be_bytes(*at)),
+            id: MessageId::from_bytes(id.try_into().map_err(|_| InvalidPage)?),
+        }))
+    }
+
+    fn write(entry: &InboxEntry) -> String {
+        let at = entry.last.created_at.millis().to_be_bytes();
+        URL_SAFE_NO_PAD.encode([at.as_slice(), &entry.last.id.bytes()].concat())
+    }
+}
+
+/// A page of a user's inbox, the newest conversation first.
+pub async fn page(
+    store: &dyn Store,
+    user: UserId,
+    after: Option<InboxPage>,
+    limit: usize,
+) -> Result<Inbox, StoreError> {
+    // One more than asked for tells whether there is a next page.
+    let listing = store.inbox(user, after.map(|InboxPage(place)| place), limit + 1);
+    let (entries, total_unread) = tokio::try_join!(listing, store.total_unread(user, limits::UNREAD))?;
+    let shown = &entries[..entries.len().min(limit)];
+    let next = (entries.len() > limit)
+        .then(|| shown.last().map(InboxPage::write))
+        .flatten();
+    let pairs: Vec<(UserId, UserId)> = shown.iter().map(|entry| (user, entry.peer)).collect();
+    Ok(Inbox {
+        conversations: conversations(store, &pairs).await?,
+        next,
+        total_unread,
+    })
+}
+
+/// Conversations as the first of each pair sees that with the second, in the order given.
+pub async fn conversations(store: &dyn Store, pairs: &[(UserId, UserId)]) -> Result<Vec<Conversation>, StoreError> {
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut people: Vec<UserId> = pairs.iter().flat_map(|(viewer, peer)| [*viewer, *peer]).collect();
+    people.sort_unstable();
+    people.dedup();
+    let (summaries, users, settings) =
+        tokio::try_join!(store.summaries(pairs), store.users(&people), store.settings(&people))?;
+    let known: HashMap<UserId, (Option<User>, Settings)> =
+        people.into_iter().zip(users.into_iter().zip(settings)).collect();
+    let conversation = |(pair, summary): (&(UserId, UserId), Summary)| {
+        let (viewer, peer) = *pair;
+        let allows = |one: UserId| known.get(&one).is_none_or(|(_, settings)| settings.read_receipts);
+        let receipts = viewer == peer || (allows(viewer) && allows(peer));
+        let (user, settings) = known.get(&peer).cloned().unwrap_or_default();
+        let id = |watermark: crate::store::Watermark| watermark.place.id;
+        Conversation {
+            peer_id: peer,
+            peer: user.map(|user| seen(user, settings, viewer)),
+            last_message: summary.last,
+            #[cfg(not(feature = "sabotage"))]
+            unread: summary.unread,
+            #[cfg(feature = "sabotage")]
+            unread: crate::sabotage::unread(viewer, peer, summary.unread),
+            read_up_to: summary.own.and_then(|own| own.read).map(id),
+            delivered_up_to: summary.own.and_then(|own| own.delivered).map(id),
+            peer_read_up_to: summary.peers.and_then(|peers| peers.read).filter(|_| receipts).map(id),
+            peer_delivered_up_to: summary.peers.and_then(|peers| peers.delivered).map(id),
+        }
+    };
+    Ok(pairs.iter().zip(summaries).map(conversation).collect())
+}
+
+fn seen(user: User, settings: Settings, viewer: UserId) -> Peer {
+    let user = masked(user, settings, viewer);
+    Peer {
+        username: user.username,
+        is_online: user.is_online,
+        last_seen: user.last_seen,
+    }
+}
+
+/// A user as `viewer` may see them: somebody invisible seems offline to everybody else.
+pub fn masked(user: User, settings: Settings, viewer: UserId) -> User {
+    if settings.invisible && user.id != viewer {
+        return User {
+            is_online: false,
+            last_seen: None,
+            ..user
+        };
+    }
+    user
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_read_what_they_write() {
+        let entry = InboxEntry {
+            peer: UserId::from_bytes([1; 12]),
+            last: Position {
+                created_at: Position::UNDATED,
+                id: MessageId::from_bytes([7; 12]),
+            },
+        };
+        assert_eq!(InboxPage::parse(&InboxPage::write(&entry)), Ok(InboxPage(entry.last)));
+        for wrong in ["", "AAAA", "%", &"A".repeat(28)] {
+            assert_eq!(InboxPage::parse(wrong), Err(InvalidPage), "{wrong}");
+        }
+    }
+}

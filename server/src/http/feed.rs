@@ -1,0 +1,55 @@
+//! `GET /chat/sync` and `GET /chat/conversations`: what the events `sync` and `conversations` answer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use shared::conversation::Inbox;
+use shared::events::Answer;
+use shared::limits;
+use shared::sync::{Sync, Synced};
+
+use super::page::limit;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::{self, HttpError};
+use crate::socket;
+
+/// Query of both, as it comes.
+#[derive(Deserialize)]
+pub struct FeedQuery {
+    since: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// `GET /chat/sync`, answered as the event is, `ok` included.
+pub async fn sync(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    query: Result<Query<FeedQuery>, QueryRejection>,
+) -> Result<Json<Answer<Synced>>, HttpError> {
+    let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
+    let request = Sync {
+        since: query.since,
+        limit: limit(query.limit.as_deref())?,
+    };
+    // The semaphore is never closed.
+    let _permit = app.reading.acquire().await;
+    Ok(Json(Answer::Ok(socket::sync::page(&app, caller.user, request).await?)))
+}
+
+/// `GET /chat/conversations`.
+pub async fn conversations(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    query: Result<Query<FeedQuery>, QueryRejection>,
+) -> Result<Json<Inbox>, HttpError> {
+    let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
+    let limit = limit(query.limit.as_deref())?.unwrap_or(limits::DEFAULT_PAGE);
+    let _permit = app.reading.acquire().await;
+    let page = socket::conversations::page(&app, caller.user, query.cursor.as_deref(), limit).await?;
+    Ok(Json(page))
+}

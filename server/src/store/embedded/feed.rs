@@ -1,0 +1,102 @@
+//! Reading what changed for a user behind a number.
+
+use rusqlite::{Connection, Row};
+use shared::{Message, UserId};
+
+use super::{markers, numbers, pages, users};
+use crate::store::{Change, Changes, ChangesError, Conversation, Cursor, Instance};
+
+/// Messages that the projection has brought into the feed.
+pub(super) const PROJECTED: &str = "
+    SELECT m.id, m.sender, m.text, m.created_at, m.updated_at, c.low, c.high, f.seq
+    FROM feed f CROSS JOIN messages m ON m.seq = f.seq CROSS JOIN conversations c ON c.pk = m.conversation
+    WHERE f.user = ?1 AND f.seq > ?2 AND (c.low = ?1 OR c.high = ?1) ORDER BY f.seq LIMIT ?3";
+
+/// Messages that it has not come to yet: everybody's, sifted. There are few, or the caller waited for it in vain.
+pub(super) const WAITING: &str = "
+    SELECT m.id, m.sender, m.text, m.created_at, m.updated_at, c.low, c.high, m.seq
+    FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
+    WHERE m.seq > max(?2, (SELECT projected FROM meta WHERE pk = 1)) AND (c.low = ?1 OR c.high = ?1)
+    ORDER BY m.seq LIMIT ?3";
+
+macro_rules! markers {
+    ($whose:literal) => {
+        concat!(
+            "SELECT user, peer, read_at, read_id, read_marked_at, delivered_at, delivered_id, delivered_marked_at, change
+            FROM markers WHERE ",
+            $whose,
+            " AND change > ?2 ORDER BY change LIMIT ?3"
+        )
+    };
+}
+
+pub(super) const OWN_MARKERS: &str = markers!("user = ?1");
+pub(super) const PEERS_MARKERS: &str = markers!("peer = ?1 AND user <> ?1");
+
+/// Up to `limit` changes behind a cursor, all read from one snapshot: what is committed meanwhile has a greater number
+/// than the cursor that this returns.
+pub(super) fn changes(
+    connection: &Connection,
+    instance: Instance,
+    user: UserId,
+    since: &Cursor,
+    limit: usize,
+) -> rusqlite::Result<Result<Changes, ChangesError>> {
+    if since.instance != instance || since.page.is_some() {
+        return Ok(Err(ChangesError::Reset("the cursor belongs to another database")));
+    }
+    let snapshot = connection.unchecked_transaction()?;
+    let newest = numbers::last(&snapshot)?;
+    if !(0..=newest).contains(&since.point) {
+        let text = "the cursor is of a later state than the database has, which was restored from a backup";
+        return Ok(Err(ChangesError::Reset(text)));
+    }
+    let mut found = Vec::new();
+    // One more than asked for, to know whether there is more.
+    let enough = limit.saturating_add(1);
+    for sql in [PROJECTED, WAITING] {
+        let rest = enough - found.len();
+        found.extend(behind(&snapshot, sql, user, since, rest, message_from_row)?);
+    }
+    for sql in [OWN_MARKERS, PEERS_MARKERS] {
+        let marker = |row: &Row<'_>| Ok((row.get(8)?, Change::Marker(markers::marker_from_row(row)?)));
+        found.extend(behind(&snapshot, sql, user, since, enough, marker)?);
+    }
+    found.extend(users::changed_settings(&snapshot, user, since.point)?);
+    found.sort_unstable_by_key(|(number, _)| *number);
+
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = match found.last() {
+        _ if !more => newest,
+        Some((number, _)) => *number,
+        None => since.point,
+    };
+    Ok(Ok(Changes {
+        changes: found.into_iter().map(|(_, change)| change).collect(),
+        next: Cursor::at(instance, next),
+        more,
+    }))
+}
+
+/// The rows of one of the statements above.
+fn behind(
+    connection: &Connection,
+    sql: &str,
+    user: UserId,
+    since: &Cursor,
+    limit: usize,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<(i64, Change)>,
+) -> rusqlite::Result<Vec<(i64, Change)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(sql)?
+        .query_map((user.bytes(), since.point, limit), read)?
+        .collect()
+}
+
+fn message_from_row(row: &Row<'_>) -> rusqlite::Result<(i64, Change)> {
+    let people = Conversation::between(UserId::from_bytes(row.get(5)?), UserId::from_bytes(row.get(6)?));
+    let message: Message = pages::message_from_row(row, people)?;
+    Ok((row.get(7)?, Change::Message(message)))
+}

@@ -1,0 +1,250 @@
+//! What `feed` and `inbox` hold for which messages: the statements that bring messages into them, and those that find
+//! rows that no message stands behind.
+//!
+//! Each step has two halves. The first reads on a connection of its own and does most of the work; the second is a
+//! short job for the writer. Only one thread takes steps, so nothing that the first half saw of these two tables can
+//! be changed by another step before the second.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+use shared::{MessageId, Timestamp, UserId};
+
+use super::{markers, pages};
+use crate::store::{Bounds, Conversation, End, Position};
+
+pub(super) const BEHIND: &str = "
+    SELECT m.seq, m.id, m.created_at, m.sender, c.low, c.high
+    FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
+    WHERE m.seq > ?1 ORDER BY m.seq LIMIT ?2";
+
+pub(super) const PROJECTED: &str = "SELECT projected FROM meta WHERE pk = 1";
+
+pub(super) const MOVE: &str = "UPDATE meta SET projected = ?1 WHERE pk = 1 AND projected < ?1";
+
+const NEW_IN_FEED: &str = "INSERT INTO feed (user, seq) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+
+pub(super) const IN_FEED: &str = "SELECT 1 FROM feed WHERE user = ?1 AND seq = ?2";
+
+const NEW_IN_INBOX: &str = "
+    INSERT INTO inbox (owner, peer, last_at, last_id, unread) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (owner, peer) DO UPDATE SET
+        last_id = iif((excluded.last_at, excluded.last_id) > (last_at, last_id), excluded.last_id, last_id),
+        last_at = max(last_at, excluded.last_at),
+        unread = max(unread, excluded.unread)
+    WHERE (excluded.last_at, excluded.last_id) > (last_at, last_id) OR excluded.unread > unread";
+
+pub(super) const FEED_FROM: &str = "
+    SELECT f.user, f.seq, EXISTS (
+        SELECT 1 FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
+        WHERE m.seq = f.seq AND (c.low = f.user OR c.high = f.user))
+    FROM feed f WHERE (f.user, f.seq) > (?1, ?2) ORDER BY f.user, f.seq LIMIT ?3";
+
+pub(super) const NOT_IN_FEED: &str = "DELETE FROM feed WHERE user = ?1 AND seq = ?2";
+
+pub(super) const INBOX_FROM: &str = "
+    SELECT owner, peer, last_at, last_id FROM inbox
+    WHERE (owner, peer) > (?1, ?2) ORDER BY owner, peer LIMIT ?3";
+
+pub(super) const LAST_IN_INBOX: &str = "UPDATE inbox SET last_at = ?3, last_id = ?4 WHERE owner = ?1 AND peer = ?2";
+
+pub(super) const NOT_IN_INBOX: &str = "DELETE FROM inbox WHERE owner = ?1 AND peer = ?2";
+
+/// Some messages that follow each other, as they are to be in `feed` and `inbox`; in the order of the keys there, so
+/// that neighbours are written together.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// How many messages it stands for.
+    pub(super) messages: u64,
+    /// The number of the last of them.
+    pub(super) last: i64,
+    feed: Vec<(UserId, i64)>,
+    inbox: Vec<((UserId, UserId), Latest)>,
+}
+
+/// What a batch says of one conversation in one inbox.
+struct Latest {
+    place: Position,
+    /// Where the last message of the peer is listed.
+    peers: Option<Position>,
+    /// Whether that one is unread.
+    unread: bool,
+}
+
+impl Batch {
+    /// Reads up to `most` messages behind a number.
+    pub(super) fn read(connection: &Connection, behind: i64, most: usize) -> rusqlite::Result<Self> {
+        let snapshot = connection.unchecked_transaction()?;
+        let mut batch = Self::default();
+        let mut inbox = HashMap::new();
+        let mut statement = snapshot.prepare_cached(BEHIND)?;
+        let mut rows = statement.query((behind, i64::try_from(most).unwrap_or(i64::MAX)))?;
+        while let Some(row) = rows.next()? {
+            batch.messages += 1;
+            batch.last = row.get(0)?;
+            let place = Position {
+                created_at: Timestamp::from_millis(row.get(2)?),
+                id: MessageId::from_bytes(row.get(1)?),
+            };
+            let sender = UserId::from_bytes(row.get(3)?);
+            let (low, high) = (UserId::from_bytes(row.get(4)?), UserId::from_bytes(row.get(5)?));
+            let receiver = if sender == low { high } else { low };
+            note(&mut inbox, (sender, receiver), place, false);
+            batch.feed.push((sender, batch.last));
+            if receiver != sender {
+                note(&mut inbox, (receiver, sender), place, true);
+                batch.feed.push((receiver, batch.last));
+            }
+        }
+        batch.feed.sort_unstable();
+        batch.inbox = inbox.into_iter().collect();
+        batch.inbox.sort_unstable_by_key(|(key, _)| *key);
+        for ((owner, peer), latest) in &mut batch.inbox {
+            if let Some(place) = latest.peers {
+                let read = markers::marker(&snapshot, *owner, *peer)?.and_then(|marker| marker.read);
+                latest.unread = read.is_none_or(|read| read.place < place);
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Leaves out of the feed what is there already.
+    pub(super) fn retain_missing(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(IN_FEED)?;
+        let mut missing = Vec::new();
+        for (user, seq) in self.feed.drain(..) {
+            if !statement.exists((user.bytes(), seq))? {
+                missing.push((user, seq));
+            }
+        }
+        self.feed = missing;
+        Ok(())
+    }
+
+    /// Writes it, and moves the number up to which all is projected, unless that lies further on.
+    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
+        for (user, seq) in &self.feed {
+            statement.execute((user.bytes(), seq))?;
+        }
+        let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
+        for ((owner, peer), latest) in &self.inbox {
+            statement.execute((
+                owner.bytes(),
+                peer.bytes(),
+                latest.place.created_at.millis(),
+                latest.place.id.bytes(),
+                latest.unread,
+            ))?;
+        }
+        connection.prepare_cached(MOVE)?.execute([self.last])?;
+        Ok(())
+    }
+}
+
+fn note(inbox: &mut HashMap<(UserId, UserId), Latest>, key: (UserId, UserId), place: Position, of_peer: bool) {
+    let latest = inbox.entry(key).or_insert(Latest {
+        place,
+        peers: None,
+        unread: false,
+    });
+    latest.place = latest.place.max(place);
+    if of_peer {
+        latest.peers = latest.peers.max(Some(place));
+    }
+}
+
+/// The number up to which all messages are projected.
+pub(super) fn projected(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached(PROJECTED)?.query_row([], |row| row.get(0))
+}
+
+/// Rows of one of the two tables, in the order of its key.
+pub(super) struct Sweep<K> {
+    /// The key of the last row looked at; none if there are no more.
+    pub(super) last: Option<K>,
+    /// The rows that are wrong.
+    pub(super) wrong: Vec<K>,
+}
+
+/// Looks at up to `most` rows of the feed behind a key for those that no message stands behind.
+pub(super) fn sweep_feed(
+    connection: &Connection,
+    (user, seq): (UserId, i64),
+    most: usize,
+) -> rusqlite::Result<Sweep<(UserId, i64)>> {
+    let mut sweep = Sweep {
+        last: None,
+        wrong: Vec::new(),
+    };
+    let mut statement = connection.prepare_cached(FEED_FROM)?;
+    let mut rows = statement.query((user.bytes(), seq, i64::try_from(most).unwrap_or(i64::MAX)))?;
+    while let Some(row) = rows.next()? {
+        let key = (UserId::from_bytes(row.get(0)?), row.get(1)?);
+        sweep.last = Some(key);
+        if !row.get::<_, bool>(2)? {
+            sweep.wrong.push(key);
+        }
+    }
+    Ok(sweep)
+}
+
+/// Deletes rows of the feed. Where a message has come to stand behind one meanwhile, it is yet to be projected.
+pub(super) fn mend_feed(connection: &Connection, wrong: &[(UserId, i64)]) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(NOT_IN_FEED)?;
+    for (user, seq) in wrong {
+        statement.execute((user.bytes(), seq))?;
+    }
+    Ok(())
+}
+
+/// Looks at up to `most` rows of the inboxes behind a key for those that don't hold the newest message.
+pub(super) fn sweep_inbox(
+    connection: &Connection,
+    (owner, peer): (UserId, UserId),
+    most: usize,
+) -> rusqlite::Result<Sweep<(UserId, UserId)>> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut sweep = Sweep {
+        last: None,
+        wrong: Vec::new(),
+    };
+    let mut statement = snapshot.prepare_cached(INBOX_FROM)?;
+    let mut rows = statement.query((owner.bytes(), peer.bytes(), i64::try_from(most).unwrap_or(i64::MAX)))?;
+    while let Some(row) = rows.next()? {
+        let key = (UserId::from_bytes(row.get(0)?), UserId::from_bytes(row.get(1)?));
+        let place = Position {
+            created_at: Timestamp::from_millis(row.get(2)?),
+            id: MessageId::from_bytes(row.get(3)?),
+        };
+        sweep.last = Some(key);
+        if newest(&snapshot, key)? != Some(place) {
+            sweep.wrong.push(key);
+        }
+    }
+    Ok(sweep)
+}
+
+/// Makes rows of the inboxes hold the newest message, and deletes those of conversations that have none.
+pub(super) fn mend_inbox(connection: &Connection, wrong: &[(UserId, UserId)]) -> rusqlite::Result<()> {
+    for &(owner, peer) in wrong {
+        match newest(connection, (owner, peer))? {
+            Some(place) => connection.prepare_cached(LAST_IN_INBOX)?.execute((
+                owner.bytes(),
+                peer.bytes(),
+                place.created_at.millis(),
+                place.id.bytes(),
+            ))?,
+            None => connection
+                .prepare_cached(NOT_IN_INBOX)?
+                .execute((owner.bytes(), peer.bytes()))?,
+        };
+    }
+    Ok(())
+}
+
+fn newest(connection: &Connection, (owner, peer): (UserId, UserId)) -> rusqlite::Result<Option<Position>> {
+    let people = Conversation::between(owner, peer);
+    let last = pages::page(connection, people, Bounds::default(), End::Newest, 1)?;
+    Ok(last.first().map(Position::of))
+}

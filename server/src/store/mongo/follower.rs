@@ -1,0 +1,393 @@
+//! Learning what other programs write into the same database: other nodes, dead ones, and Mongoose.
+//!
+//! Ids of messages begin with the time at which they were made. So once a second the ids of the last few seconds are
+//! read, which is nearly all that is new; and once more those of the second that has just become *settled*, in which by the
+//! argument of [`window`](super::window) nothing will become visible any more. What this process has minted itself lies together in
+//! each second, and is stepped over: the cost is per second, not per message. Messages that were renewed, whose ids are
+//! older, are read from where every renewal is announced; markers by their `updatedAt`.
+//!
+//! # Inboxes
+//! `settled` in `meta` is a moment in front of which every message is in the inboxes: a store writes it only up to where its
+//! own follower has settled, and not beyond what it has itself projected less the window. A store that is opened goes on
+//! from there. So a message that a dead node committed and did not project is projected by the next node, or by any other
+//! that lives, and so is one of another program. The time in such a message's id must be right, see `window`; of an import of old
+//! messages only a rebuilding learns.
+//!
+//! # Cursors of live events
+//! [`frontier`](Follower::frontier) is a moment S: *every change of other programs with `updatedAt <= S` was handed out*, and
+//! the receiver has come back for more since. Let such a change have the `updatedAt` u <= S. Either it became visible
+//! within [`HALF`](super::window::HALF) of the time in its id, which is not greater than u: then it was seen when S passed that time, [`SETTLED`]
+//! later. Or it was renewed or announced before anybody was told, by a document with a time not greater than u, of which the
+//! same holds. S does not move while the database can't be read, and cursors do not either.
+//!
+//! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
+//! which are ordered by `updatedAt`, shows them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bson::oid::ObjectId;
+use bson::raw::RawDocumentBuf;
+use bson::{DateTime, Document, doc};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use mongodb::{Collection, Database};
+use parking_lot::Mutex;
+use shared::{Message, MessageId, Timestamp};
+use tokio::sync::mpsc;
+
+use super::document;
+use super::inbox::{Projector, seconds};
+use super::markers::Stored;
+use super::meta::Meta;
+use super::window::{Clock, WINDOW};
+use super::{READ, connect, query};
+use crate::store::{Change, StoreError};
+use ids::Own;
+use past::{Past, Whole};
+use seen::{Seen, Sight};
+
+mod ids;
+mod past;
+mod seen;
+
+/// How often it looks.
+const TICK: Duration = Duration::from_secs(1);
+/// How far back it looks for what is new, in milliseconds: most commits take less.
+const RECENT: i64 = 5_000;
+/// How far behind the present it looks a second time, in milliseconds.
+const SETTLED: i64 = WINDOW + 5_000;
+/// How often `settled` is written.
+const REMEMBER: Duration = Duration::from_secs(5);
+/// Messages that are read and handed on together.
+const BATCH: usize = 500;
+/// How far what is not yet written into the inboxes can reach back, in milliseconds, by the times in ids.
+const UNWRITTEN: i64 = SETTLED + 10_000;
+/// Batches that may wait for the receiver.
+const UNHEARD: usize = 16;
+
+/// What is handed to the receiver.
+enum Told {
+    Changes(Vec<Change>),
+    /// All up to this moment was handed out before.
+    Settled(i64),
+}
+
+/// Follows the database.
+pub(super) struct Follower {
+    shared: Arc<Shared>,
+    /// Taken by the one who asks for what other programs write.
+    receiver: Mutex<Option<mpsc::Receiver<Told>>>,
+}
+
+/// What the task and the store share.
+struct Shared {
+    frontier: AtomicI64,
+    own: Own,
+    whole: Whole,
+}
+
+/// The task.
+pub(super) struct Task {
+    shared: Arc<Shared>,
+    messages: Collection<RawDocumentBuf>,
+    markers: Collection<RawDocumentBuf>,
+    renewals: Collection<RawDocumentBuf>,
+    meta: Meta,
+    projector: Projector,
+    node: ObjectId,
+    clock: Clock,
+    told: mpsc::Sender<Told>,
+    seen: Seen,
+    /// All in front of this moment was looked at a second time; whole seconds, in milliseconds.
+    settled: i64,
+    /// When it last looked for what is new.
+    looked: i64,
+    /// What is still to be projected of the time before this store was opened.
+    past: Option<Past>,
+    remembered: Option<tokio::time::Instant>,
+    failing: bool,
+}
+
+impl Follower {
+    /// Prepares to follow a database in whose inboxes is all before `projected`. `node` tells what this store writes from
+    /// what others do.
+    pub(super) fn new(
+        database: &Database,
+        projector: Projector,
+        projected: i64,
+        node: ObjectId,
+        clock: Clock,
+    ) -> (Self, Task) {
+        let now = clock().millis();
+        let settled = second(now.saturating_sub(SETTLED));
+        let shared = Arc::new(Shared {
+            frontier: AtomicI64::new(settled.saturating_sub(1)),
+            own: Own::default(),
+            whole: Whole::new(database),
+        });
+        let (told, receiver) = mpsc::channel(UNHEARD);
+        let task = Task {
+            shared: Arc::clone(&shared),
+            messages: connect::majority(database, connect::MESSAGES),
+            markers: connect::majority(database, connect::MARKERS),
+            renewals: connect::majority(database, connect::RENEWALS),
+            meta: Meta::new(database),
+            projector,
+            node,
+            clock,
+            told,
+            seen: Seen::default(),
+            settled,
+            looked: settled,
+            past: (projected < settled).then(|| Past::new(second(projected), settled)),
+            remembered: None,
+            failing: false,
+        };
+        let follower = Self {
+            shared,
+            receiver: Mutex::new(Some(receiver)),
+        };
+        (follower, task)
+    }
+
+    /// See the module's documentation.
+    pub(super) fn frontier(&self) -> i64 {
+        self.shared.frontier.load(Ordering::Acquire)
+    }
+
+    /// Learns by which bytes to know this process's own ids.
+    pub(super) fn minted(&self, id: MessageId) {
+        self.shared.own.learn(id);
+    }
+
+    /// See [`crate::store::Store::foreign`].
+    pub(super) fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+        let Some(receiver) = self.receiver.lock().take() else {
+            return stream::pending().boxed();
+        };
+        let shared = Arc::clone(&self.shared);
+        let next = |(mut receiver, shared): (mpsc::Receiver<Told>, Arc<Shared>)| async {
+            loop {
+                match receiver.recv().await? {
+                    Told::Changes(changes) => return Some((changes, (receiver, shared))),
+                    // What was handed out before has been dealt with, or nobody would ask for more.
+                    Told::Settled(at) => shared.frontier.fetch_max(at, Ordering::AcqRel),
+                };
+            }
+        };
+        stream::unfold((receiver, shared), next)
+            .chain(stream::pending())
+            .boxed()
+    }
+
+    /// Whether somebody receives what other programs write.
+    fn is_heard(&self) -> bool {
+        self.receiver.lock().is_none()
+    }
+}
+
+impl Task {
+    /// Follows. Never returns.
+    pub(super) async fn run(mut self, follower: Arc<Follower>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let looked = self.look(follower.is_heard()).await;
+            if looked.is_err() != self.failing {
+                self.failing = looked.is_err();
+                match looked {
+                    Ok(()) => tracing::info!("what other programs write is heard of again"),
+                    Err(error) => tracing::warn!(%error, "what other programs write is not heard of"),
+                }
+            }
+        }
+    }
+
+    /// Looks once for whatever is new.
+    async fn look(&mut self, heard: bool) -> Result<(), StoreError> {
+        let now = (self.clock)().millis();
+        let recent = self.looked.min(now).saturating_sub(RECENT);
+        let settled = second(now.saturating_sub(SETTLED)).max(self.settled);
+        // Whatever is read of, it ends far in the future: clocks differ.
+        let spans = [(self.settled, settled), (recent.max(settled), i64::MAX)];
+        let doubts = self.projector.take_doubts(to_seconds(settled));
+        let ids = self.look_at_ids(&spans, now, &doubts, heard).await;
+        if ids.is_err() {
+            self.projector.doubt(doubts.into_iter());
+        }
+        ids?;
+        self.look_at_renewals(&spans, heard).await?;
+        self.look_at_markers(&spans, heard).await?;
+        self.looked = now;
+        self.settled = settled;
+        self.tell_settled(heard).await;
+        self.catch_up(now).await?;
+        self.remember().await
+    }
+
+    async fn look_at_ids(
+        &mut self,
+        spans: &[(i64, i64)],
+        now: i64,
+        doubts: &BTreeSet<u32>,
+        heard: bool,
+    ) -> Result<(), StoreError> {
+        let ranges: Vec<Document> = spans
+            .iter()
+            .flat_map(|(from, to)| {
+                self.shared
+                    .own
+                    .ranges(to_seconds(*from), to_seconds(*to), to_seconds(now), doubts)
+            })
+            .collect();
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let find = self
+            .messages
+            .find(doc! { "$or": ranges })
+            .projection(doc! { "_id": 1 })
+            .comment("follower")
+            .max_time(READ);
+        let ids = query::all("looking for messages of others", READ, find, document::object_id).await?;
+        let seen = &self.seen;
+        let new: Vec<Sight> = ids
+            .into_iter()
+            .filter(|id| !self.shared.own.is_own(id) || doubts.contains(&seconds(document::message_id(*id))))
+            .map(Sight::Message)
+            .filter(|sight| !seen.contains(sight))
+            .collect();
+        self.take_messages(new, heard).await
+    }
+
+    async fn look_at_renewals(&mut self, spans: &[(i64, i64)], heard: bool) -> Result<(), StoreError> {
+        let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
+        let find = self.renewals.find(others).comment("follower").max_time(READ);
+        let found = query::all("looking for renewed messages", READ, find, |renewal| {
+            let at = renewal.get_datetime("at").ok()?;
+            Some(Sight::Renewal(document::object_id(renewal)?, at.timestamp_millis()))
+        })
+        .await?;
+        let new = found.into_iter().filter(|sight| !self.seen.contains(sight)).collect();
+        self.take_messages(new, heard).await
+    }
+
+    async fn look_at_markers(&mut self, spans: &[(i64, i64)], heard: bool) -> Result<(), StoreError> {
+        if !heard {
+            return Ok(());
+        }
+        let others = doc! { "$or": times("updatedAt", spans), "node": { "$ne": self.node } };
+        let find = self.markers.find(others).comment("follower").max_time(READ);
+        let found = query::all("looking for markers of others", READ, find, Stored::read).await?;
+        let mut changes = Vec::new();
+        for stored in found {
+            let sight = Sight::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
+            if self.seen.insert(sight) {
+                changes.push(Change::Marker(stored.marker));
+            }
+        }
+        self.tell(changes, heard).await;
+        Ok(())
+    }
+
+    /// Projects messages and hands them out.
+    async fn take_messages(&mut self, sights: Vec<Sight>, heard: bool) -> Result<(), StoreError> {
+        for sights in sights.chunks(BATCH) {
+            let messages = self.read(sights.iter().filter_map(Sight::message)).await?;
+            self.projector.add(messages.iter());
+            for sight in sights {
+                self.seen.insert(*sight);
+            }
+            self.tell(messages.into_iter().map(Change::Message).collect(), heard)
+                .await;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, ids: impl Iterator<Item = ObjectId>) -> Result<Vec<Message>, StoreError> {
+        let ids: Vec<ObjectId> = ids.collect();
+        let find = self
+            .messages
+            .find(doc! { "_id": { "$in": ids } })
+            .comment("follower")
+            .max_time(READ);
+        query::all("reading messages of others", READ, find, document::message).await
+    }
+
+    /// Waits for the receiver if that one is behind.
+    async fn tell(&self, changes: Vec<Change>, heard: bool) {
+        if heard && !changes.is_empty() {
+            // An error means that nobody listens any more.
+            let _ = self.told.send(Told::Changes(changes)).await;
+        }
+    }
+
+    async fn tell_settled(&self, heard: bool) {
+        let settled = self.settled.saturating_sub(1);
+        if !heard {
+            // There was nobody to miss anything.
+            self.shared.frontier.fetch_max(settled, Ordering::AcqRel);
+        } else {
+            let _ = self.told.send(Told::Settled(settled)).await;
+        }
+    }
+
+    /// Projects some of what lies before this store was opened, and all that the projector had to leave out.
+    async fn catch_up(&mut self, now: i64) -> Result<(), StoreError> {
+        if let Some(past) = &mut self.past
+            && past.go_on(&self.shared.whole).await?
+        {
+            self.past = None;
+        }
+        if let Some(since) = self.projector.left_out() {
+            let mut missed = Past::new(i64::from(since) * 1_000, now.saturating_add(SETTLED));
+            let made_up = loop {
+                match missed.go_on(&self.shared.whole).await {
+                    Ok(true) => break Ok(()),
+                    Ok(false) => {}
+                    Err(error) => break Err(error),
+                }
+            };
+            self.projector.made_up(made_up.is_ok());
+            made_up?;
+        }
+        Ok(())
+    }
+
+    /// Writes down up to where all messages are projected.
+    async fn remember(&mut self) -> Result<(), StoreError> {
+        if self.remembered.is_some_and(|at| at.elapsed() < REMEMBER) {
+            return Ok(());
+        }
+        let projected = self.projector.done().millis().saturating_sub(UNWRITTEN);
+        let followed = self.past.as_ref().map_or(self.settled, Past::begin);
+        self.meta
+            .settle(Timestamp::from_millis(projected.min(followed)))
+            .await?;
+        self.remembered = Some(tokio::time::Instant::now());
+        Ok(())
+    }
+}
+
+/// The beginning of the second of a moment.
+fn second(at: i64) -> i64 {
+    at.div_euclid(1_000) * 1_000
+}
+
+/// A moment as the time in ids has it.
+fn to_seconds(at: i64) -> u32 {
+    u32::try_from(at.div_euclid(1_000).max(0)).unwrap_or(u32::MAX)
+}
+
+/// Documents whose time lies in one of these spans.
+fn times(field: &str, spans: &[(i64, i64)]) -> Vec<Document> {
+    let within = |(from, to): &(i64, i64)| {
+        let (from, to) = (DateTime::from_millis(*from), DateTime::from_millis(*to));
+        doc! { field: { "$gte": from, "$lt": to } }
+    };
+    spans.iter().map(within).collect()
+}

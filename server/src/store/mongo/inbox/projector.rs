@@ -1,0 +1,368 @@
+//! From stored messages to inboxes, behind the acknowledged path.
+//!
+//! What is to be written waits in memory, one entry for each user and peer however many messages they exchange, and is
+//! written once a second by one task, or at once for a user whose inbox is asked for. Should too much wait, because the
+//! database is away or slow, messages are left out, and the time of the first of them is remembered: the
+//! [`follower`](crate::store::mongo::follower) then reads all messages since.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::{Document, doc};
+use mongodb::Database;
+use parking_lot::Mutex;
+use shared::{Message, MessageId, Timestamp, UserId};
+use tokio::sync::{Notify, oneshot};
+
+use super::key;
+use crate::store::mongo::document::encode_place;
+use crate::store::mongo::error::{Backoff, timed_out};
+use crate::store::mongo::indexes::HINT;
+use crate::store::mongo::query::{self, Order};
+use crate::store::mongo::window::Clock;
+use crate::store::mongo::{READ, WRITE, connect};
+use crate::store::{Position, StoreError};
+
+/// Entries that may wait: about 100 bytes each.
+const WAITING: usize = 100_000;
+/// Entries of one command.
+const STATEMENTS: usize = 500;
+/// How often what waits is written.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Seconds that are remembered in which a message may have been stored unheard.
+const DOUBTS: usize = 1_000;
+
+/// What is to become of one inbox.
+#[derive(Debug, Clone, Copy)]
+struct Touch {
+    last: Position,
+    incoming: bool,
+}
+
+impl Touch {
+    fn merge(&mut self, other: Self) {
+        self.last = self.last.max(other.last);
+        self.incoming |= other.incoming;
+    }
+}
+
+/// Entries by owner and peer.
+type Touches = HashMap<UserId, HashMap<UserId, Touch>>;
+
+/// Adds what a message means to the inboxes of its two people, and returns how many entries are new.
+fn touch(touches: &mut Touches, sender: UserId, receiver: UserId, last: Position) -> usize {
+    let mut added = 0;
+    let mut add = |owner, peer, incoming| {
+        let new = Touch { last, incoming };
+        let entries = touches.entry(owner).or_default();
+        entries.entry(peer).and_modify(|old| old.merge(new)).or_insert_with(|| {
+            added += 1;
+            new
+        });
+    };
+    add(sender, receiver, false);
+    if sender != receiver {
+        add(receiver, sender, true);
+    }
+    added
+}
+
+/// Writes inboxes. Its clones are the same one.
+#[derive(Clone)]
+pub(in crate::store::mongo) struct Projector {
+    database: Database,
+    clock: Clock,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Held to add or take entries.
+    state: Mutex<State>,
+    /// Somebody waits for an inbox, or it is to be closed.
+    wanted: Notify,
+}
+
+struct State {
+    waiting: Touches,
+    entries: usize,
+    /// Whose entries are being written.
+    writing: HashSet<UserId>,
+    /// Who asked for whose inbox; these are written first.
+    asked: HashMap<UserId, Vec<oneshot::Sender<()>>>,
+    /// Messages since this second, of the time in their ids, were left out.
+    left_out: Option<u32>,
+    /// What was left out before, and is being projected.
+    making_up: Option<u32>,
+    /// Seconds in whose messages there may be some of this process of which it did not hear that they are stored.
+    doubts: BTreeSet<u32>,
+    /// What this process was told is stored up to this moment is projected.
+    done: Timestamp,
+}
+
+impl State {
+    /// Whether nothing was left out.
+    fn is_whole(&self) -> bool {
+        self.left_out.is_none() && self.making_up.is_none()
+    }
+}
+
+impl Projector {
+    pub(in crate::store::mongo) fn new(database: &Database, clock: Clock) -> Self {
+        let state = State {
+            waiting: HashMap::new(),
+            entries: 0,
+            writing: HashSet::new(),
+            asked: HashMap::new(),
+            left_out: None,
+            making_up: None,
+            doubts: BTreeSet::new(),
+            done: clock(),
+        };
+        Self {
+            database: database.clone(),
+            clock,
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                wanted: Notify::new(),
+            }),
+        }
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Takes durable messages. Those without a sender or receiver are in no inbox.
+    pub(in crate::store::mongo) fn add<'a>(&self, messages: impl Iterator<Item = &'a Message>) {
+        let mut state = self.shared.state.lock();
+        for message in messages {
+            let (Some(sender), Some(receiver)) = (message.sender, message.receiver) else {
+                continue;
+            };
+            if state.entries >= WAITING {
+                let since = seconds(message.id);
+                let first = state.left_out.get_or_insert(since);
+                *first = since.min(*first);
+                continue;
+            }
+            let added = touch(&mut state.waiting, sender, receiver, Position::of(message));
+            state.entries += added;
+        }
+    }
+
+    /// Remembers seconds, of the time in ids, in which a commit of this process failed with an unknown outcome.
+    pub(in crate::store::mongo) fn doubt(&self, times: impl Iterator<Item = u32>) {
+        let mut state = self.shared.state.lock();
+        for time in times {
+            if state.doubts.len() >= DOUBTS {
+                state.doubts.pop_first();
+            }
+            state.doubts.insert(time);
+        }
+    }
+
+    /// The seconds before `end` of which [`doubt`](Self::doubt) told; they are told once.
+    pub(in crate::store::mongo) fn take_doubts(&self, end: u32) -> BTreeSet<u32> {
+        let mut state = self.shared.state.lock();
+        let rest = state.doubts.split_off(&end);
+        std::mem::replace(&mut state.doubts, rest)
+    }
+
+    /// Since when messages were left out, if any were. To be followed by [`made_up`](Self::made_up).
+    pub(in crate::store::mongo) fn left_out(&self) -> Option<u32> {
+        let mut state = self.shared.state.lock();
+        state.making_up = state.left_out.take();
+        state.making_up
+    }
+
+    /// Says whether what [`left_out`](Self::left_out) told was projected now.
+    pub(in crate::store::mongo) fn made_up(&self, projected: bool) {
+        let mut state = self.shared.state.lock();
+        if let Some(since) = state.making_up.take().filter(|_| !projected) {
+            let first = state.left_out.get_or_insert(since);
+            *first = since.min(*first);
+        }
+    }
+
+    /// Up to when everything that this process was told is stored is projected, durably.
+    pub(in crate::store::mongo) fn done(&self) -> Timestamp {
+        self.shared.state.lock().done
+    }
+
+    /// Waits until what was added for this user is written.
+    pub(in crate::store::mongo) async fn settle(&self, owner: UserId) -> Result<(), StoreError> {
+        let written = {
+            let mut state = self.shared.state.lock();
+            if !state.is_whole() {
+                return Err(StoreError::Unavailable("inboxes are behind".into()));
+            }
+            if !state.waiting.contains_key(&owner) && !state.writing.contains(&owner) {
+                return Ok(());
+            }
+            let (reply, written) = oneshot::channel();
+            state.asked.entry(owner).or_default().push(reply);
+            written
+        };
+        self.shared.wanted.notify_one();
+        let late = || timed_out("writing an inbox", READ);
+        tokio::time::timeout(READ, written)
+            .await
+            .map_err(|_| late())?
+            .map_err(|_| late())
+    }
+
+    /// Writes what waits, again and again. Never returns.
+    pub(in crate::store::mongo) async fn run(self) {
+        let mut tick = tokio::time::interval(INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut backoff = Backoff::default();
+        loop {
+            let result = tokio::select! {
+                () = self.shared.wanted.notified() => self.write_asked().await,
+                _ = tick.tick() => self.write_all().await,
+            };
+            match result {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) => {
+                    tracing::debug!(%error, "inboxes were not written");
+                    backoff.pause().await;
+                    self.shared.wanted.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Writes what waits now, and in front of it whatever is asked for.
+    pub(in crate::store::mongo) async fn write_all(&self) -> Result<(), StoreError> {
+        let begin = (self.clock)();
+        let owners: Vec<UserId> = self.shared.state.lock().waiting.keys().copied().collect();
+        let mut owners = owners.into_iter();
+        loop {
+            self.write_asked().await?;
+            let batch = self.take(&mut owners);
+            if batch.is_empty() {
+                break;
+            }
+            self.write(batch, Vec::new()).await?;
+        }
+        let mut state = self.shared.state.lock();
+        if state.is_whole() {
+            state.done = begin;
+        }
+        Ok(())
+    }
+
+    async fn write_asked(&self) -> Result<(), StoreError> {
+        loop {
+            let (asked, replies): (Vec<UserId>, Vec<_>) = {
+                let mut state = self.shared.state.lock();
+                std::mem::take(&mut state.asked).into_iter().unzip()
+            };
+            if asked.is_empty() {
+                return Ok(());
+            }
+            let replies: Vec<(UserId, Vec<_>)> = asked.iter().copied().zip(replies).collect();
+            let batch = self.take_whole(&asked);
+            self.write(batch, replies).await?;
+        }
+    }
+
+    /// Takes the entries of some of these owners, about as many as go into one command.
+    fn take(&self, owners: &mut impl Iterator<Item = UserId>) -> Touches {
+        let mut state = self.shared.state.lock();
+        let mut taken = Touches::new();
+        let mut count = 0;
+        while count < STATEMENTS {
+            let Some(owner) = owners.next() else { break };
+            let Some(entries) = state.waiting.remove(&owner) else {
+                continue;
+            };
+            count += entries.len();
+            taken.insert(owner, entries);
+        }
+        state.entries -= count;
+        state.writing = taken.keys().copied().collect();
+        taken
+    }
+
+    fn take_whole(&self, owners: &[UserId]) -> Touches {
+        let mut state = self.shared.state.lock();
+        let taken: Touches = owners
+            .iter()
+            .filter_map(|owner| Some((*owner, state.waiting.remove(owner)?)))
+            .collect();
+        state.entries -= taken.values().map(HashMap::len).sum::<usize>();
+        state.writing = taken.keys().copied().collect();
+        taken
+    }
+
+    /// Writes what was taken, or gives it back.
+    async fn write(&self, batch: Touches, replies: Vec<(UserId, Vec<oneshot::Sender<()>>)>) -> Result<(), StoreError> {
+        let written = write(&self.database, &batch).await;
+        let mut state = self.shared.state.lock();
+        state.writing.clear();
+        if written.is_err() {
+            for (owner, entries) in batch {
+                for (peer, touch) in entries {
+                    let waiting = state.waiting.entry(owner).or_default();
+                    let known = waiting.get_mut(&peer).map(|old| old.merge(touch)).is_some();
+                    if !known {
+                        waiting.insert(peer, touch);
+                        state.entries += 1;
+                    }
+                }
+            }
+            for (owner, mut replies) in replies {
+                replies.retain(|reply| !reply.is_closed());
+                if !replies.is_empty() {
+                    state.asked.entry(owner).or_default().extend(replies);
+                }
+            }
+            return written;
+        }
+        for reply in replies.into_iter().flat_map(|(_, replies)| replies) {
+            // Whoever no longer waits needs no answer.
+            let _ = reply.send(());
+        }
+        Ok(())
+    }
+}
+
+/// Projects messages at once, durably.
+pub(in crate::store::mongo) async fn project(database: &Database, messages: &[Message]) -> Result<(), StoreError> {
+    let mut touches = Touches::new();
+    for message in messages {
+        if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
+            touch(&mut touches, sender, receiver, Position::of(message));
+        }
+    }
+    write(database, &touches).await
+}
+
+/// Writes entries, durably.
+async fn write(database: &Database, touches: &Touches) -> Result<(), StoreError> {
+    let statements: Vec<Document> = touches
+        .iter()
+        .flat_map(|(owner, entries)| entries.iter().map(|(peer, touch)| statement(*owner, *peer, *touch)))
+        .collect();
+    for statements in statements.chunks(STATEMENTS) {
+        let command = query::update(connect::INBOXES, statements.to_vec(), Order::Any);
+        query::run_update("writing inboxes", WRITE, database, command).await?;
+    }
+    Ok(())
+}
+
+fn statement(owner: UserId, peer: UserId, touch: Touch) -> Document {
+    let mut update = doc! { "$max": { "last": encode_place(touch.last) }, "$inc": { "touched": 1_i64 } };
+    if touch.incoming {
+        update.insert("$set", doc! { HINT: true });
+    }
+    doc! { "q": { "_id": key(owner, peer) }, "u": update, "upsert": true }
+}
+
+/// The time in an id, in seconds.
+pub(in crate::store::mongo) fn seconds(id: MessageId) -> u32 {
+    let bytes = id.bytes();
+    u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}

@@ -1,0 +1,87 @@
+//! The few documents about the database as a whole.
+
+use bson::oid::ObjectId;
+use bson::{DateTime, Document, doc};
+use mongodb::options::ReturnDocument;
+use mongodb::{Collection, Database};
+use shared::Timestamp;
+use tokio::time::Instant;
+
+use super::document::{date, timestamp};
+use super::error::{bounded, retrying};
+use super::{OPEN, READ, WRITE, connect};
+use crate::store::{Instance, StoreError};
+
+/// The documents' ids.
+const INSTANCE: &str = "instance";
+const FOLLOWER: &str = "follower";
+pub(super) const INBOX: &str = "inbox";
+
+/// The collection.
+#[derive(Clone)]
+pub(super) struct Meta {
+    pub(super) documents: Collection<Document>,
+}
+
+/// What a store begins with.
+pub(super) struct Begun {
+    pub(super) instance: Instance,
+    /// Messages in front of this moment, by the time in their ids, are in the inboxes.
+    pub(super) settled: Timestamp,
+}
+
+impl Meta {
+    pub(super) fn new(database: &Database) -> Self {
+        Self {
+            documents: connect::majority(database, connect::META),
+        }
+    }
+
+    /// Creates the documents that are missing; `settled` is where the first store of a database begins to follow it.
+    pub(super) async fn begin(&self, settled: Timestamp) -> Result<Begun, StoreError> {
+        let instance = ObjectId::from_bytes(rand::random());
+        let made = self.ensure(INSTANCE, doc! { "bytes": instance }).await?;
+        let follower = self.ensure(FOLLOWER, doc! { "settled": date(settled) }).await?;
+        let failed = |_| StoreError::Failed("a document in the collection meta is damaged".into());
+        let bytes = made.get_object_id("bytes").map_err(failed)?.bytes();
+        let mut instance = Instance::default();
+        instance.copy_from_slice(&bytes[..6]);
+        Ok(Begun {
+            instance,
+            settled: timestamp(*follower.get_datetime("settled").map_err(failed)?),
+        })
+    }
+
+    /// The document of this id: the one that exists, or a new one of these fields.
+    pub(super) async fn ensure(&self, id: &str, fields: Document) -> Result<Document, StoreError> {
+        let ensured = retrying(Instant::now() + OPEN, || async {
+            let ensure = self
+                .documents
+                .find_one_and_update(doc! { "_id": id }, doc! { "$setOnInsert": fields.clone() })
+                .upsert(true)
+                .return_document(ReturnDocument::After);
+            match bounded("preparing the database", WRITE, ensure).await {
+                // Another process inserted it at the same moment.
+                Err(StoreError::Failed(_)) => {
+                    bounded(
+                        "preparing the database",
+                        READ,
+                        self.documents.find_one(doc! { "_id": id }),
+                    )
+                    .await
+                }
+                done => done,
+            }
+        });
+        ensured
+            .await?
+            .ok_or_else(|| StoreError::Failed("a document in the collection meta was not created".into()))
+    }
+
+    /// Remembers how far the messages have been followed.
+    pub(super) async fn settle(&self, settled: Timestamp) -> Result<(), StoreError> {
+        let update = doc! { "$max": { "settled": DateTime::from_millis(settled.millis()) } };
+        let settle = self.documents.update_one(doc! { "_id": FOLLOWER }, update);
+        bounded("remembering what was followed", WRITE, settle).await.map(drop)
+    }
+}

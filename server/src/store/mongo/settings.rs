@@ -1,0 +1,94 @@
+//! What users let others know: optional fields of their documents, which Mongoose passes over.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bson::raw::RawDocumentBuf;
+use bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+use mongodb::{Collection, Database};
+use shared::{Settings, SettingsChange, Timestamp, UserId};
+use tokio::time::Instant;
+
+use super::document::{self, date, user_key};
+use super::error::{bounded, retrying};
+use super::window::{self, Clock};
+use super::{READ, WRITE, connect, query};
+use crate::store::StoreError;
+
+/// How long a change is tried. Longer than an election takes.
+const COMMIT: Duration = Duration::from_secs(20);
+
+/// Settings in the collection of users.
+pub(super) struct UserSettings {
+    users: Collection<RawDocumentBuf>,
+    clock: Clock,
+}
+
+impl UserSettings {
+    pub(super) fn new(database: &Database, clock: Clock) -> Self {
+        Self {
+            users: database.collection(connect::USERS),
+            clock,
+        }
+    }
+
+    /// See [`crate::store::Store::settings`].
+    pub(super) async fn of(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
+        let ids: Vec<_> = users.iter().copied().map(user_key).collect();
+        let find = self
+            .users
+            .find(doc! { "_id": { "$in": ids } })
+            .projection(doc! { "settings": 1 })
+            .max_time(READ);
+        let found = query::all("reading settings", READ, find, |user| {
+            Some((document::user_id(document::object_id(user)?), document::settings(user)))
+        });
+        let found: HashMap<UserId, Settings> = found.await?.into_iter().collect();
+        Ok(users
+            .iter()
+            .map(|user| found.get(user).copied().unwrap_or_default())
+            .collect())
+    }
+
+    /// See [`crate::store::Store::change_settings`].
+    pub(super) async fn change(
+        &self,
+        user: UserId,
+        change: SettingsChange,
+        at: Timestamp,
+    ) -> Result<Option<Settings>, StoreError> {
+        let mut fields = Document::new();
+        if let Some(on) = change.read_receipts {
+            fields.insert("settings.readReceipts", on);
+        }
+        if let Some(on) = change.invisible {
+            fields.insert("settings.invisible", on);
+        }
+        let mut updated_at = window::stamp(at, (self.clock)());
+        let deadline = Instant::now() + COMMIT;
+        let mut update = doc! { "$set": &fields };
+        loop {
+            update.insert("$max", doc! { "settings.updatedAt": date(updated_at) });
+            let changed = retrying(deadline, || async {
+                let filter = doc! { "_id": user_key(user) };
+                if fields.is_empty() {
+                    return bounded("reading settings", READ, self.users.find_one(filter)).await;
+                }
+                let change = self
+                    .users
+                    .find_one_and_update(filter, update.clone())
+                    .return_document(ReturnDocument::After);
+                bounded("changing settings", WRITE, change).await
+            })
+            .await?;
+            let now = (self.clock)();
+            if fields.is_empty() || changed.is_none() || !window::is_late(updated_at, now) {
+                return Ok(changed.map(|user| document::settings(&user)));
+            }
+            // Nobody is told of a change with a time as old as that. Another device's may have followed it.
+            update.remove("$set");
+            updated_at = now;
+        }
+    }
+}

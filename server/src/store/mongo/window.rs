@@ -1,0 +1,52 @@
+//! Why nobody who goes on from a cursor misses a change: the argument about time, and the rules that keep it.
+//!
+//! A feed is ordered by `updatedAt`, which is given before a change is committed, by clocks that do not agree. So a
+//! change can become visible in front of one that was visible before. What is assumed:
+//!
+//! 1. The clocks of all programs that write or read here differ by less than [`HALF`].
+//! 2. A program beside this one (Mongoose) commits within [`HALF`] of the `updatedAt` that it gives, and gives its
+//!    messages ids whose time is that of `createdAt`, as every driver does.
+//!
+//! What is kept, by every write of this engine: *nobody is told that a change is committed later than [`HALF`] after
+//! its `updatedAt`.* A change whose commit took longer, whatever the reason (a failover, a paused process, a stalled
+//! network), is given a new `updatedAt` by a durable write, and only then acknowledged; if that took too long as well, again.
+//! A message found already stored when it is sent again may have landed unheard, so it is under the same rule.
+//!
+//! It follows that at the time `t` of a reader every change with `updatedAt <= t - WINDOW` that anybody was ever told
+//! of, or will be, can be seen: it was visible at `updatedAt + HALF` by its writer's clock, which is before
+//! `updatedAt + WINDOW` by the reader's. Such changes are *settled*. Feeds are read at read concern `majority`, so what was
+//! seen stays. [`pages`](super::pages) draws the cursors from this, [`follower`](super::follower) what is told live.
+//!
+//! A message whose commit was never acknowledged to anybody may become visible at any time, and is then in history, but not
+//! necessarily in every feed. Documents without `updatedAt`, which old databases can hold, are in no feed.
+
+use std::sync::Arc;
+
+use shared::Timestamp;
+
+/// What tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How far behind the present a feed is settled, in milliseconds.
+pub(super) const WINDOW: i64 = 60_000;
+/// How old an `updatedAt` may be when its change is acknowledged, in milliseconds.
+pub(super) const HALF: i64 = WINDOW / 2;
+/// How old an `updatedAt` may be when its commit begins, in milliseconds.
+const QUEUED: i64 = 15_000;
+
+/// The `updatedAt` of a change of the moment `at` whose commit begins `now`: later if it has waited in a queue.
+pub(super) fn stamp(at: Timestamp, now: Timestamp) -> Timestamp {
+    match age(at, now) > QUEUED {
+        true => now,
+        false => at,
+    }
+}
+
+/// Whether a change of this `updatedAt` must not be acknowledged `now`.
+pub(super) fn is_late(updated_at: Timestamp, now: Timestamp) -> bool {
+    age(updated_at, now) > HALF
+}
+
+fn age(at: Timestamp, now: Timestamp) -> i64 {
+    now.millis().saturating_sub(at.millis())
+}

@@ -1,0 +1,82 @@
+// Presence of others, and typing. Argument: url, users {a, b, c}, tokens {a, b, c}.
+"use strict";
+const assert = require("node:assert/strict");
+const { Device, assertError, http, scenario } = require("./client.js");
+
+scenario(async ({ url, users, tokens }, check) => {
+  const { a, b, c } = users;
+  const connect = (name) => new Device(url, "websocket", { token: tokens[name] }).connected();
+  const ada = await connect("a");
+  let bob = await connect("b");
+  await ada.send(b, "so that they know each other");
+  const states = () => ada.heard.filter(([name]) => name === "presence").map(([, state]) => state);
+
+  await check("only people with a conversation can be followed", async () => {
+    assertError((await ada.ask("subscribe_presence", { userIds: [b, c] }))[0], "forbidden");
+    for (const payload of [{ userIds: [] }, { userIds: Array(501).fill(b) }, { userIds: b }, {}]) {
+      assertError((await ada.ask("subscribe_presence", payload))[0], "invalid_request");
+    }
+    assertError((await ada.ask("subscribe_presence", { userIds: ["bob"] }))[0], "invalid_id");
+    const { presence } = await ada.ok("subscribe_presence", { userIds: [b] });
+    assert.equal(presence.length, 1);
+    assert.deepEqual([presence[0].userId, presence[0].isOnline], [b, true]);
+    assert.match(presence[0].lastSeen, /Z$/);
+  });
+
+  await check("a change is told once, and coming back at once is none", async () => {
+    for (const _ of [1, 2, 3]) {
+      bob.close();
+      bob = await connect("b");
+    }
+    bob.close();
+    const left = await ada.hears("presence", ({ isOnline }) => !isOnline);
+    assert.equal(left.userId, b);
+    assert.ok(Date.now() - Date.parse(left.lastSeen) >= 2_500, "told only once the absence lasted");
+    bob = await connect("b");
+    await ada.hears("presence", ({ isOnline }) => isOnline);
+    assert.deepEqual(states().map(({ isOnline }) => isOnline), [false, true]);
+  });
+
+  await check("somebody invisible seems offline to others only", async () => {
+    await bob.ok("update_settings", { invisible: true });
+    await ada.hears("presence", ({ isOnline, lastSeen }) => !isOnline && lastSeen === undefined);
+    assert.equal((await http(url, `/users/${b}`, tokens.a)).body.isOnline, false);
+    assert.equal((await http(url, "/users/me", tokens.b)).body.isOnline, true);
+    assert.equal((await ada.ok("conversations", {})).conversations[0].peer.isOnline, false);
+    await bob.ok("update_settings", { invisible: false });
+    const before = states().length;
+    await ada.hears("presence", (state) => states().indexOf(state) >= Math.min(before - 1, 3) && state.isOnline);
+  });
+
+  await check("whoever is followed no more is told no more", async () => {
+    await ada.ok("unsubscribe_presence", { userIds: [b] });
+    const before = states().length;
+    await bob.ok("update_settings", { invisible: true });
+    await bob.ok("update_settings", { invisible: false });
+    const fence = await bob.send(a, "fence");
+    await ada.hears(`receive_message_${a}`, ({ _id }) => _id === fence._id);
+    assert.equal(states().length, before);
+  });
+
+  await check("typing reaches the peer, expires by itself, and is limited", async () => {
+    const third = await connect("c");
+    assert.deepEqual(await bob.ok("typing", { receiverId: a, isTyping: true }), { ok: true });
+    assert.deepEqual(await ada.hears("typing"), { userId: b, isTyping: true });
+    await bob.ok("typing", { receiverId: a, isTyping: false });
+    await ada.hears("typing", ({ isTyping }) => !isTyping);
+    await bob.ok("typing", { receiverId: a, isTyping: true });
+    const told = () => ada.heard.filter(([name]) => name === "typing").map(([, { isTyping }]) => isTyping);
+    await ada.hearsInAll(ada.heard.length + (told().length === 3 ? 1 : 2));
+    assert.deepEqual(told(), [true, false, true, false], "the last one expired");
+    let refused;
+    for (let count = 0; count < 11 && !refused; count += 1) {
+      const [answer] = await bob.ask("typing", { receiverId: c, isTyping: true });
+      if (!answer.ok) refused = answer;
+    }
+    assertError(refused, "rate_limited");
+    assert.ok(refused.error.retryAfterMs > 0);
+    await third.hears("typing", ({ userId }) => userId === b);
+    assertError((await ada.ask("typing", { receiverId: "bob", isTyping: true }))[0], "invalid_id");
+    assertError((await ada.ask("typing", { receiverId: b }))[0], "invalid_request");
+  });
+});
