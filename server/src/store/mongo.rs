@@ -217,7 +217,11 @@ impl Store for MongoStore {
     }
 
     fn cursor(&self, frontier: i64) -> Cursor {
-        let own = frontier.saturating_sub(window::WINDOW);
+        let own = frontier.saturating_sub(window::of_cursors());
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is("no-window") {
+            return self.feed.cursor(own);
+        }
         self.feed.cursor(own.min(self.follower.frontier()))
     }
 

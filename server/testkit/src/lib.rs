@@ -3,7 +3,7 @@
 //! | module | what it starts |
 //! |---|---|
 //! | [`server`] | the server's own program, on a free port, with either engine |
-//! | [`supervisor`] | that server again whenever it has ended |
+//! | [`fault_command`] | a command for `sh` that breaks something in the test process |
 //! | [`mongod`] | a real MongoDB |
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
@@ -14,13 +14,13 @@
 //! Nothing here asserts what the chat does: that is for the tests.
 
 mod build;
+pub mod fault_command;
 pub mod http;
 pub mod mongod;
 pub mod node;
 pub mod process;
 pub mod proxy;
 pub mod server;
-pub mod supervisor;
 pub mod token;
 
 pub use build::{tools_dir, workspace};

@@ -164,11 +164,6 @@ impl Server {
             .expect("a process of the same user");
     }
 
-    /// Whether it ends by itself within this time, or has ended.
-    pub fn ends_within(&mut self, timeout: Duration) -> bool {
-        self.process.wait(timeout).is_some()
-    }
-
     /// Its working folder, which holds `data`.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -92,7 +92,8 @@ fn who_has_gone_without_a_word_is_offline() {
         eventually("who has connected is online", PATIENCE, || online(user).then_some(()));
         script
     };
-    let _other = connect(Proxy::to(server.port()).url(), &stays);
+    let sound = Proxy::to(server.port());
+    let _connected = connect(sound.url(), &stays);
     let gone: Vec<(Proxy, Script)> = users
         .iter()
         .zip(directions)

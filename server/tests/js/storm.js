@@ -14,8 +14,8 @@ const readline = require("node:readline");
 const { io } = require("socket.io-client");
 const { eventually, report, scenario } = require("./client.js");
 
-/** A refused message is sent again after at most so many milliseconds, unless the server asks for more. */
-const MOST_PATIENCE = 4_000;
+/** Whoever is refused again and again waits longer, up to about so many milliseconds unless the server asks for more. */
+const LONGEST_WAIT = 1_500;
 
 scenario(async ({ url, clients, each = Infinity, window = 50, bytes = 0, retries, listener }) => {
   const options = (token) => ({
@@ -64,11 +64,12 @@ scenario(async ({ url, clients, each = Infinity, window = 50, bytes = 0, retries
           refused[code] = 1 + (refused[code] ?? 0);
           // Only what may be tried again is to be expected here; anything else would never end.
           if (!retryAfterMs && code !== "shutting_down") throw new Error(JSON.stringify(answer));
-          const wait = Math.max(retryAfterMs ?? 50, patience);
+          // Spread, so that they don't all come back at once to be refused again.
+          const wait = Math.max(retryAfterMs ?? 50, patience) * (1 + Math.random());
           setTimeout(() => {
             // Whoever was disconnected meanwhile has sent it again already; the stock client keeps it by itself.
             if ((retries || socket.connected) && pending.has(clientMessageId)) {
-              send(clientMessageId, text, Math.min(2 * wait, MOST_PATIENCE));
+              send(clientMessageId, text, Math.min(2 * wait, LONGEST_WAIT));
             }
           }, wait);
           return;

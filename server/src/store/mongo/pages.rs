@@ -23,7 +23,7 @@
 
 use shared::Timestamp;
 
-use super::window::WINDOW;
+use super::window::{self, WINDOW};
 use crate::store::{Cursor, PageEnd};
 
 /// How long a run may take that has passed its horizon, in milliseconds.
@@ -52,7 +52,7 @@ pub(super) struct Run {
 impl Run {
     /// Goes on from a cursor at the time `now`, which must be taken before reading.
     pub(super) fn resume(since: &Cursor, now: Timestamp) -> Self {
-        let horizon = now.millis().saturating_sub(WINDOW);
+        let horizon = now.millis().saturating_sub(window::of_cursors());
         let mut run = Self {
             point: since.point,
             behind: None,

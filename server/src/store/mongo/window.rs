@@ -29,6 +29,15 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How far behind the present a feed is settled, in milliseconds.
 pub(super) const WINDOW: i64 = 60_000;
+/// How far behind the present cursors stay for that.
+pub(super) fn of_cursors() -> i64 {
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is("no-window") {
+        return 0;
+    }
+    WINDOW
+}
+
 /// How old an `updatedAt` may be when its change is acknowledged, in milliseconds.
 pub(super) const HALF: i64 = WINDOW / 2;
 /// How old an `updatedAt` may be when its commit begins, in milliseconds.
