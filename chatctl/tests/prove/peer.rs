@@ -298,7 +298,7 @@ impl Shared {
         self.emit_to(receiver, &events::receive_message(receiver), message, None);
         self.emit_to(sender, events::MESSAGE_SENT, message, Some(number));
         self.deliveries += 1;
-        if self.manner == Manner::Leaking && self.deliveries % 50 == 0 {
+        if self.manner == Manner::Leaking && self.deliveries.is_multiple_of(50) {
             let stranger = self.world.stranger(sender, receiver);
             stranger
                 .into_iter()
@@ -324,7 +324,7 @@ impl Shared {
         for number in numbers {
             self.deliveries += 1;
             let is_message = name != events::CONVERSATION_UPDATED;
-            if self.manner == Manner::Dropping && is_message && self.deliveries % 50 == 0 {
+            if self.manner == Manner::Dropping && is_message && self.deliveries.is_multiple_of(50) {
                 continue;
             }
             self.emit(number, name, payload.clone());

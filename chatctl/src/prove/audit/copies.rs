@@ -38,11 +38,11 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
             }
             found.settings();
         }
-        if let (Some(said), Some(stored)) = (user.settings, index.truth.settings.get(&user.id)) {
-            if said != *stored {
-                let what = format!("acknowledged as {said:?}, and now they are {stored:?}");
-                findings.add(Kind::Settings, Example::new(what).of(user.id));
-            }
+        if let (Some(said), Some(stored)) = (user.settings, index.truth.settings.get(&user.id))
+            && said != *stored
+        {
+            let what = format!("acknowledged as {said:?}, and now they are {stored:?}");
+            findings.add(Kind::Settings, Example::new(what).of(user.id));
         }
     }
 }

@@ -90,7 +90,7 @@ impl World {
             updated_at: at,
             version: Some(0),
         };
-        if self.manner == Manner::Forgetting && self.sendings % 20 == 0 {
+        if self.manner == Manner::Forgetting && self.sendings.is_multiple_of(20) {
             return Stored {
                 message,
                 duplicate: false,
