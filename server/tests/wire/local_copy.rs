@@ -75,7 +75,10 @@ fn send(server: &Server, from: &str, to: &str, count: usize) -> Script {
 fn acknowledged(sender: &mut Script, count: usize) {
     for _ in 0..count {
         let report = sender.report().expect("there are more to send");
-        assert!(report["answer"].as_str().expect("an answer").contains("\"ok\":true"), "{report}");
+        assert!(
+            report["answer"].as_str().expect("an answer").contains("\"ok\":true"),
+            "{report}"
+        );
     }
 }
 
