@@ -205,6 +205,8 @@ fn wrong_usage_is_status_2() {
         &["token"],
         &["chat"],
         &["chat", "--as", "userA"],
+        &["inbox"],
+        &["watch"],
     ] {
         let hint = chatctl(server(), arguments).complaint(2);
         assert!(hint.contains("chatctl"), "{hint}");
@@ -215,6 +217,7 @@ fn wrong_usage_is_status_2() {
         &["history", "a", "b", "--limit", "0"],
         &["seed", "users", "ada", "--count", "3"],
         &["seed", "users", "--count", "0"],
+        &["inbox", "--as", "a", "--limit", "0"],
         &["chat", "--as", "a", "--with", "b", "--wait", "long"],
     ] {
         let run = chatctl(server(), arguments);

@@ -7,16 +7,21 @@
 //! | [`commands`], [`questions`] | all commands but `chat`: with their arguments, and asking for them |
 //! | [`scripts`] | `chat` with JSON lines |
 //! | [`people`], [`typing`] | `chat` in a terminal |
+//! | [`receipts`] | ticks, who is there and types, what is unread |
+//! | [`inbox`], [`watch`] | `inbox`, `rebuild` and `watch` |
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
 mod commands;
+mod inbox;
 mod people;
 mod program;
 mod questions;
+mod receipts;
 mod restart;
 mod screen;
 mod scripts;
 mod typing;
+mod watch;
 
 use testkit::{Engine, Server};
 

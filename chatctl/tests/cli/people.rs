@@ -87,7 +87,7 @@ fn it_changes_the_conversation() {
     screen.wait_for("there is no user");
     screen.line(&format!("/with {cyd}"));
     screen.wait_for(&format!("── {cyd} ──"));
-    screen.wait_for(&format!("→ {cyd} ›"));
+    screen.wait_for(&format!("→ {cyd}"));
     screen.line("what is it?");
     screen.wait_for("what is it? ✓");
     assert_eq!(

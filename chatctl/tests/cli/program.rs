@@ -101,7 +101,21 @@ pub(crate) fn chatctl(server: &Server, arguments: &[&str]) -> Ended {
     ended(command(server, arguments))
 }
 
-/// A running `chatctl chat` without a terminal.
+/// Events of `chat` about something else than messages: they come whenever they like.
+const AROUND: [&str; 6] = [
+    "sync_done",
+    "delivered",
+    "read",
+    "typing",
+    "presence",
+    "conversation_updated",
+];
+
+fn is_around(event: &Value) -> bool {
+    AROUND.iter().any(|name| event["event"] == *name)
+}
+
+/// A running `chatctl` that prints JSON lines, mostly a `chat` without a terminal.
 pub(crate) struct Script {
     process: Process,
     position: usize,
@@ -110,9 +124,13 @@ pub(crate) struct Script {
 impl Script {
     /// Starts a chat of `me` with `peer`, both names.
     pub(crate) fn start(server: &Server, me: &str, peer: &str, more: &[&str]) -> Self {
-        let arguments = [&["chat", "--as", me, "--with", peer], more].concat();
+        Self::run(server, &[&["chat", "--as", me, "--with", peer], more].concat())
+    }
+
+    /// Starts any command that prints JSON lines.
+    pub(crate) fn run(server: &Server, arguments: &[&str]) -> Self {
         Self {
-            process: Process::spawn(&mut command(server, &arguments)),
+            process: Process::spawn(&mut command(server, arguments)),
             position: 0,
         }
     }
@@ -139,9 +157,25 @@ impl Script {
         self.process.close_stdin();
     }
 
-    /// The next event it prints.
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// The next event about messages or the connection.
     #[track_caller]
     pub(crate) fn event(&mut self) -> Value {
+        loop {
+            let event = self.any_event();
+            if !is_around(&event) {
+                return event;
+            }
+        }
+    }
+
+    /// The next event it prints.
+    #[track_caller]
+    pub(crate) fn any_event(&mut self) -> Value {
         let line = self.process.next_line(&mut self.position, Instant::now() + PATIENCE);
         let line = line.unwrap_or_else(|| panic!("no further event; {}", self.process.stderr()));
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON ({error}): {line}"))
@@ -151,21 +185,22 @@ impl Script {
     #[track_caller]
     pub(crate) fn event_named(&mut self, name: &str) -> Value {
         loop {
-            let event = self.event();
+            let event = self.any_event();
             if event["event"] == name {
                 return event;
             }
         }
     }
 
-    /// Waits for its end. The exit status, the events that nobody has read, and standard error.
+    /// Waits for its end. The exit status, the events about messages that nobody has read, and standard error.
     #[track_caller]
     pub(crate) fn end(mut self) -> (i32, Vec<Value>, String) {
         let status = self.process.wait(PATIENCE).expect("it ends");
         let unread = &self.process.stdout()[self.position..];
         let events = unread
             .lines()
-            .map(|line| serde_json::from_str(line).expect("JSON lines"));
+            .map(|line| serde_json::from_str(line).expect("JSON lines"))
+            .filter(|event| !is_around(event));
         (
             status.code().expect("it was not killed"),
             events.collect(),

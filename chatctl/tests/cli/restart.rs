@@ -125,6 +125,7 @@ fn what_was_missed_is_caught_up_with() {
         assert_eq!(event["message"]["message"], *text);
         assert_eq!(event["missed"], true);
     }
+    assert!(listener.event_named("sync_done")["cursor"].is_string());
     screen.wait_for("missed 449;");
     // The screen is not long enough for the first ones.
     let rows = screen.rows_with("missed ");
@@ -134,6 +135,31 @@ fn what_was_missed_is_caught_up_with() {
         .collect();
     assert_eq!(shown, expected[expected.len() - shown.len()..]);
     assert!(shown.len() > 250);
+}
+
+#[test]
+fn all_conversations_are_caught_up_with() {
+    let mut server = Server::start(Engine::Embedded);
+    let [(ada, _), (bob, _), (cyd, _)] = users(&server);
+    let mut listener = Script::connected(&server, &ada, &bob, &["--stay"]);
+    listener.event_named("sync_done");
+    testkit::process::signal(listener.pid(), "STOP");
+    server.restart();
+    // Never heard of before, and from another device of the listener's own.
+    for (me, peer) in [(&cyd, &ada), (&ada, &cyd)] {
+        let mut writer = Script::connected(&server, me, peer, &[]);
+        writer.line(&format!("from {me}"));
+        writer.close();
+        assert_eq!(writer.end().0, 0);
+    }
+    testkit::process::signal(listener.pid(), "CONT");
+    let event = listener.event_named("receive_message");
+    assert_eq!(
+        (&event["message"]["message"], &event["missed"]),
+        (&Value::from(format!("from {cyd}")), &Value::from(true))
+    );
+    let event = listener.event_named("message_sent");
+    assert_eq!(event["message"]["message"], format!("from {ada}"));
 }
 
 #[test]

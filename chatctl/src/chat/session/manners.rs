@@ -25,10 +25,14 @@ pub(super) struct Manners {
     followed: Option<UserId>,
     /// The server refused that: no message was exchanged with them yet.
     stranger: bool,
-    /// Others were told that we type, and until when that holds without another key.
+    /// Something is being typed, and until when that is believed without another key.
     typing_until: Option<Instant>,
+    /// The other one was told so.
+    told: bool,
     /// When they were told last.
     told_at: Option<Instant>,
+    /// When they are to be told, because it was too soon.
+    tell_at: Option<Instant>,
     /// Who types, and until when that is believed.
     theirs: Option<(UserId, Instant)>,
 }
@@ -36,7 +40,7 @@ pub(super) struct Manners {
 impl Manners {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let theirs = self.theirs.map(|(_, until)| until);
-        [self.typing_until, theirs].into_iter().flatten().min()
+        [self.typing_until, self.tell_at, theirs].into_iter().flatten().min()
     }
 
     pub(super) fn disconnected(&mut self) {
@@ -55,14 +59,21 @@ impl Session {
             return;
         }
         self.manners.typing_until = Some(now + IDLE);
-        if self.manners.told_at.is_none_or(|at| now >= at + TYPING_AGAIN) {
-            self.manners.told_at = Some(now);
-            self.tell_typing(true);
+        match self.manners.told_at.map(|at| at + TYPING_AGAIN) {
+            Some(next) if now < next => self.manners.tell_at = (!self.manners.told).then_some(next),
+            _ => self.start_typing(),
         }
     }
 
+    fn start_typing(&mut self) {
+        let manners = &mut self.manners;
+        (manners.told, manners.told_at, manners.tell_at) = (true, Some(self.now), None);
+        self.tell_typing(true);
+    }
+
     pub(super) fn stop_typing(&mut self) {
-        if self.manners.typing_until.take().is_some() {
+        (self.manners.typing_until, self.manners.tell_at) = (None, None);
+        if std::mem::take(&mut self.manners.told) {
             self.tell_typing(false);
         }
     }
@@ -131,7 +142,10 @@ impl Session {
     pub(super) fn manners_are_due(&mut self) {
         let now = self.now;
         if due(&mut self.manners.typing_until, now) {
-            self.tell_typing(false);
+            self.stop_typing();
+        }
+        if due(&mut self.manners.tell_at, now) {
+            self.start_typing();
         }
         if let Some((user_id, _)) = self.manners.theirs.take_if(|(_, until)| *until <= now) {
             let is_typing = false;

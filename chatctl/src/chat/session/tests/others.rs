@@ -115,11 +115,19 @@ fn typing_is_told_seldom_and_ends() {
     story.say("hello");
     assert_eq!(told(&mut story), Some(false));
     let (_, first) = story.sends();
-    // Emptying the line when nothing was told says nothing.
+    // Too soon to be told at once, and then no longer true.
+    story.session.typed(story.now, true);
     story.session.typed(story.now, false);
     story.idle();
     story.stored(&first, mine(1, "hello"), false);
     story.acknowledged();
+    // Too soon to be told at once: told when it may be.
+    story.session.typed(story.now, true);
+    story.idle();
+    story.pass(Duration::from_secs(3));
+    assert_eq!(told(&mut story), Some(true));
+    story.pass(Duration::from_secs(1));
+    assert_eq!(told(&mut story), Some(false));
 }
 
 #[test]
