@@ -11,7 +11,8 @@ use crate::store::{Change, Changes, ChangesError, Conversation, Cursor, Instance
 pub(super) const PROJECTED: &str = "
     SELECT m.id, m.sender, m.text, m.created_at, m.updated_at, c.low, c.high, f.seq
     FROM feed f CROSS JOIN messages m ON m.seq = f.seq CROSS JOIN conversations c ON c.pk = m.conversation
-    WHERE f.segment = ?4 AND f.user = ?1 AND f.seq > ?2 AND (c.low = ?1 OR c.high = ?1) ORDER BY f.seq LIMIT ?3";
+    WHERE f.segment = ?4 AND f.user = ?1 AND f.seq > ?2 AND f.seq <= ?5 AND (c.low = ?1 OR c.high = ?1)
+    ORDER BY f.seq LIMIT ?3";
 
 /// Messages that it has not come to yet: everybody's, sifted. There are few, or the caller waited for it in vain.
 pub(super) const WAITING: &str = "
@@ -55,11 +56,12 @@ pub(super) fn changes(
     let mut found = Vec::new();
     // One more than asked for, to know whether there is more.
     let enough = limit.saturating_add(1);
-    for segment in segment(since.point)..=segment(projection::projected(&snapshot)?) {
+    let projected = projection::projected(&snapshot)?;
+    for segment in segment(since.point)..=segment(projected) {
         let rest = row_limit(enough - found.len());
         let mut statement = snapshot.prepare_cached(PROJECTED)?;
-        let rows = statement.query_map((user.bytes(), since.point, rest, segment), message_from_row)?;
-        for row in rows {
+        let parameters = (user.bytes(), since.point, rest, segment, projected);
+        for row in statement.query_map(parameters, message_from_row)? {
             found.push(row?);
         }
         if found.len() == enough {

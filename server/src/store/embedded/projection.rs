@@ -1,8 +1,8 @@
 //! What `feed` and `inbox` hold for which messages: the statements that bring messages into them, and those that find
 //! rows that no message stands behind.
 //!
-//! Each step has two halves. The first reads on a connection of its own and does most of the work; the second is a
-//! short job for the writer. Only one thread takes steps, so nothing that the first half saw of these two tables can
+//! Each step has two halves. The first reads on a connection of its own and does most of the work; the second is some
+//! short jobs for the writer. Only one thread takes steps, so nothing that the first half saw of these two tables can
 //! be changed by another step before the second.
 
 use std::collections::HashMap;
@@ -51,7 +51,10 @@ pub(super) const LAST_IN_INBOX: &str = "UPDATE inbox SET last_at = ?3, last_id =
 pub(super) const NOT_IN_INBOX: &str = "DELETE FROM inbox WHERE owner = ?1 AND peer = ?2";
 
 /// Rows of inboxes in one transaction. They lie anywhere, so each can dirty pages of its own.
-const PART: usize = 512;
+const INBOX_PART: usize = 512;
+
+/// Rows of the feed in one transaction.
+const FEED_PART: usize = 4_096;
 
 /// Bits of a number that tell messages of one segment of the feed apart: 16,384 messages.
 const SEGMENT_BITS: u32 = 14;
@@ -135,32 +138,38 @@ impl Batch {
         Ok(())
     }
 
-    /// In how many parts the inboxes are written.
+    /// In how many parts it is written.
     pub(super) fn parts(&self) -> usize {
-        self.inbox.len().div_ceil(PART)
+        self.inbox.len().div_ceil(INBOX_PART) + self.feed.len().div_ceil(FEED_PART)
     }
 
-    /// Writes one part of what is to be in the inboxes. That they are in front of the feed for a moment harms nobody.
+    /// Writes one part. That these rows are in front of the number up to which all is projected harms nobody: an inbox
+    /// may be, and of a feed nothing behind that number is read.
     pub(super) fn write_part(&self, connection: &Connection, part: usize) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
-        for ((owner, peer), latest) in self.inbox.iter().skip(part * PART).take(PART) {
-            statement.execute((
-                owner.bytes(),
-                peer.bytes(),
-                latest.place.created_at.millis(),
-                latest.place.id.bytes(),
-                latest.unread,
-            ))?;
+        let mut inbox = self.inbox.chunks(INBOX_PART);
+        let parts = inbox.len();
+        if let Some(rows) = inbox.nth(part) {
+            let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
+            for ((owner, peer), latest) in rows {
+                statement.execute((
+                    owner.bytes(),
+                    peer.bytes(),
+                    latest.place.created_at.millis(),
+                    latest.place.id.bytes(),
+                    latest.unread,
+                ))?;
+            }
+        } else if let Some(rows) = self.feed.chunks(FEED_PART).nth(part - parts) {
+            let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
+            for (segment, user, seq) in rows {
+                statement.execute((segment, user.bytes(), seq))?;
+            }
         }
         Ok(())
     }
 
-    /// Writes the feed, after all parts, and moves the number up to which all is projected, unless that lies further on.
+    /// Moves the number up to which all is projected, after all parts, unless that lies further on.
     pub(super) fn finish(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
-        for (segment, user, seq) in &self.feed {
-            statement.execute((segment, user.bytes(), seq))?;
-        }
         connection.prepare_cached(MOVE)?.execute([self.last])?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use shared::UserId;
 
 use super::super::projection::{self, Batch, FeedKey};
 use super::super::writer::Writer;
-use super::{BATCH, Shared};
+use super::{BACKLOG, BATCH, Shared};
 use crate::store::{Projection, StoreError};
 
 /// Rows of `feed`, or a tenth of that of `inbox`, that one step looks at to find wrong ones.
@@ -117,7 +117,7 @@ impl Work {
             let projected = self.shared.progress.borrow().projected;
             let waiting = self.shared.appended.load(Ordering::Acquire) - projected;
             let late = waiting > 0 && self.last_step.elapsed() >= PERIOD;
-            if orders.wanted > projected || waiting >= BATCH as i64 || late {
+            if orders.wanted > projected || waiting >= BACKLOG || late {
                 return Next::Step;
             }
             if self.build.is_some() {

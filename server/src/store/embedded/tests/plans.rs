@@ -48,7 +48,7 @@ async fn every_statement_walks_an_index() {
         (markers::PLACE, id),
         (
             feed::PROJECTED,
-            "SEARCH f USING PRIMARY KEY (segment=? AND user=? AND seq>?)",
+            "SEARCH f USING PRIMARY KEY (segment=? AND user=? AND seq>? AND seq<?)",
         ),
         (feed::WAITING, message),
         (
