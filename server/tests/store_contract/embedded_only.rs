@@ -1,11 +1,13 @@
 //! What only the embedded engine promises: its directory and its file.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 use server::store::embedded::EmbeddedStore;
-use server::store::{PresenceChange, Store, StoreError};
+use server::store::{AppendError, Conversation, PresenceChange, Store, StoreError};
 
-use crate::data::{START, people};
+use crate::data::{START, all, mint, people};
 
 #[tokio::test]
 async fn a_directory_belongs_to_one_store() {
@@ -85,4 +87,71 @@ async fn opening_takes_everyone_offline_at_once() {
     let store = EmbeddedStore::open(dir.path()).unwrap();
     let user = store.user(ada).await.unwrap().unwrap();
     assert_eq!((user.is_online, user.last_seen), (false, Some(START)));
+}
+
+/// A file system in memory, until this is dropped.
+struct SmallDisk<'a>(&'a Path);
+
+impl SmallDisk<'_> {
+    fn mount(&self, options: &str) {
+        let mut mount = Command::new("mount");
+        let mount = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(self.0);
+        assert!(mount.status().unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let umount = Command::new("umount").arg("--lazy").arg(self.0).status();
+        assert!(umount.is_ok_and(|status| status.success()));
+    }
+}
+
+/// What is acknowledged is stored, and nothing else, also where the kernel is who has no room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "mounts a file system, which only root may do"]
+async fn a_full_disk_loses_nothing_and_heals() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = SmallDisk(dir.path());
+    disk.mount("size=8m");
+    let store = EmbeddedStore::open(dir.path()).unwrap();
+    let [ada, bob] = people(&store).await;
+    let text = "x".repeat(2_000);
+    let mut stored = Vec::new();
+    // Fills it, then goes on knocking.
+    let mut refused = 0;
+    while refused < 20 {
+        let batch: Vec<_> = (0..50).map(|_| mint(ada, bob, &text)).collect();
+        for outcome in store.append(&batch).await {
+            match outcome {
+                Ok(appended) => stored.push(appended.message),
+                Err(AppendError::Store(StoreError::Unavailable(_))) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    let conversation = Conversation::between(ada, bob);
+    assert!(!stored.is_empty());
+    assert!(all(&store, conversation).await == stored);
+
+    disk.mount("remount,size=64m");
+    store.ping().await.unwrap();
+    let batch: Vec<_> = (0..500).map(|_| mint(ada, bob, &text)).collect();
+    for outcome in store.append(&batch).await {
+        stored.push(outcome.unwrap().message);
+    }
+    assert!(all(&store, conversation).await == stored);
+    // The projection tries again by itself.
+    let inbox = loop {
+        if let Ok(inbox) = store.inbox(bob, None, 10).await {
+            break inbox;
+        }
+    };
+    assert_eq!(inbox.len(), 1);
+    let unread = store.total_unread(bob, 1_000_000).await.unwrap();
+    assert_eq!(unread as usize, stored.len());
+    drop(store);
+    let store = EmbeddedStore::open(dir.path()).unwrap();
+    assert!(all(&store, conversation).await == stored);
+    drop(store);
 }

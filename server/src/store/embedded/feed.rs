@@ -3,14 +3,16 @@
 use rusqlite::{Connection, Row};
 use shared::{Message, UserId};
 
+use super::projection::{self, segment};
 use super::{markers, numbers, pages, users};
 use crate::store::{Change, Changes, ChangesError, Conversation, Cursor, Instance};
 
-/// Messages that the projection has brought into the feed.
+/// Messages of one segment that the projection has brought into the feed.
 pub(super) const PROJECTED: &str = "
     SELECT m.id, m.sender, m.text, m.created_at, m.updated_at, c.low, c.high, f.seq
     FROM feed f CROSS JOIN messages m ON m.seq = f.seq CROSS JOIN conversations c ON c.pk = m.conversation
-    WHERE f.user = ?1 AND f.seq > ?2 AND (c.low = ?1 OR c.high = ?1) ORDER BY f.seq LIMIT ?3";
+    WHERE f.segment = ?4 AND f.user = ?1 AND f.seq > ?2 AND f.seq <= ?5 AND (c.low = ?1 OR c.high = ?1)
+    ORDER BY f.seq LIMIT ?3";
 
 /// Messages that it has not come to yet: everybody's, sifted. There are few, or the caller waited for it in vain.
 pub(super) const WAITING: &str = "
@@ -54,10 +56,20 @@ pub(super) fn changes(
     let mut found = Vec::new();
     // One more than asked for, to know whether there is more.
     let enough = limit.saturating_add(1);
-    for sql in [PROJECTED, WAITING] {
-        let rest = enough - found.len();
-        found.extend(behind(&snapshot, sql, user, since, rest, message_from_row)?);
+    let projected = projection::projected(&snapshot)?;
+    for segment in segment(since.point)..=segment(projected) {
+        let rest = row_limit(enough - found.len());
+        let mut statement = snapshot.prepare_cached(PROJECTED)?;
+        let parameters = (user.bytes(), since.point, rest, segment, projected);
+        for row in statement.query_map(parameters, message_from_row)? {
+            found.push(row?);
+        }
+        if found.len() == enough {
+            break;
+        }
     }
+    let rest = enough - found.len();
+    found.extend(behind(&snapshot, WAITING, user, since, rest, message_from_row)?);
     for sql in [OWN_MARKERS, PEERS_MARKERS] {
         let marker = |row: &Row<'_>| Ok((row.get(8)?, Change::Marker(markers::marker_from_row(row)?)));
         found.extend(behind(&snapshot, sql, user, since, enough, marker)?);
@@ -79,7 +91,7 @@ pub(super) fn changes(
     }))
 }
 
-/// The rows of one of the statements above.
+/// The rows of one of the statements above that know no segments.
 fn behind(
     connection: &Connection,
     sql: &str,
@@ -88,11 +100,14 @@ fn behind(
     limit: usize,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<(i64, Change)>,
 ) -> rusqlite::Result<Vec<(i64, Change)>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     connection
         .prepare_cached(sql)?
-        .query_map((user.bytes(), since.point, limit), read)?
+        .query_map((user.bytes(), since.point, row_limit(limit)), read)?
         .collect()
+}
+
+fn row_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn message_from_row(row: &Row<'_>) -> rusqlite::Result<(i64, Change)> {

@@ -1,8 +1,8 @@
 //! What `feed` and `inbox` hold for which messages: the statements that bring messages into them, and those that find
 //! rows that no message stands behind.
 //!
-//! Each step has two halves. The first reads on a connection of its own and does most of the work; the second is a
-//! short job for the writer. Only one thread takes steps, so nothing that the first half saw of these two tables can
+//! Each step has two halves. The first reads on a connection of its own and does most of the work; the second is some
+//! short jobs for the writer. Only one thread takes steps, so nothing that the first half saw of these two tables can
 //! be changed by another step before the second.
 
 use std::collections::HashMap;
@@ -22,9 +22,9 @@ pub(super) const PROJECTED: &str = "SELECT projected FROM meta WHERE pk = 1";
 
 pub(super) const MOVE: &str = "UPDATE meta SET projected = ?1 WHERE pk = 1 AND projected < ?1";
 
-const NEW_IN_FEED: &str = "INSERT INTO feed (user, seq) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const NEW_IN_FEED: &str = "INSERT INTO feed (segment, user, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 
-pub(super) const IN_FEED: &str = "SELECT 1 FROM feed WHERE user = ?1 AND seq = ?2";
+pub(super) const IN_FEED: &str = "SELECT 1 FROM feed WHERE segment = ?1 AND user = ?2 AND seq = ?3";
 
 const NEW_IN_INBOX: &str = "
     INSERT INTO inbox (owner, peer, last_at, last_id, unread) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -35,12 +35,12 @@ const NEW_IN_INBOX: &str = "
     WHERE (excluded.last_at, excluded.last_id) > (last_at, last_id) OR excluded.unread > unread";
 
 pub(super) const FEED_FROM: &str = "
-    SELECT f.user, f.seq, EXISTS (
+    SELECT f.segment, f.user, f.seq, EXISTS (
         SELECT 1 FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
         WHERE m.seq = f.seq AND (c.low = f.user OR c.high = f.user))
-    FROM feed f WHERE (f.user, f.seq) > (?1, ?2) ORDER BY f.user, f.seq LIMIT ?3";
+    FROM feed f WHERE (f.segment, f.user, f.seq) > (?1, ?2, ?3) ORDER BY f.segment, f.user, f.seq LIMIT ?4";
 
-pub(super) const NOT_IN_FEED: &str = "DELETE FROM feed WHERE user = ?1 AND seq = ?2";
+pub(super) const NOT_IN_FEED: &str = "DELETE FROM feed WHERE segment = ?1 AND user = ?2 AND seq = ?3";
 
 pub(super) const INBOX_FROM: &str = "
     SELECT owner, peer, last_at, last_id FROM inbox
@@ -50,6 +50,23 @@ pub(super) const LAST_IN_INBOX: &str = "UPDATE inbox SET last_at = ?3, last_id =
 
 pub(super) const NOT_IN_INBOX: &str = "DELETE FROM inbox WHERE owner = ?1 AND peer = ?2";
 
+/// Rows of inboxes in one transaction. They lie anywhere, so each can dirty pages of its own.
+const INBOX_PART: usize = 512;
+
+/// Rows of the feed in one transaction.
+const FEED_PART: usize = 4_096;
+
+/// Bits of a number that tell messages of one segment of the feed apart: 16,384 messages.
+const SEGMENT_BITS: u32 = 14;
+
+/// The segment of the feed that a number belongs to.
+pub(super) const fn segment(seq: i64) -> i64 {
+    seq >> SEGMENT_BITS
+}
+
+/// The key of a row of the feed: segment, user, number.
+pub(super) type FeedKey = (i64, UserId, i64);
+
 /// Some messages that follow each other, as they are to be in `feed` and `inbox`; in the order of the keys there, so
 /// that neighbours are written together.
 #[derive(Default)]
@@ -58,7 +75,7 @@ pub(super) struct Batch {
     pub(super) messages: u64,
     /// The number of the last of them.
     pub(super) last: i64,
-    feed: Vec<(UserId, i64)>,
+    feed: Vec<FeedKey>,
     inbox: Vec<((UserId, UserId), Latest)>,
 }
 
@@ -90,10 +107,10 @@ impl Batch {
             let (low, high) = (UserId::from_bytes(row.get(4)?), UserId::from_bytes(row.get(5)?));
             let receiver = if sender == low { high } else { low };
             note(&mut inbox, (sender, receiver), place, false);
-            batch.feed.push((sender, batch.last));
+            batch.feed.push((segment(batch.last), sender, batch.last));
             if receiver != sender {
                 note(&mut inbox, (receiver, sender), place, true);
-                batch.feed.push((receiver, batch.last));
+                batch.feed.push((segment(batch.last), receiver, batch.last));
             }
         }
         batch.feed.sort_unstable();
@@ -112,31 +129,47 @@ impl Batch {
     pub(super) fn retain_missing(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(IN_FEED)?;
         let mut missing = Vec::new();
-        for (user, seq) in self.feed.drain(..) {
-            if !statement.exists((user.bytes(), seq))? {
-                missing.push((user, seq));
+        for (segment, user, seq) in self.feed.drain(..) {
+            if !statement.exists((segment, user.bytes(), seq))? {
+                missing.push((segment, user, seq));
             }
         }
         self.feed = missing;
         Ok(())
     }
 
-    /// Writes it, and moves the number up to which all is projected, unless that lies further on.
-    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
-        for (user, seq) in &self.feed {
-            statement.execute((user.bytes(), seq))?;
+    /// In how many parts it is written.
+    pub(super) fn parts(&self) -> usize {
+        self.inbox.len().div_ceil(INBOX_PART) + self.feed.len().div_ceil(FEED_PART)
+    }
+
+    /// Writes one part. That these rows are in front of the number up to which all is projected harms nobody: an inbox
+    /// may be, and of a feed nothing behind that number is read.
+    pub(super) fn write_part(&self, connection: &Connection, part: usize) -> rusqlite::Result<()> {
+        let mut inbox = self.inbox.chunks(INBOX_PART);
+        let parts = inbox.len();
+        if let Some(rows) = inbox.nth(part) {
+            let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
+            for ((owner, peer), latest) in rows {
+                statement.execute((
+                    owner.bytes(),
+                    peer.bytes(),
+                    latest.place.created_at.millis(),
+                    latest.place.id.bytes(),
+                    latest.unread,
+                ))?;
+            }
+        } else if let Some(rows) = self.feed.chunks(FEED_PART).nth(part - parts) {
+            let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
+            for (segment, user, seq) in rows {
+                statement.execute((segment, user.bytes(), seq))?;
+            }
         }
-        let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
-        for ((owner, peer), latest) in &self.inbox {
-            statement.execute((
-                owner.bytes(),
-                peer.bytes(),
-                latest.place.created_at.millis(),
-                latest.place.id.bytes(),
-                latest.unread,
-            ))?;
-        }
+        Ok(())
+    }
+
+    /// Moves the number up to which all is projected, after all parts, unless that lies further on.
+    pub(super) fn finish(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.prepare_cached(MOVE)?.execute([self.last])?;
         Ok(())
     }
@@ -170,19 +203,20 @@ pub(super) struct Sweep<K> {
 /// Looks at up to `most` rows of the feed behind a key for those that no message stands behind.
 pub(super) fn sweep_feed(
     connection: &Connection,
-    (user, seq): (UserId, i64),
+    (before, user, seq): FeedKey,
     most: usize,
-) -> rusqlite::Result<Sweep<(UserId, i64)>> {
+) -> rusqlite::Result<Sweep<FeedKey>> {
     let mut sweep = Sweep {
         last: None,
         wrong: Vec::new(),
     };
     let mut statement = connection.prepare_cached(FEED_FROM)?;
-    let mut rows = statement.query((user.bytes(), seq, i64::try_from(most).unwrap_or(i64::MAX)))?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut rows = statement.query((before, user.bytes(), seq, most))?;
     while let Some(row) = rows.next()? {
-        let key = (UserId::from_bytes(row.get(0)?), row.get(1)?);
+        let key = (row.get(0)?, UserId::from_bytes(row.get(1)?), row.get(2)?);
         sweep.last = Some(key);
-        if !row.get::<_, bool>(2)? {
+        if !row.get::<_, bool>(3)? || key.0 != segment(key.2) {
             sweep.wrong.push(key);
         }
     }
@@ -190,10 +224,10 @@ pub(super) fn sweep_feed(
 }
 
 /// Deletes rows of the feed. Where a message has come to stand behind one meanwhile, it is yet to be projected.
-pub(super) fn mend_feed(connection: &Connection, wrong: &[(UserId, i64)]) -> rusqlite::Result<()> {
+pub(super) fn mend_feed(connection: &Connection, wrong: &[FeedKey]) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(NOT_IN_FEED)?;
-    for (user, seq) in wrong {
-        statement.execute((user.bytes(), seq))?;
+    for (segment, user, seq) in wrong {
+        statement.execute((segment, user.bytes(), seq))?;
     }
     Ok(())
 }

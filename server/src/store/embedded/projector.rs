@@ -1,8 +1,9 @@
 //! The thread that keeps `feed` and `inbox` behind the messages, and builds them anew when it is told to.
 //!
 //! It is woken by a reader that needs them, by a backlog, and by a timer. What it does between two looks at its orders
-//! is one step of a few milliseconds, see [`work`] and [`projection`]. A step that fails is repeated after a pause, so a disk that
-//! was full does not end it; readers who wait for it hear of the failure at once.
+//! is one step, written in transactions of a few milliseconds; see [`work`] and [`projection`]. A step that fails is
+//! repeated after a pause, so a disk that was full does not end it; readers who wait for it hear of the failure at
+//! once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,14 +21,17 @@ use crate::store::{Projection, StoreError};
 
 mod work;
 
-/// Messages in one step, and the number of them that wait for one before anybody asks.
-const BATCH: usize = 4_096;
+/// Most messages in one step. The more there are, the more rows of inboxes are written once for several of them.
+const BATCH: usize = 32_768;
+
+/// Messages that wait for a step before anybody asks.
+const BACKLOG: i64 = 16_384;
 
 /// How long a reader waits for the messages that are in front of it.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// More messages than this that wait when the database is opened are an old database, not a tail.
-const OLD: i64 = 50_000;
+const OLD: i64 = 20_000;
 
 /// The thread, as the store sees it.
 pub(super) struct Projector {
@@ -76,7 +80,7 @@ impl Shared {
     pub(super) fn appended(&self, newest: i64) {
         self.committed(newest);
         self.appended.fetch_max(newest, Ordering::AcqRel);
-        if newest - self.progress.borrow().projected >= BATCH as i64 {
+        if newest - self.progress.borrow().projected >= BACKLOG {
             let _orders = self.orders.lock();
             self.wake.notify_one();
         }

@@ -35,7 +35,7 @@ impl Readers {
         })
     }
 
-    /// Runs one read. It should be one statement, so that no snapshot is held for long.
+    /// Runs one read. It should be short, or many short ones, so that no snapshot is held for long.
     pub(super) async fn run<T, F>(&self, read: F) -> Result<T, StoreError>
     where
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,

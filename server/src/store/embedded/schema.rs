@@ -15,6 +15,9 @@
 //! - **`feed` and `inbox` are a projection of `messages`**, written behind it in larger batches: in the commit itself
 //!   their rows would dirty several times the pages that the message does. `meta.projected` says how far it is, in the
 //!   same transaction as what it stands for.
+//! - **A feed lies in segments**, runs of `seq`: what is written together lies together at the end of the table, instead
+//!   of at the end of each user's rows, where it would dirty a page for each of them. A reader seeks once in each
+//!   segment behind its cursor.
 //! - **Uniqueness is the database's work**: a message's id, a sender's client message id, a user's name.
 
 use std::path::Path;
@@ -99,9 +102,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE users ADD COLUMN settings_change INTEGER;
 
     CREATE TABLE feed (
+        segment INTEGER NOT NULL,
         user BLOB NOT NULL,
         seq INTEGER NOT NULL,
-        PRIMARY KEY (user, seq)
+        PRIMARY KEY (segment, user, seq)
     ) STRICT, WITHOUT ROWID;
 
     -- `unread` is false only where nothing is unread; how much is unread is always counted.

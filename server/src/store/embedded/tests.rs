@@ -10,6 +10,7 @@ use super::*;
 use crate::chat::Text;
 
 mod derived;
+mod figures;
 mod plans;
 
 const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);

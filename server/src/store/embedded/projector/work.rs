@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use shared::UserId;
 
-use super::super::projection::{self, Batch};
+use super::super::projection::{self, Batch, FeedKey};
 use super::super::writer::Writer;
-use super::{BATCH, Shared};
+use super::{BACKLOG, BATCH, Shared};
 use crate::store::{Projection, StoreError};
 
 /// Rows of `feed`, or a tenth of that of `inbox`, that one step looks at to find wrong ones.
@@ -41,7 +41,7 @@ enum Stage {
     /// Find rows of the inboxes that no message stands behind, behind this key.
     Inbox((UserId, UserId)),
     /// Find such rows of the feed.
-    Feed((UserId, i64)),
+    Feed(FeedKey),
     /// Bring in what is missing of the messages behind this number.
     Messages(i64),
 }
@@ -117,7 +117,7 @@ impl Work {
             let projected = self.shared.progress.borrow().projected;
             let waiting = self.shared.appended.load(Ordering::Acquire) - projected;
             let late = waiting > 0 && self.last_step.elapsed() >= PERIOD;
-            if orders.wanted > projected || waiting >= BATCH as i64 || late {
+            if orders.wanted > projected || waiting >= BACKLOG || late {
                 return Next::Step;
             }
             if self.build.is_some() {
@@ -140,12 +140,23 @@ impl Work {
         orders.stop
     }
 
+    /// Writes a batch in short transactions, between which others commit.
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let batch = Arc::new(batch);
+        for part in 0..batch.parts() {
+            let batch = Arc::clone(&batch);
+            self.writer
+                .run_blocking(move |connection| batch.write_part(connection, part))?;
+        }
+        self.writer.run_blocking(move |connection| batch.finish(connection))
+    }
+
     /// Projects the next messages.
     fn step(&mut self) -> Result<(), StoreError> {
         let before = self.shared.progress.borrow().projected;
         let batch = Batch::read(&self.reader, before, BATCH)?;
         let (last, messages) = (batch.last, batch.messages);
-        self.writer.run_blocking(move |connection| batch.write(connection))?;
+        self.write(batch)?;
         self.last_step = Instant::now();
         let until = match self.build {
             Some(Build {
@@ -180,7 +191,7 @@ impl Work {
                     let mend = move |connection: &_| projection::mend_inbox(connection, &sweep.wrong);
                     self.writer.run_blocking(mend)?;
                 }
-                sweep.last.map_or(Stage::Feed((FIRST, 0)), Stage::Inbox)
+                sweep.last.map_or(Stage::Feed((i64::MIN, FIRST, 0)), Stage::Inbox)
             }
             Stage::Feed(behind) => {
                 let sweep = projection::sweep_feed(&self.reader, behind, SWEEP)?;
@@ -202,7 +213,7 @@ impl Work {
         let mut batch = Batch::read(&self.reader, behind, BATCH)?;
         batch.retain_missing(&self.reader)?;
         let (last, messages) = (batch.last, batch.messages);
-        self.writer.run_blocking(move |connection| batch.write(connection))?;
+        self.write(batch)?;
         self.shared.progress.send_modify(|progress| {
             progress.projected = progress.projected.max(last);
             progress.build.done += messages;

@@ -7,7 +7,7 @@ async fn dump(store: &EmbeddedStore) -> Vec<String> {
     let dump = |connection: &Connection| {
         let mut rows = Vec::new();
         for sql in [
-            "SELECT hex(user) || ' ' || seq FROM feed ORDER BY user, seq",
+            "SELECT segment || ' ' || hex(user) || ' ' || seq FROM feed ORDER BY segment, user, seq",
             "SELECT hex(owner) || ' ' || hex(peer) || ' ' || last_at || ' ' || hex(last_id) || ' ' || unread
              FROM inbox ORDER BY owner, peer",
         ] {
@@ -214,8 +214,10 @@ async fn a_rebuild_mends_whatever_is_wrong() {
         "DELETE FROM feed",
         "DELETE FROM inbox",
         "DELETE FROM feed WHERE seq % 3 = 0",
-        "INSERT INTO feed SELECT id, 1000 FROM users",
-        "INSERT INTO feed SELECT id, 3 FROM users WHERE true ON CONFLICT DO NOTHING",
+        "INSERT INTO feed SELECT 0, id, 1000 FROM users",
+        "INSERT INTO feed SELECT 0, id, 3 FROM users WHERE true ON CONFLICT DO NOTHING",
+        "INSERT INTO feed SELECT 7, user, seq FROM feed",
+        "UPDATE feed SET segment = 3",
         "INSERT INTO inbox SELECT id, id, 7, id, 1 FROM users",
         "UPDATE inbox SET last_at = last_at + 5",
         "UPDATE inbox SET last_at = last_at - 5",

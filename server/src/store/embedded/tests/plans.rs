@@ -46,7 +46,10 @@ async fn every_statement_walks_an_index() {
         (numbers::INSTANCE, meta),
         (markers::MARKER, marker),
         (markers::PLACE, id),
-        (feed::PROJECTED, "SEARCH f USING PRIMARY KEY (user=? AND seq>?)"),
+        (
+            feed::PROJECTED,
+            "SEARCH f USING PRIMARY KEY (segment=? AND user=? AND seq>? AND seq<?)",
+        ),
         (feed::WAITING, message),
         (
             feed::OWN_MARKERS,
@@ -77,11 +80,17 @@ async fn every_statement_walks_an_index() {
         (projection::BEHIND, message),
         (projection::PROJECTED, meta),
         (projection::MOVE, meta),
-        (projection::IN_FEED, "SEARCH feed USING PRIMARY KEY (user=? AND seq=?)"),
-        (projection::FEED_FROM, "SEARCH f USING PRIMARY KEY ((user,seq)>(?,?))"),
+        (
+            projection::IN_FEED,
+            "SEARCH feed USING PRIMARY KEY (segment=? AND user=? AND seq=?)",
+        ),
+        (
+            projection::FEED_FROM,
+            "SEARCH f USING PRIMARY KEY ((segment,user,seq)>(?,?,?))",
+        ),
         (
             projection::NOT_IN_FEED,
-            "SEARCH feed USING PRIMARY KEY (user=? AND seq=?)",
+            "SEARCH feed USING PRIMARY KEY (segment=? AND user=? AND seq=?)",
         ),
         (
             projection::INBOX_FROM,
