@@ -154,9 +154,10 @@ impl Device {
     pub(super) async fn live(mut self) -> DeviceRecord {
         let mut backoff = Backoff::default();
         while self.phase() != Phase::Close {
+            let begun = Instant::now();
             match self.connect().await {
                 Ok(connection) => {
-                    let end = Session::new(&mut self, connection).run().await;
+                    let end = Session::new(&mut self, connection, begun).run().await;
                     self.ended(end, &mut backoff).await;
                 }
                 Err(error) => {

@@ -33,6 +33,8 @@ const GATHER: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(3);
 /// How long the last sync may take.
 const SYNC: Duration = Duration::from_secs(60);
+/// The same, if not everybody was back before.
+const SYNC_UNSETTLED: Duration = Duration::from_secs(5);
 /// How often the coordinator looks.
 const LOOK: Duration = Duration::from_millis(100);
 /// Connections besides those of the devices: HTTP.
@@ -110,7 +112,10 @@ impl Run<'_> {
         self.phase.send_replace(Phase::Sync { settled });
         let all = self.members.len() * self.arguments.devices;
         self.progress.show("syncing once more");
-        self.until(SYNC, 2, |run| run.shared.synced.load(Relaxed) == all).await;
+        // Those who were not back when the others had settled get no second wait.
+        let patience = if settled { SYNC } else { SYNC_UNSETTLED };
+        self.until(patience, 2, |run| run.shared.synced.load(Relaxed) == all)
+            .await;
         let visible = self
             .members
             .iter()
@@ -306,6 +311,15 @@ impl Run<'_> {
         self.progress.show("waiting for everybody to be shown as offline");
         let people = self.shared.people.clone();
         let online = self.ask(move |http| truth::shown_online(http, &people)).await;
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                // Said once: presence could not be asked for, either.
+                self.unproven
+                    .push(format!("the server could not be asked what it has: {error:#}"));
+                return None;
+            }
+        };
         let mut presence = Vec::new();
         for seen in [offline, online] {
             match seen {
@@ -315,14 +329,7 @@ impl Run<'_> {
                     .push(format!("presence could not be asked for: {error:#}")),
             }
         }
-        match read {
-            Ok(read) => Some(Truth { presence, ..read }),
-            Err(error) => {
-                self.unproven
-                    .push(format!("the server could not be asked what it has: {error:#}"));
-                None
-            }
-        }
+        Some(Truth { presence, ..read })
     }
 
     /// Asks the server over HTTP, which blocks.

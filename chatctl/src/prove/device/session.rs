@@ -83,7 +83,8 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(device: &'a mut Device, connection: Connection) -> Self {
+    /// A connection that the device began to make at a moment.
+    pub(super) fn new(device: &'a mut Device, connection: Connection, begun: Instant) -> Self {
         let now = Instant::now();
         device.updates.clear();
         device.updates_due.clear();
@@ -91,7 +92,7 @@ impl<'a> Session<'a> {
             number: device.shared.connections.fetch_add(1, super::Relaxed),
             device,
             connection,
-            begun: now,
+            begun,
             next: 0,
             asked: HashMap::new(),
             heard: Vec::new(),
