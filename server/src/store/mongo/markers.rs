@@ -136,6 +136,7 @@ impl Markers {
         let keys: HashSet<Key> = batch.marks.iter().map(|mark| (mark.user, mark.peer)).collect();
         let mut markers = self.find(keys).await?;
         let mut dirty: HashMap<Key, Timestamp> = HashMap::new();
+        let mut after = vec![None; batch.marks.len()];
         for (index, mark) in batch.marks.iter().enumerate() {
             let Some((_, place)) = places.get(&mark.up_to).filter(|(pair, _)| *pair == pair_of(mark)) else {
                 batch.outcomes[index] = Some(Err(MarkError::UnknownMessage));
@@ -156,13 +157,14 @@ impl Markers {
             }
             batch.moved[index].0 |= moved.0;
             batch.moved[index].1 |= moved.1;
+            after[index] = Some(*marker);
         }
         self.write(&markers, dirty).await?;
-        for (index, mark) in batch.marks.iter().enumerate() {
-            if batch.outcomes[index].is_none() {
+        for (index, marker) in after.into_iter().enumerate() {
+            if let Some(marker) = marker {
                 let (delivered_moved, read_moved) = batch.moved[index];
                 batch.outcomes[index] = Some(Ok(Marked {
-                    marker: markers[&(mark.user, mark.peer)],
+                    marker,
                     delivered_moved,
                     read_moved,
                 }));
