@@ -27,7 +27,7 @@ const REST: Duration = Duration::from_secs(1);
 const SHARE: u32 = 20;
 
 /// The longest pause.
-const LONGEST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Conversations read at once.
 const BATCH: usize = 64;

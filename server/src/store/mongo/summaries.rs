@@ -74,9 +74,14 @@ impl Summaries {
                 doc! { "$limit": 1 },
             ]
         };
-        let branches: Vec<Vec<Document>> = pairs
+        // Often both people of a conversation are asked for.
+        let directions: HashSet<(UserId, UserId)> = pairs
             .iter()
-            .flat_map(|(viewer, peer)| [newest(*viewer, *peer), newest(*peer, *viewer)])
+            .flat_map(|(viewer, peer)| [(*viewer, *peer), (*peer, *viewer)])
+            .collect();
+        let branches = directions
+            .into_iter()
+            .map(|(sender, receiver)| newest(sender, receiver))
             .collect();
         let found = self.union(branches, 2 * UNION, document::message).await?;
         let mut last: HashMap<(UserId, UserId), Message> = HashMap::new();
