@@ -41,7 +41,7 @@ pub(crate) struct Prove {
     /// Where the report goes: a file ending in .html, with a .json of the same name beside it, or a folder.
     #[arg(long, value_name = "PATH", default_value = "prove-report.html")]
     pub(crate) report: PathBuf,
-    /// The users are called PREFIX-<run>-000001 and so on.
+    /// The users are called `PREFIX-<run>-000001` and so on.
     #[arg(long, value_name = "PREFIX", default_value = "prove")]
     pub(crate) prefix: String,
 }
