@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use bson::doc;
 use bson::oid::ObjectId;
 use futures_util::stream::BoxStream;
-use mongodb::{Client, Database};
+use mongodb::Database;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -43,6 +43,7 @@ use super::{
 };
 use crate::chat::{self, NewMessage, Username};
 use append::Appender;
+use connect::Connected;
 use error::bounded;
 use feed::Feed;
 use follower::Follower;
@@ -90,8 +91,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// A [`Store`] in MongoDB. End it with [`Store::close`]: the driver does not like to be dropped by a process that exits.
 pub struct MongoStore {
-    client: Client,
-    database: Database,
+    connected: Connected,
     appender: Appender,
     history: History,
     feed: Feed,
@@ -128,13 +128,14 @@ impl MongoStore {
     /// As [`open`](Self::open).
     pub async fn open_with(uri: &str, database: Option<&str>, clock: Clock) -> Result<Self, StoreError> {
         let connecting = async {
-            let (client, database) = connect::connect(uri, database).await?;
-            ping(&database, OPEN).await?;
-            Ok::<_, StoreError>((client, database))
+            let connected = connect::connect(uri, database).await?;
+            tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN))?;
+            Ok::<_, StoreError>(connected)
         };
-        let (client, database) = tokio::time::timeout(OPEN, connecting)
+        let connected = tokio::time::timeout(OPEN, connecting)
             .await
             .map_err(|_| error::timed_out("connecting", OPEN))??;
+        let database = connected.database.clone();
         indexes::create(&database).await?;
         let node = ObjectId::new();
         let meta = Meta::new(&database);
@@ -147,7 +148,7 @@ impl MongoStore {
         let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone());
         let follower = Arc::new(follower);
         Ok(Self {
-            appender: Appender::new(&database, node, clock.clone()),
+            appender: Appender::new(&connected, node, clock.clone()),
             history: History::new(&database),
             feed: Feed::new(&database, begun.instance, clock.clone()),
             inboxes: Inboxes::new(&database, projector.clone(), Arc::clone(&summaries)),
@@ -166,8 +167,7 @@ impl MongoStore {
             builder,
             follower,
             clock,
-            client,
-            database,
+            connected,
         })
     }
 }
@@ -308,7 +308,7 @@ impl Store for MongoStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        ping(&self.database, PING).await
+        ping(&self.connected.database, PING).await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -318,8 +318,10 @@ impl Store for MongoStore {
             tracing::warn!(%error, "inboxes are behind");
         }
         // Immediate: a history that someone still reads must not hold up the end.
-        let shutdown = self.client.clone().shutdown().immediate(true);
-        if tokio::time::timeout(SHUTDOWN, shutdown).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN, self.connected.shut_down())
+            .await
+            .is_err()
+        {
             tracing::warn!("the MongoDB driver did not end in time");
         }
         released

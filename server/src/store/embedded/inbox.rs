@@ -23,9 +23,20 @@ pub(super) const UNREAD: &str = "
             AND sender = ?3 AND (created_at, id) > (?4, ?5)
         LIMIT ?6)";
 
+/// How many of the next messages behind a place there are, and how many of them are of one sender.
+pub(super) const NEXT: &str = "
+    SELECT count(*), count(*) FILTER (WHERE sender = ?3) FROM (
+        SELECT sender FROM messages
+        WHERE conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2)
+            AND (created_at, id) > (?4, ?5)
+        ORDER BY created_at, id LIMIT ?6)";
+
 pub(super) const WITH_UNREAD: &str = "SELECT peer FROM inbox WHERE owner = ?1 AND unread = 1";
 
 pub(super) const ALL_READ: &str = "UPDATE inbox SET unread = 0 WHERE owner = ?1 AND peer = ?2 AND unread = 1";
+
+/// Messages behind a watermark among which an unread one is looked for when it moves.
+const LOOK_AHEAD: u32 = 1_000;
 
 pub(super) const ACQUAINTED: &str = "
     SELECT 1 FROM messages
@@ -95,6 +106,9 @@ pub(super) fn total_unread(connection: &Connection, user: UserId, most: u32) -> 
 }
 
 /// Messages of the peer behind what the user has read, counted up to `most`. `own` is the user's watermark.
+///
+/// The user's own messages in between are passed over, ten million in a second: a conversation in which one side writes
+/// and never reads costs more.
 pub(super) fn unread(
     connection: &Connection,
     user: UserId,
@@ -105,27 +119,44 @@ pub(super) fn unread(
     if user == peer {
         return Ok(0);
     }
+    count(connection, UNREAD, (user, peer), own, most, |row| row.get(0))
+}
+
+/// Runs a statement that counts behind what the user has read.
+fn count<T>(
+    connection: &Connection,
+    sql: &str,
+    (user, peer): (UserId, UserId),
+    own: Option<&Marker>,
+    most: u32,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let people = Conversation::between(user, peer);
-    let read = own.and_then(|own| own.read).map(|read| read.place);
-    let id = read.map(|place| place.id.bytes());
-    connection.prepare_cached(UNREAD)?.query_row(
+    let place = own.and_then(|own| own.read).map(|read| read.place);
+    let id = place.map(|place| place.id.bytes());
+    connection.prepare_cached(sql)?.query_row(
         (
             people.low().bytes(),
             people.high().bytes(),
             peer.bytes(),
-            read.map_or(i64::MIN, |place| place.created_at.millis()),
+            place.map_or(i64::MIN, |place| place.created_at.millis()),
             id.as_ref().map_or(BEFORE_ALL, |id| id),
             most,
         ),
-        |row| row.get(0),
+        read,
     )
 }
 
 /// Keeps the note of what may be unread in step with a watermark that has just moved, in the same transaction.
 ///
-/// Counted here, where no message can be committed meanwhile. One that is not projected yet sets the note again then.
+/// Counted here, where no message can be committed meanwhile, but only among the next few: commits wait. One that is not
+/// projected yet sets the note again then.
 pub(super) fn note_read(connection: &Connection, own: &Marker) -> rusqlite::Result<()> {
-    if unread(connection, own.user, own.peer, Some(own), 1)? == 0 {
+    let people = (own.user, own.peer);
+    let (next, unread): (u32, u32) = count(connection, NEXT, people, Some(own), LOOK_AHEAD, |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    if unread == 0 && next < LOOK_AHEAD {
         connection
             .prepare_cached(ALL_READ)?
             .execute((own.user.bytes(), own.peer.bytes()))?;

@@ -1,4 +1,4 @@
-//! Reading messages: each read is one statement over a range of one index, or over two that it merges.
+//! Reading messages: each read is one statement over one range of one index.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Message, MessageId, Timestamp, UserId};
@@ -10,28 +10,14 @@ pub(super) const MESSAGE: &str = "
     FROM messages
     WHERE id = ?3 AND conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2)";
 
-/// The messages of one of the two between two places.
-macro_rules! one_side {
-    ($sender:literal) => {
+macro_rules! page {
+    ($direction:literal) => {
         concat!(
             "SELECT id, sender, text, created_at, updated_at
             FROM messages
             WHERE conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2)
-                AND sender = ",
-            $sender,
-            " AND (created_at, id) > (?3, ?4) AND (created_at, id) < (?5, ?6)"
-        )
-    };
-}
-
-/// Merges both sides as they are read; a conversation with oneself has only one.
-macro_rules! page {
-    ($direction:literal) => {
-        concat!(
-            one_side!("?1"),
-            " UNION ALL ",
-            one_side!("?2"),
-            " AND ?1 <> ?2 ORDER BY created_at ",
+                AND (created_at, id) > (?3, ?4) AND (created_at, id) < (?5, ?6)
+            ORDER BY created_at ",
             $direction,
             ", id ",
             $direction,

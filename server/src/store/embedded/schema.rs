@@ -10,8 +10,10 @@
 //!   number instead of two 12-byte ids for each message.
 //! - **A sender is stored as its id**, because a token may name a sender that is in no row of `users`. The receiver
 //!   is the other one of the conversation.
-//! - **The index of places begins with conversation and sender.** Unread messages, those of one sender behind a
-//!   place, are then one range of it, however many the other wrote in between. A page merges two ranges.
+//! - **The index of places ends with the sender**, so that unread messages, those of one sender behind a place, are
+//!   counted without looking at rows. Were the sender in front of the place, what the other one wrote in between would
+//!   not be passed over; but the two directions of a conversation would lie in different pages, and each commit write
+//!   twice as many: that costs a tenth of the throughput.
 //! - **`feed` and `inbox` are a projection of `messages`**, written behind it in larger batches: in the commit itself
 //!   their rows would dirty several times the pages that the message does. `meta.projected` says how far it is, in the
 //!   same transaction as what it stands for.
@@ -79,7 +81,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     INSERT INTO meta VALUES (1, randomblob(6), 0, 0);
 
     DROP INDEX messages_by_position;
-    CREATE INDEX messages_by_place ON messages (conversation, sender, created_at, id);
+    CREATE INDEX messages_by_place ON messages (conversation, created_at, id, sender);
 
     CREATE TABLE markers (
         user BLOB NOT NULL,

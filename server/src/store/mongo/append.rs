@@ -13,15 +13,16 @@ use std::time::Duration;
 use bson::doc;
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
+use mongodb::Collection;
 use mongodb::error::{ErrorKind, IndexedWriteError};
-use mongodb::{Collection, Database};
 use shared::Timestamp;
 use tokio::time::Instant;
 
+use super::connect::{self, Connected};
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
 use super::error::{Backoff, DUPLICATE_KEY, bounded, passes, store_error, write_error};
 use super::window::{self, Clock};
-use super::{WRITE, connect, query};
+use super::{WRITE, query};
 use crate::chat::NewMessage;
 use crate::store::{AppendError, Appended, StoreError};
 use originals::Originals;
@@ -61,9 +62,10 @@ struct Batch<'a> {
 
 impl Appender {
     /// Writes on behalf of a node, by its clock.
-    pub(super) fn new(database: &Database, node: ObjectId, clock: Clock) -> Self {
+    pub(super) fn new(connected: &Connected, node: ObjectId, clock: Clock) -> Self {
+        let database = &connected.database;
         Self {
-            messages: database.collection(connect::MESSAGES),
+            messages: connected.inserts.collection(connect::MESSAGES),
             durable: connect::majority(database, connect::MESSAGES),
             receivers: Receivers::new(database),
             renewer: Renewer::new(database, node, clock.clone()),

@@ -1,5 +1,6 @@
 //! From a connection string to a database, with errors that never repeat what may be secret in it.
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use mongodb::options::{
@@ -31,8 +32,25 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Most connections to one server, likewise. Two carry the batches; the rest is for reads.
 const CONNECTIONS: u32 = 32;
 
-/// Makes a client and its database. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
-pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<(Client, Database), StoreError> {
+/// The database, by two clients of the driver.
+pub(super) struct Connected {
+    pub(super) database: Database,
+    /// By a client that does not repeat a write by itself. For that the database would note beside each document which
+    /// statement of which session wrote it, which makes inserting messages a tenth dearer; and they are repeated anyway,
+    /// for longer than the driver does.
+    pub(super) inserts: Database,
+}
+
+impl Connected {
+    /// Ends both clients, at once whatever they do.
+    pub(super) async fn shut_down(&self) {
+        let end = |database: &Database| database.client().clone().shutdown().immediate(true).into_future();
+        tokio::join!(end(&self.database), end(&self.inserts));
+    }
+}
+
+/// Makes the clients. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
+pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
     if ConnectionString::parse(uri).is_err() {
         return Err(StoreError::Failed(format!(
             "the connection string is not valid: {}",
@@ -48,14 +66,21 @@ pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<(Client
         .or(options.default_database.as_deref())
         .unwrap_or(DEFAULT_DATABASE)
         .to_owned();
-    let client = Client::with_options(options).map_err(|error| store_error(&error))?;
+    let mut inserts = options.clone();
+    inserts.retry_writes = Some(false);
     // Whatever the string says: nothing counts as written before a majority has it on disk, and reads see it.
     let guarantees = DatabaseOptions::builder()
         .write_concern(durable())
         .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
         .build();
-    let database = client.database_with_options(&name, guarantees);
-    Ok((client, database))
+    let connect = |options| {
+        let client = Client::with_options(options).map_err(|error| store_error(&error))?;
+        Ok::<_, StoreError>(client.database_with_options(&name, guarantees.clone()))
+    };
+    Ok(Connected {
+        database: connect(options)?,
+        inserts: connect(inserts)?,
+    })
 }
 
 /// A collection of which only what a majority has is read: what no failover takes back.
@@ -139,9 +164,10 @@ mod tests {
             ("mongodb://127.0.0.1:1/named?w=1", None, "named"),
             ("mongodb://127.0.0.1:1/named", Some("given"), "given"),
         ] {
-            let (client, database) = connect(uri, explicit).await.unwrap();
-            assert_eq!(database.name(), expected);
-            client.shutdown().immediate(true).await;
+            let connected = connect(uri, explicit).await.unwrap();
+            assert_eq!(connected.database.name(), expected);
+            assert_eq!(connected.inserts.name(), expected);
+            connected.shut_down().await;
         }
     }
 }

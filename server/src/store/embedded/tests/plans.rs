@@ -3,7 +3,9 @@
 use super::*;
 
 const PAGE: &str = "SEARCH messages USING INDEX messages_by_place \
-     (conversation=? AND sender=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))";
+     (conversation=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))";
+const BEHIND: &str =
+    "SEARCH messages USING COVERING INDEX messages_by_place (conversation=? AND (created_at,id)>(?,?))";
 
 #[tokio::test]
 async fn every_statement_walks_an_index() {
@@ -63,11 +65,8 @@ async fn every_statement_walks_an_index() {
             inbox::PAGE,
             "SEARCH inbox USING COVERING INDEX inbox_by_place (owner=? AND (last_at,last_id)<(?,?))",
         ),
-        (
-            inbox::UNREAD,
-            "SEARCH messages USING COVERING INDEX messages_by_place \
-             (conversation=? AND sender=? AND (created_at,id)>(?,?))",
-        ),
+        (inbox::UNREAD, BEHIND),
+        (inbox::NEXT, BEHIND),
         (
             inbox::WITH_UNREAD,
             "SEARCH inbox USING COVERING INDEX inbox_unread (owner=?)",

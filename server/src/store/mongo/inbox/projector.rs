@@ -1,7 +1,7 @@
 //! From stored messages to inboxes, behind the acknowledged path.
 //!
 //! What is to be written waits in memory, one entry for each user and peer however many messages they exchange, and is
-//! written once a second by one task, or at once for a user whose inbox is asked for. Should too much wait, because the
+//! written every few seconds by one task, or at once for a user whose inbox is asked for. Should too much wait, because the
 //! database is away or slow, messages are left out, and the time of the first of them is remembered: the
 //! [`follower`](crate::store::mongo::follower) then reads all messages since.
 
@@ -28,8 +28,8 @@ use crate::store::{Position, StoreError};
 const WAITING: usize = 100_000;
 /// Entries of one command.
 const STATEMENTS: usize = 500;
-/// How often what waits is written.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How often what waits is written. The longer it waits, the more messages one statement stands for.
+const INTERVAL: Duration = Duration::from_secs(3);
 /// Seconds that are remembered in which a message may have been stored unheard.
 const DOUBTS: usize = 1_000;
 
