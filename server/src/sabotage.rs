@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `ack-early` | a message is acknowledged and delivered before it is durable |
 //! | `drop-delivery` | one of 1,000 deliveries is not made |
-//! | `no-window` | a cursor does not read its safety window again |
+//! | `no-window` | a cursor lies at the present, without its safety window |
 //! | `stored-counter` | unread is a number kept beside the messages, not counted from them |
 
 use std::collections::BTreeMap;

@@ -35,6 +35,8 @@ use crate::chat::backoff::Backoff;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest wait before the next try to connect: faults come often, and being away proves nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How long an event that was on its way when a device caught up may take.
+const UNDER_WAY: Duration = Duration::from_secs(2);
 /// How a server refuses a token.
 const REFUSED: &str = shared::events::AUTHENTICATION_ERROR;
 
@@ -268,17 +270,28 @@ impl Device {
 
 /// Counts a device as one that has caught up for as long as it exists.
 #[derive(Debug)]
-struct Present(Arc<Shared>);
+struct Present {
+    shared: Arc<Shared>,
+    since: Instant,
+}
 
 impl Present {
     fn new(shared: &Arc<Shared>) -> Self {
         shared.live.fetch_add(1, Relaxed);
-        Self(Arc::clone(shared))
+        Self {
+            shared: Arc::clone(shared),
+            since: Instant::now(),
+        }
+    }
+
+    /// Whether events that come now began after it had caught up, so that they carry a cursor.
+    fn is_settled(&self) -> bool {
+        self.since.elapsed() > UNDER_WAY
     }
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
-        self.0.live.fetch_sub(1, Relaxed);
+        self.shared.live.fetch_sub(1, Relaxed);
     }
 }

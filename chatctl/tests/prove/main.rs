@@ -141,7 +141,7 @@ fn an_acknowledged_message_that_is_not_stored_is_found() {
     let verdict = fails(
         Manner::Forgetting,
         &["lost"],
-        &["phantom", "missed_live", "refused", "contradiction"],
+        &["phantom", "missed_live", "refused", "contradiction", "altered"],
     );
     let example = example(&verdict, "lost");
     assert!(

@@ -2,10 +2,12 @@
 //! each that is broken on purpose it says what is broken.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use testkit::fault_command::FaultCommand;
 use testkit::mongod::Mongod;
+use testkit::proxy::{Link, Proxy};
 use testkit::server::{SECRET, with_database};
 use testkit::{Engine, Server, Setup};
 
@@ -122,8 +124,17 @@ fn dropping_one_delivery_in_1000_is_found() {
 
 #[test]
 fn a_cursor_without_its_safety_window_is_found() {
-    let server = Setup::new(Engine::Mongo).sabotaged("no-window").start();
-    let verdict = prove(&server.url(), None, "fail");
+    // Writes and reads that take different times: what was written before a read is often not in it.
+    let mongod = Mongod::standalone();
+    let port = mongod.uri().rsplit(':').next().and_then(|port| port.parse().ok());
+    let network = Proxy::to(port.expect("the address ends with the port"));
+    network.set(Link::Delay {
+        fixed: Duration::ZERO,
+        jitter: Duration::from_millis(30),
+    });
+    let uri = network.url().replace("http", "mongodb");
+    let setup = Setup::on(&with_database(&uri, "prove")).sabotaged("no-window");
+    let verdict = prove(&setup.start().url(), None, "fail");
     assert_found(&verdict, "missing_in_copy");
 }
 

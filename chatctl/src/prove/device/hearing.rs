@@ -61,12 +61,10 @@ impl Session<'_> {
                 None => false,
             },
         };
-        if self.live.is_none() {
-            return;
-        }
+        let Some(live) = &self.live else { return };
         match &arguments.cursor {
             Some(cursor) => self.device.copy.advance(cursor),
-            None if resumable => self.device.complain(Kind::NoCursor, Example::new(name)),
+            None if resumable && live.is_settled() => self.device.complain(Kind::NoCursor, Example::new(name)),
             None => {}
         }
     }
