@@ -94,6 +94,13 @@ pub trait Store: Send + Sync + 'static {
     /// messages and watermarks themselves.
     async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError>;
 
+    /// The conversations that [`inbox`](Store::inbox) has just listed, as the user sees them; in the order given. The
+    /// newest message may be the one by which a conversation was listed, though a newer one has come since.
+    async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
+        let pairs: Vec<(UserId, UserId)> = entries.iter().map(|entry| (user, entry.peer)).collect();
+        self.summaries(&pairs).await
+    }
+
     /// The unread messages of all conversations of a user, counted up to `most`.
     async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError>;
 

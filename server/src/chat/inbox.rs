@@ -42,16 +42,21 @@ pub async fn page(
     after: Option<InboxPage>,
     limit: usize,
 ) -> Result<Inbox, StoreError> {
-    // One more than asked for tells whether there is a next page.
-    let listing = store.inbox(user, after.map(|InboxPage(place)| place), limit + 1);
-    let (entries, total_unread) = tokio::try_join!(listing, store.total_unread(user, limits::UNREAD))?;
-    let shown = &entries[..entries.len().min(limit)];
-    let next = (entries.len() > limit)
-        .then(|| shown.last().map(InboxPage::write))
-        .flatten();
-    let pairs: Vec<(UserId, UserId)> = shown.iter().map(|entry| (user, entry.peer)).collect();
+    let listing = async {
+        // One more than asked for tells whether there is a next page.
+        let entries = store
+            .inbox(user, after.map(|InboxPage(place)| place), limit + 1)
+            .await?;
+        let shown = &entries[..entries.len().min(limit)];
+        let next = (entries.len() > limit)
+            .then(|| shown.last().map(InboxPage::write))
+            .flatten();
+        let pairs: Vec<(UserId, UserId)> = shown.iter().map(|entry| (user, entry.peer)).collect();
+        Ok((complete(store, &pairs, store.listed(user, shown)).await?, next))
+    };
+    let ((conversations, next), total_unread) = tokio::try_join!(listing, store.total_unread(user, limits::UNREAD))?;
     Ok(Inbox {
-        conversations: conversations(store, &pairs).await?,
+        conversations,
         next,
         total_unread,
     })
@@ -59,14 +64,22 @@ pub async fn page(
 
 /// Conversations as the first of each pair sees that with the second, in the order given.
 pub async fn conversations(store: &dyn Store, pairs: &[(UserId, UserId)]) -> Result<Vec<Conversation>, StoreError> {
+    complete(store, pairs, store.summaries(pairs)).await
+}
+
+/// Adds to summaries what the viewer may see of the other one.
+async fn complete(
+    store: &dyn Store,
+    pairs: &[(UserId, UserId)],
+    summaries: impl Future<Output = Result<Vec<Summary>, StoreError>>,
+) -> Result<Vec<Conversation>, StoreError> {
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
     let mut people: Vec<UserId> = pairs.iter().flat_map(|(viewer, peer)| [*viewer, *peer]).collect();
     people.sort_unstable();
     people.dedup();
-    let (summaries, users, settings) =
-        tokio::try_join!(store.summaries(pairs), store.users(&people), store.settings(&people))?;
+    let (summaries, users, settings) = tokio::try_join!(summaries, store.users(&people), store.settings(&people))?;
     let known: HashMap<UserId, (Option<User>, Settings)> =
         people.into_iter().zip(users.into_iter().zip(settings)).collect();
     let conversation = |(pair, summary): (&(UserId, UserId), Summary)| {

@@ -245,6 +245,10 @@ impl Store for MongoStore {
         self.summaries.of(pairs).await
     }
 
+    async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
+        self.summaries.listed(user, entries).await
+    }
+
     async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
         self.inboxes.total_unread(user, most).await
     }

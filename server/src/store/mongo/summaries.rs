@@ -10,13 +10,13 @@ use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
 use mongodb::{Collection, Database};
-use shared::{Message, UserId, limits};
+use shared::{Message, MessageId, UserId, limits};
 
 use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
 use super::markers::Markers;
 use super::{READ, connect, query};
-use crate::store::{Position, StoreError, Summary};
+use crate::store::{InboxEntry, Position, StoreError, Summary};
 
 /// Conversations of one command.
 const UNION: usize = 25;
@@ -37,6 +37,21 @@ impl Summaries {
 
     /// See [`crate::store::Store::summaries`].
     pub(super) async fn of(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
+        self.with(pairs, self.newest(pairs)).await
+    }
+
+    /// See [`crate::store::Store::listed`].
+    pub(super) async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
+        let pairs: Vec<(UserId, UserId)> = entries.iter().map(|entry| (user, entry.peer)).collect();
+        self.with(&pairs, self.newest_listed(user, entries)).await
+    }
+
+    /// Conversations with their newest messages.
+    async fn with(
+        &self,
+        pairs: &[(UserId, UserId)],
+        newest: impl Future<Output = Result<Vec<Option<Message>>, StoreError>>,
+    ) -> Result<Vec<Summary>, StoreError> {
         let both = pairs
             .iter()
             .flat_map(|(viewer, peer)| [(*viewer, *peer), (*peer, *viewer)]);
@@ -47,7 +62,7 @@ impl Summaries {
             let unread = self.unread(pairs, &places).await?;
             Ok::<_, StoreError>((markers, unread))
         };
-        let ((markers, unread), newest) = tokio::try_join!(counted, self.newest(pairs))?;
+        let ((markers, unread), newest) = tokio::try_join!(counted, newest)?;
         let summary = |((pair, unread), last): ((&(UserId, UserId), u32), Option<Message>)| Summary {
             last,
             unread,
@@ -55,6 +70,21 @@ impl Summaries {
             peers: markers.get(&(pair.1, pair.0)).copied(),
         };
         Ok(pairs.iter().zip(unread).zip(newest).map(summary).collect())
+    }
+
+    /// The messages by which conversations were listed; the newest that there is where that one is gone.
+    async fn newest_listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Option<Message>>, StoreError> {
+        let ids: Vec<ObjectId> = entries.iter().map(|entry| message_key(entry.last.id)).collect();
+        let find = self.messages.find(doc! { "_id": { "$in": ids } }).max_time(READ);
+        let found = query::all("reading newest messages", READ, find, document::message).await?;
+        let mut found: HashMap<MessageId, Message> = found.into_iter().map(|message| (message.id, message)).collect();
+        let mut newest: Vec<Option<Message>> = entries.iter().map(|entry| found.remove(&entry.last.id)).collect();
+        let gone: Vec<usize> = (0..entries.len()).filter(|index| newest[*index].is_none()).collect();
+        let pairs: Vec<(UserId, UserId)> = gone.iter().map(|index| (user, entries[*index].peer)).collect();
+        for (index, message) in gone.into_iter().zip(self.newest(&pairs).await?) {
+            newest[index] = message;
+        }
+        Ok(newest)
     }
 
     /// How many messages of each of these peers a user has not read, as in [`Summary::unread`].

@@ -342,12 +342,16 @@ pub(in crate::store::mongo) async fn project(database: &Database, messages: &[Me
 
 /// Writes entries, durably.
 async fn write(database: &Database, touches: &Touches) -> Result<(), StoreError> {
-    let statements: Vec<Document> = touches
+    let all: Vec<(UserId, UserId, Touch)> = touches
         .iter()
-        .flat_map(|(owner, entries)| entries.iter().map(|(peer, touch)| statement(*owner, *peer, *touch)))
+        .flat_map(|(owner, entries)| entries.iter().map(|(peer, touch)| (*owner, *peer, *touch)))
         .collect();
-    for statements in statements.chunks(STATEMENTS) {
-        let command = query::update(connect::INBOXES, statements.to_vec(), Order::Any);
+    // Statements are made when they are written: one takes many times the memory of its entry.
+    for entries in all.chunks(STATEMENTS) {
+        let statements = entries
+            .iter()
+            .map(|(owner, peer, touch)| statement(*owner, *peer, *touch));
+        let command = query::update(connect::INBOXES, statements.collect(), Order::Any);
         query::run_update("writing inboxes", WRITE, database, command).await?;
     }
     Ok(())
