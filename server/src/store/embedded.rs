@@ -8,7 +8,7 @@
 //! | `checkpoint` | keeping the write-ahead log short, off the commit path |
 //! | `readers` | the connections that read beside it |
 //! | `numbers` | the numbers of changes, which cursors hold |
-//! | `projector`, `projection` | what is derived from messages: feeds and the order of inboxes |
+//! | `projector`, `projection`, `runs` | what is derived from messages: feeds and the order of inboxes |
 //! | `append`, `pages`, `users`, `markers`, `feed`, `inbox` | the statements |
 //! | `error` | what a failure of SQLite means to a caller |
 //!
@@ -52,6 +52,7 @@ mod pages;
 mod projection;
 mod projector;
 mod readers;
+mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;

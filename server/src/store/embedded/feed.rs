@@ -1,18 +1,18 @@
 //! Reading what changed for a user behind a number.
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Message, UserId};
 
-use super::projection::{self, segment};
+use super::projection;
+use super::runs::{self, segment};
 use super::{markers, numbers, pages, users};
 use crate::store::{Change, Changes, ChangesError, Conversation, Cursor, Instance};
 
-/// Messages of one segment that the projection has brought into the feed.
-pub(super) const PROJECTED: &str = "
-    SELECT m.id, m.sender, m.text, m.created_at, m.updated_at, c.low, c.high, f.seq
-    FROM feed f CROSS JOIN messages m ON m.seq = f.seq CROSS JOIN conversations c ON c.pk = m.conversation
-    WHERE f.segment = ?4 AND f.user = ?1 AND f.seq > ?2 AND f.seq <= ?5 AND (c.low = ?1 OR c.high = ?1)
-    ORDER BY f.seq LIMIT ?3";
+/// A message by its number, if it concerns a user.
+pub(super) const MESSAGE: &str = "
+    SELECT m.id, m.sender, m.text, m.created_at, m.updated_at, c.low, c.high, m.seq
+    FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
+    WHERE m.seq = ?1 AND (c.low = ?2 OR c.high = ?2)";
 
 /// Messages that it has not come to yet: everybody's, sifted. There are few, or the caller waited for it in vain.
 pub(super) const WAITING: &str = "
@@ -58,11 +58,17 @@ pub(super) fn changes(
     let enough = limit.saturating_add(1);
     let projected = projection::projected(&snapshot)?;
     for segment in segment(since.point)..=segment(projected) {
-        let rest = row_limit(enough - found.len());
-        let mut statement = snapshot.prepare_cached(PROJECTED)?;
-        let parameters = (user.bytes(), since.point, rest, segment, projected);
-        for row in statement.query_map(parameters, message_from_row)? {
-            found.push(row?);
+        let mut statement = snapshot.prepare_cached(MESSAGE)?;
+        let numbers = runs::numbers(&snapshot, segment, user)?.into_iter();
+        for number in numbers.filter(|number| since.point < *number && *number <= projected) {
+            if found.len() == enough {
+                break;
+            }
+            found.extend(
+                statement
+                    .query_row((number, user.bytes()), message_from_row)
+                    .optional()?,
+            );
         }
         if found.len() == enough {
             break;

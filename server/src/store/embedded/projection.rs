@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 use shared::{MessageId, Timestamp, UserId};
 
-use super::{markers, pages};
+use super::runs::{self, FeedKey, Run, segment};
+use super::{feed, markers, pages};
 use crate::store::{Bounds, Conversation, End, Position};
 
 pub(super) const BEHIND: &str = "
@@ -22,9 +23,10 @@ pub(super) const PROJECTED: &str = "SELECT projected FROM meta WHERE pk = 1";
 
 pub(super) const MOVE: &str = "UPDATE meta SET projected = ?1 WHERE pk = 1 AND projected < ?1";
 
-const NEW_IN_FEED: &str = "INSERT INTO feed (segment, user, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-
-pub(super) const IN_FEED: &str = "SELECT 1 FROM feed WHERE segment = ?1 AND user = ?2 AND seq = ?3";
+const NEW_IN_FEED: &str = "
+    INSERT INTO feed (segment, user, first, numbers) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (segment, user, first) DO UPDATE SET numbers = excluded.numbers
+    WHERE length(excluded.numbers) > length(numbers)";
 
 const NEW_IN_INBOX: &str = "
     INSERT INTO inbox (owner, peer, last_at, last_id, unread) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -35,12 +37,10 @@ const NEW_IN_INBOX: &str = "
     WHERE (excluded.last_at, excluded.last_id) > (last_at, last_id) OR excluded.unread > unread";
 
 pub(super) const FEED_FROM: &str = "
-    SELECT f.segment, f.user, f.seq, EXISTS (
-        SELECT 1 FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
-        WHERE m.seq = f.seq AND (c.low = f.user OR c.high = f.user))
-    FROM feed f WHERE (f.segment, f.user, f.seq) > (?1, ?2, ?3) ORDER BY f.segment, f.user, f.seq LIMIT ?4";
+    SELECT segment, user, first, numbers FROM feed
+    WHERE (segment, user, first) > (?1, ?2, ?3) ORDER BY segment, user, first";
 
-pub(super) const NOT_IN_FEED: &str = "DELETE FROM feed WHERE segment = ?1 AND user = ?2 AND seq = ?3";
+pub(super) const NOT_IN_FEED: &str = "DELETE FROM feed WHERE segment = ?1 AND user = ?2 AND first = ?3";
 
 pub(super) const INBOX_FROM: &str = "
     SELECT owner, peer, last_at, last_id FROM inbox
@@ -53,19 +53,8 @@ pub(super) const NOT_IN_INBOX: &str = "DELETE FROM inbox WHERE owner = ?1 AND pe
 /// Rows of inboxes in one transaction. They lie anywhere, so each can dirty pages of its own.
 const INBOX_PART: usize = 512;
 
-/// Rows of the feed in one transaction.
-const FEED_PART: usize = 4_096;
-
-/// Bits of a number that tell messages of one segment of the feed apart: 16,384 messages.
-const SEGMENT_BITS: u32 = 14;
-
-/// The segment of the feed that a number belongs to.
-pub(super) const fn segment(seq: i64) -> i64 {
-    seq >> SEGMENT_BITS
-}
-
-/// The key of a row of the feed: segment, user, number.
-pub(super) type FeedKey = (i64, UserId, i64);
+/// Runs of the feed in one transaction.
+const FEED_PART: usize = 1_024;
 
 /// Some messages that follow each other, as they are to be in `feed` and `inbox`; in the order of the keys there, so
 /// that neighbours are written together.
@@ -75,7 +64,7 @@ pub(super) struct Batch {
     pub(super) messages: u64,
     /// The number of the last of them.
     pub(super) last: i64,
-    feed: Vec<FeedKey>,
+    feed: Vec<Run>,
     inbox: Vec<((UserId, UserId), Latest)>,
 }
 
@@ -94,6 +83,7 @@ impl Batch {
         let snapshot = connection.unchecked_transaction()?;
         let mut batch = Self::default();
         let mut inbox = HashMap::new();
+        let mut feed = Vec::new();
         let mut statement = snapshot.prepare_cached(BEHIND)?;
         let mut rows = statement.query((behind, i64::try_from(most).unwrap_or(i64::MAX)))?;
         while let Some(row) = rows.next()? {
@@ -107,13 +97,14 @@ impl Batch {
             let (low, high) = (UserId::from_bytes(row.get(4)?), UserId::from_bytes(row.get(5)?));
             let receiver = if sender == low { high } else { low };
             note(&mut inbox, (sender, receiver), place, false);
-            batch.feed.push((segment(batch.last), sender, batch.last));
+            feed.push((segment(batch.last), sender, batch.last));
             if receiver != sender {
                 note(&mut inbox, (receiver, sender), place, true);
-                batch.feed.push((segment(batch.last), receiver, batch.last));
+                feed.push((segment(batch.last), receiver, batch.last));
             }
         }
-        batch.feed.sort_unstable();
+        feed.sort_unstable();
+        batch.feed = Run::all(&feed);
         batch.inbox = inbox.into_iter().collect();
         batch.inbox.sort_unstable_by_key(|(key, _)| *key);
         for ((owner, peer), latest) in &mut batch.inbox {
@@ -127,14 +118,11 @@ impl Batch {
 
     /// Leaves out of the feed what is there already.
     pub(super) fn retain_missing(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(IN_FEED)?;
-        let mut missing = Vec::new();
-        for (segment, user, seq) in self.feed.drain(..) {
-            if !statement.exists((segment, user.bytes(), seq))? {
-                missing.push((segment, user, seq));
-            }
+        for run in &mut self.feed {
+            let there = runs::numbers(connection, run.segment, run.user)?;
+            run.numbers.retain(|number| there.binary_search(number).is_err());
         }
-        self.feed = missing;
+        self.feed.retain(|run| !run.numbers.is_empty());
         Ok(())
     }
 
@@ -159,10 +147,10 @@ impl Batch {
                     latest.unread,
                 ))?;
             }
-        } else if let Some(rows) = self.feed.chunks(FEED_PART).nth(part - parts) {
+        } else if let Some(runs) = self.feed.chunks(FEED_PART).nth(part - parts) {
             let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
-            for (segment, user, seq) in rows {
-                statement.execute((segment, user.bytes(), seq))?;
+            for run in runs {
+                statement.execute((run.segment, run.user.bytes(), run.numbers[0], run.pack()))?;
             }
         }
         Ok(())
@@ -200,34 +188,45 @@ pub(super) struct Sweep<K> {
     pub(super) wrong: Vec<K>,
 }
 
-/// Looks at up to `most` rows of the feed behind a key for those that no message stands behind.
+/// Looks at the rows of the feed behind a key, of `most` messages and the rest of the last row, for those with a number
+/// that no message stands behind.
 pub(super) fn sweep_feed(
     connection: &Connection,
-    (before, user, seq): FeedKey,
+    (segment, user, first): FeedKey,
     most: usize,
 ) -> rusqlite::Result<Sweep<FeedKey>> {
     let mut sweep = Sweep {
         last: None,
         wrong: Vec::new(),
     };
+    let mut concerns = connection.prepare_cached(feed::MESSAGE)?;
     let mut statement = connection.prepare_cached(FEED_FROM)?;
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let mut rows = statement.query((before, user.bytes(), seq, most))?;
-    while let Some(row) = rows.next()? {
+    let mut rows = statement.query((segment, user.bytes(), first))?;
+    let mut looked_at = 0;
+    while looked_at < most
+        && let Some(row) = rows.next()?
+    {
         let key = (row.get(0)?, UserId::from_bytes(row.get(1)?), row.get(2)?);
+        let packed = row.get_ref(3)?.as_blob()?;
+        let numbers: Vec<i64> = runs::unpack(key.0, packed).collect();
+        let mut right = numbers.first() == Some(&key.2) && packed.len() == 2 * numbers.len();
+        for number in &numbers {
+            right &= concerns.exists((number, key.1.bytes()))?;
+        }
+        looked_at += numbers.len().max(1);
         sweep.last = Some(key);
-        if !row.get::<_, bool>(3)? || key.0 != segment(key.2) {
+        if !right {
             sweep.wrong.push(key);
         }
     }
     Ok(sweep)
 }
 
-/// Deletes rows of the feed. Where a message has come to stand behind one meanwhile, it is yet to be projected.
+/// Deletes rows of the feed. Whatever was right in them is missing then, and found to be.
 pub(super) fn mend_feed(connection: &Connection, wrong: &[FeedKey]) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(NOT_IN_FEED)?;
-    for (segment, user, seq) in wrong {
-        statement.execute((segment, user.bytes(), seq))?;
+    for (segment, user, first) in wrong {
+        statement.execute((segment, user.bytes(), first))?;
     }
     Ok(())
 }

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use shared::UserId;
 
-use super::super::projection::{self, Batch, FeedKey};
+use super::super::projection::{self, Batch};
+use super::super::runs::FeedKey;
 use super::super::writer::Writer;
 use super::{BACKLOG, BATCH, Shared};
 use crate::store::{Projection, StoreError};
 
-/// Rows of `feed`, or a tenth of that of `inbox`, that one step looks at to find wrong ones.
+/// Messages in rows of `feed`, or a tenth as many rows of `inbox`, that one step looks at to find wrong ones.
 const SWEEP: usize = 4_000;
 
 /// How long messages wait for a step at most.

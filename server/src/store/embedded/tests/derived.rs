@@ -5,15 +5,17 @@ use super::*;
 /// What the two tables hold.
 async fn dump(store: &EmbeddedStore) -> Vec<String> {
     let dump = |connection: &Connection| {
-        let mut rows = Vec::new();
-        for sql in [
-            "SELECT segment || ' ' || hex(user) || ' ' || seq FROM feed ORDER BY segment, user, seq",
+        let mut statement = connection.prepare(
             "SELECT hex(owner) || ' ' || hex(peer) || ' ' || last_at || ' ' || hex(last_id) || ' ' || unread
              FROM inbox ORDER BY owner, peer",
-        ] {
-            let mut statement = connection.prepare(sql)?;
-            let texts = statement.query_map([], |row| row.get::<_, String>(0))?;
-            rows.extend(texts.collect::<rusqlite::Result<Vec<_>>>()?);
+        )?;
+        let texts = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let mut rows = texts.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut statement = connection.prepare("SELECT DISTINCT segment, user FROM feed ORDER BY segment, user")?;
+        let users = statement.query_map([], |row| Ok((row.get(0)?, UserId::from_bytes(row.get(1)?))))?;
+        for (segment, user) in users.collect::<rusqlite::Result<Vec<_>>>()? {
+            let numbers = runs::numbers(connection, segment, user)?;
+            rows.extend(numbers.iter().map(|number| format!("{segment} {user} {number}")));
         }
         Ok(rows)
     };
@@ -213,10 +215,13 @@ async fn a_rebuild_mends_whatever_is_wrong() {
     for wrong in [
         "DELETE FROM feed",
         "DELETE FROM inbox",
-        "DELETE FROM feed WHERE seq % 3 = 0",
-        "INSERT INTO feed SELECT 0, id, 1000 FROM users",
-        "INSERT INTO feed SELECT 0, id, 3 FROM users WHERE true ON CONFLICT DO NOTHING",
-        "INSERT INTO feed SELECT 7, user, seq FROM feed",
+        "DELETE FROM feed WHERE user = (SELECT min(id) FROM users)",
+        "UPDATE feed SET numbers = substr(numbers, 1, 4)",
+        "UPDATE feed SET numbers = CAST(numbers || x'3000' AS BLOB)",
+        "UPDATE feed SET numbers = x'ff'",
+        "INSERT INTO feed SELECT 0, id, 1000, x'03e8' FROM users",
+        "INSERT INTO feed SELECT 0, id, 3, x'0003' FROM users WHERE true ON CONFLICT DO NOTHING",
+        "INSERT INTO feed SELECT 7, user, first, numbers FROM feed",
         "UPDATE feed SET segment = 3",
         "INSERT INTO inbox SELECT id, id, 7, id, 1 FROM users",
         "UPDATE inbox SET last_at = last_at + 5",

@@ -48,10 +48,8 @@ async fn every_statement_walks_an_index() {
         (numbers::INSTANCE, meta),
         (markers::MARKER, marker),
         (markers::PLACE, id),
-        (
-            feed::PROJECTED,
-            "SEARCH f USING PRIMARY KEY (segment=? AND user=? AND seq>? AND seq<?)",
-        ),
+        (feed::MESSAGE, "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"),
+        (runs::OF_USER, "SEARCH feed USING PRIMARY KEY (segment=? AND user=?)"),
         (feed::WAITING, message),
         (
             feed::OWN_MARKERS,
@@ -80,16 +78,12 @@ async fn every_statement_walks_an_index() {
         (projection::PROJECTED, meta),
         (projection::MOVE, meta),
         (
-            projection::IN_FEED,
-            "SEARCH feed USING PRIMARY KEY (segment=? AND user=? AND seq=?)",
-        ),
-        (
             projection::FEED_FROM,
-            "SEARCH f USING PRIMARY KEY ((segment,user,seq)>(?,?,?))",
+            "SEARCH feed USING PRIMARY KEY ((segment,user,first)>(?,?,?))",
         ),
         (
             projection::NOT_IN_FEED,
-            "SEARCH feed USING PRIMARY KEY (segment=? AND user=? AND seq=?)",
+            "SEARCH feed USING PRIMARY KEY (segment=? AND user=? AND first=?)",
         ),
         (
             projection::INBOX_FROM,
