@@ -1,7 +1,7 @@
 //! From a cursor to the place where a page begins, and from the end of a page to the next cursor.
 //!
 //! A cursor's `point` P means: *every change with `updatedAt <= P` that concerns the user was given.* It is drawn
-//! from what [`window`](super::window) shows: a read at time `t` sees all that is settled, up to its horizon
+//! from what [`window`] shows: a read at time `t` sees all that is settled, up to its horizon
 //! `H = t - WINDOW`. A run of pages goes from one place to the next; a place is `(updatedAt, kind, key)`.
 //!
 //! - A page that ends at a place E with `E.at <= H`, and before which all was settled, gave everything up to E for good. Its

@@ -1,6 +1,6 @@
 //! Messages that became durable long after their time: they are given a new one before anybody is told.
 //!
-//! See [`window`](crate::store::mongo::window) for what that is good for. Each renewal is also written to a collection of
+//! See [`window`] for what that is good for. Each renewal is also written to a collection of
 //! its own, because the other nodes look for new messages by the time in their ids, and would pass over these.
 
 use std::time::Duration;
