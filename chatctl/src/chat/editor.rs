@@ -62,8 +62,9 @@ impl Desk {
         if is_typing == told.is_some_and(|at| at.elapsed() < TYPING_AGAIN) {
             return;
         }
-        // If the channel is full, there are messages in it: they are news enough.
-        if (is_typing || told.is_some()) && self.inputs.try_send(Input::Typing(is_typing)).is_ok() {
+        // If many messages wait, they are news enough; and none must find the channel full because of this.
+        let has_room = self.inputs.capacity() > self.inputs.max_capacity() / 2;
+        if has_room && (is_typing || told.is_some()) && self.inputs.try_send(Input::Typing(is_typing)).is_ok() {
             *told = is_typing.then(Instant::now);
         }
     }

@@ -17,8 +17,8 @@ use super::status::Board;
 use super::view::View;
 use crate::output::{self, BAD};
 
-/// Lines typed ahead of the conversation's loop.
-const AHEAD: usize = 64;
+/// Lines typed, or pasted, ahead of the conversation's loop.
+const AHEAD: usize = 1_024;
 
 /// Prints above the line that is being typed.
 pub(crate) type Printer = Box<dyn ExternalPrinter + Send>;
