@@ -72,7 +72,8 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` changes that concern a user behind a cursor, oldest first.
     ///
     /// Never skips: a change that any process was told is committed is in some page that follows `since`, however the
-    /// commits of several processes overlapped. What was in an earlier page can come again. Markers that concern a
+    /// commits of several processes overlapped. What becomes visible while pages are followed may come only after the one
+    /// that says that there is no more. What was in an earlier page can come again. Markers that concern a
     /// user are the user's own and those of others about the user's messages.
     async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError>;
 
