@@ -129,6 +129,7 @@ impl MongoStore {
     pub async fn open_with(uri: &str, database: Option<&str>, clock: Clock) -> Result<Self, StoreError> {
         let connecting = async {
             let connected = connect::connect(uri, database).await?;
+            // Both, so that the first message need not wait for a connection.
             tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN))?;
             Ok::<_, StoreError>(connected)
         };

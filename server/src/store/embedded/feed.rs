@@ -57,8 +57,8 @@ pub(super) fn changes(
     // One more than asked for, to know whether there is more.
     let enough = limit.saturating_add(1);
     let projected = projection::projected(&snapshot)?;
+    let mut statement = snapshot.prepare_cached(MESSAGE)?;
     for segment in segment(since.point)..=segment(projected) {
-        let mut statement = snapshot.prepare_cached(MESSAGE)?;
         let numbers = runs::numbers(&snapshot, segment, user)?.into_iter();
         for number in numbers.filter(|number| since.point < *number && *number <= projected) {
             if found.len() == enough {

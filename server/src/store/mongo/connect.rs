@@ -29,7 +29,7 @@ const DEFAULT_DATABASE: &str = "realtime_chat";
 const SELECTION: Duration = Duration::from_secs(5);
 /// How long the driver waits for a connection, also when it watches the servers, likewise.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Most connections to one server, likewise. Two carry the batches; the rest is for reads.
+/// Most connections of each client to one server, likewise. The one that inserts uses as many as there are lanes.
 const CONNECTIONS: u32 = 32;
 
 /// The database, by two clients of the driver.
