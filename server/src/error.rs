@@ -137,6 +137,17 @@ pub fn no_place() -> WireError {
     later(ErrorCode::Overloaded, "MAX_CONNECTIONS are open; try again", 1_000)
 }
 
+/// Too many bytes of one connection's requests wait for their answer.
+pub fn too_much_unanswered(limit: usize) -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        &format!(
+            "{limit} bytes of this connection's requests wait for their answer; wait for some before sending more"
+        ),
+        250,
+    )
+}
+
 /// Why a text is no message.
 pub fn invalid_text(error: InvalidText) -> WireError {
     let code = match error {
