@@ -14,7 +14,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::app::App;
 use crate::config::Origins;
 use crate::error::HttpError;
-use crate::http::{feed, health, history, users};
+use crate::http::{feed, health, history, strict, users};
 use crate::net::detach::{Detach, detach};
 use crate::socket::request::{Payload, Reply};
 use crate::socket::{conversations, mark, presence, send_message, settings, sync, typing};
@@ -65,11 +65,14 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .layer(DefaultBodyLimit::max(users::BODY_BYTES))
         .with_state(app)
         .layer(sockets)
+        .layer(middleware::from_fn(strict::exact_socket_path))
         .layer(middleware::from_fn_with_state(detached, detach))
         .layer(cors(origins))
+        .layer(middleware::from_fn(strict::strict))
 }
 
-async fn unknown_route(method: Method, uri: Uri) -> HttpError {
+/// There is no such route.
+pub async fn unknown_route(method: Method, uri: Uri) -> HttpError {
     WireError::new(ErrorCode::NotFound, format!("there is no {method} {:.128}", uri.path())).into()
 }
 
