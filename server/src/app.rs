@@ -9,7 +9,7 @@ use crate::auth::Verifier;
 use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Receipts, Typists, Watch};
 use crate::config::Config;
 use crate::http::store_check::StoreCheck;
-use crate::net::detach::Upgrades;
+use crate::net::registry::Registry;
 use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
 use crate::store::Store;
@@ -44,8 +44,8 @@ pub struct App {
     pub reading: Semaphore,
     /// Ids and times of new messages.
     pub mint: Mint,
-    /// The WebSockets that began as polling.
-    pub upgrades: Arc<Upgrades>,
+    /// The TCP connections, and the sessions that poll.
+    pub registry: Arc<Registry>,
     /// Set once the server begins to stop: it is no longer ready.
     pub stopping: tokio_util::sync::CancellationToken,
 }

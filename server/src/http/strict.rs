@@ -7,16 +7,15 @@
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use shared::{ErrorCode, WireError};
 
 use crate::error::{HttpError, invalid_request};
-use crate::net::detach;
-use crate::router::unknown_route;
 
-/// Refuses a request that is not as the standards have it, and keeps the answer out of caches. The outermost layer.
+/// Refuses a request that is not as the standards have it, and keeps the answer out of caches. Outside of all but the
+/// layers of transport.
 pub async fn strict(request: Request, next: Next) -> Response {
     let mut response = match check(request.version(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -34,14 +33,6 @@ pub async fn strict(request: Request, next: Next) -> Response {
         headers.or_insert(HeaderValue::from_static("no-store"));
     }
     response
-}
-
-/// Socket.IO has one address, with and without a slash at its end. The library would take any path below it.
-pub async fn exact_socket_path(method: Method, uri: Uri, request: Request, next: Next) -> Response {
-    match uri.path().strip_prefix(detach::PATH) {
-        Some(rest) if !["", "/"].contains(&rest) => unknown_route(method, uri).await.into_response(),
-        _ => next.run(request).await,
-    }
 }
 
 fn check(version: Version, headers: &HeaderMap) -> Result<(), WireError> {

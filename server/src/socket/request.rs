@@ -11,13 +11,11 @@ use serde_json::value::RawValue;
 use shared::events::{self, Answer, RequestFailed};
 use shared::{ErrorCode, WireError, limits};
 use socketioxide::adapter::LocalAdapter;
-use socketioxide::extract::{AckSender, SocketRef};
-use socketioxide::handler::{FromMessageParts, MessageHandler};
+use socketioxide::handler::MessageHandler;
 use socketioxide::socket::Socket;
 use socketioxide_core::Value;
 
-use super::Session;
-use super::outlet::hang_up_if_full;
+use super::{Session, emit};
 use crate::error;
 use crate::router;
 
@@ -213,19 +211,18 @@ impl Reply {
 
     /// It was done.
     pub fn ok(self, fields: impl Serialize) {
-        if self.ack.is_some() {
-            self.acknowledge(&Answer::Ok(fields));
+        if let Some(ack) = self.ack {
+            self.acknowledge(ack, &Answer::Ok(fields));
         }
     }
 
     /// It was refused or failed. A client that asked for no answer hears of it all the same.
     pub fn error(self, error: WireError) {
         tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "a request failed");
-        if self.ack.is_some() {
-            return self.acknowledge(&Answer::<()>::Error(error));
+        if let Some(ack) = self.ack {
+            return self.acknowledge(ack, &Answer::<()>::Error(error));
         }
         let Self {
-            session,
             socket,
             event,
             client_message_id,
@@ -236,17 +233,14 @@ impl Reply {
             client_message_id,
             error,
         };
-        let sent = SocketRef::from(Arc::clone(&socket)).emit(events::REQUEST_FAILED, &failed);
-        hang_up_if_full(&session.app.upgrades, &socket, sent);
+        if let Some(failed) = emit::json(&failed) {
+            emit::event(&socket, events::REQUEST_FAILED, &failed, None);
+        }
     }
 
-    fn acknowledge<T: Serialize>(self, answer: &Answer<T>) {
-        let Ok(sender) = AckSender::<LocalAdapter>::from_message_parts(
-            &self.socket,
-            &mut Value::Str(Default::default(), None),
-            &self.ack,
-        );
-        let sent = sender.send(answer);
-        hang_up_if_full(&self.session.app.upgrades, &self.socket, sent);
+    fn acknowledge<T: Serialize>(self, ack: i64, answer: &Answer<T>) {
+        if let Some(answer) = emit::json(answer) {
+            emit::answer(&self.socket, ack, &answer);
+        }
     }
 }
