@@ -39,6 +39,7 @@ use super::{
     Mark, MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{NewMessage, Username};
+use crate::supervisor::Supervisor;
 
 mod append;
 mod checkpoint;
@@ -90,11 +91,16 @@ impl EmbeddedStore {
     /// Blocks for as long as a migration takes. Fails if another process has the directory, or if its database
     /// belongs to a newer version of this program.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_with_log(dir, LOG_PAGES)
+        Self::open_supervised(dir, &Supervisor::default())
+    }
+
+    /// The same; `parts` watches the threads.
+    pub fn open_supervised(dir: &Path, parts: &Supervisor) -> Result<Self, StoreError> {
+        Self::open_with_log(dir, LOG_PAGES, parts)
     }
 
     /// The same with another length for the write-ahead log.
-    fn open_with_log(dir: &Path, pages: u64) -> Result<Self, StoreError> {
+    fn open_with_log(dir: &Path, pages: u64, parts: &Supervisor) -> Result<Self, StoreError> {
         schema::check_version()?;
         let directory = Directory::claim(dir)?;
         let database = directory.database();
@@ -103,12 +109,12 @@ impl EmbeddedStore {
         users::all_offline(&connection, None)?;
         let instance = numbers::instance(&connection)?;
         let readers = Arc::new(Readers::open(&database)?);
-        let writer = Arc::new(Writer::start(connection, directory, pages)?);
+        let writer = Arc::new(Writer::start(connection, directory, pages, parts)?);
         Ok(Self {
             path: dir.to_owned(),
             instance,
             readers,
-            projector: Projector::start(&database, Arc::clone(&writer))?,
+            projector: Projector::start(&database, Arc::clone(&writer), parts)?,
             writer,
         })
     }

@@ -137,7 +137,7 @@ async fn a_ping_does_not_wait_for_a_stuck_writer() {
 async fn the_log_stays_short() {
     const PAGES: u64 = 200;
     let dir = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open_with_log(dir.path(), PAGES).unwrap();
+    let store = EmbeddedStore::open_with_log(dir.path(), PAGES, &Supervisor::default()).unwrap();
     let database = dir.path().join("chat.db");
     let ada = user(&store, "ada").await;
     let conversation = Conversation::between(ada, ada);
