@@ -26,7 +26,7 @@ fn store_failure(error: &StoreError) -> WireError {
             "the database can't be reached or refuses work; try again",
             1_000,
         ),
-        StoreError::Failed(_) => WireError::new(ErrorCode::Internal, "the server failed; its log says more"),
+        StoreError::Failed(_) => failed(),
     }
 }
 
@@ -90,7 +90,7 @@ pub fn rate_limited(limit: &str, retry_after_ms: u64) -> WireError {
 /// Something of ours that has no JSON form.
 pub fn not_serialised(cause: &serde_json::Error) -> WireError {
     tracing::error!(%cause, "an answer could not be serialised");
-    WireError::new(ErrorCode::Internal, "the server failed; its log says more")
+    failed()
 }
 
 /// Why the chat did not take a message.
@@ -102,7 +102,22 @@ pub fn refused(refused: Refused) -> WireError {
             250,
         ),
         Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
+        Refused::Broken => failed(),
     }
+}
+
+/// Something in the server failed that has been logged.
+pub fn failed() -> WireError {
+    WireError::new(ErrorCode::Internal, "the server failed; its log says more")
+}
+
+/// The server stops and can't wait any longer to know what became of a request.
+pub fn cut_off() -> WireError {
+    later(
+        ErrorCode::StoreUnavailable,
+        "the server stops before the database has answered; connect again",
+        1_000,
+    )
 }
 
 /// Too many requests of one connection wait for their answer.

@@ -17,6 +17,7 @@ pub mod run;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
 pub mod socket;
+pub mod stop;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;

@@ -1,19 +1,22 @@
 //! Every route and every socket event, on one screen.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri, header};
 use axum::middleware;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, http::request::Parts as RequestParts};
 use shared::{ErrorCode, WireError, events};
 use socketioxide::layer::SocketIoLayer;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use crate::config::Origins;
-use crate::error::HttpError;
+use crate::error::{self, HttpError};
 use crate::http::{feed, health, history, users};
 use crate::net::detach::{Detach, detach};
 use crate::socket::request::{Payload, Reply};
@@ -64,9 +67,15 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(users::BODY_BYTES))
         .with_state(app)
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(sockets)
         .layer(middleware::from_fn_with_state(detached, detach))
         .layer(cors(origins))
+}
+
+/// A request whose handler panicked, which has been logged.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    HttpError(error::failed()).into_response()
 }
 
 async fn unknown_route(method: Method, uri: Uri) -> HttpError {

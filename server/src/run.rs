@@ -11,21 +11,21 @@ use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
-use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
+use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
 use crate::net::{detach::Upgrades, listener};
 use crate::socket::connect::{self, Handshake, STORE_PATIENCE};
 use crate::socket::foreign;
-use crate::socket::outlet::Outlet;
+use crate::socket::outlet::{Outlet, hang_up};
 use crate::socket::resume::Resume;
 use crate::store::{self, Store, StoreError};
-use crate::supervisor::Supervisor;
-use crate::{router, socket::request::Reply};
+use crate::supervisor::{self, Supervisor};
+use crate::{router, socket::request::Reply, stop};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -37,9 +37,6 @@ const TRANSPORT_BYTES: usize = 2 * shared::limits::EVENT_BYTES;
 /// Bytes that each WebSocket reads at once, and holds all the time: most events are smaller, larger ones take a few
 /// reads more.
 const WS_READ_BUFFER: usize = 512;
-
-/// How long what is in flight may take to end when the server stops; the parts of a stop stay below 10 s in all.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// Why a server could not start, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +52,9 @@ pub enum RunError {
         /// Why not.
         cause: StoreError,
     },
+    /// A part of the server failed, and the rest was stopped.
+    #[error("a part of the server failed: {0}")]
+    Part(&'static str),
     /// The store failed at the start or at the end.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -100,36 +100,31 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();
-    let app = assemble(config, &secret, store, &io);
+    let app = assemble(config, &secret, store, &io, supervisor);
     serve_sockets(&io, &app);
-    let keepers = keep(&app);
+    keep(&app);
     let origins = Arc::new(app.config.cors_origins.clone());
     let routes = router::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
-    let server = tokio::spawn(listener::serve(listener, routes, limit, app.stopping.clone(), GRACE));
+    let serving = listener::serve(listener, routes, limit, app.stopping.clone(), stop::CONNECTIONS);
+    let serving = app.supervisor.child().spawn("listener", serving);
     started(port);
 
-    stop.cancelled().await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = app.stopping.cancelled() => {}
+    }
     tracing::info!("stopping");
-    app.stopping.cancel();
-    if tokio::time::timeout(GRACE, app.committer.stop()).await.is_err() {
-        tracing::warn!("some messages were still waiting for the store; their senders were not answered");
+    let supervisor = app.supervisor.clone();
+    stop::stop(app, &io, serving).await?;
+    match supervisor.failed() {
+        None => Ok(()),
+        Some(part) => Err(RunError::Part(part)),
     }
-    // Ends the transports, not the namespaces: so that clients come back by themselves.
-    if tokio::time::timeout(GRACE, io.close()).await.is_err() {
-        tracing::warn!("some connections did not end in time and were cut off");
-    }
-    for task in keepers.into_iter().chain([server]) {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a task of the server failed");
-        }
-    }
-    app.store.close(now()).await?;
-    Ok(())
 }
 
 /// The parts of a server, wired together.
-fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo) -> Arc<App> {
+fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo, supervisor: Supervisor) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
     let upgrades = Arc::new(Upgrades::default());
     let horizon = Horizon::new(Arc::clone(&store));
@@ -144,15 +139,20 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
     let queue = config.max_queued_messages as usize;
     Arc::new(App {
         verifier: Verifier::new(secret),
-        committer: Committer::<Reply>::start(Arc::clone(&store), &horizon, queue, move |done| committed.settle(done)),
-        receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), move |done| {
+        committer: Committer::<Reply>::start(Arc::clone(&store), &horizon, queue, &supervisor, move |done| {
+            committed.settle(done);
+        }),
+        receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), &supervisor, move |done| {
             marked.marked(done)
         }),
+        settings: SettingsChanges::new(Arc::clone(&store), Arc::clone(&horizon), &supervisor),
         watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
         presence: Arc::default(),
         typists: Arc::default(),
         mint: Mint::new(),
-        stopping: CancellationToken::new(),
+        stopping: supervisor.stopping().clone(),
+        requests: TaskTracker::new(),
+        supervisor,
         reading: Semaphore::new(READING),
         horizon,
         outlet,
@@ -164,7 +164,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
 }
 
 /// Starts what goes on beside the requests, each until the server stops.
-fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
+fn keep(app: &Arc<App>) {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
     let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
@@ -176,24 +176,40 @@ fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
         expired.tell_plainly(receiver, events::TYPING, &typing);
     };
     let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
-    [
-        tokio::spawn(Arc::clone(&app.presence).keep(store(), stop())),
-        tokio::spawn(Arc::clone(&app.outlet.updates).keep(store(), stop(), told)),
-        tokio::spawn(Arc::clone(&app.watch).keep(stop(), move |follower, state| present.present(follower, state))),
-        tokio::spawn(Arc::clone(&app.typists).keep(stop(), typed)),
-        tokio::spawn(foreign::hear(store(), stop(), heard)),
-    ]
+    app.supervisor
+        .spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
+    app.supervisor.spawn(
+        "conversation-updates",
+        Arc::clone(&app.outlet.updates).keep(store(), stop(), told),
+    );
+    let presents = move |follower, state: &_| present.present(follower, state);
+    app.supervisor
+        .spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));
+    app.supervisor
+        .spawn("typing", Arc::clone(&app.typists).keep(stop(), typed));
+    app.supervisor
+        .spawn("remote-changes", foreign::hear(store(), stop(), heard));
 }
 
 /// The one namespace. All is done in the middleware; the connect handler only sends what was missed.
 fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
-    let app = Arc::clone(app);
+    let (app, resuming) = (Arc::clone(app), Arc::clone(app));
     let admit =
         move |socket: SocketRef, handshake: TryData<Handshake>| connect::connect(Arc::clone(&app), socket, handshake);
-    let connected = async |socket: SocketRef| {
-        if let Some(resume) = socket.extensions.remove::<Resume>() {
-            resume.run(socket).await;
-        }
-    };
+    let connected = move |socket: SocketRef| resume(Arc::clone(&resuming), socket);
     io.ns("/", connected.with(admit));
+}
+
+/// Sends a connection what it missed, if it wants that. A stop does not wait for it: the client comes back with its
+/// cursor, as it does if this panics.
+async fn resume(app: Arc<App>, socket: SocketRef) {
+    let Some(resume) = socket.extensions.remove::<Resume>() else {
+        return;
+    };
+    let sending = async {
+        app.stopping.run_until_cancelled(resume.run(socket.clone())).await;
+    };
+    if !supervisor::logged("resume", sending).await {
+        hang_up(&app.upgrades, &socket);
+    }
 }

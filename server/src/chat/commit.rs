@@ -14,6 +14,7 @@ use shared::MessageId;
 use tokio::sync::{Notify, mpsc};
 
 use crate::store::{AppendError, Appended, Conversation, Store};
+use crate::supervisor::Supervisor;
 
 use super::{Horizon, NewMessage, Ticket};
 
@@ -33,6 +34,8 @@ pub enum Refused {
     QueueFull,
     /// The server is stopping.
     Stopping,
+    /// A part of the server failed.
+    Broken,
 }
 
 /// A message whose commit has ended, with the `R` that the submitter gave along to answer through.
@@ -74,7 +77,13 @@ impl Progress {
 impl<R: Send + 'static> Committer<R> {
     /// Starts the lanes. `settle` is called for each message whose commit has ended, in the order of the commits of
     /// its lane; it must not block. `capacity` messages may wait in all. The tasks end when the committer is dropped.
-    pub fn start<F>(store: Arc<dyn Store>, horizon: &Arc<Horizon>, capacity: usize, settle: F) -> Self
+    pub fn start<F>(
+        store: Arc<dyn Store>,
+        horizon: &Arc<Horizon>,
+        capacity: usize,
+        parts: &Supervisor,
+        settle: F,
+    ) -> Self
     where
         F: Fn(Committed<R>) + Clone + Send + 'static,
     {
@@ -90,8 +99,11 @@ impl<R: Send + 'static> Committer<R> {
                 done,
                 unsettled: HashSet::new(),
             };
-            tokio::spawn(lane.run());
-            tokio::spawn(deliver(finished, settle.clone(), Arc::clone(&progress)));
+            parts.spawn("message-store", lane.run());
+            parts.spawn(
+                "message-delivery",
+                deliver(finished, settle.clone(), Arc::clone(&progress)),
+            );
             queue
         });
         Self {
@@ -118,7 +130,7 @@ impl<R: Send + 'static> Committer<R> {
             self.progress.finish(1);
             match refused {
                 mpsc::error::TrySendError::Full((_, reply)) => (Refused::QueueFull, reply),
-                mpsc::error::TrySendError::Closed((_, reply)) => (Refused::Stopping, reply),
+                mpsc::error::TrySendError::Closed((_, reply)) => (Refused::Broken, reply),
             }
         })
     }

@@ -54,6 +54,7 @@ pub fn raise_file_limit(connections: u32) {
 pub async fn serve(listener: TcpListener, router: Router, limit: usize, stop: CancellationToken, grace: Duration) {
     let places = Arc::new(Semaphore::new(limit));
     let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -89,14 +90,17 @@ pub async fn serve(listener: TcpListener, router: Router, limit: usize, stop: Ca
             .max_buf_size(HEADER_BYTES)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
             .with_upgrades();
-        let stop = stop.clone();
+        let (stop, cut) = (stop.clone(), cut.clone());
         connections.spawn(async move {
             let mut connection = pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    let Some(ended) = cut.run_until_cancelled(connection).await else {
+                        return;
+                    };
+                    ended
                 }
             };
             if let Err(error) = ended {
@@ -108,6 +112,8 @@ pub async fn serve(listener: TcpListener, router: Router, limit: usize, stop: Ca
     connections.close();
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {
         tracing::warn!("some HTTP requests did not end in time and were cut off");
+        cut.cancel();
+        connections.wait().await;
     }
 }
 

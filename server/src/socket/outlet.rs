@@ -91,7 +91,8 @@ impl Outlet {
         }
     }
 
-    /// Answers whoever marked messages, and tells whoever wrote them.
+    /// Answers whoever marked messages, unless that was told before that the store is unavailable, and tells whoever wrote
+    /// them.
     pub fn marked(&self, settled: chat::Settled<Reply>) {
         let chat::Settled {
             mark,
@@ -102,9 +103,16 @@ impl Outlet {
         } = settled;
         let marked = match outcome {
             Ok(marked) => marked,
-            Err(failure) => return reply.error(error::mark_error(&failure)),
+            Err(failure) => {
+                if let Some(reply) = reply {
+                    reply.error(error::mark_error(&failure));
+                }
+                return;
+            }
         };
-        reply.ok(super::mark::answer(&marked.marker));
+        if let Some(reply) = reply {
+            reply.ok(super::mark::answer(&marked.marker));
+        }
         if !(marked.delivered_moved || marked.read_moved) {
             return;
         }
