@@ -13,7 +13,7 @@ use crate::auth::Verifier;
 use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Receipts, Refused, SettingsChanges, Typists, Watch};
 use crate::config::Config;
 use crate::error;
-use crate::net::detach::Upgrades;
+use crate::net::registry::Registry;
 use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
 use crate::store::Store;
@@ -49,8 +49,8 @@ pub struct App {
     pub reading: Semaphore,
     /// Ids and times of new messages.
     pub mint: Mint,
-    /// The WebSockets that began as polling.
-    pub upgrades: Arc<Upgrades>,
+    /// The TCP connections, and the sessions that poll.
+    pub registry: Arc<Registry>,
     /// Owns all that goes on beside the requests.
     pub supervisor: Supervisor,
     /// Requests that were taken and not answered, and writes that nobody waits for any more. Closed when the server

@@ -9,7 +9,6 @@ use shared::{Conversation, events};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,14 +17,14 @@ use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
 use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
-use crate::net::{detach::Upgrades, listener};
-use crate::socket::connect::{self, Handshake, STORE_PATIENCE};
+use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
+use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
 use crate::socket::foreign;
-use crate::socket::outlet::{Outlet, hang_up};
+use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
 use crate::store::{self, Store, StoreError};
 use crate::supervisor::{self, Supervisor};
-use crate::{router, socket::request::Reply, stop};
+use crate::{net, router, socket::request::Reply, stop};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -80,9 +79,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         address: address.clone(),
         cause,
     };
-    let listener = TcpListener::bind((config.host, config.port))
-        .await
-        .map_err(listen_error)?;
+    let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
     let supervisor = Supervisor::default();
     let store = store::open::open(&config, &supervisor).await?;
@@ -106,7 +103,14 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     let origins = Arc::new(app.config.cors_origins.clone());
     let routes = router::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
-    let serving = listener::serve(listener, routes, limit, app.stopping.clone(), stop::CONNECTIONS);
+    let serving = listener::serve(
+        listener,
+        routes,
+        Arc::clone(&app.registry),
+        limit,
+        app.stopping.clone(),
+        stop::CONNECTIONS,
+    );
     let serving = app.supervisor.child().spawn("listener", serving);
     started(port);
 
@@ -126,12 +130,10 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
 /// The parts of a server, wired together.
 fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo, supervisor: Supervisor) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
-    let upgrades = Arc::new(Upgrades::default());
     let horizon = Horizon::new(Arc::clone(&store));
     let outlet = Outlet {
         io: io.clone(),
         directory: Arc::clone(&directory),
-        upgrades: Arc::clone(&upgrades),
         horizon: Arc::clone(&horizon),
         updates: Arc::default(),
     };
@@ -158,7 +160,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         outlet,
         store,
         directory,
-        upgrades,
+        registry: Registry::new(),
         config,
     })
 }
@@ -176,19 +178,15 @@ fn keep(app: &Arc<App>) {
         expired.tell_plainly(receiver, events::TYPING, &typing);
     };
     let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
-    app.supervisor
-        .spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
-    app.supervisor.spawn(
-        "conversation-updates",
-        Arc::clone(&app.outlet.updates).keep(store(), stop(), told),
-    );
+    let parts = &app.supervisor;
+    parts.spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
+    let updating = Arc::clone(&app.outlet.updates).keep(store(), stop(), told);
+    parts.spawn("conversation-updates", updating);
     let presents = move |follower, state: &_| present.present(follower, state);
-    app.supervisor
-        .spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));
-    app.supervisor
-        .spawn("typing", Arc::clone(&app.typists).keep(stop(), typed));
-    app.supervisor
-        .spawn("remote-changes", foreign::hear(store(), stop(), heard));
+    parts.spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));
+    parts.spawn("typing", Arc::clone(&app.typists).keep(stop(), typed));
+    parts.spawn("remote-changes", foreign::hear(store(), stop(), heard));
+    parts.spawn("connections", Arc::clone(&app.registry).look_after(stop()));
 }
 
 /// The one namespace. All is done in the middleware; the connect handler only sends what was missed.
@@ -198,6 +196,17 @@ fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
         move |socket: SocketRef, handshake: TryData<Handshake>| connect::connect(Arc::clone(&app), socket, handshake);
     let connected = move |socket: SocketRef| resume(Arc::clone(&resuming), socket);
     io.ns("/", connected.with(admit));
+    // The library would answer every other one with its name, however long, whether or not the client reads.
+    let names = io.clone();
+    let refuse = move |socket: SocketRef| {
+        net::link::end(&socket, EndReason::Namespace);
+        names.delete_ns(socket.ns());
+        std::future::ready(Err(ConnectRefused::Namespace))
+    };
+    let never = async |_: SocketRef| {};
+    if let Err(error) = io.dyn_ns("/{*name}", never.with(refuse)) {
+        tracing::error!(%error, "other namespaces can't be refused");
+    }
 }
 
 /// Sends a connection what it missed, if it wants that. A stop does not wait for it: the client comes back with its
@@ -210,6 +219,8 @@ async fn resume(app: Arc<App>, socket: SocketRef) {
         app.stopping.run_until_cancelled(resume.run(socket.clone())).await;
     };
     if !supervisor::logged("resume", sending).await {
-        hang_up(&app.upgrades, &socket);
+        if let Some(link) = Link::of(&socket) {
+            link.close();
+        }
     }
 }

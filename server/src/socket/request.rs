@@ -11,14 +11,12 @@ use serde_json::value::RawValue;
 use shared::events::{self, Answer, RequestFailed};
 use shared::{ErrorCode, WireError, limits};
 use socketioxide::adapter::LocalAdapter;
-use socketioxide::extract::{AckSender, SocketRef};
-use socketioxide::handler::{FromMessageParts, MessageHandler};
+use socketioxide::handler::MessageHandler;
 use socketioxide::socket::Socket;
 use socketioxide_core::Value;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::Session;
-use super::outlet::hang_up_if_full;
+use super::{Session, emit};
 use crate::error;
 use crate::router;
 
@@ -226,8 +224,8 @@ impl Reply {
     /// It was done.
     pub fn ok(mut self, fields: impl Serialize) {
         self.answered = true;
-        if self.ack.is_some() {
-            self.acknowledge(&Answer::Ok(fields));
+        if let Some(ack) = self.ack {
+            self.acknowledge(ack, &Answer::Ok(fields));
         }
     }
 
@@ -239,26 +237,23 @@ impl Reply {
     fn fail(&mut self, error: WireError) {
         self.answered = true;
         tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "a request failed");
-        if self.ack.is_some() {
-            return self.acknowledge(&Answer::<()>::Error(error));
+        if let Some(ack) = self.ack {
+            return self.acknowledge(ack, &Answer::<()>::Error(error));
         }
         let failed = RequestFailed {
             event: std::mem::take(&mut self.event),
             client_message_id: self.client_message_id.take(),
             error,
         };
-        let sent = SocketRef::from(Arc::clone(&self.socket)).emit(events::REQUEST_FAILED, &failed);
-        hang_up_if_full(&self.session.app.upgrades, &self.socket, sent);
+        if let Some(failed) = emit::json(&failed) {
+            emit::event(&self.socket, events::REQUEST_FAILED, &failed, None);
+        }
     }
 
-    fn acknowledge<T: Serialize>(&self, answer: &Answer<T>) {
-        let Ok(sender) = AckSender::<LocalAdapter>::from_message_parts(
-            &self.socket,
-            &mut Value::Str(Default::default(), None),
-            &self.ack,
-        );
-        let sent = sender.send(answer);
-        hang_up_if_full(&self.session.app.upgrades, &self.socket, sent);
+    fn acknowledge<T: Serialize>(&self, ack: i64, answer: &Answer<T>) {
+        if let Some(answer) = emit::json(answer) {
+            emit::answer(&self.socket, ack, &answer);
+        }
     }
 }
 
