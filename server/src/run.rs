@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
-use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
+use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, Watch, now};
 use crate::config::{Config, Secret};
 use crate::net::{detach::Upgrades, listener};
 use crate::socket::connect::{self, Handshake, STORE_PATIENCE};
@@ -139,10 +139,17 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         updates: Arc::default(),
     };
     let (committed, marked) = (outlet.clone(), outlet.clone());
-    let queue = config.max_queued_messages as usize;
+    let limits = Limits {
+        messages: config.max_queued_messages as usize,
+        bytes: config.max_queued_bytes as usize,
+    };
+    let buffers = outlet.clone();
+    let backlog: Backlog = Arc::new(move |user| buffers.backlog(user));
     Arc::new(App {
         verifier: Verifier::new(secret),
-        committer: Committer::<Reply>::start(Arc::clone(&store), &horizon, queue, move |done| committed.settle(done)),
+        committer: Committer::<Reply>::start(Arc::clone(&store), &horizon, limits, backlog, move |done| {
+            committed.settle(done);
+        }),
         receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), move |done| {
             marked.marked(done)
         }),

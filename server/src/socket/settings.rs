@@ -1,6 +1,7 @@
 //! `update_settings`. `PATCH /users/me/settings` does the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::presence::CurrentSettings;
 use shared::{ErrorCode, SettingsChange, UserId, WireError, events};
@@ -11,6 +12,10 @@ use super::request::{Payload, Reply};
 use crate::app::App;
 use crate::chat::now;
 use crate::error;
+use crate::store::StoreError;
+
+/// How long a change is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Handles the event.
 pub fn handle(reply: Reply, payload: Payload<'_>) {
@@ -23,8 +28,12 @@ pub fn handle(reply: Reply, payload: Payload<'_>) {
 }
 
 /// Changes a user's settings and tells the user's connections other than `origin`. A change of nothing only asks.
+///
+/// Whoever asks may go away, and is told after [`PATIENCE`] that the store is unavailable. The change goes on in a task
+/// of its own that ends when the store answers: until then no cursor goes past it, and what was changed late is told
+/// all the same.
 pub async fn update(
-    app: &App,
+    app: &Arc<App>,
     user: UserId,
     change: SettingsChange,
     origin: Option<Sid>,
@@ -32,6 +41,22 @@ pub async fn update(
     if change == SettingsChange::default() {
         return current(app, user).await;
     }
+    let changing = tokio::spawn(store(Arc::clone(app), user, change, origin));
+    match tokio::time::timeout(PATIENCE, changing).await {
+        Ok(Ok(changed)) => changed,
+        Ok(Err(failed)) => Err(error::store_error(StoreError::Failed(failed.to_string()))),
+        Err(_) => Err(error::store_error(StoreError::Unavailable(format!(
+            "no answer within {PATIENCE:?}"
+        )))),
+    }
+}
+
+async fn store(
+    app: Arc<App>,
+    user: UserId,
+    change: SettingsChange,
+    origin: Option<Sid>,
+) -> Result<CurrentSettings, WireError> {
     let ticket = app.horizon.begin();
     let changed = app.store.change_settings(user, change, now()).await;
     let settings = changed
