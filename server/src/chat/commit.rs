@@ -20,10 +20,8 @@ use parking_lot::Mutex;
 use shared::UserId;
 use tokio::sync::mpsc;
 
-pub use self::queue::Refused;
-
 use self::lane::{Lane, Shared, Submitted, UNDELIVERED_BATCHES};
-use self::queue::{Charge, Queue};
+use self::queue::Queue;
 use self::receivers::Receivers;
 use self::shares::Amount;
 use super::{Horizon, NewMessage};
@@ -75,6 +73,30 @@ impl<R> Committed<R> {
             reply: Some(reply),
         }
     }
+}
+
+/// What a message is charged with until it is answered.
+#[derive(Debug, Clone, Copy)]
+struct Charge {
+    /// To whom.
+    sender: UserId,
+    /// Whom the message is for.
+    receiver: UserId,
+    /// How many bytes.
+    bytes: usize,
+}
+
+/// Why a message was not taken, or was not handed to the store. It is certainly not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The sender has as much under way as is allowed now.
+    QueueFull,
+    /// The receiver does not read fast enough for how much this sender sends.
+    ReceiverFull,
+    /// The server is stopping.
+    Stopping,
+    /// A part of the server failed.
+    Broken,
 }
 
 /// Why a message that was taken is not stored.

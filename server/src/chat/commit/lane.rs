@@ -14,10 +14,10 @@ use shared::MessageId;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::queue::{Charge, Queue, Refused};
+use super::queue::Queue;
 use super::receivers::Receivers;
 use super::turns::Portion;
-use super::{Backlog, Committed, NotStored};
+use super::{Backlog, Charge, Committed, NotStored, Refused};
 use crate::chat::{Horizon, NewMessage, Ticket};
 use crate::store::{AppendError, Appended, Store, StoreError};
 

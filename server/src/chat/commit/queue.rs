@@ -4,12 +4,12 @@
 //! either sees a message that was taken, or its sender is refused. `tests/queue_model.rs` runs this file through
 //! every order that threads can run in.
 
-use shared::UserId;
 use tokio::sync::Notify;
 
 use super::shares::{Amount, Shares};
 use super::sync::Mutex;
 use super::turns::{Portion, Turns};
+use super::{Charge, Refused};
 
 /// A bounded queue of one reader, whose items are charged to their senders until they are released.
 pub(super) struct Queue<T> {
@@ -34,30 +34,6 @@ enum Phase {
     /// No more are taken; those that were are read.
     Stopping,
     /// A task that reads or answers is gone.
-    Broken,
-}
-
-/// What a message is charged with until it is answered.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Charge {
-    /// To whom.
-    pub(super) sender: UserId,
-    /// Whom the message is for.
-    pub(super) receiver: UserId,
-    /// How many bytes.
-    pub(super) bytes: usize,
-}
-
-/// Why a message was not taken, or was not handed to the store. It is certainly not stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// The sender has as much under way as is allowed now.
-    QueueFull,
-    /// The receiver does not read fast enough for how much this sender sends.
-    ReceiverFull,
-    /// The server is stopping.
-    Stopping,
-    /// A part of the server failed.
     Broken,
 }
 
