@@ -7,7 +7,7 @@ use shared::error::ErrorBody;
 use shared::{ErrorCode, WireError};
 
 use crate::auth::Denied;
-use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, Refused};
+use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused};
 use crate::store::{AppendError, ChangesError, InvalidCursor, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
@@ -37,7 +37,11 @@ pub fn store_error(error: StoreError) -> WireError {
 }
 
 /// Why a message was not stored. The committer has logged a store's failure, once for its batch.
-pub fn append_error(error: &AppendError) -> WireError {
+pub fn not_stored(why: &NotStored) -> WireError {
+    let error = match why {
+        NotStored::Refused(why) => return refused(*why),
+        NotStored::Failed(error) => error,
+    };
     match error {
         AppendError::UnknownReceiver => WireError::new(ErrorCode::UserNotFound, "receiverId: no user has this id"),
         AppendError::Conflict => WireError::new(
@@ -100,6 +104,11 @@ pub fn refused(refused: Refused) -> WireError {
             ErrorCode::Overloaded,
             "too many messages or marks wait to be stored; try again",
             250,
+        ),
+        Refused::ReceiverFull => later(
+            ErrorCode::Overloaded,
+            "the receiver does not read as fast as you send; try again",
+            1_000,
         ),
         Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
         Refused::Broken => failed(),

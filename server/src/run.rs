@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
-use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, SettingsChanges, Watch, now};
+use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
 use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
 use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
@@ -138,12 +138,22 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         updates: Arc::default(),
     };
     let (committed, marked) = (outlet.clone(), outlet.clone());
-    let queue = config.max_queued_messages as usize;
+    let limits = Limits {
+        messages: config.max_queued_messages as usize,
+        bytes: config.max_queued_bytes as usize,
+    };
+    let buffers = outlet.clone();
+    let backlog: Backlog = Arc::new(move |user| buffers.backlog(user));
     Arc::new(App {
         verifier: Verifier::new(secret),
-        committer: Committer::<Reply>::start(Arc::clone(&store), &horizon, queue, &supervisor, move |done| {
-            committed.settle(done);
-        }),
+        committer: Committer::<Reply>::start(
+            Arc::clone(&store),
+            &horizon,
+            limits,
+            backlog,
+            &supervisor,
+            move |done| committed.settle(done),
+        ),
         receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), &supervisor, move |done| {
             marked.marked(done)
         }),

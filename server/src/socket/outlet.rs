@@ -30,7 +30,8 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// Answers the sender, then tells the receiver's connections and the sender's other ones.
+    /// Answers the sender, then tells the receiver's connections and the sender's other ones. A sender who was answered
+    /// before, that the store is unavailable, hears of the message like the others do.
     pub fn settle(&self, committed: Committed<Reply>) {
         let Committed {
             outcome,
@@ -40,20 +41,33 @@ impl Outlet {
         } = committed;
         let appended = match outcome {
             Ok(appended) => appended,
-            Err(failure) => return reply.error(error::append_error(&failure)),
+            Err(failure) => {
+                if let Some(reply) = reply {
+                    reply.error(error::not_stored(&failure));
+                }
+                return;
+            }
         };
         // Serialised once, however many hear it.
         let document = match to_raw_value(&appended.message) {
             Ok(document) => document,
-            Err(cause) => return reply.error(error::not_serialised(&cause)),
+            Err(cause) => {
+                let error = error::not_serialised(&cause);
+                if let Some(reply) = reply {
+                    reply.error(error);
+                }
+                return;
+            }
         };
-        let origin = reply.session.connection;
-        reply.ok(Sent {
-            message: &*document,
-            duplicate: appended.duplicate,
-        });
+        let origin = reply.as_ref().map(|reply| reply.session.connection);
+        if let Some(reply) = reply {
+            reply.ok(Sent {
+                message: &*document,
+                duplicate: appended.duplicate,
+            });
+        }
         if deliver {
-            self.deliver(&appended.message, &document, Some(origin));
+            self.deliver(&appended.message, &document, origin);
         }
     }
 
@@ -179,6 +193,12 @@ impl Outlet {
                 self.directory.set_caught_up(user, device.connection, false);
             }
         }
+    }
+
+    /// How many bytes wait in the fullest send buffer of a user's connections here; 0 if there is none. Nothing counts
+    /// them yet.
+    pub fn backlog(&self, _user: UserId) -> usize {
+        0
     }
 
     /// The second argument of an event that is told now.

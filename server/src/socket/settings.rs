@@ -23,7 +23,7 @@ pub fn handle(reply: Reply, payload: Payload<'_>) {
 
 /// Changes a user's settings and tells the user's connections other than `origin`. A change of nothing only asks.
 pub async fn update(
-    app: &App,
+    app: &Arc<App>,
     user: UserId,
     change: SettingsChange,
     origin: Option<Sid>,
