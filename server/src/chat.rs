@@ -23,7 +23,7 @@ mod updates;
 mod watch;
 
 pub use catchup::{Missed, missed, receipts};
-pub use commit::{Backlog, Committed, Committer, Limits, NotStored, Refused};
+pub use commit::{Backlog, Buffered, Committed, Committer, Limits, NotStored, Refused};
 pub use directory::{Device, Directory, TooManyConnections};
 pub use horizon::{Horizon, Ticket};
 pub use mint::{Mint, now};

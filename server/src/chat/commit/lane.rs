@@ -165,8 +165,8 @@ impl<R> Lane<R> {
         {
             let mut receivers = self.shared.receivers.lock();
             for Submitted { message, charge, reply } in taken {
-                let backlog = (self.shared.backlog)(charge.receiver);
-                if receivers.admit(charge.receiver, charge.sender, charge.bytes, backlog) {
+                let buffered = (self.shared.backlog)(charge.receiver);
+                if receivers.admit(charge.receiver, charge.sender, charge.bytes, buffered) {
                     batch.messages.push(message);
                     batch.replies.push(reply);
                     batch.charges.push(charge);
@@ -306,8 +306,7 @@ pub(super) async fn deliver<R>(
         if done.admitted {
             let mut receivers = shared.receivers.lock();
             for charge in &done.charges {
-                let backlog = (shared.backlog)(charge.receiver);
-                receivers.done(charge.receiver, charge.sender, charge.bytes, backlog);
+                receivers.done(charge.receiver, charge.sender, charge.bytes);
             }
             receivers.look(&*shared.backlog);
         }
