@@ -107,7 +107,7 @@ pub fn refused(refused: Refused) -> WireError {
         ),
         Refused::ReceiverFull => later(
             ErrorCode::Overloaded,
-            "the receiver does not read as fast as you send; try again",
+            "the receiver, or a connection of yours, does not read as fast as you send; try again",
             1_000,
         ),
         Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),

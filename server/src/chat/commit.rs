@@ -102,7 +102,7 @@ struct Charge {
 pub enum Refused {
     /// The sender has as much under way as is allowed now.
     QueueFull,
-    /// The receiver does not read fast enough for how much this sender sends.
+    /// The receiver, or a connection of the sender, does not read fast enough for how much this sender sends.
     ReceiverFull,
     /// The server is stopping.
     Stopping,

@@ -6,6 +6,8 @@
 //! Once the receiver falls back, each sender may add as much as is still free of the room, and no more, counting
 //! what of theirs was delivered since. So one who floods fills half of the room, and there is room for a friend's
 //! messages, which come after at most that much of the flood.
+//!
+//! A sender is a receiver, too: of answers, and of a copy for each further connection.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -94,6 +96,15 @@ impl Receivers {
             self.tidy(receiver, sender);
         }
         admitted
+    }
+
+    /// A message that passed will not be stored.
+    pub(super) fn withdraw(&mut self, receiver: UserId, sender: UserId, bytes: usize) {
+        if let Some(load) = self.loads.get_mut(&receiver) {
+            load.part(sender).under_way -= bytes;
+            load.total.under_way -= bytes;
+            self.tidy(receiver, sender);
+        }
     }
 
     /// A message that passed was delivered, or was not stored.
