@@ -42,6 +42,7 @@ pub async fn create(
     }
     let check = |name: String| Username::new(name.clone()).map_err(|cause| error::invalid_username(&name, cause));
     let names = names.into_iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    let _admitted = app.admit()?;
     let users = app
         .store
         .create_users(&names, chat::now())

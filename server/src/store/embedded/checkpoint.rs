@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use super::schema;
 use crate::store::StoreError;
+use crate::supervisor::Supervisor;
 
 /// Pages in the log (4 KiB each) from which it is copied: 64 MiB.
 pub(super) const LOG_PAGES: u64 = 16_000;
@@ -37,23 +38,28 @@ pub(super) struct Checkpointer {
     /// The length at which the next copy begins: `limit`, or more after an attempt that failed.
     next: u64,
     thread: Option<JoinHandle<()>>,
+    /// Watches the thread; told before it may end.
+    parts: Supervisor,
 }
 
 impl Checkpointer {
     /// Starts the thread. The log is copied when it is `limit` pages long.
-    pub(super) fn start(database: &Path, limit: u64) -> Result<Self, StoreError> {
+    pub(super) fn start(database: &Path, limit: u64, parts: &Supervisor) -> Result<Self, StoreError> {
         let connection = schema::open_writer(database)?;
         let (wake, woken) = mpsc::sync_channel(1);
         let (report, done) = mpsc::sync_channel(1);
         let work = move || {
             for () in woken {
+                #[cfg(feature = "sabotage")]
+                crate::sabotage::panic_in("checkpoint");
                 copy(&connection, limit / REST);
                 if report.send(()).is_err() {
                     break;
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work);
+        let parts = parts.child();
+        let thread = parts.thread("checkpoint", work);
         Ok(Self {
             wake: Some(wake),
             done,
@@ -61,6 +67,7 @@ impl Checkpointer {
             limit,
             next: limit,
             thread: Some(thread.map_err(|error| StoreError::Unavailable(error.to_string()))?),
+            parts,
         })
     }
 
@@ -98,11 +105,19 @@ impl Checkpointer {
 
     /// Empties the log at the end of a writer's life.
     pub(super) fn finish(mut self, connection: &Connection) {
+        self.parts.stop();
         self.wake = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the checkpoint thread panicked");
         }
         run(connection, "TRUNCATE");
+    }
+}
+
+impl Drop for Checkpointer {
+    /// The thread ends with it, also if the writer panics.
+    fn drop(&mut self) {
+        self.parts.stop();
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::Checkpointer;
 use super::directory::Directory;
 use crate::store::StoreError;
+use crate::supervisor::Supervisor;
 
 /// Jobs that wait; callers beyond that wait for a place. Also the most jobs in one transaction.
 const QUEUE: usize = 64;
@@ -26,25 +27,34 @@ pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     /// The thread, until somebody waits for its end. Locked to take it out.
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Watches the thread; told before it may end.
+    parts: Supervisor,
 }
 
 impl Writer {
     /// Starts the thread. It owns the connection, and the directory until everything is written. The write-ahead log is
     /// kept as short as `pages` says.
-    pub(super) fn start(connection: Connection, directory: Directory, pages: u64) -> Result<Self, StoreError> {
-        let checkpointer = Checkpointer::start(&directory.database(), pages)?;
+    pub(super) fn start(
+        connection: Connection,
+        directory: Directory,
+        pages: u64,
+        parts: &Supervisor,
+    ) -> Result<Self, StoreError> {
+        let checkpointer = Checkpointer::start(&directory.database(), pages, parts)?;
         let (sender, jobs) = mpsc::channel(QUEUE);
         let work = move || {
             write(&connection, jobs, checkpointer);
             drop(connection);
             drop(directory);
         };
-        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(work);
+        let parts = parts.child();
+        let thread = parts.thread("store-writer", work);
         Ok(Self {
             jobs: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(
                 thread.map_err(|error| StoreError::Unavailable(error.to_string()))?,
             )),
+            parts,
         })
     }
 
@@ -95,6 +105,7 @@ impl Writer {
 
     /// Waits for the jobs that were handed in and for the thread; later jobs fail.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
+        self.parts.stop();
         self.jobs.lock().take();
         let Some(thread) = self.thread.lock().take() else {
             return Ok(());
@@ -109,6 +120,7 @@ impl Writer {
 impl Drop for Writer {
     /// Waits for the thread, so that whoever drops a store can open it again.
     fn drop(&mut self) {
+        self.parts.stop();
         self.jobs.lock().take();
         if self.thread.lock().take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writer panicked");
@@ -125,6 +137,8 @@ fn write(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, mut ch
     let mut group = Vec::with_capacity(QUEUE);
     while jobs.blocking_recv_many(&mut group, QUEUE) > 0 {
         let together = transaction(connection, &mut group);
+        #[cfg(feature = "sabotage")]
+        crate::sabotage::panic_in("store-writer");
         let alone = group.len() == 1;
         for mut job in group.drain(..) {
             let durable = match &together {
