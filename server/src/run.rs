@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::presence::Typing;
-use shared::{Conversation, events};
+use shared::{Conversation, Timestamp, events};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
@@ -89,6 +89,8 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         return Err(error.into());
     }
 
+    let newest = store.newest().await?;
+
     let (sockets, io) = SocketIo::builder()
         .max_buffer_size(CLIENT_BUFFER)
         .max_payload(TRANSPORT_BYTES as u64)
@@ -98,7 +100,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();
-    let app = assemble(config, &secret, store, &io);
+    let app = assemble(config, &secret, store, newest, &io);
     serve_sockets(&io, &app);
     let keepers = keep(&app);
     let origins = Arc::new(app.config.cors_origins.clone());
@@ -127,7 +129,13 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
 }
 
 /// The parts of a server, wired together.
-fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo) -> Arc<App> {
+fn assemble(
+    config: Config,
+    secret: &Secret,
+    store: Arc<dyn Store>,
+    newest: Option<Timestamp>,
+    io: &SocketIo,
+) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
     let upgrades = Arc::new(Upgrades::default());
     let horizon = Horizon::new(Arc::clone(&store));
@@ -149,7 +157,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
         presence: Arc::default(),
         typists: Arc::default(),
-        mint: Mint::new(),
+        mint: Mint::new(Arc::new(now), newest),
         stopping: CancellationToken::new(),
         reading: Semaphore::new(READING),
         horizon,

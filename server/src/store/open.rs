@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::embedded::EmbeddedStore;
+use super::embedded::{EmbeddedStore, Options};
 use super::mongo::MongoStore;
 use super::{Store, StoreError};
 use crate::config::Config;
@@ -26,7 +26,11 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Store>, RunError> {
             Ok(Arc::new(store))
         }
         None => {
-            let store = EmbeddedStore::open(&config.data_dir).map_err(named("the embedded store (DATA_DIR)"))?;
+            let mut options = Options::default();
+            options.check = config.check_store;
+            options.accept_loss = config.accept_loss;
+            let store =
+                EmbeddedStore::open_with(&config.data_dir, &options).map_err(named("the embedded store (DATA_DIR)"))?;
             println!("Embedded store opened in {}", config.data_dir.display());
             Ok(Arc::new(store))
         }

@@ -3,14 +3,20 @@
 //! Copying the log into the database takes most of the time, so a thread with a connection of its own does that
 //! while the writer goes on. What was committed meanwhile is little: the writer copies it itself, in a moment when
 //! it is the only one who writes, and lets the next commit begin the log anew.
+//!
+//! The copying thread has time between two copies. It then looks whether the files are still in their place, and
+//! keeps what is known of the database in the file beside it.
 
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::files::{Files, Missing};
+use super::known::Keeper;
 use super::schema;
 use crate::store::StoreError;
 
@@ -25,6 +31,12 @@ const REST: u64 = 8;
 
 /// How long the writer waits for readers of the old log before it goes on and tries again later.
 const READERS_DEADLINE: Duration = Duration::from_millis(50);
+
+/// How often the thread looks at the files.
+const LOOKS: Duration = Duration::from_millis(500);
+
+/// Looks from one keeping of what is known to the next.
+const LOOKS_TO_KEEP: u32 = 2;
 
 /// The copying thread, as the writer sees it.
 pub(super) struct Checkpointer {
@@ -41,15 +53,39 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     /// Starts the thread. The log is copied when it is `limit` pages long.
-    pub(super) fn start(database: &Path, limit: u64) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        database: &Path,
+        limit: u64,
+        files: Arc<Files>,
+        keeper: Arc<Keeper>,
+    ) -> Result<Self, StoreError> {
         let connection = schema::open_writer(database)?;
         let (wake, woken) = mpsc::sync_channel(1);
         let (report, done) = mpsc::sync_channel(1);
         let work = move || {
-            for () in woken {
-                copy(&connection, limit / REST);
-                if report.send(()).is_err() {
-                    break;
+            let mut looks = 0;
+            loop {
+                match woken.recv_timeout(LOOKS) {
+                    Ok(()) => {
+                        copy(&connection, limit / REST);
+                        looks = LOOKS_TO_KEEP;
+                        if report.send(()).is_err() {
+                            break;
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => looks += 1,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+                match files.check() {
+                    Ok(()) if looks >= LOOKS_TO_KEEP => {
+                        keeper.keep(&connection);
+                        looks = 0;
+                    }
+                    Ok(()) => {}
+                    Err(_) if files.missing() == Some(Missing::Log) => {
+                        copy_all(&connection);
+                    }
+                    Err(_) => {}
                 }
             }
         };
@@ -96,13 +132,16 @@ impl Checkpointer {
         }
     }
 
-    /// Empties the log at the end of a writer's life.
-    pub(super) fn finish(mut self, connection: &Connection) {
+    /// Empties the log at the end of a writer's life, and keeps what is known then.
+    pub(super) fn finish(mut self, connection: &Connection, files: &Files, keeper: &Keeper) {
         self.wake = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the checkpoint thread panicked");
         }
         run(connection, "TRUNCATE");
+        if files.check().is_ok() {
+            keeper.keep(connection);
+        }
     }
 }
 
@@ -118,6 +157,11 @@ fn copy(connection: &Connection, rest: u64) {
     {
         copied = log.copied;
     }
+}
+
+/// Copies the whole log. Returns whether all that is committed is in the database file now.
+pub(super) fn copy_all(connection: &Connection) -> bool {
+    run(connection, "FULL").is_some_and(|log| !log.busy && log.copied == log.pages)
 }
 
 /// The mode that copies nothing and only says how things are.

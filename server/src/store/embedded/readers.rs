@@ -1,7 +1,6 @@
 //! The connections that read beside the writer: a small pool, each read on a thread where it may block.
 
 use std::ops::Deref;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::directory::Directory;
 use super::schema;
 use crate::store::StoreError;
 
@@ -23,15 +23,19 @@ pub(super) struct Readers {
     permits: Arc<Semaphore>,
     /// The connections that no permit holder has. Locked to take one out or to put it back.
     idle: Arc<Mutex<Vec<Connection>>>,
+    /// Shared by each read under way: the directory stays claimed until the last of them has ended.
+    directory: Arc<Directory>,
 }
 
 impl Readers {
     /// Opens all connections.
-    pub(super) fn open(database: &Path) -> Result<Self, StoreError> {
-        let connections: Result<Vec<_>, _> = (0..CONNECTIONS).map(|_| schema::open_reader(database)).collect();
+    pub(super) fn open(directory: Arc<Directory>) -> Result<Self, StoreError> {
+        let database = directory.database();
+        let connections: Result<Vec<_>, _> = (0..CONNECTIONS).map(|_| schema::open_reader(&database)).collect();
         Ok(Self {
             permits: Arc::new(Semaphore::new(CONNECTIONS as usize)),
             idle: Arc::new(Mutex::new(connections?)),
+            directory,
         })
     }
 
@@ -43,7 +47,7 @@ impl Readers {
     {
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(|_| closed())?;
-        let lease = Lease::take(&self.idle, permit).ok_or_else(closed)?;
+        let lease = Lease::take(self, permit).ok_or_else(closed)?;
         match tokio::task::spawn_blocking(move || read(&lease)).await {
             Ok(result) => Ok(result?),
             Err(error) => Err(StoreError::Failed(format!("a read panicked: {error}"))),
@@ -69,15 +73,18 @@ struct Lease {
     connection: Option<Connection>,
     idle: Arc<Mutex<Vec<Connection>>>,
     permit: OwnedSemaphorePermit,
+    /// Dropped after the connection.
+    _directory: Arc<Directory>,
 }
 
 impl Lease {
-    fn take(idle: &Arc<Mutex<Vec<Connection>>>, permit: OwnedSemaphorePermit) -> Option<Self> {
-        let connection = idle.lock().pop()?;
+    fn take(readers: &Readers, permit: OwnedSemaphorePermit) -> Option<Self> {
+        let connection = readers.idle.lock().pop()?;
         Some(Self {
             connection: Some(connection),
-            idle: Arc::clone(idle),
+            idle: Arc::clone(&readers.idle),
             permit,
+            _directory: Arc::clone(&readers.directory),
         })
     }
 }
