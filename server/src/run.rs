@@ -24,6 +24,7 @@ use crate::socket::foreign;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
 use crate::store::{self, Store, StoreError};
+use crate::supervisor::Supervisor;
 use crate::{router, socket::request::Reply};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
@@ -83,7 +84,8 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         .await
         .map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
-    let store = store::open::open(&config).await?;
+    let supervisor = Supervisor::default();
+    let store = store::open::open(&config, &supervisor).await?;
     if let Err(error) = store.heartbeat(now()).await {
         store.close(now()).await?;
         return Err(error.into());

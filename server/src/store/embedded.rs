@@ -43,6 +43,7 @@ use super::{
     Mark, MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{NewMessage, Username};
+use crate::supervisor::Supervisor;
 
 mod append;
 mod checkpoint;
@@ -99,23 +100,23 @@ impl EmbeddedStore {
     /// Blocks for as long as a migration takes. Fails if another process has the database, if it belongs to a newer
     /// version of this program or to another one, and if it has less than it is known to have had.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_with(dir, &Options::default())
+        Self::open_with(dir, &Options::default(), &Supervisor::default())
     }
 
-    /// The same with other options.
-    pub fn open_with(dir: &Path, options: &Options) -> Result<Self, StoreError> {
+    /// The same with other options; `parts` watches the threads.
+    pub fn open_with(dir: &Path, options: &Options, parts: &Supervisor) -> Result<Self, StoreError> {
         schema::check_version()?;
         let opened = opening::open(dir, options)?;
         let database = opened.directory.database();
         let instance = numbers::instance(&opened.connection)?;
         let readers = Arc::new(Readers::open(Arc::clone(&opened.directory))?);
         let room = Arc::new(Room::new(dir));
-        let writer = Arc::new(Writer::start(opened, Arc::clone(&room), options.log_pages)?);
+        let writer = Arc::new(Writer::start(opened, Arc::clone(&room), options.log_pages, parts)?);
         Ok(Self {
             path: dir.to_owned(),
             instance,
             readers,
-            projector: Projector::start(&database, Arc::clone(&writer))?,
+            projector: Projector::start(&database, Arc::clone(&writer), parts)?,
             room,
             writer,
         })

@@ -42,6 +42,7 @@ use super::{
     MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{self, NewMessage, Username};
+use crate::supervisor::Supervisor;
 use append::Appender;
 use connect::Connected;
 use error::bounded;
@@ -127,6 +128,19 @@ impl MongoStore {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_with(uri: &str, database: Option<&str>, clock: Clock) -> Result<Self, StoreError> {
+        Self::open_supervised(uri, database, clock, &Supervisor::default()).await
+    }
+
+    /// The same; `parts` watches the tasks.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_supervised(
+        uri: &str,
+        database: Option<&str>,
+        clock: Clock,
+        parts: &Supervisor,
+    ) -> Result<Self, StoreError> {
         let connecting = async {
             let connected = connect::connect(uri, database).await?;
             // Both, so that the first message need not wait for a connection.
@@ -148,18 +162,19 @@ impl MongoStore {
         let settled = begun.settled.millis();
         let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone());
         let follower = Arc::new(follower);
+        let tasks = parts.child();
         Ok(Self {
             appender: Appender::new(&connected, node, clock.clone()),
             history: History::new(&database),
             feed: Feed::new(&database, begun.instance, clock.clone()),
             inboxes: Inboxes::new(&database, projector.clone(), Arc::clone(&summaries)),
-            users: Users::new(&database),
+            users: Users::new(&database, parts),
             settings: UserSettings::new(&database, clock.clone()),
             presence: Presence::new(&database),
             _tasks: [
-                tokio::spawn(projector.clone().run()),
-                tokio::spawn(builder.clone().run()),
-                tokio::spawn(following.run(Arc::clone(&follower))),
+                tasks.spawn("inbox-projector", projector.clone().run()),
+                tasks.spawn("inbox-builder", builder.clone().run()),
+                tasks.spawn("follower", following.run(Arc::clone(&follower))),
             ]
             .map(AbortOnDropHandle::new),
             markers,

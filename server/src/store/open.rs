@@ -5,21 +5,24 @@ use std::sync::Arc;
 use super::embedded::{EmbeddedStore, Options};
 use super::mongo::MongoStore;
 use super::{Store, StoreError};
+use crate::chat;
 use crate::config::Config;
 use crate::run::RunError;
+use crate::supervisor::Supervisor;
 
 fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
     move |cause| RunError::Open { store, cause }
 }
 
 /// Opens MongoDB if a URI is configured, else the embedded store in the data directory. Says on standard output which.
-pub async fn open(config: &Config) -> Result<Arc<dyn Store>, RunError> {
+/// `parts` watches what it starts.
+pub async fn open(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>, RunError> {
     // An empty value in `.env` means that there is none.
     match config.mongo_uri.as_ref().filter(|uri| !uri.expose().is_empty()) {
         #[cfg(feature = "null-store")]
         Some(uri) if uri.expose() == "null:" => Ok(Arc::new(super::null::NullStore::default())),
         Some(uri) => {
-            let store = MongoStore::open(uri.expose(), None)
+            let store = MongoStore::open_supervised(uri.expose(), None, Arc::new(chat::now), parts)
                 .await
                 .map_err(named("MongoDB (MONGO_URI)"))?;
             println!("MongoDB connected");
@@ -29,8 +32,8 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Store>, RunError> {
             let mut options = Options::default();
             options.check = config.check_store;
             options.accept_loss = config.accept_loss;
-            let store =
-                EmbeddedStore::open_with(&config.data_dir, &options).map_err(named("the embedded store (DATA_DIR)"))?;
+            let store = EmbeddedStore::open_with(&config.data_dir, &options, parts)
+                .map_err(named("the embedded store (DATA_DIR)"))?;
             println!("Embedded store opened in {}", config.data_dir.display());
             Ok(Arc::new(store))
         }

@@ -19,6 +19,7 @@ use super::files::{Files, Missing};
 use super::known::Keeper;
 use super::schema;
 use crate::store::StoreError;
+use crate::supervisor::Supervisor;
 
 /// Pages in the log (4 KiB each) from which it is copied: 64 MiB.
 pub(super) const LOG_PAGES: u64 = 16_000;
@@ -49,6 +50,8 @@ pub(super) struct Checkpointer {
     /// The length at which the next copy begins: `limit`, or more after an attempt that failed.
     next: u64,
     thread: Option<JoinHandle<()>>,
+    /// Watches the thread; told before it may end.
+    parts: Supervisor,
 }
 
 impl Checkpointer {
@@ -58,6 +61,7 @@ impl Checkpointer {
         limit: u64,
         files: Arc<Files>,
         keeper: Arc<Keeper>,
+        parts: &Supervisor,
     ) -> Result<Self, StoreError> {
         let connection = schema::open_writer(database)?;
         let (wake, woken) = mpsc::sync_channel(1);
@@ -67,6 +71,8 @@ impl Checkpointer {
             loop {
                 match woken.recv_timeout(LOOKS) {
                     Ok(()) => {
+                        #[cfg(feature = "sabotage")]
+                        crate::sabotage::panic_in("checkpoint");
                         copy(&connection, limit / REST);
                         looks = LOOKS_TO_KEEP;
                         if report.send(()).is_err() {
@@ -89,7 +95,8 @@ impl Checkpointer {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work);
+        let parts = parts.child();
+        let thread = parts.thread("checkpoint", work);
         Ok(Self {
             wake: Some(wake),
             done,
@@ -97,6 +104,7 @@ impl Checkpointer {
             limit,
             next: limit,
             thread: Some(thread.map_err(|error| StoreError::Unavailable(error.to_string()))?),
+            parts,
         })
     }
 
@@ -134,6 +142,7 @@ impl Checkpointer {
 
     /// Empties the log at the end of a writer's life, and keeps what is known then.
     pub(super) fn finish(mut self, connection: &Connection, files: &Files, keeper: &Keeper) {
+        self.parts.stop();
         self.wake = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the checkpoint thread panicked");
@@ -142,6 +151,13 @@ impl Checkpointer {
         if files.check().is_ok() {
             keeper.keep(connection);
         }
+    }
+}
+
+impl Drop for Checkpointer {
+    /// The thread ends with it, also if the writer panics.
+    fn drop(&mut self) {
+        self.parts.stop();
     }
 }
 

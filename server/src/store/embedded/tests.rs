@@ -147,7 +147,7 @@ async fn the_log_stays_short() {
         log_pages: PAGES,
         ..Options::default()
     };
-    let store = EmbeddedStore::open_with(dir.path(), &options).unwrap();
+    let store = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
     let database = dir.path().join("chat.db");
     let ada = user(&store, "ada").await;
     let conversation = Conversation::between(ada, ada);

@@ -25,6 +25,7 @@ use super::known::Keeper;
 use super::opening::Opened;
 use super::room::Room;
 use crate::store::StoreError;
+use crate::supervisor::Supervisor;
 
 /// Jobs that wait; callers beyond that wait for a place. Also the most jobs in one transaction.
 const QUEUE: usize = 64;
@@ -38,19 +39,22 @@ pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     /// The thread, until somebody waits for its end. Locked to take it out.
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Watches the thread; told before it may end.
+    parts: Supervisor,
 }
 
 impl Writer {
     /// Starts the thread. It owns the connection, and the directory until everything is written. The write-ahead log is
     /// kept as short as `pages` says.
-    pub(super) fn start(opened: Opened, room: Arc<Room>, pages: u64) -> Result<Self, StoreError> {
+    pub(super) fn start(opened: Opened, room: Arc<Room>, pages: u64, parts: &Supervisor) -> Result<Self, StoreError> {
         let Opened {
             directory,
             connection,
             files,
             keeper,
         } = opened;
-        let checkpointer = Checkpointer::start(&directory.database(), pages, Arc::clone(&files), Arc::clone(&keeper))?;
+        let database = directory.database();
+        let checkpointer = Checkpointer::start(&database, pages, Arc::clone(&files), Arc::clone(&keeper), parts)?;
         let (sender, jobs) = mpsc::channel(QUEUE);
         let work = move || {
             let thread = Thread {
@@ -63,12 +67,14 @@ impl Writer {
             // Its connection is closed by now.
             drop(directory);
         };
-        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(work);
+        let parts = parts.child();
+        let thread = parts.thread("store-writer", work);
         Ok(Self {
             jobs: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(
                 thread.map_err(|error| StoreError::Unavailable(error.to_string()))?,
             )),
+            parts,
         })
     }
 
@@ -119,6 +125,7 @@ impl Writer {
 
     /// Waits for the jobs that were handed in and for the thread; later jobs fail.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
+        self.parts.stop();
         self.jobs.lock().take();
         let Some(thread) = self.thread.lock().take() else {
             return Ok(());
@@ -133,6 +140,7 @@ impl Writer {
 impl Drop for Writer {
     /// Waits for the thread, so that whoever drops a store can open it again.
     fn drop(&mut self) {
+        self.parts.stop();
         self.jobs.lock().take();
         if self.thread.lock().take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writer panicked");
@@ -166,6 +174,8 @@ impl Thread {
             }
             self.rescued = false;
             let together = self.transaction(&mut group);
+            #[cfg(feature = "sabotage")]
+            crate::sabotage::panic_in("store-writer");
             let alone = group.len() == 1;
             for mut job in group.drain(..) {
                 let (outcome, committed) = match &together {
@@ -262,8 +272,8 @@ fn transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(),
     if !connection.is_autocommit()
         && let Err(error) = execute("ROLLBACK")
     {
-        // The next transaction can't begin, says so, and tries this again.
-        tracing::error!(%error, "rollback failed");
+        // Nothing can be written any more. The thread ends, and with it the server, to be started again.
+        panic!("a transaction can be neither committed nor undone: {error}");
     }
     outcome
 }

@@ -21,6 +21,7 @@ use super::lookup::Lookup;
 use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
 use crate::store::StoreError;
+use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
 const CREATE: Duration = Duration::from_secs(10);
@@ -33,10 +34,10 @@ pub(super) struct Users {
 }
 
 impl Users {
-    pub(super) fn new(database: &Database) -> Self {
+    pub(super) fn new(database: &Database, parts: &Supervisor) -> Self {
         Self {
             users: database.collection(connect::USERS),
-            lookup: Lookup::start(database.collection(connect::USERS)),
+            lookup: Lookup::start(database.collection(connect::USERS), parts),
             durable: connect::majority(database, connect::USERS),
         }
     }

@@ -82,7 +82,7 @@ async fn accepted(dir: &Path, ada: UserId, lost: &Cursor) {
         accept_loss: true,
         ..Options::default()
     };
-    let store = EmbeddedStore::open_with(dir, &options).unwrap();
+    let store = EmbeddedStore::open_with(dir, &options, &Supervisor::default()).unwrap();
     assert!(count(&store).await < MESSAGES);
     // Whoever has seen what is gone begins anew, and does not pass over what comes in its place.
     let reset = store.changes(ada, lost, 10).await;
@@ -177,13 +177,13 @@ async fn a_damaged_database_is_refused() {
         check: true,
         ..Options::default()
     };
-    let found = EmbeddedStore::open_with(dir.path(), &options);
+    let found = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default());
     assert!(
         matches!(&found, Err(StoreError::Failed(text)) if text.contains("chat.db")),
         "{found:?}"
     );
     fs::write(&database, &whole).unwrap();
-    EmbeddedStore::open_with(dir.path(), &options).unwrap();
+    EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
 }
 
 /// What was kept must not stand in the way of a healthy database.
