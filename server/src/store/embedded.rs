@@ -109,7 +109,7 @@ impl EmbeddedStore {
         let opened = opening::open(dir, options)?;
         let database = opened.directory.database();
         let instance = numbers::instance(&opened.connection)?;
-        let readers = Arc::new(Readers::open(Arc::clone(&opened.directory))?);
+        let readers = Arc::new(Readers::open(&opened.directory)?);
         let room = Arc::new(Room::new(dir));
         let writer = Arc::new(Writer::start(opened, Arc::clone(&room), options.log_pages, parts)?);
         Ok(Self {

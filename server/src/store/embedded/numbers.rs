@@ -13,7 +13,8 @@ pub(super) const LAST: &str = "
 
 pub(super) const LAST_MESSAGE: &str = "SELECT coalesce(max(seq), 0) FROM messages";
 
-pub(super) const LAST_STORED: &str = "SELECT seq, created_at FROM messages ORDER BY seq DESC LIMIT 1";
+pub(super) const LAST_STORED: &str = "
+    SELECT seq, created_at FROM messages WHERE seq = (SELECT max(seq) FROM messages)";
 
 /// The greatest time in the second of the greatest id. Ids and times grow together, but those of several processes
 /// lie side by side within a second.

@@ -22,20 +22,30 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) struct Readers {
     permits: Arc<Semaphore>,
     /// The connections that no permit holder has. Locked to take one out or to put it back.
-    idle: Arc<Mutex<Vec<Connection>>>,
-    /// Shared by each read under way: the directory stays claimed until the last of them has ended.
-    directory: Arc<Directory>,
+    idle: Arc<Mutex<Vec<Reader>>>,
+}
+
+/// A connection, which keeps the directory claimed until it is closed, also if that is after the pool is.
+struct Reader {
+    /// Closed first.
+    connection: Connection,
+    _directory: Arc<Directory>,
 }
 
 impl Readers {
     /// Opens all connections.
-    pub(super) fn open(directory: Arc<Directory>) -> Result<Self, StoreError> {
+    pub(super) fn open(directory: &Arc<Directory>) -> Result<Self, StoreError> {
         let database = directory.database();
-        let connections: Result<Vec<_>, _> = (0..CONNECTIONS).map(|_| schema::open_reader(&database)).collect();
+        let open = |_| {
+            Ok(Reader {
+                connection: schema::open_reader(&database)?,
+                _directory: Arc::clone(directory),
+            })
+        };
+        let connections: Result<Vec<_>, StoreError> = (0..CONNECTIONS).map(open).collect();
         Ok(Self {
             permits: Arc::new(Semaphore::new(CONNECTIONS as usize)),
             idle: Arc::new(Mutex::new(connections?)),
-            directory,
         })
     }
 
@@ -47,7 +57,7 @@ impl Readers {
     {
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(|_| closed())?;
-        let lease = Lease::take(self, permit).ok_or_else(closed)?;
+        let lease = Lease::take(&self.idle, permit).ok_or_else(closed)?;
         match tokio::task::spawn_blocking(move || read(&lease)).await {
             Ok(result) => Ok(result?),
             Err(error) => Err(StoreError::Failed(format!("a read panicked: {error}"))),
@@ -70,21 +80,18 @@ fn closed() -> StoreError {
 
 /// A connection out of the pool; it goes back however the read ends.
 struct Lease {
-    connection: Option<Connection>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    reader: Option<Reader>,
+    idle: Arc<Mutex<Vec<Reader>>>,
     permit: OwnedSemaphorePermit,
-    /// Dropped after the connection.
-    _directory: Arc<Directory>,
 }
 
 impl Lease {
-    fn take(readers: &Readers, permit: OwnedSemaphorePermit) -> Option<Self> {
-        let connection = readers.idle.lock().pop()?;
+    fn take(idle: &Arc<Mutex<Vec<Reader>>>, permit: OwnedSemaphorePermit) -> Option<Self> {
+        let reader = idle.lock().pop()?;
         Some(Self {
-            connection: Some(connection),
-            idle: Arc::clone(&readers.idle),
+            reader: Some(reader),
+            idle: Arc::clone(idle),
             permit,
-            _directory: Arc::clone(&readers.directory),
         })
     }
 }
@@ -93,7 +100,7 @@ impl Deref for Lease {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.connection.as_ref().expect("only drop takes it out")
+        &self.reader.as_ref().expect("only drop takes it out").connection
     }
 }
 
@@ -101,7 +108,7 @@ impl Drop for Lease {
     /// Puts the connection back before the permit is given up with this lease.
     fn drop(&mut self) {
         if !self.permit.semaphore().is_closed() {
-            self.idle.lock().extend(self.connection.take());
+            self.idle.lock().extend(self.reader.take());
         }
     }
 }
