@@ -6,6 +6,7 @@
 //! | `directory` | the directory, its locks and its modes |
 //! | `files` | whether the paths still lead to the files that are open |
 //! | `known` | what was last known of the database, kept beside it |
+//! | `log_index` | how long the log was when a process died |
 //! | `room` | whether there is room for the next commit |
 //! | `schema` | tables, indexes, migrations, how a connection is set up |
 //! | `writer` | the one thread that writes: group commit |
@@ -53,6 +54,7 @@ mod feed;
 mod files;
 mod inbox;
 mod known;
+mod log_index;
 mod markers;
 mod numbers;
 mod opening;
@@ -387,7 +389,8 @@ impl Store for EmbeddedStore {
     }
 
     async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.run(numbers::newest).await
+        let newest = self.readers.run(numbers::newest).await;
+        newest.map_err(|error| opening::damaged(&self.path.join("chat.db"), error))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -32,7 +32,8 @@ impl Directory {
         if !path.is_dir() {
             create(path).map_err(unusable)?;
         }
-        let lock = owners_file(&path.join("lock")).map_err(unusable)?;
+        let lock_path = path.join("lock");
+        let lock = owners_file(&lock_path).map_err(|error| self::unusable(&lock_path, &error))?;
         // Before the database is opened: a second store in the same process ends here.
         lock_for(&lock, path)?;
         Ok(Self {

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use shared::Timestamp;
 
-use super::numbers;
+use super::{log_index, numbers};
 
 /// The name of the file.
 const FILE: &str = "known.json";
@@ -34,6 +34,12 @@ pub(super) struct Known {
     /// When that one was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_message: Option<Timestamp>,
+    /// Which start of the machine this was written after, if the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) boot: Option<String>,
+    /// How many pages the log had when its process died, from before SQLite looked at it until it was found whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) log_pages: Option<u32>,
 }
 
 impl Known {
@@ -49,6 +55,8 @@ impl Known {
             changes: numbers::last(&snapshot)?,
             messages,
             last_message,
+            boot: log_index::boot(),
+            log_pages: None,
         })
     }
 
@@ -72,7 +80,7 @@ impl Known {
     }
 
     /// Replaces what was kept: durably, and in one step.
-    fn write(&self, directory: &Path) -> io::Result<()> {
+    pub(super) fn write(&self, directory: &Path) -> io::Result<()> {
         let draft = directory.join(format!("{FILE}.new"));
         let mut file = OpenOptions::new()
             .write(true)
@@ -104,9 +112,9 @@ impl Keeper {
         }
     }
 
-    /// Writes the state that a connection sees, if it has changed. A failure harms nothing: the file then says less than it
-    /// could.
-    pub(super) fn keep(&self, connection: &Connection) {
+    /// Writes the state that a connection sees, if it has changed, and returns whether the file says it now. A failure harms
+    /// nothing: the file then says less than it could.
+    pub(super) fn keep(&self, connection: &Connection) -> bool {
         let mut state = self.state.lock();
         let kept = Known::of(connection).map_err(io::Error::other).and_then(|now| {
             if state.0.as_ref() != Some(&now) {
@@ -119,5 +127,6 @@ impl Keeper {
             tracing::warn!(%error, "{FILE} could not be written; trying again");
         }
         state.1 = kept.is_err();
+        kept.is_ok()
     }
 }

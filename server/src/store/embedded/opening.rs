@@ -14,7 +14,8 @@ use super::checkpoint::LOG_PAGES;
 use super::directory::Directory;
 use super::files::Files;
 use super::known::{Keeper, Known};
-use super::{numbers, room, schema, users};
+use super::room::Room;
+use super::{checkpoint, log_index, numbers, room, schema, users};
 use crate::store::StoreError;
 
 /// How a database is opened.
@@ -48,9 +49,20 @@ pub(super) struct Opened {
 
 /// Opens the database in `dir`, creates what is missing, and takes every user offline.
 pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
+    open_checked(dir, options).map_err(|error| match error {
+        // SQLite calls most of it an I/O error.
+        StoreError::Unavailable(text) if Room::new(dir).is_doubtful() => {
+            StoreError::Unavailable(format!("{text}; the disk of {} is full", dir.display()))
+        }
+        error => error,
+    })
+}
+
+fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     let mut directory = Directory::claim(dir)?;
     let database = directory.database();
     let known = Known::read(dir);
+    let log_pages = known.as_ref().and_then(|known| log_pages(&directory, dir, known));
     let found = directory.length(&database)? > 0;
     if !found {
         check_empty(&directory, known.as_ref(), options)?;
@@ -58,8 +70,10 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, StoreError> 
     directory.lock_database()?;
     let mut connection = Connection::open(&database)?;
     keep_log_on_close(&connection, true)?;
+    let mut cut = false;
     if found {
         check_found(&connection, &database, known.as_ref(), options).map_err(|error| damaged(&database, error))?;
+        cut = check_log(&connection, &database, log_pages, options)?;
     }
     schema::set_up_writer(&connection, &database).map_err(|error| damaged(&database, error))?;
     keep_log_on_close(&connection, false)?;
@@ -67,12 +81,16 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, StoreError> 
     room::tidy(&connection)?;
     users::all_offline(&connection, None)?;
     let now = Known::of(&connection)?;
-    if found && known.as_ref().is_some_and(|known| is_lost(known, &now)) {
+    if cut || (found && known.as_ref().is_some_and(|known| is_lost(known, &now))) {
         // The numbers go on from here, so a cursor of what is lost would pass over what comes next.
         numbers::new_instance(&connection)?;
     }
     let keeper = Keeper::new(dir);
-    keeper.keep(&connection);
+    if !keeper.keep(&connection) && log_pages.is_some() {
+        // What the file says of the log was right only until now.
+        let text = format!("{}: known.json can't be written", dir.display());
+        return Err(StoreError::Unavailable(text));
+    }
     report(&connection, &database, found, &now)?;
     Ok(Opened {
         files: Arc::new(Files::opened(&directory)?),
@@ -147,6 +165,35 @@ fn check_found(
     Ok(())
 }
 
+/// How many pages the log had when a process died, if one did and that is still known. SQLite throws it away as soon as it
+/// opens the database, so it is kept with the rest before, until the log was found whole.
+fn log_pages(directory: &Directory, dir: &Path, known: &Known) -> Option<u32> {
+    if known.log_pages.is_some() {
+        return known.log_pages;
+    }
+    let same_boot = known.boot.is_some() && known.boot == log_index::boot();
+    let log_pages = log_index::pages(&directory.log_index()).filter(|_| same_boot);
+    let known = Known {
+        log_pages,
+        ..known.clone()
+    };
+    log_pages.filter(|_| known.write(dir).is_ok())
+}
+
+/// Refuses a log that ends earlier than it did when its process died. Returns whether it does, if that was accepted.
+fn check_log(connection: &Connection, path: &Path, before: Option<u32>, options: &Options) -> Result<bool, StoreError> {
+    let (Some(before), Some(now)) = (before, checkpoint::log_pages(connection)) else {
+        return Ok(false);
+    };
+    if now >= u64::from(before) {
+        return Ok(false);
+    }
+    let left = Known::of(connection).map_or_else(|_| "nothing".to_owned(), |now| describe(&now));
+    let path = path.display();
+    let what = format!("the log of {path} had {before} pages, of which {now} can be read: what is left is {left}");
+    loss(what, options).map(|()| true)
+}
+
 /// Whether this database has less than it once had.
 fn is_lost(known: &Known, now: &Known) -> bool {
     known.instance == now.instance && (now.changes < known.changes || now.messages < known.messages)
@@ -193,11 +240,11 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// Adds what to do to what SQLite says of a file that it can't read.
-fn damaged(path: &Path, error: StoreError) -> StoreError {
+pub(super) fn damaged(path: &Path, error: StoreError) -> StoreError {
     match error {
         StoreError::Failed(text) if text.contains("malformed") || text.contains("not a database") => {
             StoreError::Failed(format!(
-                "{} is damaged or no database: {text}. Nothing was changed; put a backup in its place",
+                "{} is damaged or no database: {text}. Put a backup in its place",
                 path.display()
             ))
         }
