@@ -4,16 +4,22 @@
 //! while the writer goes on. What was committed meanwhile is little: the writer copies it itself, in a moment when
 //! it is the only one who writes, and lets the next commit begin the log anew.
 //!
+//! A copy whose sync failed can't be repeated. The system reports such a failure once and then counts the pages as
+//! written, and SQLite does not write those again that an earlier copy has passed without a sync. So the log is kept, nothing
+//! is copied any more, and the thread ends, and with it the server: the next one copies the whole log anew. A commit whose
+//! sync failed needs nothing: nobody is told of it, and the next commit writes over it.
+//!
 //! The copying thread has time between two copies. It then looks whether the files are still in their place, and
 //! keeps what is known of the database in the file beside it.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 
 use super::files::{Files, Missing};
 use super::known::Keeper;
@@ -52,6 +58,14 @@ pub(super) struct Checkpointer {
     thread: Option<JoinHandle<()>>,
     /// Watches the thread; told before it may end.
     parts: Supervisor,
+    trust: Arc<Trust>,
+}
+
+/// Whether what was copied into the database can be relied on.
+#[derive(Default)]
+struct Trust {
+    /// The sync of a copy has failed.
+    lost: AtomicBool,
 }
 
 impl Checkpointer {
@@ -64,16 +78,19 @@ impl Checkpointer {
         parts: &Supervisor,
     ) -> Result<Self, StoreError> {
         let connection = schema::open_writer(database)?;
+        schema::keep_log_on_close(&connection, true)?;
+        let trust = Arc::new(Trust::default());
+        let trusted = Arc::clone(&trust);
         let (wake, woken) = mpsc::sync_channel(1);
         let (report, done) = mpsc::sync_channel(1);
         let work = move || {
             let mut looks = 0;
-            loop {
+            while !trusted.is_lost() {
                 match woken.recv_timeout(LOOKS) {
                     Ok(()) => {
                         #[cfg(feature = "sabotage")]
                         crate::sabotage::panic_in("checkpoint");
-                        copy(&connection, limit / REST);
+                        copy(&connection, &trusted, limit / REST);
                         looks = LOOKS_TO_KEEP;
                         if report.send(()).is_err() {
                             break;
@@ -90,7 +107,7 @@ impl Checkpointer {
                     }
                     Ok(()) => {}
                     Err(_) if files.missing() == Some(Missing::Log) => {
-                        copy_all(&connection);
+                        copy_all(&connection, &trusted);
                     }
                     Err(_) => {}
                 }
@@ -106,12 +123,20 @@ impl Checkpointer {
             next: limit,
             thread: Some(thread.map_err(|error| StoreError::Unavailable(error.to_string()))?),
             parts,
+            trust,
         })
+    }
+
+    /// Copies the whole log into the database. Returns whether all that is committed is there now.
+    pub(super) fn copy_all(&self, connection: &Connection) -> bool {
+        copy_all(connection, &self.trust)
     }
 
     /// To be called by the writer after each commit, outside a transaction.
     pub(super) fn after_commit(&mut self, connection: &Connection) {
-        let Some(log) = run(connection, LOOK) else { return };
+        let Some(log) = run(connection, &self.trust, LOOK) else {
+            return;
+        };
         if self.copying {
             // A thread that is gone counts as done: then the writer copies everything itself.
             let done = if log.pages >= BEHIND * self.limit {
@@ -134,7 +159,8 @@ impl Checkpointer {
 
     fn begin_anew(&mut self, connection: &Connection, pages: u64) {
         let timeout = |timeout| connection.busy_timeout(timeout);
-        let anew = timeout(READERS_DEADLINE).is_ok() && run(connection, "RESTART").is_some_and(|log| !log.busy);
+        let anew =
+            timeout(READERS_DEADLINE).is_ok() && run(connection, &self.trust, "RESTART").is_some_and(|log| !log.busy);
         self.next = if anew { self.limit } else { pages + self.limit / 4 };
         if timeout(schema::BUSY_TIMEOUT).is_err() {
             tracing::error!("the writer's lock timeout could not be restored");
@@ -148,7 +174,10 @@ impl Checkpointer {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the checkpoint thread panicked");
         }
-        run(connection, "TRUNCATE");
+        let truncated = run(connection, &self.trust, "TRUNCATE");
+        if truncated.is_some() && schema::keep_log_on_close(connection, false).is_err() {
+            tracing::warn!("the empty log stays beside the database");
+        }
         if files.check().is_ok() {
             let _ = keeper.keep(connection);
         }
@@ -165,10 +194,10 @@ impl Drop for Checkpointer {
 /// Copies the log while others write, until fewer than `rest` pages are left or nothing more can be copied.
 ///
 /// During a round less is committed than was there before it, or else the writer falls behind and waits.
-fn copy(connection: &Connection, rest: u64) {
+fn copy(connection: &Connection, trust: &Trust, rest: u64) {
     let mut copied = 0;
-    while run(connection, "PASSIVE").is_some()
-        && let Some(log) = run(connection, LOOK)
+    while run(connection, trust, "PASSIVE").is_some()
+        && let Some(log) = run(connection, trust, LOOK)
         && log.copied > copied
         && log.pages.saturating_sub(log.copied) >= rest
     {
@@ -177,13 +206,19 @@ fn copy(connection: &Connection, rest: u64) {
 }
 
 /// Copies the whole log. Returns whether all that is committed is in the database file now.
-pub(super) fn copy_all(connection: &Connection) -> bool {
-    run(connection, "FULL").is_some_and(|log| !log.busy && log.copied == log.pages)
+fn copy_all(connection: &Connection, trust: &Trust) -> bool {
+    run(connection, trust, "FULL").is_some_and(|log| !log.busy && log.copied == log.pages)
+}
+
+impl Trust {
+    fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
 }
 
 /// How many pages the log has.
 pub(super) fn log_pages(connection: &Connection) -> Option<u64> {
-    run(connection, LOOK).map(|log| log.pages)
+    run(connection, &Trust::default(), LOOK).map(|log| log.pages)
 }
 
 /// The mode that copies nothing and only says how things are.
@@ -199,8 +234,12 @@ struct Log {
     copied: u64,
 }
 
-/// Runs a checkpoint. A failure is logged and leaves the log as it is: nothing is lost, the next one tries again.
-fn run(connection: &Connection, mode: &'static str) -> Option<Log> {
+/// Runs a checkpoint. A failure is logged and leaves the log as it is: nothing is lost, the next one tries again, unless
+/// it was of a sync.
+fn run(connection: &Connection, trust: &Trust, mode: &'static str) -> Option<Log> {
+    if trust.is_lost() && mode != LOOK {
+        return None;
+    }
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     let log = connection.prepare_cached(&sql).and_then(|mut statement| {
         statement.query_row([], |row| {
@@ -213,6 +252,16 @@ fn run(connection: &Connection, mode: &'static str) -> Option<Log> {
             })
         })
     });
-    log.inspect_err(|error| tracing::warn!(mode, %error, "checkpoint failed"))
-        .ok()
+    match log {
+        Ok(log) => Some(log),
+        Err(error) if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_FSYNC) => {
+            trust.lost.store(true, Ordering::Release);
+            tracing::error!(mode, %error, "the disk failed to sync the database; the log is kept, to be copied by the next start");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(mode, %error, "checkpoint failed");
+            None
+        }
+    }
 }

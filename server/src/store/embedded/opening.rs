@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 
 use super::checkpoint::LOG_PAGES;
 use super::directory::Directory;
@@ -69,14 +68,13 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     }
     directory.lock_database()?;
     let mut connection = Connection::open(&database)?;
-    keep_log_on_close(&connection, true)?;
+    schema::keep_log_on_close(&connection, true)?;
     let mut cut = false;
     if found {
         check_found(&connection, &database, known.as_ref(), options).map_err(|error| damaged(&database, error))?;
         cut = check_log(&connection, &database, log_pages, options)?;
     }
     schema::set_up_writer(&connection, &database).map_err(|error| damaged(&database, error))?;
-    keep_log_on_close(&connection, false)?;
     schema::migrate(&mut connection)?;
     room::tidy(&connection)?;
     users::all_offline(&connection, None)?;
@@ -250,10 +248,4 @@ pub(super) fn damaged(path: &Path, error: StoreError) -> StoreError {
         }
         error => error,
     }
-}
-
-/// Whether the log stays beside the database when the last connection is closed.
-fn keep_log_on_close(connection: &Connection, keep: bool) -> Result<(), StoreError> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
-    Ok(())
 }

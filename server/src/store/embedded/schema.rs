@@ -185,6 +185,12 @@ pub(super) fn open_reader(database: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Whether closing the last connection leaves the log beside the database, instead of copying and deleting it.
+pub(super) fn keep_log_on_close(connection: &Connection, keep: bool) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
+    Ok(())
+}
+
 fn set_up(connection: &Connection) -> Result<(), StoreError> {
     // Every commit is synced before it is answered, and no commit pays for a checkpoint.
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -122,6 +122,26 @@ async fn a_job_that_fails_fails_alone() {
     assert_eq!(count(&store).await, 1);
 }
 
+/// Whoever watches the threads hears of it, so that the server is not left without a writer.
+#[tokio::test]
+async fn a_writer_that_panics_after_a_commit_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::default();
+    let store = EmbeddedStore::open_with(dir.path(), &Options::default(), &supervisor).unwrap();
+    let ada = user(&store, "ada").await;
+    let lost = store
+        .writer
+        .run_then(users::probe_write, |()| panic!("on purpose"))
+        .await;
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    supervisor.stopping().cancelled().await;
+    assert_eq!(supervisor.failed(), Some("store-writer"));
+    assert!(store.append(&messages(ada, 0..1, 1)).await[0].is_err());
+    assert!(store.ping().await.is_err());
+    drop(store);
+    EmbeddedStore::open(dir.path()).unwrap();
+}
+
 #[tokio::test]
 async fn a_ping_does_not_wait_for_a_stuck_writer() {
     let (_dir, store) = store();

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoint::{self, Checkpointer};
+use super::checkpoint::Checkpointer;
 use super::files::{Files, Missing};
 use super::known::Keeper;
 use super::opening::Opened;
@@ -168,7 +168,7 @@ impl Thread {
         let mut held = Vec::new();
         while jobs.blocking_recv_many(&mut group, QUEUE) > 0 {
             if let Err(error) = self.files.check() {
-                self.rescue();
+                self.rescue(&checkpointer);
                 refuse(&mut group, &error);
                 continue;
             }
@@ -187,7 +187,7 @@ impl Thread {
                     false => job.answer(outcome),
                 }
             }
-            self.settle(&mut held, &mut jobs);
+            self.settle(&mut held, &mut jobs, &checkpointer);
             checkpointer.after_commit(&self.connection);
         }
         checkpointer.finish(&self.connection, &self.files, keeper);
@@ -195,14 +195,14 @@ impl Thread {
 
     /// Waits until it is known whether what was committed can be found by whoever opens the database next. Whatever comes
     /// meanwhile is refused.
-    fn settle(&mut self, held: &mut Vec<Box<dyn Job>>, jobs: &mut Jobs) {
+    fn settle(&mut self, held: &mut Vec<Box<dyn Job>>, jobs: &mut Jobs, checkpointer: &Checkpointer) {
         let mut group = Vec::new();
         while !held.is_empty() {
             let Err(error) = self.files.check() else {
                 held.drain(..).for_each(|job| job.answer(Ok(())));
                 return;
             };
-            if self.rescue() {
+            if self.rescue(checkpointer) {
                 held.drain(..).for_each(|job| job.answer(Ok(())));
                 return;
             }
@@ -220,9 +220,9 @@ impl Thread {
 
     /// Where only the log is missing, copies it into the database: what was acknowledged is then there. Returns whether all
     /// that was committed is.
-    fn rescue(&mut self) -> bool {
+    fn rescue(&mut self, checkpointer: &Checkpointer) -> bool {
         if !self.rescued && self.files.missing() == Some(Missing::Log) {
-            self.rescued = checkpoint::copy_all(&self.connection);
+            self.rescued = checkpointer.copy_all(&self.connection);
         }
         self.rescued
     }

@@ -70,7 +70,11 @@ fn refused(dir: &Path, words: &[&str]) {
         }
         let after = contents(dir);
         let changed = before.iter().filter(|(name, bytes)| after.get(*name) != Some(bytes));
-        assert_eq!(changed.map(|(name, _)| name).collect::<Vec<_>>(), Vec::<&String>::new(), "{text}");
+        assert_eq!(
+            changed.map(|(name, _)| name).collect::<Vec<_>>(),
+            Vec::<&String>::new(),
+            "{text}"
+        );
     }
 }
 
