@@ -15,6 +15,7 @@ mod settings;
 mod start;
 mod stop;
 mod storm;
+mod sync;
 
 use serde_json::Value;
 use testkit::Server;
