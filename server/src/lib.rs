@@ -16,6 +16,7 @@ pub mod router;
 pub mod run;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
+pub mod signals;
 pub mod socket;
 pub mod stop;
 pub mod store;

@@ -21,7 +21,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::app::App;
 use crate::config::Origins;
 use crate::error::{self, HttpError};
-use crate::http::{feed, health, history, users};
+use crate::http::{feed, health, history, strict, users};
 use crate::net::registry::Closer;
 use crate::net::{answers, engine};
 use crate::socket::request::{Payload, Reply};
@@ -76,6 +76,7 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .merge(sockets_at(sockets, gate))
         .layer(cors(origins))
         .layer(middleware::from_fn(answers::charge))
+        .layer(middleware::from_fn(strict::strict))
 }
 
 /// Where Socket.IO listens. One service for all its routes: it owns the sessions.
@@ -113,7 +114,8 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
     HttpError(error::failed()).into_response()
 }
 
-async fn unknown_route(method: Method, uri: Uri) -> HttpError {
+/// There is no such route.
+pub async fn unknown_route(method: Method, uri: Uri) -> HttpError {
     WireError::new(ErrorCode::NotFound, format!("there is no {method} {:.128}", uri.path())).into()
 }
 

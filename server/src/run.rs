@@ -17,6 +17,7 @@ use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
 use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
+use crate::http::store_check::StoreCheck;
 use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
 use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
 use crate::socket::foreign;
@@ -67,9 +68,11 @@ pub enum RunError {
     },
 }
 
-/// Runs a server until `stop` is cancelled. `started` is told the port once connections are accepted.
+/// Runs a server until `stop` is cancelled, also while it starts. `started` is told the port once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u16)) -> Result<(), RunError> {
-    let secret = secret::load(&config).map_err(RunError::Secret)?;
+    let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
+        return Ok(());
+    };
     if config.legacy_open_history {
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
@@ -82,11 +85,9 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
     let supervisor = Supervisor::default();
-    let store = store::open::open(&config, &supervisor).await?;
-    if let Err(error) = store.heartbeat(now()).await {
-        store.close(now()).await?;
-        return Err(error.into());
-    }
+    let Some(store) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
+        return Ok(());
+    };
 
     let (sockets, io) = SocketIo::builder()
         .max_buffer_size(CLIENT_BUFFER)
@@ -127,6 +128,32 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     }
 }
 
+/// A step of the start; nothing if the server is to stop before it is done: then nobody waits for a database that
+/// does not answer, or for a file that can't be read.
+async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    step: impl Future<Output = Result<T, RunError>>,
+) -> Result<Option<T>, RunError> {
+    stop.run_until_cancelled(step).await.transpose()
+}
+
+async fn load_secret(config: &Config) -> Result<Secret, RunError> {
+    let config = config.clone();
+    let loaded = tokio::task::spawn_blocking(move || secret::load(&config)).await;
+    loaded
+        .unwrap_or_else(|panic| Err(panic.into()))
+        .map_err(RunError::Secret)
+}
+
+async fn open_store(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>, RunError> {
+    let store = store::open::open(config, parts).await?;
+    if let Err(error) = store.heartbeat(now()).await {
+        store.close(now()).await?;
+        return Err(error.into());
+    }
+    Ok(store)
+}
+
 /// The parts of a server, wired together.
 fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo, supervisor: Supervisor) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
@@ -165,6 +192,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         stopping: supervisor.stopping().clone(),
         requests: TaskTracker::new(),
         supervisor,
+        store_check: StoreCheck::default(),
         reading: Semaphore::new(READING),
         horizon,
         outlet,
