@@ -82,12 +82,21 @@ pub struct Config {
     )]
     pub max_message_bytes: u32,
 
-    /// Messages that may wait to be stored before senders are told `overloaded` (1 to 1000000)
+    /// Messages that may wait to be stored and delivered before senders are told `overloaded` (1 to 1000000)
+    ///
+    /// A user may have as many as are still free, so one of them can take half of it at most.
     #[arg(
         long, env = "MAX_QUEUED_MESSAGES", default_value_t = 8_192,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub max_queued_messages: u32,
+
+    /// Bytes of those messages, as clients are sent them (1048576 to 4294967295)
+    #[arg(
+        long, env = "MAX_QUEUED_BYTES", default_value_t = 32 * 1024 * 1024,
+        value_parser = clap::value_parser!(u32).range(1_048_576..)
+    )]
+    pub max_queued_bytes: u32,
 
     /// Messages of one connection that may wait for their answer (1 to 2048)
     #[arg(

@@ -16,7 +16,9 @@ pub mod router;
 pub mod run;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
+pub mod signals;
 pub mod socket;
+pub mod stop;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;

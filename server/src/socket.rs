@@ -7,6 +7,7 @@
 
 pub mod connect;
 pub mod conversations;
+pub mod emit;
 pub mod foreign;
 pub mod mark;
 pub mod outlet;
@@ -27,6 +28,7 @@ use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::net::link::Link;
 
 /// One authenticated connection.
 pub struct Session {
@@ -36,6 +38,8 @@ pub struct Session {
     pub caller: Caller,
     /// The connection's own id.
     pub connection: Sid,
+    /// The way to its client.
+    pub link: Link,
     /// Requests that wait for their answer.
     pub unanswered: AtomicU32,
     /// The end of the last request that is answered later. Held to put the next one behind it.
@@ -63,11 +67,12 @@ impl Turn {
 
 impl Session {
     /// The session of a connection that was just let in.
-    pub fn new(app: Arc<App>, caller: Caller, connection: Sid) -> Self {
+    pub fn new(app: Arc<App>, caller: Caller, connection: Sid, link: Link) -> Self {
         Self {
             app,
             caller,
             connection,
+            link,
             unanswered: AtomicU32::new(0),
             last: Mutex::default(),
             typing: Mutex::default(),
@@ -103,7 +108,7 @@ impl Session {
         });
         app.watch.look(caller.user);
         app.watch.end(*connection);
-        app.upgrades.remove(connection.as_str());
+        self.link.is_gone();
     }
 }
 

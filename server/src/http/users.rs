@@ -10,7 +10,7 @@ use shared::presence::CurrentSettings;
 use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
 use shared::{ErrorCode, SettingsChange, User, UserId, WireError, limits};
 
-use super::extract::{self, Admin, Body};
+use super::extract::{self, Admin, Body, Member};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::chat::inbox::masked;
@@ -42,6 +42,7 @@ pub async fn create(
     }
     let check = |name: String| Username::new(name.clone()).map_err(|cause| error::invalid_username(&name, cause));
     let names = names.into_iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    let _admitted = app.admit()?;
     let users = app
         .store
         .create_users(&names, chat::now())
@@ -101,14 +102,14 @@ pub async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<User
 }
 
 /// `GET /users/me/settings`.
-pub async fn settings(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<CurrentSettings>, HttpError> {
+pub async fn settings(State(app): State<Arc<App>>, Member(caller): Member) -> Result<Json<CurrentSettings>, HttpError> {
     Ok(Json(settings::current(&app, caller.user).await?))
 }
 
 /// `PATCH /users/me/settings`.
 pub async fn change_settings(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Member(caller): Member,
     Body(change): Body<SettingsChange>,
 ) -> Result<Json<CurrentSettings>, HttpError> {
     Ok(Json(settings::update(&app, caller.user, change, None).await?))

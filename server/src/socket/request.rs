@@ -11,13 +11,12 @@ use serde_json::value::RawValue;
 use shared::events::{self, Answer, RequestFailed};
 use shared::{ErrorCode, WireError, limits};
 use socketioxide::adapter::LocalAdapter;
-use socketioxide::extract::{AckSender, SocketRef};
-use socketioxide::handler::{FromMessageParts, MessageHandler};
+use socketioxide::handler::MessageHandler;
 use socketioxide::socket::Socket;
 use socketioxide_core::Value;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::Session;
-use super::outlet::hang_up_if_full;
+use super::{Session, emit};
 use crate::error;
 use crate::router;
 
@@ -55,6 +54,10 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
                 limits::EVENT_BYTES
             );
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
+        }
+        match self.session.app.admit() {
+            Ok(token) => reply.admitted = Some(token),
+            Err(error) => return reply.error(error),
         }
         let limit = self.session.app.config.max_unanswered_per_connection;
         if !reply.take_place(limit) {
@@ -131,7 +134,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Packet<'a> {
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The answer that a request is owed. It is given by consuming it, so there can't be two.
+/// The answer that a request is owed. It is given by consuming it, so there can't be two; and dropped, it answers by
+/// itself, so there can't be none.
 pub struct Reply {
     /// Whose request it is.
     pub session: Arc<Session>,
@@ -142,6 +146,9 @@ pub struct Reply {
     ack: Option<i64>,
     /// Its place among the requests of its connection that wait for their answer.
     place: Option<Place>,
+    /// A stop waits for it.
+    admitted: Option<TaskTrackerToken>,
+    answered: bool,
 }
 
 /// One of the requests of a connection that wait for their answer, until it is dropped.
@@ -163,6 +170,8 @@ impl Reply {
             ack,
             client_message_id: None,
             place: None,
+            admitted: None,
+            answered: false,
         }
     }
 
@@ -195,7 +204,8 @@ impl Reply {
         F: Future<Output = Result<T, WireError>> + Send,
     {
         let mut turn = self.session.turn();
-        tokio::spawn(async move {
+        let supervisor = self.session.app.supervisor.clone();
+        supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
             turn.comes().await;
             // The semaphore is never closed.
@@ -212,41 +222,56 @@ impl Reply {
     }
 
     /// It was done.
-    pub fn ok(self, fields: impl Serialize) {
-        if self.ack.is_some() {
-            self.acknowledge(&Answer::Ok(fields));
+    pub fn ok(mut self, fields: impl Serialize) {
+        self.answered = true;
+        if let Some(ack) = self.ack {
+            self.acknowledge(ack, &Answer::Ok(fields));
         }
     }
 
     /// It was refused or failed. A client that asked for no answer hears of it all the same.
-    pub fn error(self, error: WireError) {
-        tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "a request failed");
-        if self.ack.is_some() {
-            return self.acknowledge(&Answer::<()>::Error(error));
-        }
-        let Self {
-            session,
-            socket,
-            event,
-            client_message_id,
-            ..
-        } = self;
-        let failed = RequestFailed {
-            event,
-            client_message_id,
-            error,
-        };
-        let sent = SocketRef::from(Arc::clone(&socket)).emit(events::REQUEST_FAILED, &failed);
-        hang_up_if_full(&session.app.upgrades, &socket, sent);
+    pub fn error(mut self, error: WireError) {
+        self.fail(error);
     }
 
-    fn acknowledge<T: Serialize>(self, answer: &Answer<T>) {
-        let Ok(sender) = AckSender::<LocalAdapter>::from_message_parts(
-            &self.socket,
-            &mut Value::Str(Default::default(), None),
-            &self.ack,
-        );
-        let sent = sender.send(answer);
-        hang_up_if_full(&self.session.app.upgrades, &self.socket, sent);
+    fn fail(&mut self, error: WireError) {
+        self.answered = true;
+        tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "a request failed");
+        if let Some(ack) = self.ack {
+            return self.acknowledge(ack, &Answer::<()>::Error(error));
+        }
+        let failed = RequestFailed {
+            event: std::mem::take(&mut self.event),
+            client_message_id: self.client_message_id.take(),
+            error,
+        };
+        if let Some(failed) = emit::json(&failed) {
+            emit::event(&self.socket, events::REQUEST_FAILED, &failed, None);
+        }
+    }
+
+    fn acknowledge<T: Serialize>(&self, ack: i64, answer: &Answer<T>) {
+        if let Some(answer) = emit::json(answer) {
+            emit::answer(&self.socket, ack, &answer);
+        }
+    }
+}
+
+impl Drop for Reply {
+    /// Whoever held it has panicked, or was cut off at the end of a stop: the client is told.
+    fn drop(&mut self) {
+        if self.answered || !self.socket.connected() {
+            return;
+        }
+        let app = &self.session.app;
+        let stopping = app.stopping.is_cancelled();
+        if stopping && app.supervisor.failed().is_none() {
+            return self.fail(error::cut_off());
+        }
+        // A part that failed has been logged, and may have held thousands of these.
+        if !stopping {
+            tracing::error!(connection = %self.socket.id, event = self.event, "a request was left unanswered");
+        }
+        self.fail(error::failed());
     }
 }

@@ -73,9 +73,6 @@ mod writer;
 /// How long [`Store::ping`] waits for the writer and a reader before it calls the store stuck.
 const PING_DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long a write waits for its commit. A disk that hangs for longer hangs nobody else; the write may be done later.
-const WRITE_DEADLINE: Duration = Duration::from_secs(20);
-
 /// Messages of all users that a reader of a feed sifts by itself, before it asks for them to be projected.
 const SIFTED: i64 = 256;
 
@@ -124,47 +121,18 @@ impl EmbeddedStore {
         })
     }
 
-    /// Runs a write that tells its numbers to `committed` when it is durable, and gives up waiting for it in time.
-    async fn write<T, F, C>(&self, deadline: Duration, work: F, committed: C) -> Result<T, StoreError>
+    /// Runs a write that tells its numbers to `committed` when it is durable. It waits as long as the disk does: what
+    /// would be given up could still be committed, and its caller would not learn of it.
+    async fn write<T, F, C>(&self, work: F, committed: C) -> Result<T, StoreError>
     where
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
         C: FnOnce(&projector::Shared, &T) + Send + 'static,
     {
         let shared = self.projector.shared();
-        let written = self.writer.run_then(work, move |output| committed(&shared, output));
-        within(deadline, written).await
-    }
-
-    async fn append_within(&self, deadline: Duration, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
-        let messages = batch.to_vec();
-        let work = move |connection: &_| append::append(connection, &messages);
-        let committed = |shared: &projector::Shared, outcome: &append::Outcome| {
-            if let Some(newest) = outcome.newest {
-                shared.appended(newest);
-            }
-        };
-        match self.write(deadline, work, committed).await {
-            Ok(outcome) => outcome.messages,
-            Err(error) => batch.iter().map(|_| Err(error.clone().into())).collect(),
-        }
-    }
-
-    async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
-        let both = async {
-            if self.room.is_doubtful() {
-                self.writer.run(room::fill).await?;
-                self.writer.run(room::tidy).await?;
-                self.room.found();
-            } else {
-                self.writer.run(users::probe_write).await?;
-            }
-            self.readers.run(users::probe_read).await
-        };
-        within(deadline, both).await
+        self.writer
+            .run_then(work, move |output| committed(&shared, output))
+            .await
     }
 }
 
@@ -190,7 +158,20 @@ impl Store for EmbeddedStore {
     }
 
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
-        self.append_within(WRITE_DEADLINE, batch).await
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let messages = batch.to_vec();
+        let work = move |connection: &_| append::append(connection, &messages);
+        let committed = |shared: &projector::Shared, outcome: &append::Outcome| {
+            if let Some(newest) = outcome.newest {
+                shared.appended(newest);
+            }
+        };
+        match self.write(work, committed).await {
+            Ok(outcome) => outcome.messages,
+            Err(error) => batch.iter().map(|_| Err(error.clone().into())).collect(),
+        }
     }
 
     async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError> {
@@ -273,7 +254,7 @@ impl Store for EmbeddedStore {
         let given = marks.to_vec();
         let work = move |connection: &_| markers::mark(connection, &given);
         let committed = |shared: &projector::Shared, outcome: &markers::Outcome| shared.committed(outcome.newest);
-        match self.write(WRITE_DEADLINE, work, committed).await {
+        match self.write(work, committed).await {
             Ok(outcome) => outcome.marked,
             Err(error) => marks.iter().map(|_| Err(error.clone().into())).collect(),
         }
@@ -334,7 +315,7 @@ impl Store for EmbeddedStore {
     ) -> Result<Option<Settings>, StoreError> {
         let work = move |connection: &_| users::change_settings(connection, user, change);
         let committed = |shared: &projector::Shared, (_, newest): &(_, i64)| shared.committed(*newest);
-        let (settings, _) = self.write(WRITE_DEADLINE, work, committed).await?;
+        let (settings, _) = self.write(work, committed).await?;
         Ok(settings)
     }
 

@@ -9,6 +9,7 @@ use crate::chat;
 use crate::config::Config;
 use crate::run::RunError;
 use crate::supervisor::Supervisor;
+use crate::telemetry::say;
 
 fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
     move |cause| RunError::Open { store, cause }
@@ -25,16 +26,20 @@ pub async fn open(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>,
             let store = MongoStore::open_supervised(uri.expose(), None, Arc::new(chat::now), parts)
                 .await
                 .map_err(named("MongoDB (MONGO_URI)"))?;
-            println!("MongoDB connected");
+            say("MongoDB connected");
             Ok(Arc::new(store))
         }
         None => {
             let mut options = Options::default();
             options.check = config.check_store;
             options.accept_loss = config.accept_loss;
-            let store = EmbeddedStore::open_with(&config.data_dir, &options, parts)
+            let (dir, parts) = (config.data_dir.clone(), parts.clone());
+            // It blocks, for as long as a migration takes: whoever stops the server meanwhile need not wait for that.
+            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open_with(&dir, &options, &parts)).await;
+            let store = opened
+                .unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
                 .map_err(named("the embedded store (DATA_DIR)"))?;
-            println!("Embedded store opened in {}", config.data_dir.display());
+            say(format_args!("Embedded store opened in {}", config.data_dir.display()));
             Ok(Arc::new(store))
         }
     }

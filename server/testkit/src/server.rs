@@ -36,6 +36,8 @@ pub struct Setup {
     /// Whether it is the build that can be broken on purpose.
     sabotaged: bool,
     environment: Vec<(String, String)>,
+    /// Where its standard streams go, as the shell has it; empty to keep them.
+    redirects: String,
 }
 
 impl Setup {
@@ -46,6 +48,7 @@ impl Setup {
                 mongo_uri: None,
                 sabotaged: false,
                 environment: Vec::new(),
+                redirects: String::new(),
             },
             Engine::Mongo => Self::on(&with_database(&mongod::uri(), &fresh_database())),
         }
@@ -57,12 +60,20 @@ impl Setup {
             mongo_uri: Some(mongo_uri.to_owned()),
             sabotaged: false,
             environment: Vec::new(),
+            redirects: String::new(),
         }
     }
 
     /// Sets a setting by the name of its environment variable.
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Sends its standard streams elsewhere, as the shell has it: `2>/dev/full`. What goes there is not kept, and it counts
+    /// as started once it answers.
+    pub fn redirected(mut self, redirects: impl Into<String>) -> Self {
+        self.redirects = redirects.into();
         self
     }
 
@@ -255,7 +266,13 @@ impl Server {
         self.stop("INT")
     }
 
-    fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
+    /// Sends it a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Sends it a signal after which it should end. As [`terminate`](Self::terminate) otherwise.
+    pub fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
         let begun = Instant::now();
         self.process.signal(signal);
         match self.process.wait(Duration::from_secs(60)) {
@@ -297,9 +314,17 @@ fn bare_command(program: &Path, folder: &Path) -> Command {
 
 /// Starts the server and waits for its start line. Otherwise says what happened instead.
 fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
-    let mut command = match setup.sabotaged {
-        true => bare_command(sabotaged_binary(), folder),
-        false => command(folder),
+    let program = match setup.sabotaged {
+        true => sabotaged_binary(),
+        false => binary(),
+    };
+    let mut command = match setup.redirects.as_str() {
+        "" => bare_command(program, folder),
+        redirects => {
+            let mut shell = bare_command(Path::new("sh"), folder);
+            shell.arg("-c").arg(format!("exec \"$0\" {redirects}")).arg(program);
+            shell
+        }
     };
     command.env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
     if let Some(uri) = &setup.mongo_uri {
@@ -309,6 +334,9 @@ fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
 
     let process = Process::spawn_in(&mut command, Some(folder));
     let deadline = Instant::now() + START;
+    if !setup.redirects.is_empty() {
+        return answering(process, port, deadline);
+    }
     let ready = format!("Server running on port {port}");
     let mut position = 0;
     while let Some(line) = process.next_line(&mut position, deadline) {
@@ -320,6 +348,23 @@ fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
     Err(format!(
         "the server did not print {ready:?} within {START:?}:\n{stdout}{stderr}"
     ))
+}
+
+/// Waits until a server whose start line can't be read answers.
+fn answering(mut process: Process, port: u16, deadline: Instant) -> Result<Process, String> {
+    let address = format!("http://127.0.0.1:{port}/healthz");
+    while Instant::now() < deadline {
+        let request = Request::get(&address).body(Vec::new()).expect("a well-formed request");
+        let answered = http::try_send(request).is_ok();
+        if process.wait(Duration::from_millis(20)).is_some() {
+            // Most likely, and whoever answered was another program.
+            return Err(format!("the port {port} may be in use"));
+        }
+        if answered {
+            return Ok(process);
+        }
+    }
+    Err(format!("the server did not answer within {START:?}"))
 }
 
 /// The program under test, built first where the tests are not the server package's own.
