@@ -77,6 +77,7 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .layer(cors(origins))
         .layer(middleware::from_fn(strict::strict))
         .layer(middleware::from_fn(answers::charge))
+        .layer(middleware::from_fn(strict::strict))
 }
 
 /// Where Socket.IO listens. One service for all its routes: it owns the sessions.

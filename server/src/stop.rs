@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::app::App;
 use crate::chat::now;
 use crate::store::StoreError;
+use crate::telemetry;
 
 /// How long a stop may take in all. Service managers kill after 10 seconds or more.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -114,5 +115,6 @@ fn end_at_deadline(app: &Arc<App>, step: Step) {
 /// Ends the process, whatever hangs in it. Nothing acknowledged is lost by that, as by a crash.
 fn exit(left: &str) -> ! {
     tracing::error!(left, "the stop is not finished, and the process exits all the same");
+    telemetry::finish();
     std::process::exit(UNFINISHED)
 }
