@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use shared::{UserId, WireError};
 use socketioxide::socket::Sid;
-use tokio::sync::Semaphore;
 
 use crate::auth::Verifier;
-use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Receipts, Typists, Watch};
+use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Reads, Receipts, Typists, Watch};
 use crate::config::Config;
+use crate::error;
 use crate::net::detach::Upgrades;
 use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
-use crate::store::Store;
+use crate::store::{ChangesError, Store, StoreError};
 
 /// One running server.
 pub struct App {
@@ -37,8 +38,8 @@ pub struct App {
     pub typists: Arc<Typists>,
     /// The way out to the connections.
     pub outlet: Outlet,
-    /// Taken by each request that reads whole pages, so that their memory has a bound.
-    pub reading: Semaphore,
+    /// Whose turn it is to read.
+    pub reads: Arc<Reads>,
     /// Ids and times of new messages.
     pub mint: Mint,
     /// The WebSockets that began as polling.
@@ -47,5 +48,19 @@ pub struct App {
     pub stopping: tokio_util::sync::CancellationToken,
 }
 
-/// Requests that read whole pages at a time: enough to keep any store busy.
-pub const READING: usize = 64;
+impl App {
+    /// Reads from the store when it is this user's turn. Dropped, it gives up its place or its turn.
+    pub async fn read<T, E: Into<ChangesError>>(
+        &self,
+        user: UserId,
+        read: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, WireError> {
+        let turn = self.reads.turn(user).await.map_err(error::too_many_reads)?;
+        let done = read.await.map_err(Into::into);
+        drop(turn);
+        if let Err(ChangesError::Store(StoreError::Unavailable(_))) = &done {
+            self.reads.failed();
+        }
+        done.map_err(error::changes_error)
+    }
+}

@@ -10,11 +10,10 @@ use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, READING};
+use crate::app::App;
 use crate::auth::{Verifier, secret};
 use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
 use crate::config::{Config, Secret};
@@ -151,7 +150,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         typists: Arc::default(),
         mint: Mint::new(),
         stopping: CancellationToken::new(),
-        reading: Semaphore::new(READING),
+        reads: Arc::default(),
         horizon,
         outlet,
         store,
@@ -162,7 +161,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
 }
 
 /// Starts what goes on beside the requests, each until the server stops.
-fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
+fn keep(app: &Arc<App>) -> [JoinHandle<()>; 6] {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
     let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
@@ -176,6 +175,7 @@ fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
     let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
     [
         tokio::spawn(Arc::clone(&app.presence).keep(store(), stop())),
+        tokio::spawn(Arc::clone(&app.reads).keep(store(), stop())),
         tokio::spawn(Arc::clone(&app.outlet.updates).keep(store(), stop(), told)),
         tokio::spawn(Arc::clone(&app.watch).keep(stop(), move |follower, state| present.present(follower, state))),
         tokio::spawn(Arc::clone(&app.typists).keep(stop(), typed)),

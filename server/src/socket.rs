@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicU32;
 use parking_lot::Mutex;
 use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -42,6 +43,8 @@ pub struct Session {
     last: Mutex<Option<oneshot::Receiver<()>>>,
     /// How often this connection said that somebody types, lately. Held to count one up.
     pub typing: Mutex<typing::Rate>,
+    /// Cancelled when the connection has ended: what is read for it is of no use any more.
+    pub gone: CancellationToken,
 }
 
 /// A place in the row of one connection's requests that are answered later: they keep their order, and only one of
@@ -71,6 +74,7 @@ impl Session {
             unanswered: AtomicU32::new(0),
             last: Mutex::default(),
             typing: Mutex::default(),
+            gone: CancellationToken::new(),
         }
     }
 
@@ -82,6 +86,9 @@ impl Session {
             _end: end,
         }
     }
+
+    /// Waits until so much of what was sent before has been written to the client that the next page may be read.
+    pub async fn ready_for_more(&self) {}
 
     /// Whether the client has heard everything up to now, on this connection or in the answer before.
     pub fn caught_up(&self, caught_up: bool) {
@@ -96,8 +103,10 @@ impl Session {
             app,
             caller,
             connection,
+            gone,
             ..
         } = self;
+        gone.cancel();
         app.directory.leave(caller.user, *connection, || {
             app.presence.note(caller.user, false);
         });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use shared::events;
 use socketioxide::extract::{SocketRef, TryData};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Session;
 use super::request::EventHandler;
@@ -23,9 +23,6 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// How long a connection waits for the database to answer who it is. The transport is closed a little earlier, and
 /// every stock client then tries again by itself, which it would not after a refusal.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(12);
-
-/// How often the database is asked meanwhile.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the client's `auth` holds. Other fields are ignored.
 #[derive(Deserialize)]
@@ -72,12 +69,17 @@ pub async fn connect(
     admitted
 }
 
-/// Outlasts a short failure of the database: being refused would be final for the client, waiting is not.
+/// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
+/// one asks the database for all who wait.
 async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> {
     let end = Instant::now() + STORE_PATIENCE;
     loop {
         match auth::authenticate(&app.verifier, &*app.store, token).await {
-            Err(Denied::Store(_)) if Instant::now() < end => tokio::time::sleep(STORE_PAUSE).await,
+            Err(Denied::Store(_)) if Instant::now() < end => {
+                app.reads.failed();
+                // When the time is over it is asked once more.
+                let _ = timeout_at(end, app.reads.up()).await;
+            }
             done => return done,
         }
     }
