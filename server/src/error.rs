@@ -107,7 +107,11 @@ pub fn refused(refused: Refused) -> WireError {
 
 /// Too many requests of everybody wait for their turn to read.
 pub fn too_many_reads(_: TooManyReads) -> WireError {
-    later(ErrorCode::Overloaded, "too many requests wait to be read; try again", 1_000)
+    later(
+        ErrorCode::Overloaded,
+        "too many requests wait to be read; try again",
+        1_000,
+    )
 }
 
 /// Too many requests of one connection wait for their answer.

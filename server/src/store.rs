@@ -268,6 +268,20 @@ impl Position {
         }
     }
 
+    /// The place directly in front of this one.
+    pub fn predecessor(self) -> Self {
+        let mut id = self.id.bytes();
+        for byte in id.iter_mut().rev() {
+            let (less, borrows) = byte.overflowing_sub(1);
+            *byte = less;
+            if !borrows {
+                let id = MessageId::from_bytes(id);
+                return Self { id, ..self };
+            }
+        }
+        Self::end_of(Timestamp::from_millis(self.created_at.millis().saturating_sub(1)))
+    }
+
     /// Behind every message of this moment.
     pub const fn end_of(created_at: Timestamp) -> Self {
         Self {

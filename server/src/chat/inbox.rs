@@ -77,7 +77,10 @@ fn length(conversation: &Conversation) -> usize {
     /// All but the newest message and the name.
     const FIELDS: usize = 512;
     let message = conversation.last_message.as_ref().map_or(0, size::message_bytes);
-    let name = conversation.peer.as_ref().map_or(0, |peer| size::text_bytes(&peer.username));
+    let name = conversation
+        .peer
+        .as_ref()
+        .map_or(0, |peer| size::text_bytes(&peer.username));
     FIELDS + message + name
 }
 

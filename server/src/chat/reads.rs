@@ -171,7 +171,9 @@ impl Table {
         while self.running < RUNNING
             && let Some(user) = self.turns.pop_front()
         {
-            let Some(line) = self.lines.get_mut(&user) else { continue };
+            let Some(line) = self.lines.get_mut(&user) else {
+                continue;
+            };
             line.has_turn = false;
             if let Some((_, give)) = line.waiting.pop_front() {
                 line.running += 1;

@@ -208,13 +208,15 @@ impl Store for EmbeddedStore {
                 let chunk = readers.run(page).await?;
                 let rest = match chunk.last() {
                     None => return Ok(None),
-                    Some(last) if chunk.len() == HISTORY_CHUNK || size::is_piece(&chunk) => last.created_at.map(|created_at| Bounds {
-                        after: Some(Position {
-                            created_at,
-                            id: last.id,
-                        }),
-                        before: None,
-                    }),
+                    Some(last) if chunk.len() == HISTORY_CHUNK || size::is_piece(&chunk) => {
+                        last.created_at.map(|created_at| Bounds {
+                            after: Some(Position {
+                                created_at,
+                                id: last.id,
+                            }),
+                            before: None,
+                        })
+                    }
                     Some(_) => None,
                 };
                 Ok(Some((chunk, rest)))

@@ -117,7 +117,12 @@ mod tests {
 
     #[test]
     fn what_was_enough_is_more_than_a_page_holds() {
-        for lengths in [vec![1; 9], vec![usize::MAX, 1], vec![PAGE_BYTES / 2; 4], vec![1, PAGE_BYTES]] {
+        for lengths in [
+            vec![1; 9],
+            vec![usize::MAX, 1],
+            vec![PAGE_BYTES / 2; 4],
+            vec![1, PAGE_BYTES],
+        ] {
             let mut enough = Enough::of(5);
             let read = lengths.iter().take_while(|length| !enough.with(**length)).count() + 1;
             assert!(that_fit(lengths[..read].iter().copied(), 5) < read, "{lengths:?}");

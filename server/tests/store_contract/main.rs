@@ -72,6 +72,7 @@ contract! {
     history:
         is_all_pages
         streams_ten_thousand
+        ends_chunks_by_their_length
         is_empty_without_messages
         can_be_dropped_early
         can_be_read_while_others_write;
@@ -95,6 +96,7 @@ contract! {
         goes_on_from_any_frontier
         never_skips_while_others_write
         goes_on_after_reopening
+        ends_pages_by_their_length
         tells_of_watermarks_to_both
         tells_of_settings_to_their_owner
         refuses_the_cursor_of_another_database;

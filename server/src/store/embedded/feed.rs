@@ -66,7 +66,9 @@ pub(super) fn changes(
             if enough.is_reached() {
                 break;
             }
-            let message = statement.query_row((number, user.bytes()), message_from_row).optional()?;
+            let message = statement
+                .query_row((number, user.bytes()), message_from_row)
+                .optional()?;
             if let Some((_, change)) = &message {
                 enough.with(size::change_bytes(change));
             }
@@ -79,7 +81,15 @@ pub(super) fn changes(
     if !enough.is_reached() {
         let rest = one_more - found.len();
         let is_enough = |change: &Change| enough.with(size::change_bytes(change));
-        found.extend(behind(&snapshot, WAITING, user, since, rest, message_from_row, is_enough)?);
+        found.extend(behind(
+            &snapshot,
+            WAITING,
+            user,
+            since,
+            rest,
+            message_from_row,
+            is_enough,
+        )?);
     }
     for sql in [OWN_MARKERS, PEERS_MARKERS] {
         let marker = |row: &Row<'_>| Ok((row.get(8)?, Change::Marker(markers::marker_from_row(row)?)));
