@@ -165,6 +165,8 @@ fn keep(app: &Arc<App>) -> [JoinHandle<()>; 6] {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
     let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
+    let directory = Arc::clone(&app.directory);
+    let hears = move |user| directory.has(user);
     let typed = move |typist, receiver| {
         let typing = Typing {
             user_id: typist,
@@ -176,7 +178,7 @@ fn keep(app: &Arc<App>) -> [JoinHandle<()>; 6] {
     [
         tokio::spawn(Arc::clone(&app.presence).keep(store(), stop())),
         tokio::spawn(Arc::clone(&app.reads).keep(store(), stop())),
-        tokio::spawn(Arc::clone(&app.outlet.updates).keep(store(), stop(), told)),
+        tokio::spawn(Arc::clone(&app.outlet.updates).keep(store(), stop(), hears, told)),
         tokio::spawn(Arc::clone(&app.watch).keep(stop(), move |follower, state| present.present(follower, state))),
         tokio::spawn(Arc::clone(&app.typists).keep(stop(), typed)),
         tokio::spawn(foreign::hear(store(), stop(), heard)),

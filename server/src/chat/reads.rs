@@ -260,10 +260,7 @@ mod tests {
     }
 
     fn is_given(asked: &mut Asked) -> Option<Reading> {
-        match asked.as_mut().now_or_never() {
-            Some(turn) => Some(turn.expect("there is room")),
-            None => None,
-        }
+        asked.as_mut().now_or_never().map(|turn| turn.expect("there is room"))
     }
 
     fn is_empty(reads: &Reads) -> bool {

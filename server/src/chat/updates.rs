@@ -124,11 +124,12 @@ impl Updates {
         table.lines.get(&user)?.holds.values().next().cloned()
     }
 
-    /// Tells what changed until `stop` is cancelled.
+    /// Tells what changed until `stop` is cancelled. Nothing is read for those who do not hear it any more.
     pub async fn keep(
         self: Arc<Self>,
         store: Arc<dyn Store>,
         stop: CancellationToken,
+        hears: impl Fn(UserId) -> bool + Send,
         tell: impl Fn(UserId, &Conversation) + Send,
     ) {
         let mut at_once = *AT_ONCE.start();
@@ -142,8 +143,13 @@ impl Updates {
             loop {
                 let begun = Instant::now();
                 let taken = self.take(at_once, begun);
-                let Some(oldest) = taken.iter().map(|taken| taken.since).min() else {
+                if taken.is_empty() {
                     break;
+                }
+                let (taken, unheard): (Vec<_>, Vec<_>) = taken.into_iter().partition(|taken| hears(taken.key.0));
+                self.rest(unheard);
+                let Some(oldest) = taken.iter().map(|taken| taken.since).min() else {
+                    continue;
                 };
                 let keys: Vec<Key> = taken.iter().map(|taken| taken.key).collect();
                 let pause = match inbox::conversations(&*store, &keys).await {

@@ -107,7 +107,7 @@ struct Reader {
 enum Rest {
     All,
     /// Among those without a time.
-    Undated(Cursor<RawDocumentBuf>),
+    Undated(Box<Cursor<RawDocumentBuf>>),
     Behind(Position),
     Nothing,
 }
@@ -119,7 +119,8 @@ impl Reader {
             Rest::All => {
                 let find = self.history.messages.find(filter(self.conversation, Bounds::default()));
                 let find = find.sort(sort(End::Oldest)).batch_size(BATCH);
-                self.with_cursor(bounded("opening a history", READ, find).await?).await
+                let cursor = bounded("opening a history", READ, find).await?;
+                self.with_cursor(Box::new(cursor)).await
             }
             Rest::Undated(cursor) => self.with_cursor(cursor).await,
             Rest::Behind(place) => {
@@ -140,7 +141,7 @@ impl Reader {
 
     async fn with_cursor(
         &self,
-        mut cursor: Cursor<RawDocumentBuf>,
+        mut cursor: Box<Cursor<RawDocumentBuf>>,
     ) -> Result<Option<(Vec<Message>, Rest)>, StoreError> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
