@@ -130,11 +130,13 @@ impl Reads {
         let probing = async {
             // As above.
             while up.wait_for(|up| !*up).await.map(drop).is_ok() {
-                tokio::time::sleep(PROBE).await;
                 // Nobody has this id. What counts is that it was looked for.
                 let probe = store.user(UserId::from_bytes([0; 12]));
-                if let Ok(Ok(_)) = tokio::time::timeout(PROBE_DEADLINE, probe).await {
-                    self.up.send_replace(true);
+                match tokio::time::timeout(PROBE_DEADLINE, probe).await {
+                    Ok(Ok(_)) => {
+                        self.up.send_replace(true);
+                    }
+                    _ => tokio::time::sleep(PROBE).await,
                 }
             }
         };

@@ -16,6 +16,7 @@ use super::request::EventHandler;
 use super::resume::Resume;
 use crate::app::App;
 use crate::auth::{self, Caller, Denied};
+use crate::store::StoreError;
 
 /// A refused client waits this long, so that one that repeats a bad token costs next to nothing.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
@@ -23,6 +24,9 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// How long a connection waits for the database to answer who it is. The transport is closed a little earlier, and
 /// every stock client then tries again by itself, which it would not after a refusal.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(12);
+
+/// The shortest pause until it is asked again.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the client's `auth` holds. Other fields are ignored.
 #[derive(Deserialize)]
@@ -75,8 +79,11 @@ async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> 
     let end = Instant::now() + STORE_PATIENCE;
     loop {
         match auth::authenticate(&app.verifier, &*app.store, token).await {
-            Err(Denied::Store(_)) if Instant::now() < end => {
-                app.reads.failed();
+            Err(Denied::Store(failure)) if Instant::now() < end => {
+                if let StoreError::Unavailable(_) = failure {
+                    app.reads.failed();
+                }
+                tokio::time::sleep(STORE_PAUSE).await;
                 // When the time is over it is asked once more.
                 let _ = timeout_at(end, app.reads.up()).await;
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use shared::sync::{Receipt, SyncDone, SyncReset};
@@ -17,6 +18,9 @@ use crate::{chat, error};
 /// Reads that may fail although the store answers between them; then the connection is ended, so that the client comes
 /// back with its cursor.
 const FAILURES: u32 = 5;
+
+/// Pause after each of them.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Conversations that are read at once.
 const CONVERSATIONS: usize = 50;
@@ -59,7 +63,7 @@ impl Resume {
         let mut pushed = 0;
         let mut more = !self.since.is_empty();
         while let (Ok(cursor), true) = (&since, more && pushed < limits::SYNC_PUSH && !self.broken) {
-            // Nobody's turn to read is held meanwhile.
+            // Nobody's turn to read is held meanwhile, nor through the pause below.
             app.reads.up().await;
             match self.page(&socket, cursor).await {
                 Ok((count, next, has_more)) => {
@@ -71,7 +75,7 @@ impl Resume {
                 Err(_) if failures == FAILURES => return hang_up(&app.upgrades, &socket),
                 Err(_) => {
                     failures += 1;
-                    app.reads.failed();
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }

@@ -10,6 +10,7 @@ mod logs;
 mod network;
 mod nodes;
 mod outage;
+mod reads;
 mod settings;
 mod start;
 mod stop;

@@ -148,16 +148,6 @@ pub(crate) async fn all(store: &dyn Store, conversation: Conversation) -> Vec<Me
     }
 }
 
-/// A text that takes six times as many bytes as JSON: 98 KB.
-pub(crate) fn long_text() -> String {
-    "\u{1}".repeat(16_384)
-}
-
-/// How long messages are as JSON.
-pub(crate) fn json_bytes(messages: &[Message]) -> usize {
-    serde_json::to_string(messages).unwrap().len()
-}
-
 /// The whole conversation, as a stream.
 pub(crate) async fn streamed(store: &dyn Store, conversation: Conversation) -> Vec<Message> {
     store.history(conversation).try_concat().await.unwrap()

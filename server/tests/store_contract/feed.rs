@@ -9,26 +9,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use server::store::{Change, ChangesError, Cursor, MarkKind, Marker, Store};
-use shared::limits::PAGE_BYTES;
 use shared::{Message, MessageId, Settings, SettingsChange, UserId};
 
-use crate::data::{append_new, json_bytes, long_text, mark, mint_now, now, people};
+use crate::data::{append_new, mark, mint_now, now, people};
 use crate::engine::Engine;
 
 /// A client that keeps a copy of all that concerns a user.
-struct Reader {
-    user: UserId,
-    cursor: Cursor,
+pub(crate) struct Reader {
+    pub(crate) user: UserId,
+    pub(crate) cursor: Cursor,
     /// In the order of first hearing of each.
-    heard: Vec<MessageId>,
+    pub(crate) heard: Vec<MessageId>,
     messages: HashMap<MessageId, Message>,
-    markers: HashMap<(UserId, UserId), Marker>,
+    pub(crate) markers: HashMap<(UserId, UserId), Marker>,
     settings: Option<Settings>,
 }
 
 impl Reader {
     /// One that knows of nothing and goes on from now.
-    fn new(store: &dyn Store, user: UserId) -> Self {
+    pub(crate) fn new(store: &dyn Store, user: UserId) -> Self {
         Self {
             user,
             cursor: store.cursor(store.frontier()),
@@ -40,7 +39,7 @@ impl Reader {
     }
 
     /// Reads one page. Returns whether there is more.
-    async fn page(&mut self, store: &dyn Store, limit: usize) -> bool {
+    pub(crate) async fn page(&mut self, store: &dyn Store, limit: usize) -> bool {
         let page = store.changes(self.user, &self.cursor, limit).await.unwrap();
         assert!(page.changes.len() <= limit);
         assert!(!page.more || !page.changes.is_empty(), "more, but nothing of it");
@@ -82,7 +81,7 @@ fn ids(messages: &[Message]) -> Vec<MessageId> {
 }
 
 /// The messages of one user, in the order stored.
-fn of(user: UserId, messages: &[Message]) -> Vec<MessageId> {
+pub(crate) fn of(user: UserId, messages: &[Message]) -> Vec<MessageId> {
     let concerns = |message: &&Message| message.sender == Some(user) || message.receiver == Some(user);
     messages.iter().filter(concerns).map(|message| message.id).collect()
 }
@@ -330,54 +329,6 @@ pub(crate) async fn tells_of_watermarks_to_both(engine: &dyn Engine) {
     );
     assert_eq!(bob_told, HashMap::from([((bob, ada), read.marker)]));
     assert_eq!(eve_told, HashMap::new());
-}
-
-/// A page never gets longer than it may be, whatever is in it, and nothing is passed over where it ends.
-pub(crate) async fn ends_pages_by_their_length(engine: &dyn Engine) {
-    let store = engine.open().await;
-    let [ada, bob, eve] = people(&*store).await;
-    let mut readers = [ada, bob, eve].map(|user| Reader::new(&*store, user));
-    let (long, longer) = (long_text(), "longer than a page".repeat(PAGE_BYTES / 16));
-    let mut stored = Vec::new();
-    let mut markers = HashMap::new();
-    for round in 0..3 {
-        let mut batch: Vec<_> = (0..9).map(|_| mint_now(ada, bob, &long)).collect();
-        batch.extend((0..5).map(|_| mint_now(bob, ada, "short")));
-        if round == 1 {
-            batch.extend([
-                mint_now(bob, ada, &longer),
-                mint_now(eve, ada, &longer),
-                mint_now(eve, ada, "short"),
-            ]);
-        }
-        let messages = append_new(&*store, &batch).await;
-        let marked = mark(&*store, bob, ada, MarkKind::Read, messages[4].id).await;
-        markers.insert((bob, ada), marked.marker);
-        stored.extend(messages);
-    }
-    for reader in &mut readers {
-        let mut pages = 0;
-        loop {
-            let page = store.changes(reader.user, &reader.cursor, 200).await.unwrap();
-            let messages = page.changes.iter().filter_map(|change| match change {
-                Change::Message(message) => Some(message.clone()),
-                _ => None,
-            });
-            let bytes = json_bytes(&messages.collect::<Vec<_>>());
-            assert!(bytes <= PAGE_BYTES || page.changes.len() == 1, "{bytes} bytes");
-            pages += 1;
-            assert_eq!(reader.page(&*store, 200).await, page.more);
-            if !page.more {
-                break;
-            }
-        }
-        let user = reader.user;
-        assert_eq!(reader.heard, of(user, &stored));
-        if user != eve {
-            assert_eq!(reader.markers, markers);
-            assert!(pages >= 4, "{pages} pages");
-        }
-    }
 }
 
 pub(crate) async fn tells_of_settings_to_their_owner(engine: &dyn Engine) {

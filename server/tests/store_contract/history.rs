@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use server::store::size::{PIECE_BYTES, is_piece};
-use server::store::{Bounds, Conversation, End, Position, Store};
+use server::store::{Conversation, Store};
 use shared::{Message, UserId};
 
-use crate::data::{START, all, append_new, json_bytes, long_text, mint, people, streamed};
+use crate::data::{START, all, append_new, mint, people, streamed};
 use crate::engine::Engine;
 
 /// Stores `count` messages, in both directions.
@@ -51,60 +50,6 @@ pub(crate) async fn streams_ten_thousand(engine: &dyn Engine) {
         listed.extend(chunk);
     }
     assert!(listed == expected);
-}
-
-/// Long messages come in smaller chunks and pages; whoever goes on from each has them all.
-pub(crate) async fn ends_chunks_by_their_length(engine: &dyn Engine) {
-    let store = engine.open().await;
-    let [ada, bob] = people(&*store).await;
-    let conversation = Conversation::between(ada, bob);
-    let (long, longer) = (long_text(), "longer than a piece".repeat(PIECE_BYTES / 16));
-    let texts = (0..40).map(|number| match number % 8 {
-        0..3 => "short",
-        7 if number > 30 => &longer,
-        _ => &long,
-    });
-    let batch: Vec<_> = texts.map(|text| mint(ada, bob, text)).collect();
-    let expected = append_new(&*store, &batch).await;
-    let check = |chunk: &[Message]| {
-        let bytes = json_bytes(&chunk[..chunk.len() - 1]);
-        assert!(bytes <= PIECE_BYTES, "{bytes} bytes, and one more");
-    };
-    let mut chunks = store.history(conversation);
-    let mut listed = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.unwrap();
-        check(&chunk);
-        listed.extend(chunk);
-    }
-    assert!(listed == expected);
-    for end in [End::Oldest, End::Newest] {
-        let (mut listed, mut bounds) = (Vec::new(), Bounds::default());
-        loop {
-            let piece = store.page(conversation, bounds, end, 200).await.unwrap();
-            let ended = !is_piece(&piece);
-            if !piece.is_empty() {
-                match end {
-                    End::Oldest => check(&piece),
-                    End::Newest => check(&piece.iter().rev().cloned().collect::<Vec<_>>()),
-                }
-            }
-            match end {
-                End::Oldest => {
-                    bounds.after = piece.last().map(Position::of);
-                    listed.extend(piece);
-                }
-                End::Newest => {
-                    bounds.before = piece.first().map(Position::of);
-                    listed.splice(0..0, piece);
-                }
-            }
-            if ended {
-                break;
-            }
-        }
-        assert!(listed == expected, "{end:?}");
-    }
 }
 
 pub(crate) async fn is_empty_without_messages(engine: &dyn Engine) {

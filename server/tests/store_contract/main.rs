@@ -15,6 +15,7 @@ mod feed;
 mod history;
 mod idempotency;
 mod inbox;
+mod length;
 mod lifecycle;
 mod markers;
 mod pages;
@@ -72,7 +73,6 @@ contract! {
     history:
         is_all_pages
         streams_ten_thousand
-        ends_chunks_by_their_length
         is_empty_without_messages
         can_be_dropped_early
         can_be_read_while_others_write;
@@ -96,10 +96,12 @@ contract! {
         goes_on_from_any_frontier
         never_skips_while_others_write
         goes_on_after_reopening
-        ends_pages_by_their_length
         tells_of_watermarks_to_both
         tells_of_settings_to_their_owner
         refuses_the_cursor_of_another_database;
+    length:
+        ends_pages_of_changes
+        ends_chunks_and_pages_of_a_conversation;
     markers:
         are_missing_at_first
         only_move_forward
