@@ -9,7 +9,8 @@ use crate::auth::Verifier;
 use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Reads, Receipts, Typists, Watch};
 use crate::config::Config;
 use crate::error;
-use crate::net::detach::Upgrades;
+use crate::http::store_check::StoreCheck;
+use crate::net::registry::Registry;
 use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
 use crate::store::{ChangesError, Store, StoreError};
@@ -22,6 +23,8 @@ pub struct App {
     pub verifier: Verifier,
     /// Keeps users and messages.
     pub store: Arc<dyn Store>,
+    /// Whether it does its work.
+    pub store_check: StoreCheck,
     /// Who is connected here.
     pub directory: Arc<Directory<Sid>>,
     /// Tells the store of it.
@@ -42,8 +45,8 @@ pub struct App {
     pub reads: Arc<Reads>,
     /// Ids and times of new messages.
     pub mint: Mint,
-    /// The WebSockets that began as polling.
-    pub upgrades: Arc<Upgrades>,
+    /// The TCP connections, and the sessions that poll.
+    pub registry: Arc<Registry>,
     /// Set once the server begins to stop: it is no longer ready.
     pub stopping: tokio_util::sync::CancellationToken,
 }

@@ -9,7 +9,6 @@ use shared::{Conversation, events};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -17,13 +16,14 @@ use crate::app::App;
 use crate::auth::{Verifier, secret};
 use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
 use crate::config::{Config, Secret};
-use crate::net::{detach::Upgrades, listener};
-use crate::socket::connect::{self, Handshake, STORE_PATIENCE};
+use crate::http::store_check::StoreCheck;
+use crate::net::{connection::EndReason, listener, registry::Registry};
+use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
 use crate::socket::foreign;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
 use crate::store::{self, Store, StoreError};
-use crate::{router, socket::request::Reply};
+use crate::{net, router, socket::request::Reply};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -66,9 +66,11 @@ pub enum RunError {
     },
 }
 
-/// Runs a server until `stop` is cancelled. `started` is told the port once connections are accepted.
+/// Runs a server until `stop` is cancelled, also while it starts. `started` is told the port once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u16)) -> Result<(), RunError> {
-    let secret = secret::load(&config).map_err(RunError::Secret)?;
+    let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
+        return Ok(());
+    };
     if config.legacy_open_history {
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
@@ -78,15 +80,11 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         address: address.clone(),
         cause,
     };
-    let listener = TcpListener::bind((config.host, config.port))
-        .await
-        .map_err(listen_error)?;
+    let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
-    let store = store::open::open(&config).await?;
-    if let Err(error) = store.heartbeat(now()).await {
-        store.close(now()).await?;
-        return Err(error.into());
-    }
+    let Some(store) = unless_stopped(&stop, open_store(&config)).await? else {
+        return Ok(());
+    };
 
     let (sockets, io) = SocketIo::builder()
         .max_buffer_size(CLIENT_BUFFER)
@@ -103,7 +101,15 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     let origins = Arc::new(app.config.cors_origins.clone());
     let routes = router::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
-    let server = tokio::spawn(listener::serve(listener, routes, limit, app.stopping.clone(), GRACE));
+    let serving = listener::serve(
+        listener,
+        routes,
+        Arc::clone(&app.registry),
+        limit,
+        app.stopping.clone(),
+        GRACE,
+    );
+    let server = tokio::spawn(serving);
     started(port);
 
     stop.cancelled().await;
@@ -125,15 +131,39 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     Ok(())
 }
 
+/// A step of the start; nothing if the server is to stop before it is done: then nobody waits for a database that
+/// does not answer, or for a file that can't be read.
+async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    step: impl Future<Output = Result<T, RunError>>,
+) -> Result<Option<T>, RunError> {
+    stop.run_until_cancelled(step).await.transpose()
+}
+
+async fn load_secret(config: &Config) -> Result<Secret, RunError> {
+    let config = config.clone();
+    let loaded = tokio::task::spawn_blocking(move || secret::load(&config)).await;
+    loaded
+        .unwrap_or_else(|panic| Err(panic.into()))
+        .map_err(RunError::Secret)
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, RunError> {
+    let store = store::open::open(config).await?;
+    if let Err(error) = store.heartbeat(now()).await {
+        store.close(now()).await?;
+        return Err(error.into());
+    }
+    Ok(store)
+}
+
 /// The parts of a server, wired together.
 fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
-    let upgrades = Arc::new(Upgrades::default());
     let horizon = Horizon::new(Arc::clone(&store));
     let outlet = Outlet {
         io: io.clone(),
         directory: Arc::clone(&directory),
-        upgrades: Arc::clone(&upgrades),
         horizon: Arc::clone(&horizon),
         updates: Arc::default(),
     };
@@ -150,18 +180,19 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         typists: Arc::default(),
         mint: Mint::new(),
         stopping: CancellationToken::new(),
+        store_check: StoreCheck::default(),
         reads: Arc::default(),
         horizon,
         outlet,
         store,
         directory,
-        upgrades,
+        registry: Registry::new(),
         config,
     })
 }
 
 /// Starts what goes on beside the requests, each until the server stops.
-fn keep(app: &Arc<App>) -> [JoinHandle<()>; 6] {
+fn keep(app: &Arc<App>) -> [JoinHandle<()>; 7] {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
     let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
@@ -182,6 +213,7 @@ fn keep(app: &Arc<App>) -> [JoinHandle<()>; 6] {
         tokio::spawn(Arc::clone(&app.watch).keep(stop(), move |follower, state| present.present(follower, state))),
         tokio::spawn(Arc::clone(&app.typists).keep(stop(), typed)),
         tokio::spawn(foreign::hear(store(), stop(), heard)),
+        tokio::spawn(Arc::clone(&app.registry).look_after(stop())),
     ]
 }
 
@@ -196,4 +228,15 @@ fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
         }
     };
     io.ns("/", connected.with(admit));
+    // The library would answer every other one with its name, however long, whether or not the client reads.
+    let names = io.clone();
+    let refuse = move |socket: SocketRef| {
+        net::link::end(&socket, EndReason::Namespace);
+        names.delete_ns(socket.ns());
+        std::future::ready(Err(ConnectRefused::Namespace))
+    };
+    let never = async |_: SocketRef| {};
+    if let Err(error) = io.dyn_ns("/{*name}", never.with(refuse)) {
+        tracing::error!(%error, "other namespaces can't be refused");
+    }
 }

@@ -7,6 +7,7 @@
 
 pub mod connect;
 pub mod conversations;
+pub mod emit;
 pub mod foreign;
 pub mod mark;
 pub mod outlet;
@@ -19,15 +20,15 @@ pub mod sync;
 pub mod typing;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use parking_lot::Mutex;
 use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::net::link::Link;
 
 /// One authenticated connection.
 pub struct Session {
@@ -37,14 +38,16 @@ pub struct Session {
     pub caller: Caller,
     /// The connection's own id.
     pub connection: Sid,
+    /// The way to its client.
+    pub link: Link,
     /// Requests that wait for their answer.
     pub unanswered: AtomicU32,
+    /// Bytes of those requests.
+    pub unanswered_bytes: AtomicUsize,
     /// The end of the last request that is answered later. Held to put the next one behind it.
     last: Mutex<Option<oneshot::Receiver<()>>>,
     /// How often this connection said that somebody types, lately. Held to count one up.
     pub typing: Mutex<typing::Rate>,
-    /// Cancelled when the connection has ended: what is read for it is of no use any more.
-    pub gone: CancellationToken,
 }
 
 /// A place in the row of one connection's requests that are answered later: they keep their order, and only one of
@@ -66,15 +69,16 @@ impl Turn {
 
 impl Session {
     /// The session of a connection that was just let in.
-    pub fn new(app: Arc<App>, caller: Caller, connection: Sid) -> Self {
+    pub fn new(app: Arc<App>, caller: Caller, connection: Sid, link: Link) -> Self {
         Self {
             app,
             caller,
             connection,
+            link,
             unanswered: AtomicU32::new(0),
+            unanswered_bytes: AtomicUsize::new(0),
             last: Mutex::default(),
             typing: Mutex::default(),
-            gone: CancellationToken::new(),
         }
     }
 
@@ -88,7 +92,9 @@ impl Session {
     }
 
     /// Waits until so much of what was sent before has been written to the client that the next page may be read.
-    pub async fn ready_for_more(&self) {}
+    pub async fn ready_for_more(&self) {
+        self.link.ready_for_more().await;
+    }
 
     /// Whether the client has heard everything up to now, on this connection or in the answer before.
     pub fn caught_up(&self, caught_up: bool) {
@@ -103,16 +109,14 @@ impl Session {
             app,
             caller,
             connection,
-            gone,
             ..
         } = self;
-        gone.cancel();
         app.directory.leave(caller.user, *connection, || {
             app.presence.note(caller.user, false);
         });
         app.watch.look(caller.user);
         app.watch.end(*connection);
-        app.upgrades.remove(connection.as_str());
+        self.link.is_gone();
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::store::Store;
 
 /// Reads at a time: enough to keep any store busy. Each holds a page ([`shared::limits::PAGE_BYTES`]), twice while it
-/// is written as JSON: 64 MiB in all.
+/// is written as JSON: 32 MiB in all.
 const RUNNING: usize = 32;
 
 /// Reads of one user at a time.

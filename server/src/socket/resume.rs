@@ -9,8 +9,7 @@ use shared::sync::{Receipt, SyncDone, SyncReset};
 use shared::{ErrorCode, SyncEvent, UserId, WireError, events, limits};
 use socketioxide::extract::SocketRef;
 
-use super::Session;
-use super::outlet::{hang_up, hang_up_if_full};
+use super::{Session, emit};
 use crate::chat::inbox;
 use crate::store::Cursor;
 use crate::{chat, error};
@@ -46,7 +45,7 @@ impl Resume {
 
     /// Sends it, unless the connection ends before.
     pub async fn run(self, socket: SocketRef) {
-        let gone = self.session.gone.clone();
+        let gone = self.session.link.gone().clone();
         gone.run_until_cancelled(self.send(socket)).await;
     }
 
@@ -72,7 +71,7 @@ impl Resume {
                     since = Ok(next);
                 }
                 Err(failed) if failed.code == ErrorCode::SyncReset => since = Err(failed),
-                Err(_) if failures == FAILURES => return hang_up(&app.upgrades, &socket),
+                Err(_) if failures == FAILURES => return self.session.link.close(),
                 Err(_) => {
                     failures += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -142,8 +141,7 @@ impl Resume {
     async fn emit(&mut self, socket: &SocketRef, event: &str, payload: &(impl Serialize + Sync)) {
         if !self.broken {
             self.session.ready_for_more().await;
-            let sent = socket.emit(event, payload);
-            self.broken = hang_up_if_full(&self.session.app.upgrades, socket, sent);
+            self.broken = !emit::json(payload).is_some_and(|payload| emit::event(socket, event, &payload, None));
         }
     }
 }

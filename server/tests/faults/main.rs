@@ -8,6 +8,7 @@ mod kill;
 mod limits;
 mod logs;
 mod network;
+mod nobody;
 mod nodes;
 mod outage;
 mod reads;
@@ -15,6 +16,7 @@ mod settings;
 mod start;
 mod stop;
 mod storm;
+mod unread;
 
 use serde_json::Value;
 use testkit::Server;

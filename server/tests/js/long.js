@@ -1,9 +1,9 @@
-// Pages of long messages: none is longer than 1 MiB, and together they hold all. Argument: url, me, token, peers [{id, token}].
+// Pages of long messages: none is longer than 512 KiB, and together they hold all. Argument: url, me, token, peers [{id, token}].
 "use strict";
 const assert = require("node:assert/strict");
 const { Device, http, scenario } = require("./client.js");
 
-const PAGE_BYTES = 1024 * 1024;
+const PAGE_BYTES = 512 * 1024;
 /** 10,800 characters that JSON writes with six bytes each. */
 const TEXT = "\u0001".repeat(10_800);
 
@@ -39,7 +39,7 @@ scenario(async ({ url, me, token, peers }, check) => {
     assert.ok(pages > 3, `${pages} pages`);
   };
 
-  await check("pages of changes end at 1 MiB", () => follow((next) => ada.ok("sync", { since: next, limit: 200 })));
+  await check("pages of changes end at 512 KiB", () => follow((next) => ada.ok("sync", { since: next, limit: 200 })));
 
   await check("so they do over HTTP", () => follow(async (next) => {
     const { status, body } = await http(url, `/chat/sync?since=${next}&limit=200`, token);
@@ -57,7 +57,7 @@ scenario(async ({ url, me, token, peers }, check) => {
   });
 
   for (const [what, get] of [
-    ["pages of conversations end at 1 MiB", (query) => ada.ok("conversations", query)],
+    ["pages of conversations end at 512 KiB", (query) => ada.ok("conversations", query)],
     ["so do those over HTTP", async (query) =>
       (await http(url, `/chat/conversations?${new URLSearchParams(query)}`, token)).body],
   ]) {
