@@ -7,7 +7,7 @@ use shared::error::ErrorBody;
 use shared::{ErrorCode, WireError};
 
 use crate::auth::Denied;
-use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused};
+use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused, TooManyReads};
 use crate::store::{AppendError, ChangesError, InvalidCursor, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
@@ -125,6 +125,15 @@ pub fn cut_off() -> WireError {
     later(
         ErrorCode::StoreUnavailable,
         "the server stops before the database has answered; connect again",
+        1_000,
+    )
+}
+
+/// Too many requests of everybody wait for their turn to read.
+pub fn too_many_reads(_: TooManyReads) -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        "too many requests wait to be read; try again",
         1_000,
     )
 }

@@ -91,6 +91,11 @@ impl Session {
         }
     }
 
+    /// Waits until so much of what was sent before has been written to the client that the next page may be read.
+    pub async fn ready_for_more(&self) {
+        self.link.ready_for_more().await;
+    }
+
     /// Whether the client has heard everything up to now, on this connection or in the answer before.
     pub fn caught_up(&self, caught_up: bool) {
         self.app

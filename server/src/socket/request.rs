@@ -205,8 +205,11 @@ impl Reply {
         Ok(())
     }
 
-    /// Answers later: with what `work` comes to, once the requests of this connection before it that answer later have
-    /// been answered, and while few others of the whole server are at it. What `work` reads stays bounded so.
+    /// Answers later, with what `work` comes to. The requests of a connection that are answered later keep their order:
+    /// `work` begins when the one before it has been answered, and its answer written to the client. It is given up when
+    /// the connection ends, so it should only read; it takes its turn for that by itself ([`App::read`]).
+    ///
+    /// [`App::read`]: crate::app::App::read
     pub fn later<T, F>(self, work: impl FnOnce(Arc<Session>) -> F + Send + 'static)
     where
         T: Serialize + Send + Sync,
@@ -228,18 +231,49 @@ impl Reply {
         let supervisor = self.session.app.supervisor.clone();
         supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
-            turn.comes().await;
-            // The semaphore is never closed.
-            let _permit = session.app.reading.acquire().await;
-            match work(Arc::clone(&session)).await {
-                Ok(fields) => {
-                    self.ok(&fields);
-                    then(&session, &fields);
-                }
-                Err(error) => self.error(error),
+            let working = async {
+                turn.comes().await;
+                session.ready_for_more().await;
+                work(Arc::clone(&session)).await
+            };
+            if let Some(outcome) = session.link.gone().run_until_cancelled(working).await {
+                self.answer(outcome, then);
             }
             drop(turn);
         });
+    }
+
+    /// As [`later`](Self::later) for work that changes something: what has begun is brought to its end, whether the
+    /// connection is still there or not.
+    pub fn later_to_the_end<T, F>(self, work: impl FnOnce(Arc<Session>) -> F + Send + 'static)
+    where
+        T: Serialize + Send + Sync,
+        F: Future<Output = Result<T, WireError>> + Send,
+    {
+        let mut turn = self.session.turn();
+        tokio::spawn(async move {
+            let session = Arc::clone(&self.session);
+            let waiting = async {
+                turn.comes().await;
+                session.ready_for_more().await;
+            };
+            if session.link.gone().run_until_cancelled(waiting).await.is_some() {
+                let outcome = work(session).await;
+                self.answer(outcome, |_, _| ());
+            }
+            drop(turn);
+        });
+    }
+
+    fn answer<T: Serialize>(self, outcome: Result<T, WireError>, then: impl FnOnce(&Session, &T)) {
+        match outcome {
+            Ok(fields) => {
+                let session = Arc::clone(&self.session);
+                self.ok(&fields);
+                then(&session, &fields);
+            }
+            Err(error) => self.error(error),
+        }
     }
 
     /// It was done.

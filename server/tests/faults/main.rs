@@ -12,6 +12,7 @@ mod network;
 mod nobody;
 mod nodes;
 mod outage;
+mod reads;
 mod settings;
 mod start;
 mod stop;

@@ -7,7 +7,7 @@
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
-use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, once, try_unfold};
+use futures_util::stream::{BoxStream, StreamExt, try_unfold};
 use mongodb::{Collection, Cursor};
 use shared::{Message, MessageId, Timestamp};
 
@@ -15,14 +15,15 @@ use super::document::{self, date, user_key};
 use super::error::bounded;
 use super::inbox::seconds;
 use super::{READ, connect, query};
+use crate::store::size::{self, PIECE_BYTES};
 use crate::store::{Bounds, Conversation, End, Position, StoreError};
 
-/// Messages in one chunk of a history.
-const CHUNK: usize = 256;
+/// Most messages in one chunk of a history: enough that looking for the place where it begins costs little.
+const CHUNK: usize = 512;
 
-/// Messages that mongod sends at once when a whole conversation is read. Left to itself it fills 16 MiB, which the
-/// driver then holds; this is at most 32 MiB of the longest messages, and usually half of one.
-const CURSOR_BATCH: u32 = 2_048;
+/// Messages that mongod sends at once. Left to itself it fills 16 MiB, which the driver then holds; this is at most
+/// 2 MiB of the longest messages.
+const BATCH: u32 = 128;
 
 /// Messages among which the newest one is looked for.
 const NEWEST: i64 = 100;
@@ -31,6 +32,7 @@ const NEWEST: i64 = 100;
 const NEWEST_SPAN: i64 = 60_000;
 
 /// The collection of messages, for reading.
+#[derive(Clone)]
 pub(super) struct History {
     messages: Collection<RawDocumentBuf>,
 }
@@ -114,46 +116,107 @@ impl History {
             .find(filter(conversation, bounds))
             .sort(sort(end))
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .batch_size(BATCH)
             .max_time(READ);
-        let mut page = query::all("reading a page", READ, find, document::message).await?;
+        let mut bytes = 0;
+        let is_piece = |message: &Message| {
+            bytes += size::message_bytes(message);
+            bytes >= PIECE_BYTES
+        };
+        let mut page = query::until("reading a page", READ, find, document::message, is_piece).await?;
         if end == End::Newest {
             page.reverse();
         }
         Ok(page)
     }
 
-    /// See [`crate::store::Store::history`]. Dropping the cursor ends it on the server too.
+    /// See [`crate::store::Store::history`]. Each chunk is a page of its own, so that a reader who stalls holds nothing
+    /// here and no cursor of mongod.
+    ///
+    /// Messages without a time, which come first, are read with a cursor until the first one that has a time: those of
+    /// old databases can hold anything else in its place, and no bound lies between two of them.
     pub(super) fn stream(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
-        let messages = self.messages.clone();
-        let start = async move {
-            let find = messages
-                .find(filter(conversation, Bounds::default()))
-                .sort(sort(End::Oldest))
-                .batch_size(CURSOR_BATCH);
-            let cursor = bounded("opening a history", READ, find).await?;
-            Ok::<_, StoreError>(try_unfold(Some(cursor), next_chunk))
+        let reader = Reader {
+            history: self.clone(),
+            conversation,
         };
-        once(start).try_flatten().boxed()
+        try_unfold(Rest::All, move |rest| {
+            let reader = reader.clone();
+            async move { reader.chunk(rest).await }
+        })
+        .boxed()
     }
 }
 
-type Chunk = Option<(Vec<Message>, Option<Cursor<RawDocumentBuf>>)>;
+/// Reads one conversation to its end.
+#[derive(Clone)]
+struct Reader {
+    history: History,
+    conversation: Conversation,
+}
 
-async fn next_chunk(cursor: Option<Cursor<RawDocumentBuf>>) -> Result<Chunk, StoreError> {
-    let Some(mut cursor) = cursor else { return Ok(None) };
-    let mut chunk = Vec::with_capacity(CHUNK);
-    let reading = async {
-        while chunk.len() < CHUNK {
-            if !cursor.advance().await? {
-                return Ok(true);
+/// What is still to be read.
+enum Rest {
+    All,
+    /// Among those without a time.
+    Undated(Box<Cursor<RawDocumentBuf>>),
+    Behind(Position),
+    Nothing,
+}
+
+impl Reader {
+    /// The next chunk, and what is left then.
+    async fn chunk(&self, rest: Rest) -> Result<Option<(Vec<Message>, Rest)>, StoreError> {
+        match rest {
+            Rest::All => {
+                let find = self.history.messages.find(filter(self.conversation, Bounds::default()));
+                let find = find.sort(sort(End::Oldest)).batch_size(BATCH);
+                let cursor = bounded("opening a history", READ, find).await?;
+                self.with_cursor(Box::new(cursor)).await
             }
-            chunk.extend(document::message(cursor.current()));
+            Rest::Undated(cursor) => self.with_cursor(cursor).await,
+            Rest::Behind(place) => {
+                let bounds = Bounds {
+                    after: Some(place),
+                    before: None,
+                };
+                let chunk = self.history.page(self.conversation, bounds, End::Oldest, CHUNK).await?;
+                let rest = match chunk.last() {
+                    Some(last) if chunk.len() == CHUNK || size::is_piece(&chunk) => Rest::Behind(Position::of(last)),
+                    _ => Rest::Nothing,
+                };
+                Ok((!chunk.is_empty()).then_some((chunk, rest)))
+            }
+            Rest::Nothing => Ok(None),
         }
-        Ok(false)
-    };
-    let ended = bounded("reading a history", READ, reading).await?;
-    let rest = (!ended).then_some(cursor);
-    Ok((!chunk.is_empty()).then_some((chunk, rest)))
+    }
+
+    async fn with_cursor(
+        &self,
+        mut cursor: Box<Cursor<RawDocumentBuf>>,
+    ) -> Result<Option<(Vec<Message>, Rest)>, StoreError> {
+        let mut chunk = Vec::new();
+        let mut bytes = 0;
+        let reading = async {
+            while chunk.len() < CHUNK && bytes < PIECE_BYTES {
+                if !cursor.advance().await? {
+                    return Ok(true);
+                }
+                if let Some(message) = document::message(cursor.current()) {
+                    bytes += size::message_bytes(&message);
+                    chunk.push(message);
+                }
+            }
+            Ok(false)
+        };
+        let ended = bounded("reading a history", READ, reading).await?;
+        let rest = match chunk.last() {
+            _ if ended => Rest::Nothing,
+            Some(last) if last.created_at.is_some() => Rest::Behind(Position::of(last)),
+            _ => Rest::Undated(cursor),
+        };
+        Ok((!chunk.is_empty()).then_some((chunk, rest)))
+    }
 }
 
 fn sort(end: End) -> Document {
