@@ -74,6 +74,7 @@ impl Builder {
         meta: Meta,
         summaries: Arc<Summaries>,
         node: ObjectId,
+        no_inboxes: bool,
     ) -> Result<Self, StoreError> {
         let messages: Collection<RawDocumentBuf> = database.collection(connect::MESSAGES);
         let total = count(&messages).await?;
@@ -93,7 +94,21 @@ impl Builder {
             }),
             meta,
         };
+        if no_inboxes && total > 0 && builder.projection().ready {
+            // They were there, and somebody has dropped them.
+            builder.begin_anew().await?;
+        }
         Ok(builder)
+    }
+
+    /// Begins to build inboxes that are gone: until that is done they are not complete.
+    pub(in crate::store::mongo) async fn begin_anew(&self) -> Result<(), StoreError> {
+        let begin = doc! { "$set": { "ready": false, "build": start(count(&self.messages).await?) } };
+        let begun = self.meta.documents.update_one(doc! { "_id": INBOX }, begin);
+        bounded("beginning to build inboxes", WRITE, begun).await?;
+        self.look().await?;
+        self.shared.wanted.notify_one();
+        Ok(())
     }
 
     /// See [`crate::store::Store::projection`].
