@@ -18,4 +18,5 @@ pub mod run;
 pub mod sabotage;
 pub mod socket;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;

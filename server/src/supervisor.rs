@@ -1,0 +1,241 @@
+//! The owner of every task and thread that lives as long as the server.
+//!
+//! When such a part panics, or ends before it was told to, its work is done by nobody, and it can't be started again:
+//! what it held is lost. A server that went on would look alive and answer nothing. So the part is logged by its name,
+//! readiness turns false, and the server makes the same orderly stop as on SIGTERM. The process then exits with a
+//! status that is not zero, and whoever looks after it starts it again.
+//!
+//! The work of one request is not a part: if it panics, that request has failed, see [`logged`].
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Starts parts and watches them. Clones are the same one; [`child`](Self::child) makes one for parts that are told to
+/// end at another time.
+#[derive(Clone)]
+pub struct Supervisor {
+    /// Cancelled when these parts may end. Before that, ending is a failure.
+    told: CancellationToken,
+    tasks: TaskTracker,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Cancelled when the server begins to stop, for whatever reason.
+    stopping: CancellationToken,
+    /// The first part that failed.
+    failed: OnceLock<&'static str>,
+    /// How many parts of each name run now. Held to count one up or down, or to list them.
+    running: Mutex<BTreeMap<&'static str, usize>>,
+}
+
+impl Default for Supervisor {
+    /// One whose failures only the log tells, for parts that are used without a server.
+    fn default() -> Self {
+        let stopping = CancellationToken::new();
+        Self {
+            told: stopping.clone(),
+            tasks: TaskTracker::new(),
+            shared: Arc::new(Shared {
+                stopping,
+                failed: OnceLock::new(),
+                running: Mutex::default(),
+            }),
+        }
+    }
+}
+
+impl Supervisor {
+    /// A supervisor whose parts may end when [`stop`](Self::stop) of it, or of the one it was made from, was called.
+    /// A failure of theirs is a failure of both.
+    pub fn child(&self) -> Self {
+        Self {
+            told: self.told.child_token(),
+            tasks: TaskTracker::new(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Starts a task that runs until the stop begins. `name` is what logs and tests know it by.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let supervisor = self.clone();
+        let running = self.running(name);
+        self.tasks.spawn(async move {
+            #[cfg(feature = "sabotage")]
+            let task = crate::sabotage::panicking(name, task);
+            // What a failed task held, unanswered requests among it, is dropped after its failure is known.
+            let mut task = pin!(AssertUnwindSafe(task).catch_unwind());
+            let ended = task.as_mut().await;
+            supervisor.judge(name, &ended);
+            drop(running);
+            ended.unwrap_or_else(|cause| resume_unwind(cause));
+        })
+    }
+
+    /// Starts a thread that runs until the stop begins.
+    ///
+    /// # Errors
+    /// The system has no more threads.
+    pub fn thread(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<thread::JoinHandle<()>> {
+        let supervisor = self.clone();
+        let running = self.running(name);
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(work));
+            supervisor.judge(name, &ended);
+            drop(running);
+            ended.unwrap_or_else(|cause| resume_unwind(cause));
+        })
+    }
+
+    /// Tells the parts of this supervisor, and of those made from it, to end. It may be called again.
+    pub fn stop(&self) {
+        self.told.cancel();
+    }
+
+    /// Cancelled when the server begins to stop: it was told to, or a part of it failed.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.shared.stopping
+    }
+
+    /// The name of the first part that failed, if one did.
+    pub fn failed(&self) -> Option<&'static str> {
+        self.shared.failed.get().copied()
+    }
+
+    /// Waits until the tasks that were started here have ended; those of children are not among them.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// The names of the parts that run now, those of all children included.
+    pub fn still_running(&self) -> Vec<&'static str> {
+        self.shared.running.lock().keys().copied().collect()
+    }
+
+    fn judge(&self, name: &'static str, ended: &Result<(), Box<dyn Any + Send>>) {
+        // What the panic said was written by the panic hook; it is not repeated, for it may quote what is secret.
+        match ended {
+            Err(_) => tracing::error!(task = name, "a part of the server panicked: the server stops"),
+            Ok(()) if self.told.is_cancelled() => return,
+            Ok(()) => tracing::error!(task = name, "a part of the server ended too early: the server stops"),
+        }
+        let _ = self.shared.failed.set(name);
+        self.shared.stopping.cancel();
+    }
+
+    fn running(&self, name: &'static str) -> Running {
+        tracing::debug!(task = name, "started");
+        *self.shared.running.lock().entry(name).or_default() += 1;
+        Running {
+            name,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+/// A part that runs, until it is dropped.
+struct Running {
+    name: &'static str,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut running = self.shared.running.lock();
+        if let Some(count) = running.get_mut(self.name) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(self.name);
+            }
+        }
+    }
+}
+
+/// Runs the work of one request, named for the log. A panic ends nothing but that request: it is logged, and what the
+/// work held is dropped, which answers whoever asked.
+pub async fn logged(name: &str, work: impl Future<Output = ()>) {
+    if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+        tracing::error!(request = name, "a request panicked");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_stops_the_server() {
+        let supervisor = Supervisor::default();
+        let (kept, dropped) = tokio::sync::oneshot::channel::<()>();
+        let _ = supervisor.spawn("sound", std::future::pending());
+        let task = supervisor.spawn("unsound", async move {
+            let _kept = kept;
+            panic!("on purpose")
+        });
+        supervisor.stopping().cancelled().await;
+        assert_eq!(supervisor.failed(), Some("unsound"));
+        assert!(dropped.await.is_err(), "what it held is dropped");
+        assert!(task.await.is_err());
+        assert_eq!(supervisor.still_running(), ["sound"]);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_too_early_stops_the_server() {
+        let supervisor = Supervisor::default();
+        let child = supervisor.child();
+        let _ = child.spawn("short", async {});
+        supervisor.stopping().cancelled().await;
+        assert_eq!(supervisor.failed(), Some("short"));
+    }
+
+    #[tokio::test]
+    async fn whoever_was_told_may_end() {
+        let supervisor = Supervisor::default();
+        let child = supervisor.child();
+        child.stop();
+        child.spawn("told", async {}).await.expect("it ends well");
+        assert!(!supervisor.stopping().is_cancelled(), "only the child was told");
+        supervisor.stop();
+        let thread = supervisor.thread("thread", || ()).expect("a thread");
+        thread.join().expect("it ends well");
+        supervisor.spawn("late", async {}).await.expect("it ends well");
+        supervisor.ended().await;
+        assert_eq!((supervisor.failed(), supervisor.still_running()), (None, vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_stops_the_server() {
+        let supervisor = Supervisor::default();
+        let thread = supervisor.thread("unsound", || panic!("on purpose")).expect("a thread");
+        assert!(thread.join().is_err(), "whoever waits for it learns of it, too");
+        assert!(supervisor.stopping().is_cancelled());
+        assert_eq!(supervisor.failed(), Some("unsound"));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_panics_stops_nothing() {
+        let (kept, dropped) = tokio::sync::oneshot::channel::<()>();
+        logged("test", async move {
+            let _kept = kept;
+            panic!("on purpose")
+        })
+        .await;
+        assert!(dropped.await.is_err(), "what it held is dropped");
+    }
+}
