@@ -6,6 +6,11 @@
 //! each second, and is stepped over: the cost is per second, not per message. Messages that were renewed, whose ids are
 //! older, are read from where every renewal is announced; markers by their `updatedAt`.
 //!
+//! # Slices
+//! What there is to read is read in [slices](slices) of at most [`SLICE`] of time, the oldest first, each with commands of at most
+//! [`PAGE`] ids. A slice that was read to its end is done with, whatever becomes of the next: so a store that was separated from
+//! its database for long comes nearer with each command, however much was written meanwhile, and holds a page at a time.
+//!
 //! # Inboxes
 //! `settled` in `meta` is a moment in front of which every message is in the inboxes: a store writes it only up to where its
 //! own follower has settled, and not beyond what it has itself projected less the window. A store that is opened goes on
@@ -20,6 +25,19 @@
 //! later. Or it was renewed or announced before anybody was told, by a document with a time not greater than u, of which the
 //! same holds. S does not move while the database can't be read, and cursors do not either.
 //!
+//! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals and the markers whose times lie in
+//! it were read and handed out, and after those of all earlier slices were; and a slice ends no later than [`SETTLED`] before
+//! the moment at which its reading began. Within a slice pages follow each other in the order of ids, or of time and id: what becomes
+//! visible in a part that was read already did so later than is assumed, and would have been missed by one read as well.
+//!
+//! # Bounds
+//! | what | at most |
+//! |---|---|
+//! | ids of a page | [`PAGE`], 12 bytes each |
+//! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
+//! | what was seen lately | 200,000 of 40 bytes in two hash tables, some 20 MiB (`seen`) |
+//! | seconds in doubt | 1,000 (`inbox/projector`) |
+//!
 //! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
 //! which are ordered by `updatedAt`, shows them.
 
@@ -30,16 +48,19 @@ use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
-use bson::{DateTime, Document, doc};
+use bson::{Bson, DateTime, Document, doc};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use mongodb::{Collection, Database};
+use mongodb::action::Find;
+use mongodb::{Collection, Cursor, Database};
 use parking_lot::Mutex;
 use shared::{Message, MessageId, Timestamp};
 use tokio::sync::mpsc;
 
-use super::document;
+use super::document::{self, date};
+use super::error::bounded;
 use super::inbox::{Projector, seconds};
+use super::integrity::Integrity;
 use super::markers::Stored;
 use super::meta::Meta;
 use super::window::{Clock, WINDOW};
@@ -48,21 +69,28 @@ use crate::store::{Change, StoreError};
 use ids::Own;
 use past::{Past, Whole};
 use seen::{Seen, Sight};
+use slices::Slice;
 
 mod ids;
 mod past;
 mod seen;
+mod slices;
 
 /// How often it looks.
 const TICK: Duration = Duration::from_secs(1);
-/// How far back it looks for what is new, in milliseconds: most commits take less.
-const RECENT: i64 = 5_000;
 /// How far behind the present it looks a second time, in milliseconds.
 const SETTLED: i64 = WINDOW + 5_000;
 /// How often `settled` is written.
 const REMEMBER: Duration = Duration::from_secs(5);
-/// Messages that are read and handed on together.
+/// The longest span of time that is read and done with as one, in milliseconds.
+const SLICE: i64 = 2_000;
+/// Ids of messages, renewals or markers of one command.
+const PAGE: usize = 5_000;
+const LIMIT: i64 = PAGE as i64;
+/// Messages that are read with one command.
 const BATCH: usize = 500;
+/// Bytes of messages that are handed on together, as documents; more only for one that is larger by itself.
+const BATCH_BYTES: usize = 1024 * 1024;
 /// How far what is not yet written into the inboxes can reach back, in milliseconds, by the times in ids.
 const UNWRITTEN: i64 = SETTLED + 10_000;
 /// Batches that may wait for the receiver.
@@ -191,12 +219,12 @@ impl Follower {
 
 impl Task {
     /// Follows. Never returns.
-    pub(super) async fn run(mut self, follower: Arc<Follower>) {
+    pub(super) async fn run(mut self, follower: Arc<Follower>, integrity: Integrity) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let looked = self.look(follower.is_heard()).await;
+            let looked = self.look(follower.is_heard(), &integrity).await;
             if looked.is_err() != self.failing {
                 self.failing = looked.is_err();
                 match looked {
@@ -208,25 +236,32 @@ impl Task {
     }
 
     /// Looks once for whatever is new.
-    async fn look(&mut self, heard: bool) -> Result<(), StoreError> {
+    async fn look(&mut self, heard: bool, integrity: &Integrity) -> Result<(), StoreError> {
+        integrity.admit(READ).await?;
         let now = (self.clock)().millis();
-        let recent = self.looked.min(now).saturating_sub(RECENT);
-        let settled = second(now.saturating_sub(SETTLED)).max(self.settled);
-        // Whatever is read of, it ends far in the future: clocks differ.
-        let spans = [(self.settled, settled), (recent.max(settled), i64::MAX)];
-        let doubts = self.projector.take_doubts(to_seconds(settled));
-        let ids = self.look_at_ids(&spans, now, &doubts, heard).await;
+        for slice in slices::until(now, self.settled, self.looked) {
+            self.read_slice(&slice, now, heard).await?;
+            // A database that is another one now has nothing of what should have been read.
+            integrity.admit(READ).await?;
+            self.looked = slice.looked;
+            if slice.settled > self.settled {
+                self.settled = slice.settled;
+                self.tell_settled(heard).await;
+            }
+        }
+        self.catch_up(now).await?;
+        self.remember().await
+    }
+
+    async fn read_slice(&mut self, slice: &Slice, now: i64, heard: bool) -> Result<(), StoreError> {
+        let doubts = self.projector.take_doubts(to_seconds(slice.settled));
+        let ids = self.look_at_ids(&slice.spans, now, &doubts, heard).await;
         if ids.is_err() {
             self.projector.doubt(doubts.into_iter());
         }
         ids?;
-        self.look_at_renewals(&spans, heard).await?;
-        self.look_at_markers(&spans, heard).await?;
-        self.looked = now;
-        self.settled = settled;
-        self.tell_settled(heard).await;
-        self.catch_up(now).await?;
-        self.remember().await
+        self.look_at_renewals(&slice.spans, heard).await?;
+        self.look_at_markers(&slice.spans, heard).await
     }
 
     async fn look_at_ids(
@@ -236,7 +271,7 @@ impl Task {
         doubts: &BTreeSet<u32>,
         heard: bool,
     ) -> Result<(), StoreError> {
-        let ranges: Vec<Document> = spans
+        let mut ranges: Vec<Document> = spans
             .iter()
             .flat_map(|(from, to)| {
                 self.shared
@@ -244,78 +279,113 @@ impl Task {
                     .ranges(to_seconds(*from), to_seconds(*to), to_seconds(now), doubts)
             })
             .collect();
-        if ranges.is_empty() {
-            return Ok(());
+        // Those of which was heard only after their second had settled.
+        let settled = spans.first().map_or(0, |(from, _)| to_seconds(*from));
+        let late = doubts.range(..settled).map(|second| ids::range(*second, second.saturating_add(1)));
+        ranges.splice(0..0, late);
+        while !ranges.is_empty() {
+            let find = self
+                .messages
+                .find(doc! { "$or": &ranges })
+                .projection(doc! { "_id": 1 })
+                .sort(doc! { "_id": 1 })
+                .limit(LIMIT)
+                .batch_size(PAGE as u32)
+                .comment("follower")
+                .max_time(READ);
+            let found = query::all("looking for messages of others", READ, find, document::object_id).await?;
+            match found.last() {
+                Some(last) if found.len() == PAGE => ids::go_on(&mut ranges, *last),
+                _ => ranges.clear(),
+            }
+            let seen = &self.seen;
+            let new: Vec<Sight> = found
+                .into_iter()
+                .filter(|id| !self.shared.own.is_own(id) || doubts.contains(&seconds(document::message_id(*id))))
+                .map(Sight::Message)
+                .filter(|sight| !seen.contains(sight))
+                .collect();
+            self.take_messages(new, heard).await?;
         }
-        let find = self
-            .messages
-            .find(doc! { "$or": ranges })
-            .projection(doc! { "_id": 1 })
-            .comment("follower")
-            .max_time(READ);
-        let ids = query::all("looking for messages of others", READ, find, document::object_id).await?;
-        let seen = &self.seen;
-        let new: Vec<Sight> = ids
-            .into_iter()
-            .filter(|id| !self.shared.own.is_own(id) || doubts.contains(&seconds(document::message_id(*id))))
-            .map(Sight::Message)
-            .filter(|sight| !seen.contains(sight))
-            .collect();
-        self.take_messages(new, heard).await
+        Ok(())
     }
 
     async fn look_at_renewals(&mut self, spans: &[(i64, i64)], heard: bool) -> Result<(), StoreError> {
-        let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
-        let find = self.renewals.find(others).comment("follower").max_time(READ);
-        let found = query::all("looking for renewed messages", READ, find, |renewal| {
-            let at = renewal.get_datetime("at").ok()?;
-            Some(Sight::Renewal(document::object_id(renewal)?, at.timestamp_millis()))
-        })
-        .await?;
-        let new = found.into_iter().filter(|sight| !self.seen.contains(sight)).collect();
-        self.take_messages(new, heard).await
+        let mut after = None;
+        loop {
+            let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
+            let find = page(&self.renewals, others, "at", after.take());
+            let found = query::all("looking for renewed messages", READ, find, |renewal| {
+                let at = renewal.get_datetime("at").ok()?;
+                Some((at, document::object_id(renewal)?))
+            })
+            .await?;
+            if found.len() == PAGE {
+                after = found.last().map(|(at, id)| (*at, Bson::from(*id)));
+            }
+            let sights = found.iter().map(|(at, id)| Sight::Renewal(*id, at.timestamp_millis()));
+            let new = sights.filter(|sight| !self.seen.contains(sight)).collect();
+            self.take_messages(new, heard).await?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     async fn look_at_markers(&mut self, spans: &[(i64, i64)], heard: bool) -> Result<(), StoreError> {
         if !heard {
             return Ok(());
         }
-        let others = doc! { "$or": times("updatedAt", spans), "node": { "$ne": self.node } };
-        let find = self.markers.find(others).comment("follower").max_time(READ);
-        let found = query::all("looking for markers of others", READ, find, Stored::read).await?;
-        let mut changes = Vec::new();
-        for stored in found {
-            let sight = Sight::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
-            if self.seen.insert(sight) {
-                changes.push(Change::Marker(stored.marker));
+        let mut after = None;
+        loop {
+            let others = doc! { "$or": times("updatedAt", spans), "node": { "$ne": self.node } };
+            let find = page(&self.markers, others, "updatedAt", after.take());
+            let found = query::all("looking for markers of others", READ, find, Stored::read).await?;
+            if found.len() == PAGE {
+                after = found.last().map(|last| (date(last.updated_at), last.id().into()));
+            }
+            let mut changes = Vec::new();
+            for stored in found {
+                let sight = Sight::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
+                if self.seen.insert(sight) {
+                    changes.push(Change::Marker(stored.marker));
+                }
+            }
+            while !changes.is_empty() {
+                let rest = changes.split_off(changes.len().min(BATCH));
+                self.tell(std::mem::replace(&mut changes, rest), heard).await;
+            }
+            if after.is_none() {
+                return Ok(());
             }
         }
-        self.tell(changes, heard).await;
-        Ok(())
     }
 
     /// Projects messages and hands them out.
     async fn take_messages(&mut self, sights: Vec<Sight>, heard: bool) -> Result<(), StoreError> {
         for sights in sights.chunks(BATCH) {
-            let messages = self.read(sights.iter().filter_map(Sight::message)).await?;
-            self.projector.add(messages.iter());
+            let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
+            let find = self
+                .messages
+                .find(doc! { "_id": { "$in": ids } })
+                .batch_size(BATCH as u32)
+                .comment("follower")
+                .max_time(READ);
+            let mut cursor = bounded("reading messages of others", READ, find).await?;
+            loop {
+                // Not while the receiver is waited for: an answer is in memory already, and the next is asked for in time.
+                let batch = bounded("reading messages of others", READ, some(&mut cursor)).await?;
+                if batch.is_empty() {
+                    break;
+                }
+                self.projector.add(batch.iter());
+                self.tell(batch.into_iter().map(Change::Message).collect(), heard).await;
+            }
             for sight in sights {
                 self.seen.insert(*sight);
             }
-            self.tell(messages.into_iter().map(Change::Message).collect(), heard)
-                .await;
         }
         Ok(())
-    }
-
-    async fn read(&self, ids: impl Iterator<Item = ObjectId>) -> Result<Vec<Message>, StoreError> {
-        let ids: Vec<ObjectId> = ids.collect();
-        let find = self
-            .messages
-            .find(doc! { "_id": { "$in": ids } })
-            .comment("follower")
-            .max_time(READ);
-        query::all("reading messages of others", READ, find, document::message).await
     }
 
     /// Waits for the receiver if that one is behind.
@@ -381,6 +451,36 @@ fn second(at: i64) -> i64 {
 /// A moment as the time in ids has it.
 fn to_seconds(at: i64) -> u32 {
     u32::try_from(at.div_euclid(1_000).max(0)).unwrap_or(u32::MAX)
+}
+
+/// The next messages of a cursor, about [`BATCH_BYTES`]; none at its end.
+async fn some(cursor: &mut Cursor<RawDocumentBuf>) -> mongodb::error::Result<Vec<Message>> {
+    let (mut messages, mut bytes) = (Vec::new(), 0);
+    while bytes < BATCH_BYTES && cursor.advance().await? {
+        bytes += cursor.current().as_bytes().len();
+        messages.extend(document::message(cursor.current()));
+    }
+    Ok(messages)
+}
+
+/// A page of what lies behind a time and id, in the order of these.
+fn page<'a>(
+    collection: &'a Collection<RawDocumentBuf>,
+    filter: Document,
+    time: &str,
+    after: Option<(DateTime, Bson)>,
+) -> Find<'a, RawDocumentBuf> {
+    let mut filters = vec![filter];
+    if let Some((at, id)) = after {
+        let tied = doc! { time: at, "_id": { "$gt": id } };
+        filters.push(doc! { "$or": [tied, { time: { "$gt": at } }] });
+    }
+    let find = collection.find(doc! { "$and": filters });
+    find.sort(doc! { time: 1, "_id": 1 })
+        .limit(LIMIT)
+        .batch_size(PAGE as u32)
+        .comment("follower")
+        .max_time(READ)
 }
 
 /// Documents whose time lies in one of these spans.

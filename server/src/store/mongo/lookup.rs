@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{READ, document, query};
 use crate::store::StoreError;
+use crate::supervisor::Supervisor;
 
 /// Most users of one query.
 const BATCH: usize = 500;
@@ -25,14 +26,17 @@ type Asked = (UserId, oneshot::Sender<Result<Option<User>, StoreError>>);
 /// The queue of look-ups. The task behind it ends when this is dropped.
 pub(super) struct Lookup {
     queue: mpsc::Sender<Asked>,
+    /// Watches the task; told before it may end.
+    parts: Supervisor,
 }
 
 impl Lookup {
     /// Starts the task.
-    pub(super) fn start(users: Collection<RawDocumentBuf>) -> Self {
+    pub(super) fn start(users: Collection<RawDocumentBuf>, parts: &Supervisor) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(answer(users, waiting));
-        Self { queue }
+        let parts = parts.child();
+        parts.spawn("user-lookup", answer(users, waiting));
+        Self { queue, parts }
     }
 
     /// The user with this id.
@@ -41,6 +45,12 @@ impl Lookup {
         let (reply, found) = oneshot::channel();
         self.queue.send((id, reply)).await.map_err(|_| ended())?;
         found.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        self.parts.stop();
     }
 }
 

@@ -21,6 +21,7 @@ use super::lookup::Lookup;
 use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
 use crate::store::StoreError;
+use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
 const CREATE: Duration = Duration::from_secs(10);
@@ -33,10 +34,10 @@ pub(super) struct Users {
 }
 
 impl Users {
-    pub(super) fn new(database: &Database) -> Self {
+    pub(super) fn new(database: &Database, parts: &Supervisor) -> Self {
         Self {
             users: database.collection(connect::USERS),
-            lookup: Lookup::start(database.collection(connect::USERS)),
+            lookup: Lookup::start(database.collection(connect::USERS), parts),
             durable: connect::majority(database, connect::USERS),
         }
     }
@@ -54,11 +55,13 @@ impl Users {
         let found = retrying(Instant::now() + CREATE, || self.find_or_insert(&minted)).await?;
         let mut seen = HashSet::new();
         let users = names.iter().map(|name| {
-            let user = found[name.as_str()].clone();
-            let created = user.id == minted[name.as_str()] && seen.insert(name.as_str());
-            (user, created)
+            let name = name.as_str();
+            let user = found.get(name).cloned();
+            let user = user.ok_or_else(|| StoreError::Failed("a user was not found under the name it has".into()))?;
+            let created = minted.get(name) == Some(&user.id) && seen.insert(name);
+            Ok((user, created))
         });
-        Ok(users.collect())
+        users.collect()
     }
 
     /// One attempt: all the names' users, or an error that says whether another attempt can help.
