@@ -108,7 +108,7 @@ pub struct MongoStore {
     inboxes: Inboxes,
     projector: Projector,
     builder: Builder,
-    follower: Arc<Follower>,
+    follower: Follower,
     users: Users,
     settings: UserSettings,
     presence: Presence,
@@ -170,12 +170,11 @@ impl MongoStore {
         let (integrity, looking) = Integrity::begin(&connected, meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();
         let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone());
-        let follower = Arc::new(follower);
         let tasks = parts.child();
         let tasks = [
             tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
             tasks.spawn("inbox-builder", builder.clone().run(integrity.clone())),
-            tasks.spawn("follower", following.run(Arc::clone(&follower), integrity.clone())),
+            tasks.spawn("follower", following.run(integrity.clone())),
             tasks.spawn("integrity", looking.run()),
         ];
         Ok(Self {

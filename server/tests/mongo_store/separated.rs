@@ -1,5 +1,6 @@
 //! A store that was separated from its database while much was written there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bson::doc;
@@ -8,7 +9,6 @@ use server::chat::{Mint, NewMessage};
 use server::store::mongo::MongoStore;
 use server::store::{Change, Store};
 use shared::{MessageId, Timestamp};
-use std::collections::BTreeSet;
 use testkit::mongod::Mongod;
 use testkit::proxy::{Link, Proxy};
 
@@ -26,7 +26,7 @@ async fn all_is_heard_of_after_minutes_in_which_much_was_written() {
     let writer = fixture.open().await;
     let [ada, bob] = users(&writer, ["ada", "bob"]).await;
     let port: u16 = server.uri().rsplit(':').next().unwrap().parse().unwrap();
-    let proxy = Proxy::to(port);
+    let proxy = tokio::task::spawn_blocking(move || Proxy::to(port)).await.unwrap();
     let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port());
     let name = Some(fixture.database.name());
     let store = MongoStore::open_with(&uri, name, fixture.clock.for_store(0)).await.unwrap();

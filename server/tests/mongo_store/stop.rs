@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use server::chat::{Mint, NewMessage};
 use server::store::{PresenceChange, Store};
 use testkit::mongod::Mongod;
 
@@ -39,7 +40,13 @@ async fn closes_in_time(fault: fn(&Mongod), end: fn(&Mongod)) {
         at: at(0),
     };
     store.set_presence(&[online]).await.unwrap();
-    let message = new_message(ada, bob, "text");
+    // With an id as a server mints it: by the time in it, the next store finds what this one leaves.
+    let (created_at, id) = Mint::new().next(fixture.clock.now());
+    let message = NewMessage {
+        id,
+        created_at,
+        ..new_message(ada, bob, "text")
+    };
     assert_eq!(store.append(std::slice::from_ref(&message)).await, [stored(&message)]);
 
     blocking(fault).await;

@@ -43,7 +43,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bson::oid::ObjectId;
@@ -113,6 +113,8 @@ pub(super) struct Follower {
 /// What the task and the store share.
 struct Shared {
     frontier: AtomicI64,
+    /// Whether somebody receives what other programs write.
+    heard: AtomicBool,
     own: Own,
     whole: Whole,
 }
@@ -153,6 +155,7 @@ impl Follower {
         let settled = second(now.saturating_sub(SETTLED));
         let shared = Arc::new(Shared {
             frontier: AtomicI64::new(settled.saturating_sub(1)),
+            heard: AtomicBool::new(false),
             own: Own::default(),
             whole: Whole::new(database),
         });
@@ -196,6 +199,7 @@ impl Follower {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();
         };
+        self.shared.heard.store(true, Ordering::Release);
         let shared = Arc::clone(&self.shared);
         let next = |(mut receiver, shared): (mpsc::Receiver<Told>, Arc<Shared>)| async {
             loop {
@@ -211,20 +215,16 @@ impl Follower {
             .boxed()
     }
 
-    /// Whether somebody receives what other programs write.
-    fn is_heard(&self) -> bool {
-        self.receiver.lock().is_none()
-    }
 }
 
 impl Task {
     /// Follows. Never returns.
-    pub(super) async fn run(mut self, follower: Arc<Follower>, integrity: Integrity) {
+    pub(super) async fn run(mut self, integrity: Integrity) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let looked = self.look(follower.is_heard(), &integrity).await;
+            let looked = self.look(&integrity).await;
             if looked.is_err() != self.failing {
                 self.failing = looked.is_err();
                 match looked {
@@ -236,32 +236,30 @@ impl Task {
     }
 
     /// Looks once for whatever is new.
-    async fn look(&mut self, heard: bool, integrity: &Integrity) -> Result<(), StoreError> {
+    async fn look(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
         integrity.admit(READ).await?;
         let now = (self.clock)().millis();
         for slice in slices::until(now, self.settled, self.looked) {
-            self.read_slice(&slice, now, heard).await?;
+            self.read_slice(&slice, now).await?;
             // A database that is another one now has nothing of what should have been read.
             integrity.admit(READ).await?;
             self.looked = slice.looked;
-            if slice.settled > self.settled {
-                self.settled = slice.settled;
-                self.tell_settled(heard).await;
-            }
+            self.settled = slice.settled;
+            self.tell_settled();
         }
         self.catch_up(now).await?;
         self.remember().await
     }
 
-    async fn read_slice(&mut self, slice: &Slice, now: i64, heard: bool) -> Result<(), StoreError> {
+    async fn read_slice(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
         let doubts = self.projector.take_doubts(to_seconds(slice.settled));
-        let ids = self.look_at_ids(&slice.spans, now, &doubts, heard).await;
+        let ids = self.look_at_ids(&slice.spans, now, &doubts).await;
         if ids.is_err() {
             self.projector.doubt(doubts.into_iter());
         }
         ids?;
-        self.look_at_renewals(&slice.spans, heard).await?;
-        self.look_at_markers(&slice.spans, heard).await
+        self.look_at_renewals(&slice.spans).await?;
+        self.look_at_markers(&slice.spans).await
     }
 
     async fn look_at_ids(
@@ -269,7 +267,6 @@ impl Task {
         spans: &[(i64, i64)],
         now: i64,
         doubts: &BTreeSet<u32>,
-        heard: bool,
     ) -> Result<(), StoreError> {
         let mut ranges: Vec<Document> = spans
             .iter()
@@ -305,12 +302,12 @@ impl Task {
                 .map(Sight::Message)
                 .filter(|sight| !seen.contains(sight))
                 .collect();
-            self.take_messages(new, heard).await?;
+            self.take_messages(new).await?;
         }
         Ok(())
     }
 
-    async fn look_at_renewals(&mut self, spans: &[(i64, i64)], heard: bool) -> Result<(), StoreError> {
+    async fn look_at_renewals(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
         let mut after = None;
         loop {
             let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
@@ -325,15 +322,15 @@ impl Task {
             }
             let sights = found.iter().map(|(at, id)| Sight::Renewal(*id, at.timestamp_millis()));
             let new = sights.filter(|sight| !self.seen.contains(sight)).collect();
-            self.take_messages(new, heard).await?;
+            self.take_messages(new).await?;
             if after.is_none() {
                 return Ok(());
             }
         }
     }
 
-    async fn look_at_markers(&mut self, spans: &[(i64, i64)], heard: bool) -> Result<(), StoreError> {
-        if !heard {
+    async fn look_at_markers(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
+        if !self.is_heard() {
             return Ok(());
         }
         let mut after = None;
@@ -353,7 +350,7 @@ impl Task {
             }
             while !changes.is_empty() {
                 let rest = changes.split_off(changes.len().min(BATCH));
-                self.tell(std::mem::replace(&mut changes, rest), heard).await;
+                self.tell(std::mem::replace(&mut changes, rest)).await;
             }
             if after.is_none() {
                 return Ok(());
@@ -362,7 +359,7 @@ impl Task {
     }
 
     /// Projects messages and hands them out.
-    async fn take_messages(&mut self, sights: Vec<Sight>, heard: bool) -> Result<(), StoreError> {
+    async fn take_messages(&mut self, sights: Vec<Sight>) -> Result<(), StoreError> {
         for sights in sights.chunks(BATCH) {
             let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
             let find = self
@@ -372,14 +369,12 @@ impl Task {
                 .comment("follower")
                 .max_time(READ);
             let mut cursor = bounded("reading messages of others", READ, find).await?;
-            loop {
-                // Not while the receiver is waited for: an answer is in memory already, and the next is asked for in time.
-                let batch = bounded("reading messages of others", READ, some(&mut cursor)).await?;
-                if batch.is_empty() {
-                    break;
-                }
-                self.projector.add(batch.iter());
-                self.tell(batch.into_iter().map(Change::Message).collect(), heard).await;
+            let mut ended = false;
+            while !ended {
+                let messages;
+                (messages, ended) = bounded("reading messages of others", READ, some(&mut cursor)).await?;
+                self.projector.add(messages.iter());
+                self.tell(messages.into_iter().map(Change::Message).collect()).await;
             }
             for sight in sights {
                 self.seen.insert(*sight);
@@ -388,21 +383,25 @@ impl Task {
         Ok(())
     }
 
-    /// Waits for the receiver if that one is behind.
-    async fn tell(&self, changes: Vec<Change>, heard: bool) {
-        if heard && !changes.is_empty() {
+    fn is_heard(&self) -> bool {
+        self.shared.heard.load(Ordering::Acquire)
+    }
+
+    /// Waits for the receiver if that one is behind. Before there is one, nobody misses anything.
+    async fn tell(&self, changes: Vec<Change>) {
+        if !changes.is_empty() && self.is_heard() {
             // An error means that nobody listens any more.
             let _ = self.told.send(Told::Changes(changes)).await;
         }
     }
 
-    async fn tell_settled(&self, heard: bool) {
+    /// Says up to where all was handed out. A receiver that is behind is told the next time.
+    fn tell_settled(&self) {
         let settled = self.settled.saturating_sub(1);
-        if !heard {
-            // There was nobody to miss anything.
-            self.shared.frontier.fetch_max(settled, Ordering::AcqRel);
+        if self.is_heard() {
+            let _ = self.told.try_send(Told::Settled(settled));
         } else {
-            let _ = self.told.send(Told::Settled(settled)).await;
+            self.shared.frontier.fetch_max(settled, Ordering::AcqRel);
         }
     }
 
@@ -453,14 +452,17 @@ fn to_seconds(at: i64) -> u32 {
     u32::try_from(at.div_euclid(1_000).max(0)).unwrap_or(u32::MAX)
 }
 
-/// The next messages of a cursor, about [`BATCH_BYTES`]; none at its end.
-async fn some(cursor: &mut Cursor<RawDocumentBuf>) -> mongodb::error::Result<Vec<Message>> {
+/// The next messages of a cursor, about [`BATCH_BYTES`], and whether they are the last. It must not be asked again then.
+async fn some(cursor: &mut Cursor<RawDocumentBuf>) -> mongodb::error::Result<(Vec<Message>, bool)> {
     let (mut messages, mut bytes) = (Vec::new(), 0);
-    while bytes < BATCH_BYTES && cursor.advance().await? {
+    while bytes < BATCH_BYTES {
+        if !cursor.advance().await? {
+            return Ok((messages, true));
+        }
         bytes += cursor.current().as_bytes().len();
         messages.extend(document::message(cursor.current()));
     }
-    Ok(messages)
+    Ok((messages, false))
 }
 
 /// A page of what lies behind a time and id, in the order of these.
