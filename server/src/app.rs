@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use crate::auth::Verifier;
 use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Receipts, Typists, Watch};
 use crate::config::Config;
-use crate::net::detach::Upgrades;
+use crate::net::registry::Registry;
 use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
 use crate::store::Store;
@@ -41,8 +41,8 @@ pub struct App {
     pub reading: Semaphore,
     /// Ids and times of new messages.
     pub mint: Mint,
-    /// The WebSockets that began as polling.
-    pub upgrades: Arc<Upgrades>,
+    /// The TCP connections, and the sessions that poll.
+    pub registry: Arc<Registry>,
     /// Set once the server begins to stop: it is no longer ready.
     pub stopping: tokio_util::sync::CancellationToken,
 }

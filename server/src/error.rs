@@ -114,6 +114,40 @@ pub fn too_many_unanswered(limit: u32) -> WireError {
     )
 }
 
+/// Too many sessions wait to say who they are.
+pub fn too_many_sessions() -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        "too many sessions are open that have not authenticated; try again",
+        1_000,
+    )
+}
+
+/// Too much waits to be read, of this connection or of all.
+pub fn too_much_unread() -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        "too much waits to be read by clients; read what was asked for, and try again",
+        1_000,
+    )
+}
+
+/// All places are taken; this connection has one that is kept for probes.
+pub fn no_place() -> WireError {
+    later(ErrorCode::Overloaded, "MAX_CONNECTIONS are open; try again", 1_000)
+}
+
+/// Too many bytes of one connection's requests wait for their answer.
+pub fn too_much_unanswered(limit: usize) -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        &format!(
+            "{limit} bytes of this connection's requests wait for their answer; wait for some before sending more"
+        ),
+        250,
+    )
+}
+
 /// Why a text is no message.
 pub fn invalid_text(error: InvalidText) -> WireError {
     let code = match error {

@@ -1,8 +1,22 @@
-//! TCP: accepting connections, and the two things about them that the Socket.IO library does not see to.
+//! TCP and Engine.IO: accepting connections, and what the Socket.IO library does not see to.
 //!
-//! [`serve`](listener::serve) accepts and hands to hyper; [`stream`] lets a connection be ended from outside;
-//! [`detach`] keeps a long-lived connection from pinning the memory of the request it began with.
+//! | module | what it owns |
+//! |---|---|
+//! | [`listener`] | accepting connections, as many as there are places |
+//! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
+//! | [`stream`] | its bytes, counted on their way |
+//! | [`link`] | one Engine.IO session, over whichever connections it comes |
+//! | [`registry`] | all of both: counted, found, and ended when they are overdue |
+//! | [`budget`] | bytes that wait for clients, and their bounds |
+//! | [`engine`] | requests of Engine.IO, before and after the library |
+//! | [`answers`], [`body`] | answers over HTTP are charged; bodies arrive in time |
 
-pub mod detach;
+pub mod answers;
+pub mod body;
+pub mod budget;
+pub mod connection;
+pub mod engine;
+pub mod link;
 pub mod listener;
+pub mod registry;
 pub mod stream;

@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, Uri, header};
 use axum::middleware;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Router, http::request::Parts as RequestParts};
 use shared::{ErrorCode, WireError, events};
 use socketioxide::layer::SocketIoLayer;
+use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use crate::config::Origins;
 use crate::error::HttpError;
 use crate::http::{feed, health, history, users};
-use crate::net::detach::{Detach, detach};
+use crate::net::registry::Closer;
+use crate::net::{answers, engine};
 use crate::socket::request::{Payload, Reply};
 use crate::socket::{conversations, mark, presence, send_message, settings, sync, typing};
 
@@ -45,9 +51,9 @@ pub fn event(name: &str) -> Option<Handler> {
 
 /// What handles an HTTP request.
 pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> Router {
-    let detached = Detach {
+    let gate = engine::Gate {
         origins: Arc::clone(origins),
-        upgrades: Arc::clone(&app.upgrades),
+        registry: Arc::clone(&app.registry),
     };
     Router::new()
         .route("/chat/history/{user1}/{user2}", get(history::history))
@@ -64,9 +70,39 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(users::BODY_BYTES))
         .with_state(app)
-        .layer(sockets)
-        .layer(middleware::from_fn_with_state(detached, detach))
+        .merge(sockets_at(sockets, gate))
         .layer(cors(origins))
+        .layer(middleware::from_fn(answers::charge))
+}
+
+/// Where Socket.IO listens. One service for all its routes: it owns the sessions.
+fn sockets_at(layer: SocketIoLayer, gate: engine::Gate) -> Router {
+    let service = layer.layer(tower::service_fn(async |request: Request| {
+        Ok::<_, Infallible>(
+            unknown_route(request.method().clone(), request.uri().clone())
+                .await
+                .into_response(),
+        )
+    }));
+    gate.registry.closes_by(closer(service.clone()));
+    Router::new()
+        .route_service(engine::PATH, service.clone())
+        .route_service(&format!("{}/", engine::PATH), service)
+        .layer(middleware::from_fn_with_state(gate, engine::pass))
+}
+
+/// Ends a session as its client would, with the packet that says so: the library has no other way.
+fn closer<S>(service: S) -> Closer
+where
+    S: Service<Request, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static,
+{
+    Box::new(move |id| {
+        let uri = format!("{}/?EIO=4&transport=polling&sid={id}", engine::PATH);
+        let service = service.clone();
+        if let Ok(request) = Request::post(uri).body(Body::from("1")) {
+            tokio::spawn(async move { service.oneshot(request).await.map(drop) });
+        }
+    })
 }
 
 async fn unknown_route(method: Method, uri: Uri) -> HttpError {

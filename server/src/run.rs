@@ -9,7 +9,6 @@ use shared::{Conversation, events};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,13 +17,13 @@ use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
 use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
 use crate::config::{Config, Secret};
-use crate::net::{detach::Upgrades, listener};
-use crate::socket::connect::{self, Handshake, STORE_PATIENCE};
+use crate::net::{connection::EndReason, listener, registry::Registry};
+use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
 use crate::socket::foreign;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
 use crate::store::{self, Store, StoreError};
-use crate::{router, socket::request::Reply};
+use crate::{net, router, socket::request::Reply};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -79,9 +78,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         address: address.clone(),
         cause,
     };
-    let listener = TcpListener::bind((config.host, config.port))
-        .await
-        .map_err(listen_error)?;
+    let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
     let store = store::open::open(&config).await?;
     if let Err(error) = store.heartbeat(now()).await {
@@ -104,7 +101,15 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     let origins = Arc::new(app.config.cors_origins.clone());
     let routes = router::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
-    let server = tokio::spawn(listener::serve(listener, routes, limit, app.stopping.clone(), GRACE));
+    let serving = listener::serve(
+        listener,
+        routes,
+        Arc::clone(&app.registry),
+        limit,
+        app.stopping.clone(),
+        GRACE,
+    );
+    let server = tokio::spawn(serving);
     started(port);
 
     stop.cancelled().await;
@@ -129,12 +134,10 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
 /// The parts of a server, wired together.
 fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
-    let upgrades = Arc::new(Upgrades::default());
     let horizon = Horizon::new(Arc::clone(&store));
     let outlet = Outlet {
         io: io.clone(),
         directory: Arc::clone(&directory),
-        upgrades: Arc::clone(&upgrades),
         horizon: Arc::clone(&horizon),
         updates: Arc::default(),
     };
@@ -156,13 +159,13 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         outlet,
         store,
         directory,
-        upgrades,
+        registry: Registry::new(),
         config,
     })
 }
 
 /// Starts what goes on beside the requests, each until the server stops.
-fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
+fn keep(app: &Arc<App>) -> [JoinHandle<()>; 6] {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
     let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
@@ -180,6 +183,7 @@ fn keep(app: &Arc<App>) -> [JoinHandle<()>; 5] {
         tokio::spawn(Arc::clone(&app.watch).keep(stop(), move |follower, state| present.present(follower, state))),
         tokio::spawn(Arc::clone(&app.typists).keep(stop(), typed)),
         tokio::spawn(foreign::hear(store(), stop(), heard)),
+        tokio::spawn(Arc::clone(&app.registry).look_after(stop())),
     ]
 }
 
@@ -194,4 +198,15 @@ fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
         }
     };
     io.ns("/", connected.with(admit));
+    // The library would answer every other one with its name, however long, whether or not the client reads.
+    let names = io.clone();
+    let refuse = move |socket: SocketRef| {
+        net::link::end(&socket, EndReason::Namespace);
+        names.delete_ns(socket.ns());
+        std::future::ready(Err(ConnectRefused::Namespace))
+    };
+    let never = async |_: SocketRef| {};
+    if let Err(error) = io.dyn_ns("/{*name}", never.with(refuse)) {
+        tracing::error!(%error, "other namespaces can't be refused");
+    }
 }

@@ -7,6 +7,7 @@
 
 pub mod connect;
 pub mod conversations;
+pub mod emit;
 pub mod foreign;
 pub mod mark;
 pub mod outlet;
@@ -19,7 +20,7 @@ pub mod sync;
 pub mod typing;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use parking_lot::Mutex;
 use socketioxide::socket::Sid;
@@ -27,6 +28,7 @@ use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::net::link::Link;
 
 /// One authenticated connection.
 pub struct Session {
@@ -36,8 +38,12 @@ pub struct Session {
     pub caller: Caller,
     /// The connection's own id.
     pub connection: Sid,
+    /// The way to its client.
+    pub link: Link,
     /// Requests that wait for their answer.
     pub unanswered: AtomicU32,
+    /// Bytes of those requests.
+    pub unanswered_bytes: AtomicUsize,
     /// The end of the last request that is answered later. Held to put the next one behind it.
     last: Mutex<Option<oneshot::Receiver<()>>>,
     /// How often this connection said that somebody types, lately. Held to count one up.
@@ -63,12 +69,14 @@ impl Turn {
 
 impl Session {
     /// The session of a connection that was just let in.
-    pub fn new(app: Arc<App>, caller: Caller, connection: Sid) -> Self {
+    pub fn new(app: Arc<App>, caller: Caller, connection: Sid, link: Link) -> Self {
         Self {
             app,
             caller,
             connection,
+            link,
             unanswered: AtomicU32::new(0),
+            unanswered_bytes: AtomicUsize::new(0),
             last: Mutex::default(),
             typing: Mutex::default(),
         }
@@ -103,7 +111,7 @@ impl Session {
         });
         app.watch.look(caller.user);
         app.watch.end(*connection);
-        app.upgrades.remove(connection.as_str());
+        self.link.is_gone();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Accepting connections, with the limits in time and number that `axum::serve` does not set.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,25 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::connection::{CloseHandle, Connection};
+use super::registry::Registry;
 use super::stream::Stream;
+
+/// Connections that may wait to be accepted, unless the system allows fewer (`net.core.somaxconn`). With a short queue
+/// a client that comes in a crowd waits a second for its next attempt.
+const BACKLOG: u32 = 4_096;
+
+/// Places that are kept for probes when all others are taken.
+const RESERVE: usize = 64;
+
+/// How long a client may take to send the head of a request on one of them.
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -27,6 +40,9 @@ const HEADER_BYTES: usize = 32 * 1024;
 /// How long sent data may stay unacknowledged before the kernel ends the connection: a reader that has stalled would
 /// otherwise hold its writer for ever. As long as a Socket.IO ping and its answer may take.
 const STALL_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Bytes that the kernel takes beyond what is on its way to the client: what waits longer waits here, where it is charged.
+const UNSENT_BYTES: u32 = 128 << 10;
 
 /// Pause after `accept` failed, when the process has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -50,10 +66,66 @@ pub fn raise_file_limit(connections: u32) {
     }
 }
 
-/// Serves connections until `stop` is cancelled, then lets the ones in progress end, for at most `grace`.
-pub async fn serve(listener: TcpListener, router: Router, limit: usize, stop: CancellationToken, grace: Duration) {
-    let places = Arc::new(Semaphore::new(limit));
+/// Begins to listen.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // So that a server that was restarted need not wait for its last connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// A connection's place among those the server holds.
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    reserved: bool,
+}
+
+impl Place {
+    /// Whether it is one of those that are kept for probes.
+    pub fn is_reserved(&self) -> bool {
+        self.reserved
+    }
+}
+
+/// The places of a server.
+struct Places {
+    ordinary: Arc<Semaphore>,
+    reserve: Arc<Semaphore>,
+}
+
+impl Places {
+    fn take(&self) -> Option<Place> {
+        let of = |places: &Arc<Semaphore>, reserved| {
+            let permit = Arc::clone(places).try_acquire_owned().ok()?;
+            Some(Place {
+                _permit: permit,
+                reserved,
+            })
+        };
+        of(&self.ordinary, false).or_else(|| of(&self.reserve, true))
+    }
+}
+
+/// Serves connections until `stop` is cancelled, then lets the ones in progress end, for at most `grace`. `limit` are
+/// held at a time, and some more that only probes can use.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    registry: Arc<Registry>,
+    limit: usize,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let places = Places {
+        ordinary: Arc::new(Semaphore::new(limit)),
+        reserve: Arc::new(Semaphore::new(RESERVE)),
+    };
     let connections = TaskTracker::new();
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -62,32 +134,37 @@ pub async fn serve(listener: TcpListener, router: Router, limit: usize, stop: Ca
         let (tcp, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "connections can't be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!(%peer, limit, "a connection was refused: MAX_CONNECTIONS are open");
+        failing = false;
+        let Some(place) = places.take() else {
+            registry.note_refused_connection();
             continue;
         };
         if let Err(error) = tune(&tcp) {
             tracing::debug!(%peer, %error, "a connection was gone before it could be served");
             continue;
         }
-        let stream = Stream::new(tcp, place);
-        let hangup = stream.hangup();
+        let reserved = place.is_reserved();
+        let connection = Connection::new(tcp, peer.ip(), place, &registry);
+        let handle = CloseHandle::new(&connection);
         let service = router
             .clone()
             .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(hangup.clone());
+                request.extensions_mut().insert(handle.clone());
                 request
             });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
+            .header_read_timeout(if reserved { RESERVE_TIMEOUT } else { HEADER_TIMEOUT })
+            .keep_alive(!reserved)
             .max_buf_size(HEADER_BYTES)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .serve_connection(TokioIo::new(Stream::new(connection)), TowerToHyperService::new(service))
             .with_upgrades();
         let stop = stop.clone();
         connections.spawn(async move {
@@ -115,5 +192,6 @@ fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let socket = SockRef::from(tcp);
     socket.set_tcp_user_timeout(Some(STALL_TIMEOUT))?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(STALL_TIMEOUT))
 }

@@ -1,67 +1,59 @@
-//! A TCP stream that can be ended from outside.
-//!
-//! The Socket.IO library can leave a namespace but not end the transport under it, and a writer that is stuck on a
-//! client that no longer reads waits for ever. Shutting the TCP stream down wakes it and starts the ordinary cleaning.
+//! The bytes of a TCP connection, counted on their way.
 
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
-/// An accepted connection, and its place among those the server holds.
-pub struct Stream(Arc<Connection>);
+use super::connection::Connection;
 
-struct Connection {
-    tcp: TcpStream,
-    /// Given back when the connection is closed, also if it became a WebSocket.
-    _place: OwnedSemaphorePermit,
+/// An accepted connection, read and written by whoever holds this.
+pub struct Stream {
+    connection: Arc<Connection>,
+    /// Whether a write failed after the connection had become a WebSocket, see [`Stream::write_failed`].
+    broken: AtomicBool,
 }
-
-/// A handle to end a connection; it does not keep it open.
-#[derive(Clone)]
-pub struct Hangup(Weak<Connection>);
 
 impl Stream {
-    /// Wraps an accepted connection.
-    pub fn new(tcp: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(Connection { tcp, _place: place }))
-    }
-
-    /// A handle to end this connection.
-    pub fn hangup(&self) -> Hangup {
-        Hangup(Arc::downgrade(&self.0))
-    }
-}
-
-impl Hangup {
-    /// Ends the connection in both directions; what was not sent yet is lost.
-    pub fn hang_up(&self) {
-        if let Some(connection) = self.0.upgrade() {
-            // It fails only if the peer was faster.
-            let _ = SockRef::from(&connection.tcp).shutdown(Shutdown::Both);
+    /// Wraps a connection.
+    pub fn new(connection: Arc<Connection>) -> Self {
+        Self {
+            connection,
+            broken: AtomicBool::new(false),
         }
     }
 
-    /// Whether there still is a connection to end.
-    pub fn is_open(&self) -> bool {
-        self.0.strong_count() > 0
+    /// A WebSocket whose client is gone takes what is written and ends when it is read: the Socket.IO library keeps a
+    /// session for ten seconds whose first packet could not be written, but ends one at once that can't be read.
+    fn write_failed(&self, error: io::Error, bytes: usize) -> io::Result<usize> {
+        if !self.connection.is_upgraded() {
+            return Err(error);
+        }
+        self.broken.store(true, Ordering::Relaxed);
+        // Wakes the reader, should it wait.
+        self.connection.shut_down();
+        Ok(bytes)
     }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let tcp = &self.0.tcp;
+        let tcp = &self.connection.tcp;
         loop {
+            if self.broken.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
             ready!(tcp.poll_read_ready(cx))?;
             match tcp.try_read(buf.initialize_unfilled()) {
                 Ok(bytes) => {
-                    buf.advance(bytes);
+                    if self.connection.read(bytes) {
+                        buf.advance(bytes);
+                    }
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -81,12 +73,24 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let tcp = &self.0.tcp;
+        let connection = &self.connection;
+        let whole = || data.iter().map(|part| part.len()).sum();
         loop {
-            ready!(tcp.poll_write_ready(cx))?;
-            match tcp.try_write_vectored(data) {
+            match connection.tcp.poll_write_ready(cx) {
+                Poll::Pending => {
+                    connection.block();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(self.write_failed(error, whole())),
+                Poll::Ready(Ok(())) => {}
+            }
+            match connection.tcp.try_write_vectored(data) {
+                Ok(bytes) => {
+                    connection.wrote(bytes);
+                    return Poll::Ready(Ok(bytes));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
+                Err(error) => return Poll::Ready(self.write_failed(error, whole())),
             }
         }
     }
@@ -100,7 +104,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match SockRef::from(&self.0.tcp).shutdown(Shutdown::Write) {
+        Poll::Ready(match SockRef::from(&self.connection.tcp).shutdown(Shutdown::Write) {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
             _ => Ok(()),
         })

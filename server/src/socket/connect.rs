@@ -16,6 +16,7 @@ use super::request::EventHandler;
 use super::resume::Resume;
 use crate::app::App;
 use crate::auth::{self, Caller, Denied};
+use crate::net::link::Link;
 
 /// A refused client waits this long, so that one that repeats a bad token costs next to nothing.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
@@ -46,6 +47,9 @@ pub enum ConnectRefused {
     /// The database did not answer in time.
     #[error("Service unavailable")]
     Unavailable,
+    /// There is one namespace, `/`.
+    #[error("Invalid namespace")]
+    Namespace,
 }
 
 /// The middleware: authenticates a socket and gives it its handlers.
@@ -84,10 +88,13 @@ async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> 
 }
 
 fn enter(app: &Arc<App>, socket: &SocketRef, caller: Caller, since: Option<String>) -> Result<(), ConnectRefused> {
+    // Every session has a link: no request gets to the library without one.
+    let link = Link::of(socket).ok_or(ConnectRefused::Unavailable)?.clone();
     app.directory
         .enter(caller.user, socket.id, || app.presence.note(caller.user, true))
         .map_err(|_| ConnectRefused::TooManyConnections)?;
-    let session = Arc::new(Session::new(Arc::clone(app), caller, socket.id));
+    link.is_of(caller.user);
+    let session = Arc::new(Session::new(Arc::clone(app), caller, socket.id, link));
     app.watch.look(caller.user);
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));

@@ -7,14 +7,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::events::{self, Sent};
 use shared::sync::{Receipt, Resume};
 use shared::{Conversation, Message, Presence, UserId};
-use socketioxide::socket::{Sid, Socket};
-use socketioxide::{SendError, SocketError, SocketIo};
+use socketioxide::SocketIo;
+use socketioxide::socket::Sid;
 
+use super::emit;
 use super::request::Reply;
 use crate::chat::{self, Committed, Directory, Horizon, Ticket, Updates};
 use crate::error;
-use crate::net::detach::Upgrades;
-use crate::net::stream::Hangup;
 use crate::store::{Marker, Watermark};
 
 /// The way out to every connection of this process.
@@ -24,8 +23,6 @@ pub struct Outlet {
     pub io: SocketIo,
     /// Whose they are.
     pub directory: Arc<Directory<Sid>>,
-    /// The transports of those that began with polling.
-    pub upgrades: Arc<Upgrades>,
     /// From where those that have caught up can go on.
     pub horizon: Arc<Horizon>,
     /// Who is to be told how their conversations stand.
@@ -128,21 +125,24 @@ impl Outlet {
 
     /// Tells all connections of a user of something that no cursor knows.
     pub fn tell_plainly(&self, user: UserId, event: &str, payload: &impl Serialize) {
-        for device in self.directory.devices(user) {
-            if let Some(socket) = self.socket(device.connection) {
-                let sent = socket.emit(event, payload);
-                if hang_up_if_full(&self.upgrades, &socket, sent) {
-                    self.directory.set_caught_up(user, device.connection, false);
-                }
+        let devices = self.directory.devices(user);
+        if devices.is_empty() {
+            return;
+        }
+        let Some(payload) = emit::json(payload) else { return };
+        for device in devices {
+            if let Some(socket) = self.socket(device.connection)
+                && !emit::event(&socket, event, &payload, None)
+            {
+                self.directory.set_caught_up(user, device.connection, false);
             }
         }
     }
 
     /// Tells one connection that somebody it follows came or left.
     pub fn present(&self, follower: Sid, presence: &Presence) {
-        if let Some(socket) = self.socket(follower) {
-            let sent = socket.emit(events::PRESENCE, presence);
-            hang_up_if_full(&self.upgrades, &socket, sent);
+        if let (Some(socket), Some(presence)) = (self.socket(follower), emit::json(presence)) {
+            emit::event(&socket, events::PRESENCE, &presence, None);
         }
     }
 
@@ -154,7 +154,8 @@ impl Outlet {
             return;
         }
         let others = || devices.iter().filter(|device| Some(device.connection) != origin);
-        let resume = others().any(|device| device.caught_up).then(|| self.resume());
+        let resume = others().any(|device| device.caught_up).then(|| self.resume()).flatten();
+        let Some(payload) = emit::json(payload) else { return };
         for device in others() {
             // A connection that is just being made or ended is in the directory, but not, or no longer, found here.
             let Some(socket) = self.socket(device.connection) else {
@@ -164,11 +165,8 @@ impl Outlet {
             if crate::sabotage::drops_delivery(event) {
                 continue;
             }
-            let sent = match &resume {
-                Some(resume) if device.caught_up => socket.emit(event, &(payload, resume)),
-                _ => socket.emit(event, &(payload,)),
-            };
-            if hang_up_if_full(&self.upgrades, &socket, sent) {
+            let resume = resume.as_deref().filter(|_| device.caught_up);
+            if !emit::event(&socket, event, &payload, resume) {
                 // It must not be given a cursor behind what it has not heard.
                 self.directory.set_caught_up(user, device.connection, false);
             }
@@ -176,10 +174,10 @@ impl Outlet {
     }
 
     /// The second argument of an event that is told now.
-    fn resume(&self) -> Resume {
-        Resume {
+    fn resume(&self) -> Option<Box<RawValue>> {
+        emit::json(&Resume {
             cursor: self.horizon.cursor().to_string(),
-        }
+        })
     }
 
     fn deliver(&self, message: &Message, document: &RawValue, origin: Option<Sid>) {
@@ -209,32 +207,5 @@ impl Outlet {
     fn socket(&self, connection: Sid) -> Option<socketioxide::extract::SocketRef> {
         // After the sockets were closed there is not even a namespace, for which `io.get_socket` would panic.
         self.io.of("/").and_then(|namespace| namespace.get_socket(connection))
-    }
-}
-
-/// Ends a connection whose buffer was full, so that its client notices that it missed something and catches up when
-/// it is back: the library would drop the packet in silence. Returns whether the packet was not sent.
-pub fn hang_up_if_full(upgrades: &Upgrades, socket: &Socket, sent: Result<(), SendError>) -> bool {
-    match sent {
-        Err(SendError::Socket(SocketError::InternalChannelFull)) => {
-            tracing::warn!(connection = %socket.id, "a client does not read fast enough; its connection is ended");
-            hang_up(upgrades, socket);
-        }
-        Err(SendError::Serialize(cause)) => tracing::error!(%cause, "an event could not be serialised"),
-        // A connection that was closed meanwhile hears nothing more, as it should.
-        Err(SendError::Socket(SocketError::Closed)) => {}
-        Ok(()) => return false,
-    }
-    true
-}
-
-/// Ends a connection's transport.
-pub fn hang_up(upgrades: &Upgrades, socket: &Socket) {
-    let upgraded = upgrades.remove(socket.id.as_str());
-    let hangup = upgraded
-        .as_ref()
-        .or_else(|| socket.req_parts().extensions.get::<Hangup>());
-    if let Some(hangup) = hangup {
-        hangup.hang_up();
     }
 }

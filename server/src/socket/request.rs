@@ -11,15 +11,18 @@ use serde_json::value::RawValue;
 use shared::events::{self, Answer, RequestFailed};
 use shared::{ErrorCode, WireError, limits};
 use socketioxide::adapter::LocalAdapter;
-use socketioxide::extract::{AckSender, SocketRef};
-use socketioxide::handler::{FromMessageParts, MessageHandler};
+use socketioxide::handler::MessageHandler;
 use socketioxide::socket::Socket;
 use socketioxide_core::Value;
 
-use super::Session;
-use super::outlet::hang_up_if_full;
+use super::{Session, emit};
 use crate::error;
+use crate::net::budget::CONNECTION_BYTES;
 use crate::router;
+
+/// Most bytes of one connection's requests that may wait for their answer. An answer repeats a message, and many can be
+/// given at once: they have to fit into what may wait for the client to read them.
+const UNANSWERED_BYTES: usize = CONNECTION_BYTES / 2;
 
 /// Takes every event of one connection, in order.
 ///
@@ -57,8 +60,11 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
         }
         let limit = self.session.app.config.max_unanswered_per_connection;
-        if !reply.take_place(limit) {
-            return reply.error(error::too_many_unanswered(limit));
+        if let Err(full) = reply.take_place(limit, text.len()) {
+            return reply.error(match full {
+                Full::Requests => error::too_many_unanswered(limit),
+                Full::Bytes => error::too_much_unanswered(UNANSWERED_BYTES),
+            });
         }
         match router::event(&packet.event) {
             Some(handle) => handle(reply, Payload(packet.payload)),
@@ -144,12 +150,19 @@ pub struct Reply {
     place: Option<Place>,
 }
 
-/// One of the requests of a connection that wait for their answer, until it is dropped.
-struct Place(Arc<Session>);
+/// One of the requests of a connection that wait for their answer, and its bytes, until it is dropped.
+struct Place(Arc<Session>, usize);
+
+/// Why no more requests of a connection can wait.
+enum Full {
+    Requests,
+    Bytes,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+        self.0.unanswered_bytes.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -166,13 +179,19 @@ impl Reply {
         }
     }
 
-    /// Counts this request among those that wait, unless `limit` do already.
-    fn take_place(&mut self, limit: u32) -> bool {
+    /// Counts this request of so many bytes among those that wait, unless `limit` or too many bytes do already.
+    fn take_place(&mut self, limit: u32, bytes: usize) -> Result<(), Full> {
         let waiting = self.session.unanswered.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.session));
-        let free = waiting < limit;
-        self.place = free.then_some(place);
-        free
+        let before = self.session.unanswered_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let place = Place(Arc::clone(&self.session), bytes);
+        if waiting >= limit {
+            return Err(Full::Requests);
+        }
+        if before > 0 && before + bytes > UNANSWERED_BYTES {
+            return Err(Full::Bytes);
+        }
+        self.place = Some(place);
+        Ok(())
     }
 
     /// Answers later: with what `work` comes to, once the requests of this connection before it that answer later have
@@ -213,19 +232,18 @@ impl Reply {
 
     /// It was done.
     pub fn ok(self, fields: impl Serialize) {
-        if self.ack.is_some() {
-            self.acknowledge(&Answer::Ok(fields));
+        if let Some(ack) = self.ack {
+            self.acknowledge(ack, &Answer::Ok(fields));
         }
     }
 
     /// It was refused or failed. A client that asked for no answer hears of it all the same.
     pub fn error(self, error: WireError) {
         tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "a request failed");
-        if self.ack.is_some() {
-            return self.acknowledge(&Answer::<()>::Error(error));
+        if let Some(ack) = self.ack {
+            return self.acknowledge(ack, &Answer::<()>::Error(error));
         }
         let Self {
-            session,
             socket,
             event,
             client_message_id,
@@ -236,17 +254,14 @@ impl Reply {
             client_message_id,
             error,
         };
-        let sent = SocketRef::from(Arc::clone(&socket)).emit(events::REQUEST_FAILED, &failed);
-        hang_up_if_full(&session.app.upgrades, &socket, sent);
+        if let Some(failed) = emit::json(&failed) {
+            emit::event(&socket, events::REQUEST_FAILED, &failed, None);
+        }
     }
 
-    fn acknowledge<T: Serialize>(self, answer: &Answer<T>) {
-        let Ok(sender) = AckSender::<LocalAdapter>::from_message_parts(
-            &self.socket,
-            &mut Value::Str(Default::default(), None),
-            &self.ack,
-        );
-        let sent = sender.send(answer);
-        hang_up_if_full(&self.session.app.upgrades, &self.socket, sent);
+    fn acknowledge<T: Serialize>(self, ack: i64, answer: &Answer<T>) {
+        if let Some(answer) = emit::json(answer) {
+            emit::answer(&self.socket, ack, &answer);
+        }
     }
 }

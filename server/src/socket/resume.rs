@@ -9,8 +9,7 @@ use shared::sync::{Receipt, SyncDone, SyncReset};
 use shared::{ErrorCode, SyncEvent, UserId, WireError, events, limits};
 use socketioxide::extract::SocketRef;
 
-use super::Session;
-use super::outlet::{hang_up, hang_up_if_full};
+use super::{Session, emit};
 use crate::chat::inbox;
 use crate::error;
 use crate::store::Cursor;
@@ -69,7 +68,7 @@ impl Resume {
                 Err(failed) if failed.code == ErrorCode::SyncReset => since = Err(failed),
                 Err(_) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return hang_up(&app.upgrades, &socket),
+                    None => return self.session.link.close(),
                 },
             }
         }
@@ -126,8 +125,7 @@ impl Resume {
 
     fn emit(&mut self, socket: &SocketRef, event: &str, payload: &impl Serialize) {
         if !self.broken {
-            let sent = socket.emit(event, payload);
-            self.broken = hang_up_if_full(&self.session.app.upgrades, socket, sent);
+            self.broken = !emit::json(payload).is_some_and(|payload| emit::event(socket, event, &payload, None));
         }
     }
 }

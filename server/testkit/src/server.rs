@@ -153,6 +153,12 @@ impl Server {
         resident.expect("the kernel tells it in kB") * 1024
     }
 
+    /// How many files and connections it has open now.
+    pub fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        files.expect("it runs, on Linux").count()
+    }
+
     /// Lets no file of its grow beyond so many bytes from now on, as if the disk were full; `None` makes room again.
     /// A restart makes room, too.
     pub fn limit_files(&self, bytes: Option<u64>) {

@@ -8,12 +8,14 @@ mod kill;
 mod limits;
 mod logs;
 mod network;
+mod nobody;
 mod nodes;
 mod outage;
 mod settings;
 mod start;
 mod stop;
 mod storm;
+mod unread;
 
 use serde_json::Value;
 use testkit::Server;

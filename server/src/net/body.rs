@@ -1,0 +1,128 @@
+//! The body of a request, which has to arrive in time.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::BoxError;
+use axum::body::{Body, Bytes, HttpBody};
+use futures_util::StreamExt;
+use hyper::body::{Frame, SizeHint};
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// How long a whole body may take. The largest that is read has less than a megabyte, so this is a least rate too.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// How much of a body that nobody wants is still read, and how long: a client that is still sending would otherwise see
+/// its connection break instead of the answer that says why.
+const LINGER: (usize, Duration) = (8 << 20, Duration::from_secs(2));
+
+/// A body that fails when it takes too long, or when what it is meant for has ended.
+pub struct Bounded {
+    body: Body,
+    deadline: Pin<Box<Sleep>>,
+    gone: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+/// Why a body was given up.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It took too long.
+    #[error("the body did not arrive within {} seconds", DEADLINE.as_secs())]
+    TooSlow,
+    /// Its session has ended.
+    #[error("the session has ended")]
+    Gone,
+}
+
+impl Bounded {
+    /// Bounds a body in time.
+    pub fn new(body: Body) -> Self {
+        Self::with(body, None)
+    }
+
+    /// The same; it also ends when `gone` is cancelled.
+    pub fn with(body: Body, gone: Option<CancellationToken>) -> Self {
+        Self {
+            body,
+            deadline: Box::pin(tokio::time::sleep(DEADLINE)),
+            gone: gone.map(|gone| Box::pin(gone.cancelled_owned())),
+        }
+    }
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
+        }
+        if self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(BodyError::TooSlow.into())));
+        }
+        if let Some(gone) = &mut self.gone
+            && gone.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(BodyError::Gone.into())));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        if self.body.is_end_stream() || self.deadline.is_elapsed() {
+            return;
+        }
+        let rest = std::mem::take(&mut self.body);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(LINGER.1, drain(rest)));
+        }
+    }
+}
+
+async fn drain(body: Body) {
+    let mut pieces = body.into_data_stream();
+    let mut left = LINGER.0;
+    while let Some(Ok(piece)) = pieces.next().await {
+        left = left.saturating_sub(piece.len());
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_ends() {
+        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let error = to_bytes(Body::new(Bounded::new(never)), 10).await.unwrap_err();
+        assert!(error.to_string().contains("15 seconds"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_ends_with_its_session() {
+        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let gone = CancellationToken::new();
+        gone.cancel();
+        let bounded = Bounded::with(never, Some(gone));
+        let error = to_bytes(Body::new(bounded), 10).await.unwrap_err();
+        assert!(error.to_string().contains("session"), "{error}");
+    }
+}

@@ -1,0 +1,206 @@
+//! Bytes that wait for clients, and who is charged for them.
+//!
+//! What a client asked for or is to be told waits in memory until its connection has taken it. Each waiting byte is
+//! charged to an [`Account`], one for each connection, and through it to the connection's user and to the process.
+//! All three are bounded. A connection may hold no more than [`CONNECTION_BYTES`], and no more than what is still free of
+//! the user's and of the process's share. So many stalled connections get less each, and room is always left for
+//! those that read: the rule of dynamic thresholds in shared-memory switches (Choudhury and Hahne, 1998).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+use shared::UserId;
+use tokio::sync::Notify;
+
+/// Most bytes that may wait for one connection.
+pub const CONNECTION_BYTES: usize = 1 << 20;
+
+/// Most bytes that may wait for all connections of one user.
+pub const USER_BYTES: usize = 4 << 20;
+
+/// Most bytes that may wait for all connections of the process.
+pub const PROCESS_BYTES: usize = 64 << 20;
+
+/// As much as an answer may leave unwritten before the work for the next one of its connection begins.
+const LOW: usize = 64 << 10;
+
+/// The share of the process, and of each user who has bytes waiting.
+#[derive(Default)]
+pub struct Budget {
+    waiting: AtomicUsize,
+    /// Held to look up or add one user; the entries of users without connections are swept out when it grows.
+    users: Mutex<HashMap<UserId, Weak<AtomicUsize>>>,
+}
+
+/// What waits for one connection.
+pub struct Account {
+    budget: Arc<Budget>,
+    /// Of the user, once it is known.
+    user: OnceLock<Arc<AtomicUsize>>,
+    waiting: AtomicUsize,
+    written: Notify,
+}
+
+/// More would wait than may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverBudget;
+
+impl Budget {
+    /// Bytes that wait for all clients.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn of_user(&self, user: UserId) -> Arc<AtomicUsize> {
+        let mut users = self.users.lock();
+        if let Some(share) = users.get(&user).and_then(Weak::upgrade) {
+            return share;
+        }
+        if users.len() == users.capacity() {
+            users.retain(|_, share| share.strong_count() > 0);
+        }
+        let share = Arc::default();
+        users.insert(user, Arc::downgrade(&share));
+        share
+    }
+}
+
+impl Account {
+    /// An account that nothing is charged to yet.
+    pub fn new(budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            user: OnceLock::new(),
+            waiting: AtomicUsize::new(0),
+            written: Notify::new(),
+        }
+    }
+
+    /// Says whose connection it is. What is charged from now on is charged to the user, too.
+    pub fn belongs_to(&self, user: UserId) {
+        // What waits from before is a few bytes of the handshake; they are never taken from the user.
+        self.take(usize::MAX);
+        let _ = self.user.set(self.budget.of_user(user));
+    }
+
+    /// Charges bytes that are about to wait.
+    ///
+    /// # Errors
+    /// [`OverBudget`] if they may not; then nothing is charged.
+    pub fn charge(&self, bytes: usize) -> Result<(), OverBudget> {
+        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let process = self.budget.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let mut most = CONNECTION_BYTES.min(PROCESS_BYTES.saturating_sub(process));
+        if let Some(user) = self.user.get() {
+            let of_user = user.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            most = most.min(USER_BYTES.saturating_sub(of_user));
+        }
+        if waiting <= most {
+            return Ok(());
+        }
+        self.take(bytes);
+        Err(OverBudget)
+    }
+
+    /// The connection took bytes; more than wait is no error, because not all that is written was charged.
+    pub fn written(&self, bytes: usize) {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        if self.take(bytes) <= LOW {
+            self.written.notify_waiters();
+        }
+    }
+
+    /// Bytes that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the connection has taken nearly all. The connection can end meanwhile, so the caller also waits for
+    /// that.
+    pub async fn drained(&self) {
+        loop {
+            let written = self.written.notified();
+            if self.waiting() <= LOW {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    /// Takes bytes off, and returns how many are left.
+    fn take(&self, bytes: usize) -> usize {
+        let less = |waiting: usize| Some(waiting.saturating_sub(bytes));
+        // Ordered before the notification, and the look of `drained` after its subscription: none is missed.
+        let before = self
+            .waiting
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .unwrap_or(0);
+        let taken = before.min(bytes);
+        self.budget.waiting.fetch_sub(taken, Ordering::Relaxed);
+        if let Some(user) = self.user.get() {
+            user.fetch_sub(taken, Ordering::Relaxed);
+        }
+        before - taken
+    }
+}
+
+/// Whatever waited is dropped with the connection.
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.take(usize::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_connection_has_its_limit_and_gives_back_what_it_took() {
+        let budget = Arc::new(Budget::default());
+        let account = Account::new(&budget);
+        account.charge(CONNECTION_BYTES).unwrap();
+        assert_eq!(account.charge(1), Err(OverBudget));
+        account.written(10);
+        account.charge(10).unwrap();
+        account.written(usize::MAX);
+        account.written(1);
+        assert_eq!((account.waiting(), budget.waiting()), (0, 0));
+        account.charge(5).unwrap();
+        drop(account);
+        assert_eq!(budget.waiting(), 0);
+    }
+
+    #[test]
+    fn stalled_connections_of_a_user_leave_room_for_one_that_reads() {
+        let budget = Arc::new(Budget::default());
+        let user = UserId::from_bytes([1; 12]);
+        let stalled: Vec<Account> = (0..32).map(|_| Account::new(&budget)).collect();
+        for account in &stalled {
+            account.belongs_to(user);
+            while account.charge(1_000).is_ok() {}
+        }
+        let reading = Account::new(&budget);
+        reading.belongs_to(user);
+        assert!(budget.waiting() < USER_BYTES);
+        reading.charge(1_000).unwrap();
+        let other = Account::new(&budget);
+        other.belongs_to(UserId::from_bytes([2; 12]));
+        other.charge(CONNECTION_BYTES).unwrap();
+    }
+
+    #[test]
+    fn stalled_connections_of_many_users_leave_room_for_one_that_reads() {
+        let budget = Arc::new(Budget::default());
+        let accounts: Vec<Account> = (0..5_000).map(|_| Account::new(&budget)).collect();
+        for account in &accounts {
+            while account.charge(1_000).is_ok() {}
+        }
+        assert!(budget.waiting() < PROCESS_BYTES);
+        Account::new(&budget).charge(1_000).unwrap();
+    }
+}

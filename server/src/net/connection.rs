@@ -1,0 +1,230 @@
+//! One accepted TCP connection: what it has cost so far, and how it is ended from outside.
+//!
+//! The Socket.IO library can leave a namespace but not end the transport under it, and a writer that is stuck on a
+//! client that no longer reads waits for ever. Shutting the TCP stream down wakes it and starts the ordinary cleaning.
+
+use std::net::{IpAddr, Shutdown};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use super::budget::Account;
+use super::link::Link;
+use super::listener::Place;
+use super::registry::Registry;
+
+/// Seconds without a byte from a client after which its WebSocket is ended: the library sends a ping every 25 s and
+/// gives 20 s for the answer, but can't end a connection whose writer is stuck.
+const SILENCE: u32 = 46;
+
+/// Seconds over which the rate of a reader is measured.
+const PATIENCE: u32 = 30;
+
+/// The least rate in bytes a second at which what waits must be read.
+const LEAST_RATE: u64 = 1_024;
+
+/// Bytes that anybody may send before they are known, however many others do.
+const FREE_INTAKE: usize = 4 << 10;
+
+/// Why a connection was ended by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// More waited for it than may wait.
+    Unread,
+    /// It took what waited for it more slowly than the least rate, or not at all.
+    TooSlow,
+    /// Nothing came from it for longer than a ping and its answer may take.
+    Silent,
+    /// It sent much without saying who it is, while others did the same.
+    Intake,
+    /// It asked for a namespace that does not exist.
+    Namespace,
+}
+
+impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::Unread, Self::TooSlow, Self::Silent, Self::Intake, Self::Namespace];
+
+    /// What the log and the counters call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unread => "unread",
+            Self::TooSlow => "too_slow",
+            Self::Silent => "silent",
+            Self::Intake => "intake",
+            Self::Namespace => "namespace",
+        }
+    }
+}
+
+/// An accepted connection.
+pub struct Connection {
+    pub(super) tcp: TcpStream,
+    address: IpAddr,
+    /// Given back when the connection is closed, also if it became a WebSocket.
+    place: Place,
+    registry: Arc<Registry>,
+    /// The session that took the connection over, if it became a WebSocket.
+    link: OnceLock<Link>,
+    /// HTTP answers that wait to be written.
+    answers: Account,
+    /// Engine.IO sessions that were begun here by polling and have not authenticated.
+    pub(super) unknown_sessions: AtomicUsize,
+    /// Bytes that were read and neither answered nor sent by somebody who is known.
+    intake: AtomicUsize,
+    /// The second in which something was read.
+    heard: AtomicU32,
+    written: AtomicU64,
+    /// Whether the last attempt to write found no room.
+    blocked: AtomicBool,
+    ended: AtomicBool,
+    /// Since when, and since how many bytes written, the rate is measured. Used by the reaper alone.
+    measured: (AtomicU32, AtomicU64),
+}
+
+impl Connection {
+    pub(super) fn new(tcp: TcpStream, address: IpAddr, place: Place, registry: &Arc<Registry>) -> Arc<Self> {
+        let now = registry.now();
+        let connection = Arc::new(Self {
+            tcp,
+            address,
+            place,
+            registry: Arc::clone(registry),
+            link: OnceLock::new(),
+            answers: Account::new(&registry.budget),
+            unknown_sessions: AtomicUsize::new(0),
+            intake: AtomicUsize::new(0),
+            heard: AtomicU32::new(now),
+            written: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            measured: (AtomicU32::new(now), AtomicU64::new(0)),
+        });
+        registry.add(&connection);
+        connection
+    }
+
+    /// Whether it has one of the places that are kept for probes.
+    pub fn is_reserved(&self) -> bool {
+        self.place.is_reserved()
+    }
+
+    /// Where it comes from.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// What its HTTP answers are charged to.
+    pub fn answers(&self) -> &Account {
+        &self.answers
+    }
+
+    /// The connection is a session's WebSocket from now on.
+    pub(super) fn becomes(&self, link: Link) {
+        // A connection is upgraded once.
+        let _ = self.link.set(link);
+    }
+
+    /// A request was answered, or its sender is known: what was read of it counts no more.
+    pub fn settle_intake(&self) {
+        let settled = self.intake.swap(0, Ordering::Relaxed);
+        self.registry.intake.fetch_sub(settled, Ordering::Relaxed);
+    }
+
+    /// Notes what was read. False if the connection is to be read from no more.
+    pub(super) fn read(&self, bytes: usize) -> bool {
+        self.heard.store(self.registry.now(), Ordering::Relaxed);
+        if self.link.get().is_some_and(Link::is_known) {
+            return true;
+        }
+        let own = self.intake.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let all = self.registry.intake.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let may = own <= FREE_INTAKE || all <= super::registry::INTAKE_BYTES;
+        if !may {
+            self.end(EndReason::Intake);
+        }
+        may
+    }
+
+    /// Notes what was written.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.blocked.store(false, Ordering::Relaxed);
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        match self.link.get() {
+            Some(link) => link.account().written(bytes),
+            None => self.answers.written(bytes),
+        }
+    }
+
+    /// Notes that there is no room to write.
+    pub(super) fn block(&self) {
+        self.blocked.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.link.get().is_some()
+    }
+
+    /// Ends the connection in both directions, once; what was not sent yet is lost.
+    pub fn end(&self, reason: EndReason) {
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            self.registry.note_end(reason);
+            tracing::warn!(peer = %self.address, reason = reason.name(), "a connection was ended");
+            if let Some(link) = self.link.get() {
+                link.is_gone();
+            }
+            self.shut_down();
+        }
+    }
+
+    /// Ends it without a word.
+    pub(super) fn shut_down(&self) {
+        // It fails only if the peer was faster.
+        let _ = SockRef::from(&self.tcp).shutdown(Shutdown::Both);
+    }
+
+    /// Why it should be ended at this second, if it should.
+    pub(super) fn overdue(&self, now: u32) -> Option<EndReason> {
+        let silent = now.saturating_sub(self.heard.load(Ordering::Relaxed)) > SILENCE;
+        if silent && self.is_upgraded() {
+            return Some(EndReason::Silent);
+        }
+        let (since, of) = &self.measured;
+        let written = self.written.load(Ordering::Relaxed);
+        let blocked = self.blocked.load(Ordering::Relaxed);
+        let over = now.saturating_sub(since.load(Ordering::Relaxed)) >= PATIENCE;
+        let slow = written - of.load(Ordering::Relaxed) < LEAST_RATE * u64::from(PATIENCE);
+        if blocked && over && slow {
+            return Some(EndReason::TooSlow);
+        }
+        if !blocked || over {
+            since.store(now, Ordering::Relaxed);
+            of.store(written, Ordering::Relaxed);
+        }
+        None
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.settle_intake();
+    }
+}
+
+/// A handle to a connection that does not keep it open.
+#[derive(Clone)]
+pub struct CloseHandle(Weak<Connection>);
+
+impl CloseHandle {
+    /// A handle to this connection.
+    pub fn new(connection: &Arc<Connection>) -> Self {
+        Self(Arc::downgrade(connection))
+    }
+
+    /// The connection, while it is open.
+    pub fn connection(&self) -> Option<Arc<Connection>> {
+        self.0.upgrade()
+    }
+}

@@ -1,0 +1,199 @@
+//! Requests of Engine.IO, before and after the Socket.IO library has them.
+//!
+//! Each request that begins a session brings a [`Link`], by which the session is charged and ended; further requests are
+//! told apart by the session's id. What the library would not see to is seen to here: sessions of nobody are
+//! bounded, a session that is not there costs nothing, a body ends in time and with its session.
+//!
+//! The library keeps the head of the first request as long as the connection lives. Its header values are slices of
+//! hyper's read buffer, so each connection would pin that buffer, however large a client made its headers. Here the
+//! few parts that are needed are copied, and the rest is dropped. Foreign origins are turned away too: browsers do not
+//! apply CORS to WebSockets.
+
+use std::sync::Arc;
+
+use axum::body::{self, Body};
+use axum::extract::{Request, State};
+use axum::http::uri::PathAndQuery;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::upgrade::OnUpgrade;
+use shared::{ErrorCode, WireError};
+
+use super::body::Bounded;
+use super::connection::{CloseHandle, Connection};
+use super::link::Link;
+use super::registry::Registry;
+use crate::config::Origins;
+use crate::error::{self, HttpError};
+
+/// Where Socket.IO listens.
+pub const PATH: &str = "/socket.io";
+
+/// What the handshake, the upgrade and the authentication read.
+const KEPT: [HeaderName; 8] = [
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::ORIGIN,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::UPGRADE,
+];
+
+/// Largest answer that begins a session, in bytes; the library's has some 120.
+const OPEN_BYTES: usize = 4_096;
+
+/// The library's answer to a session that it does not know.
+const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
+
+/// What requests are checked by.
+#[derive(Clone)]
+pub struct Gate {
+    /// Who may connect.
+    pub origins: Arc<Origins>,
+    /// The connections and sessions.
+    pub registry: Arc<Registry>,
+}
+
+/// Lets a request of Engine.IO through to the library, stripped, with the link of its session.
+pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    if head
+        .headers
+        .get(header::ORIGIN)
+        .is_some_and(|origin| !gate.origins.allow(origin))
+    {
+        let message = "this origin may not connect; it is not among CORS_ORIGINS";
+        return HttpError(WireError::new(ErrorCode::Forbidden, message)).into_response();
+    }
+    let handle = head.extensions.get::<CloseHandle>();
+    // The connection of a request that is being answered is open.
+    let Some(connection) = handle.and_then(CloseHandle::connection) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let mut extensions = Extensions::new();
+    if let Some(upgrade) = head.extensions.remove::<OnUpgrade>() {
+        extensions.insert(upgrade);
+    }
+    head.uri = copy_uri(&head.uri);
+    head.headers = copy_headers(&head.headers);
+    head.extensions = extensions;
+    let query = head.uri.query().unwrap_or_default();
+    let websocket = parameter(query, "transport") == Some("websocket");
+    let poll = head.method == Method::GET;
+    match parameter(query, "sid").map(|id| gate.registry.session(id)) {
+        None => {
+            let place = match websocket {
+                // As many as there are connections.
+                true => None,
+                false => match gate.registry.enter_unknown(&connection) {
+                    Some(place) => Some(place),
+                    None => return HttpError(error::too_many_sessions()).into_response(),
+                },
+            };
+            let link = Link::new(&gate.registry, place);
+            head.extensions.insert(link.clone());
+            let response = next.run(Request::from_parts(head, body)).await;
+            begun(response, &connection, &link).await
+        }
+        Some(None) => (
+            StatusCode::BAD_REQUEST,
+            [(header::CONTENT_TYPE, "application/json")],
+            UNKNOWN_SESSION,
+        )
+            .into_response(),
+        Some(Some(link)) if websocket => {
+            let response = next.run(Request::from_parts(head, body)).await;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                link.moves_to(&connection);
+            }
+            response
+        }
+        Some(Some(link)) if poll => {
+            link.polled();
+            let response = next.run(Request::from_parts(head, body)).await;
+            link.polled();
+            // From here on it waits for this connection instead.
+            if let Some(bytes) = body::HttpBody::size_hint(response.body()).exact() {
+                link.account().written(usize::try_from(bytes).unwrap_or(usize::MAX));
+            }
+            response
+        }
+        Some(Some(link)) => {
+            let body = Body::new(Bounded::with(body, Some(link.gone().clone())));
+            next.run(Request::from_parts(head, body)).await
+        }
+    }
+}
+
+/// Notes the session that an answer begins, if it does.
+async fn begun(response: Response, connection: &Arc<Connection>, link: &Link) -> Response {
+    match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS => {
+            link.moves_to(connection);
+            response
+        }
+        StatusCode::OK => {
+            let (head, body) = response.into_parts();
+            let Ok(open) = body::to_bytes(body, OPEN_BYTES).await else {
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            };
+            if let Some(id) = session_id(&open) {
+                link.polls_as(id);
+            }
+            Response::from_parts(head, Body::from(open))
+        }
+        _ => response,
+    }
+}
+
+/// The id in the packet that opens a session.
+fn session_id(open: &[u8]) -> Option<&str> {
+    #[derive(serde::Deserialize)]
+    struct Open<'a> {
+        sid: &'a str,
+    }
+    let json = open.strip_prefix(b"0")?;
+    serde_json::from_slice::<Open<'_>>(json).ok().map(|open| open.sid)
+}
+
+/// The first parameter of a name in a query, as the library reads it.
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    let value = |pair: &'a str| pair.strip_prefix(name)?.strip_prefix('=');
+    query.split('&').find_map(value)
+}
+
+fn copy_uri(uri: &Uri) -> Uri {
+    let text = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    // Parsing copies; what was parsed once parses again.
+    text.parse().unwrap_or_default()
+}
+
+fn copy_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut copy = HeaderMap::new();
+    for name in KEPT {
+        if let Some(Ok(value)) = headers
+            .get(&name)
+            .map(|value| HeaderValue::from_bytes(value.as_bytes()))
+        {
+            copy.insert(name, value);
+        }
+    }
+    copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_is_found_where_the_library_puts_it() {
+        let open = br#"0{"sid":"AAAAAAAAAAAAAAHs","upgrades":["websocket"],"pingInterval":25000}"#;
+        assert_eq!(session_id(open), Some("AAAAAAAAAAAAAAHs"));
+        assert_eq!(session_id(b"ok"), None);
+        let query = "EIO=4&transport=polling&sid=x&sid=y";
+        assert_eq!((parameter(query, "sid"), parameter(query, "si")), (Some("x"), None));
+    }
+}

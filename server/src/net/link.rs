@@ -1,0 +1,219 @@
+//! The way to the client of one Engine.IO session, over whichever connections that is.
+//!
+//! A link is made for the request that begins a session, and travels in its extensions, where the Socket.IO library keeps
+//! it as long as the session lives: what a link holds is given back when, and not before, the library has let go of
+//! the session. A session that polls comes over changing connections, which may be a proxy's and carry other people's
+//! requests as well, so it is never ended by ending one of those.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+use shared::UserId;
+use socketioxide::extract::SocketRef;
+use socketioxide::socket::Socket;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::{Account, OverBudget};
+use super::connection::{CloseHandle, Connection, EndReason};
+use super::registry::Registry;
+
+/// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
+const ABSENCE: u32 = 46;
+
+/// The way to one session's client.
+#[derive(Clone)]
+pub struct Link(Arc<Session>);
+
+/// A link that does not keep anything alive.
+#[derive(Clone)]
+pub(super) struct WeakLink(Weak<Session>);
+
+struct Session {
+    registry: Arc<Registry>,
+    account: Account,
+    /// Its id, if it began by polling.
+    polls: OnceLock<Box<str>>,
+    /// The second in which it last polled.
+    polled: AtomicU32,
+    /// Its WebSocket, if it has one or is about to. Held to put it in or copy it.
+    socket: Mutex<Option<CloseHandle>>,
+    /// Its place among those that have not authenticated. Held to take it out.
+    unknown: Mutex<Option<UnknownPlace>>,
+    known: AtomicBool,
+    ended: AtomicBool,
+    gone: CancellationToken,
+}
+
+/// A place among the sessions of nobody: in all, of an address, of a connection.
+pub(super) struct UnknownPlace {
+    pub(super) registry: Arc<Registry>,
+    pub(super) address: IpAddr,
+    pub(super) connection: CloseHandle,
+}
+
+impl Link {
+    pub(super) fn new(registry: &Arc<Registry>, place: Option<UnknownPlace>) -> Self {
+        Self(Arc::new(Session {
+            registry: Arc::clone(registry),
+            account: Account::new(&registry.budget),
+            polls: OnceLock::new(),
+            polled: AtomicU32::new(registry.now()),
+            socket: Mutex::default(),
+            unknown: Mutex::new(place),
+            known: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            gone: CancellationToken::new(),
+        }))
+    }
+
+    /// The link of a Socket.IO connection.
+    pub fn of(socket: &Socket) -> Option<&Self> {
+        socket.req_parts().extensions.get::<Self>()
+    }
+
+    /// What waits for its client.
+    pub fn account(&self) -> &Account {
+        &self.0.account
+    }
+
+    /// Cancelled when the session has ended or is being ended: what is still done for it can be dropped.
+    pub fn gone(&self) -> &CancellationToken {
+        &self.0.gone
+    }
+
+    /// Waits until nearly all that waited for the client was written, or the session has ended.
+    pub async fn ready_for_more(&self) {
+        tokio::select! {
+            () = self.0.account.drained() => {}
+            () = self.0.gone.cancelled() => {}
+        }
+    }
+
+    /// The session has authenticated.
+    pub fn is_of(&self, user: UserId) {
+        self.0.account.belongs_to(user);
+        self.0.known.store(true, Ordering::Relaxed);
+        drop(self.0.unknown.lock().take());
+        if let Some(connection) = self.connection() {
+            connection.settle_intake();
+        }
+    }
+
+    /// Whether it has authenticated.
+    pub fn is_known(&self) -> bool {
+        self.0.known.load(Ordering::Relaxed)
+    }
+
+    /// Charges a packet of so many bytes before it is sent.
+    ///
+    /// # Errors
+    /// If it may not wait; the session is then ended.
+    pub fn charge(&self, bytes: usize) -> Result<(), OverBudget> {
+        if self.0.ended.load(Ordering::Relaxed) {
+            return Err(OverBudget);
+        }
+        self.0
+            .account
+            .charge(bytes)
+            .inspect_err(|_| self.end(EndReason::Unread))
+    }
+
+    /// Ends the session itself, whatever it is carried by, once.
+    pub fn end(&self, reason: EndReason) {
+        let session = &self.0;
+        if session.ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        session.gone.cancel();
+        if let Some(connection) = self.connection() {
+            connection.end(reason);
+        } else {
+            session.registry.note_end(reason);
+            tracing::warn!(reason = reason.name(), "a polling session was ended");
+        }
+        if let Some(id) = session.polls.get() {
+            session.registry.close_session(id);
+        }
+    }
+
+    /// Ends the transport without counting it as somebody's fault.
+    pub fn close(&self) {
+        self.0.gone.cancel();
+        if let Some(connection) = self.connection() {
+            connection.shut_down();
+        }
+        if let Some(id) = self.0.polls.get() {
+            self.0.registry.close_session(id);
+        }
+    }
+
+    /// Lets go of what is still done for the session, which has ended.
+    pub fn is_gone(&self) {
+        self.0.gone.cancel();
+    }
+
+    pub(super) fn downgrade(&self) -> WeakLink {
+        WeakLink(Arc::downgrade(&self.0))
+    }
+
+    /// The session began by polling, under this id.
+    pub(super) fn polls_as(&self, id: &str) {
+        // It is told once, by the answer to the request that the link was made for.
+        let _ = self.0.polls.set(id.into());
+        self.0.registry.add_session(id, self);
+    }
+
+    /// A poll has begun or was answered.
+    pub(super) fn polled(&self) {
+        self.0.polled.store(self.0.registry.now(), Ordering::Relaxed);
+    }
+
+    /// This connection is, or is about to become, its WebSocket.
+    pub(super) fn moves_to(&self, connection: &Arc<Connection>) {
+        *self.0.socket.lock() = Some(CloseHandle::new(connection));
+        connection.becomes(self.clone());
+    }
+
+    fn connection(&self) -> Option<Arc<Connection>> {
+        self.0.socket.lock().as_ref().and_then(CloseHandle::connection)
+    }
+
+    /// Ends it if it polls no more.
+    pub(super) fn end_if_absent(&self, now: u32) {
+        let absent = now.saturating_sub(self.0.polled.load(Ordering::Relaxed)) > ABSENCE;
+        // A WebSocket is looked after by itself.
+        if absent && self.0.socket.lock().is_none() {
+            self.end(EndReason::Silent);
+        }
+    }
+}
+
+impl WeakLink {
+    pub(super) fn upgrade(&self) -> Option<Link> {
+        self.0.upgrade().map(Link)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.gone.cancel();
+        if let Some(id) = self.polls.get() {
+            self.registry.remove_session(id);
+        }
+    }
+}
+
+impl Drop for UnknownPlace {
+    fn drop(&mut self) {
+        self.registry.leave_unknown(self);
+    }
+}
+
+/// Ends whatever carries a Socket.IO connection.
+pub fn end(socket: &SocketRef, reason: EndReason) {
+    if let Some(link) = Link::of(socket) {
+        link.end(reason);
+    }
+}
