@@ -115,16 +115,21 @@ async fn nothing_is_acknowledged_by_a_server_that_came_back_empty() {
             server.restart_empty(0);
         };
         tokio::task::spawn_blocking(replacing).await.unwrap();
-        until("it is noticed", async || {
-            matches!(store.ping().await, Err(StoreError::Unavailable(why)) if why.contains("is empty"))
-        })
+        until(
+            "it is noticed",
+            async || matches!(store.ping().await, Err(StoreError::Unavailable(why)) if why.contains("is empty")),
+        )
         .await;
     };
     // Messages are sent all the time, also at the very moment at which the empty server answers.
     let sending = async {
         loop {
             let outcomes = store.append(&batch).await;
-            assert!(outcomes.iter().all(|outcome| outcome == &stored(&batch[0]) || is_unavailable(outcome)));
+            assert!(
+                outcomes
+                    .iter()
+                    .all(|outcome| outcome == &stored(&batch[0]) || is_unavailable(outcome))
+            );
             if count(&fixture).await == 0 && is_unavailable(&outcomes[0]) {
                 break;
             }
@@ -139,9 +144,7 @@ async fn nothing_is_acknowledged_by_a_server_that_came_back_empty() {
 
 #[tokio::test]
 async fn dropped_indexes_are_built_again_and_nothing_is_sent_meanwhile() {
-    let server = Arc::new(
-        tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap(),
-    );
+    let server = Arc::new(tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap());
     let fixture = Fixture::on(server.uri()).await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
@@ -192,14 +195,21 @@ async fn duplicates_that_came_meanwhile_are_named() {
     .await;
     let why = refusal(&store).await;
     assert!(why.contains("1 keys are held by 3 documents of messages"), "{why}");
-    assert!(why.contains(&ids[0].to_hex()) && why.contains(&ids[2].to_hex()), "{why}");
+    assert!(
+        why.contains(&ids[0].to_hex()) && why.contains(&ids[2].to_hex()),
+        "{why}"
+    );
     assert!(!why.contains("secret") && !why.contains("private"), "{why}");
     assert!(is_unavailable(&store.append(&[new_message(ada, bob, "no")]).await[0]));
 
     // What it says to do.
     for id in &ids[1..] {
         let remove = doc! { "$unset": { "clientMessageId": "" } };
-        fixture.collection("messages").update_one(doc! { "_id": id }, remove).await.unwrap();
+        fixture
+            .collection("messages")
+            .update_one(doc! { "_id": id }, remove)
+            .await
+            .unwrap();
     }
     until("it is mended", async || store.ping().await.is_ok()).await;
     let yes = new_message(ada, bob, "yes");

@@ -7,6 +7,7 @@
 mod documents;
 mod faults;
 mod feed;
+mod figures;
 mod fixture;
 mod inbox;
 mod integrity;

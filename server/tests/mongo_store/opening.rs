@@ -98,7 +98,8 @@ async fn indexes_of_other_programs_are_no_obstacle() {
 async fn data_that_breaks_a_promise_is_refused() {
     let fixture = Fixture::new().await;
     let ids = [1, 2, 3, 4, 5].map(|id| ObjectId::from_bytes([id; 12]));
-    let double = |id: ObjectId| doc! { "_id": id, "sender": id.bytes()[0] as i32 / 4, "clientMessageId": "secret-of-a-client" };
+    let double =
+        |id: ObjectId| doc! { "_id": id, "sender": id.bytes()[0] as i32 / 4, "clientMessageId": "secret-of-a-client" };
     fixture.insert("messages", ids.map(double)).await;
     let Err(StoreError::Failed(text)) = MongoStore::open(&fixture.uri, Some(fixture.database.name())).await else {
         panic!("opened");

@@ -19,9 +19,7 @@ const BATCH: usize = 300;
 
 #[tokio::test]
 async fn all_is_heard_of_after_minutes_in_which_much_was_written() {
-    let server = Arc::new(
-        tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap(),
-    );
+    let server = Arc::new(tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap());
     let fixture = Fixture::on(server.uri()).await;
     let writer = fixture.open().await;
     let [ada, bob] = users(&writer, ["ada", "bob"]).await;
@@ -29,7 +27,9 @@ async fn all_is_heard_of_after_minutes_in_which_much_was_written() {
     let proxy = tokio::task::spawn_blocking(move || Proxy::to(port)).await.unwrap();
     let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port());
     let name = Some(fixture.database.name());
-    let store = MongoStore::open_with(&uri, name, fixture.clock.for_store(0)).await.unwrap();
+    let store = MongoStore::open_with(&uri, name, fixture.clock.for_store(0))
+        .await
+        .unwrap();
     let mut foreign = store.foreign();
     let point = || store.cursor(store.frontier()).point;
     until("it follows", async || point() >= at(0).millis() - 66_000).await;

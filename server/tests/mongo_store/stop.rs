@@ -23,9 +23,7 @@ async fn closing_ends_in_time_while_the_server_is_killed() {
 }
 
 async fn closes_in_time(fault: fn(&Mongod), end: fn(&Mongod)) {
-    let server = Arc::new(
-        tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap(),
-    );
+    let server = Arc::new(tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap());
     let blocking = async |work: fn(&Mongod)| {
         let server = server.clone();
         tokio::task::spawn_blocking(move || work(&server)).await.unwrap();
@@ -51,7 +49,10 @@ async fn closes_in_time(fault: fn(&Mongod), end: fn(&Mongod)) {
 
     blocking(fault).await;
     let begun = Instant::now();
-    assert!(store.close(at(1)).await.is_err(), "it says that presence was not written");
+    assert!(
+        store.close(at(1)).await.is_err(),
+        "it says that presence was not written"
+    );
     assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
     drop(store);
     blocking(end).await;

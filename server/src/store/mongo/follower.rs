@@ -214,7 +214,6 @@ impl Follower {
             .chain(stream::pending())
             .boxed()
     }
-
 }
 
 impl Task {
@@ -262,12 +261,7 @@ impl Task {
         self.look_at_markers(&slice.spans).await
     }
 
-    async fn look_at_ids(
-        &mut self,
-        spans: &[(i64, i64)],
-        now: i64,
-        doubts: &BTreeSet<u32>,
-    ) -> Result<(), StoreError> {
+    async fn look_at_ids(&mut self, spans: &[(i64, i64)], now: i64, doubts: &BTreeSet<u32>) -> Result<(), StoreError> {
         let mut ranges: Vec<Document> = spans
             .iter()
             .flat_map(|(from, to)| {
@@ -278,7 +272,9 @@ impl Task {
             .collect();
         // Those of which was heard only after their second had settled.
         let settled = spans.first().map_or(0, |(from, _)| to_seconds(*from));
-        let late = doubts.range(..settled).map(|second| ids::range(*second, second.saturating_add(1)));
+        let late = doubts
+            .range(..settled)
+            .map(|second| ids::range(*second, second.saturating_add(1)));
         ranges.splice(0..0, late);
         while !ranges.is_empty() {
             let find = self

@@ -171,9 +171,7 @@ async fn list(database: &Database, collection: &str, limit: Duration) -> Result<
         let listed = async { Ok(database.run_command(list).await) };
         bounded("listing the indexes", limit, listed).await
     };
-    let is = |error: &mongodb::error::Error, code: i32| {
-        matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == code)
-    };
+    let is = |error: &mongodb::error::Error, code: i32| matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == code);
     let mut listed = listing(true).await?;
     if listed.as_ref().is_err_and(|error| is(error, UNKNOWN_FIELD)) {
         listed = listing(false).await?;
@@ -243,7 +241,11 @@ impl Index {
         let same_documents = given.partial_filter_expression == wanted.partial_filter_expression
             && given.sparse.unwrap_or(false) == wanted.sparse.unwrap_or(false);
         let unique_enough = self.kind != Kind::Unique || given.unique == Some(true);
-        self.has_keys_of(other) && same_documents && unique_enough && given.collation.is_none() && given.hidden != Some(true)
+        self.has_keys_of(other)
+            && same_documents
+            && unique_enough
+            && given.collation.is_none()
+            && given.hidden != Some(true)
     }
 
     /// Whether an existing index has the name, or the keys with other options, so that this one can't be built.

@@ -4,7 +4,7 @@
 //! that came back with an empty disk, a `dropIndexes` by hand. Deduplication and unique names would end in silence then.
 //!
 //! What is looked at: the id in `meta`, the UUID of each collection (dropping a collection and making it again changes it), and
-//! the indexes. When: every [`EVERY`], and at once after the driver has made a new connection.
+//! the indexes. When: every [`EVERY`]; and, but for the indexes, at once after the driver has made a new connection.
 //!
 //! # What is held back
 //! [`admit`](Integrity::admit) lets work pass only after a look that found everything in order, that is no older than [`LATEST`],
@@ -73,7 +73,7 @@ enum Verdict {
     Sound {
         /// How many connections had been made when the look began.
         connections: u64,
-        /// When it began.
+        /// When the last one began that looked at the indexes, too.
         at: Instant,
     },
     /// Why nothing is admitted.
@@ -206,11 +206,11 @@ impl Task {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();
         loop {
-            tokio::select! {
-                _ = tick.tick() => {}
-                () = self.shared.connections.changed() => {}
-            }
-            while let Err(error) = self.look().await {
+            let whole = tokio::select! {
+                _ = tick.tick() => true,
+                () = self.shared.connections.changed() => false,
+            };
+            while let Err(error) = self.look(whole).await {
                 tracing::debug!(%error, "whether this is still the same database can't be found out");
                 backoff.pause().await;
             }
@@ -218,11 +218,17 @@ impl Task {
         }
     }
 
-    async fn look(&mut self) -> Result<(), StoreError> {
+    /// Looks whether it is the same database; and `whole`, or if something was wrong before, at its indexes.
+    async fn look(&mut self, whole: bool) -> Result<(), StoreError> {
         let connections = self.shared.connections.made();
-        let at = Instant::now();
+        let before = match &*self.shared.verdict.borrow() {
+            Verdict::Sound { at, .. } if !whole => Some(*at),
+            _ => None,
+        };
+        let at = before.unwrap_or_else(Instant::now);
         let sound = Verdict::Sound { connections, at };
-        match self.find().await? {
+        match self.find(before.is_none()).await? {
+            Found::Sound if before.is_some() => self.decide(sound),
             Found::Sound => {
                 self.repair = Repair::default();
                 self.decide(sound);
@@ -258,7 +264,7 @@ impl Task {
     }
 
     /// Compares the database with what it was.
-    async fn find(&mut self) -> Result<Found, StoreError> {
+    async fn find(&mut self, whole: bool) -> Result<Found, StoreError> {
         let now = uuids(&self.database).await?;
         let name = self.database.name();
         if ORIGINALS.iter().all(|collection| !now.contains_key(*collection)) {
@@ -286,6 +292,9 @@ impl Task {
         }
         if let Some(uuid) = now.get(connect::INBOXES) {
             self.uuids.insert(connect::INBOXES.into(), uuid.clone());
+        }
+        if !whole {
+            return Ok(Found::Sound);
         }
         let missing = indexes::missing(&self.database, COMMAND).await?;
         Ok(match missing.is_empty() {
@@ -351,11 +360,21 @@ async fn uuids(database: &Database) -> Result<Uuids, StoreError> {
         Err(StoreError::Failed(_)) => return Ok(names.into_iter().map(|name| (name.to_owned(), None)).collect()),
         Err(unavailable) => return Err(unavailable),
     };
-    let batch = listed.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+    let batch = listed
+        .get_document("cursor")
+        .and_then(|cursor| cursor.get_array("firstBatch"));
     let batch = batch.map_err(|_| StoreError::Failed("the list of collections can't be understood".into()))?;
     let collection = |listed: &Document| {
-        let uuid = listed.get_document("info").ok().and_then(|info| info.get("uuid")).cloned();
+        let uuid = listed
+            .get_document("info")
+            .ok()
+            .and_then(|info| info.get("uuid"))
+            .cloned();
         Some((listed.get_str("name").ok()?.to_owned(), uuid))
     };
-    Ok(batch.iter().filter_map(Bson::as_document).filter_map(collection).collect())
+    Ok(batch
+        .iter()
+        .filter_map(Bson::as_document)
+        .filter_map(collection)
+        .collect())
 }

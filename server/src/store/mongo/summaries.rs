@@ -124,7 +124,10 @@ impl Summaries {
             return Ok(vec![None; pairs.len()]);
         };
         let keys: HashSet<&(UserId, UserId)> = pairs.iter().collect();
-        let keys: Vec<Document> = keys.into_iter().map(|(viewer, peer)| inbox::key(*viewer, *peer)).collect();
+        let keys: Vec<Document> = keys
+            .into_iter()
+            .map(|(viewer, peer)| inbox::key(*viewer, *peer))
+            .collect();
         let find = self
             .inboxes
             .find(doc! { "_id": { "$in": keys } })

@@ -94,7 +94,10 @@ mod tests {
             }
             assert!(last.0 <= read.max(now - away - RECENT), "{away}: {last:?} after {read}");
             let ends: Vec<i64> = slices.iter().map(|slice| slice.settled).collect();
-            assert!(ends.is_sorted() && ends.last() == Some(&second(now - SETTLED)), "{away}");
+            assert!(
+                ends.is_sorted() && ends.last() == Some(&second(now - SETTLED)),
+                "{away}"
+            );
             for slice in &slices {
                 assert!(slice.settled <= now - SETTLED);
                 // Moved only by the span that ends there.

@@ -26,13 +26,15 @@ use crate::store::mongo::window::Clock;
 use crate::store::mongo::{READ, WRITE, connect};
 use crate::store::{Position, StoreError};
 
-/// Entries that may wait: about 100 bytes each.
+/// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being written
+/// is as large as one command's entries.
 const WAITING: usize = 100_000;
 /// Entries of one command.
 const STATEMENTS: usize = 500;
 /// How often what waits is written. The longer it waits, the more messages one statement stands for.
 const INTERVAL: Duration = Duration::from_secs(3);
-/// Seconds that are remembered in which a message may have been stored unheard.
+/// Seconds that are remembered in which a message may have been stored unheard, 4 bytes each. Beyond that, all messages since the
+/// oldest are read.
 const DOUBTS: usize = 1_000;
 
 /// Entries by owner and peer.
@@ -45,10 +47,13 @@ fn touch(touches: &mut Touches, sender: UserId, receiver: UserId, last: Position
         let incoming = Some(if incoming { Incoming::Last(last) } else { Incoming::None });
         let new = Entry { last, incoming };
         let entries = touches.entry(owner).or_default();
-        entries.entry(peer).and_modify(|old| *old = old.merge(new)).or_insert_with(|| {
-            added += 1;
-            new
-        });
+        entries
+            .entry(peer)
+            .and_modify(|old| *old = old.merge(new))
+            .or_insert_with(|| {
+                added += 1;
+                new
+            });
     };
     add(sender, receiver, false);
     if sender != receiver {
@@ -165,10 +170,13 @@ impl Projector {
     pub(in crate::store::mongo) fn doubt(&self, times: impl Iterator<Item = u32>) {
         let mut state = self.shared.state.lock();
         for time in times {
-            if state.doubts.len() >= DOUBTS {
-                state.doubts.pop_first();
-            }
             state.doubts.insert(time);
+            if state.doubts.len() > DOUBTS
+                && let Some(oldest) = state.doubts.pop_first()
+            {
+                let first = state.left_out.get_or_insert(oldest);
+                *first = oldest.min(*first);
+            }
         }
     }
 
