@@ -1,6 +1,6 @@
 //! Inboxes: for each user and peer a document that says where their newest message is listed.
 //!
-//! They are derived from the messages and never the only copy of anything. `projector` writes them off the path on
+//! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the path on
 //! which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked. What
 //! a dead process committed and did not project, and what other programs write, is found by
 //! [`follower`](super::follower).
@@ -21,10 +21,12 @@ use super::summaries::Summaries;
 use super::{READ, WRITE, connect, query};
 use crate::store::{InboxEntry, Position, StoreError};
 pub(super) use build::Builder;
-pub(super) use projector::{Projector, project, seconds};
+pub(super) use projector::{Projector, seconds};
+pub(super) use write::project;
 
 mod build;
 mod projector;
+mod write;
 
 /// Conversations whose unread messages are counted together.
 const COUNTED: i64 = 50;

@@ -48,11 +48,6 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// The document's `_id`.
-    pub(super) fn id(&self) -> Document {
-        encode_key((self.marker.user, self.marker.peer))
-    }
-
     /// Reads a document, or answers `None` if it is none of ours.
     pub(super) fn read(document: &RawDocument) -> Option<Self> {
         let id = document.get_document("_id").ok()?;

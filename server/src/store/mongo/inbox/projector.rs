@@ -10,27 +10,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
 use mongodb::Database;
 use parking_lot::Mutex;
 use shared::{Message, MessageId, Timestamp, UserId};
 use tokio::sync::{Notify, oneshot};
 
-use super::{Entry, Incoming, LAST_INCOMING, key};
-use crate::store::mongo::document::encode_place;
+use super::write::{STATEMENTS, write};
+use super::{Entry, Incoming};
 use crate::store::mongo::error::{Backoff, timed_out};
-use crate::store::mongo::indexes::HINT;
 use crate::store::mongo::integrity::Integrity;
-use crate::store::mongo::query::{self, Order};
 use crate::store::mongo::window::Clock;
-use crate::store::mongo::{READ, WRITE, connect};
+use crate::store::mongo::{READ, WRITE};
 use crate::store::{Position, StoreError};
 
 /// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being written
 /// is as large as one command's entries.
 const WAITING: usize = 100_000;
-/// Entries of one command.
-const STATEMENTS: usize = 500;
 /// How often what waits is written. The longer it waits, the more messages one statement stands for.
 const INTERVAL: Duration = Duration::from_secs(3);
 /// Seconds that are remembered in which a message may have been stored unheard, 4 bytes each. Beyond that, all messages since the
@@ -38,10 +33,10 @@ const INTERVAL: Duration = Duration::from_secs(3);
 const DOUBTS: usize = 1_000;
 
 /// Entries by owner and peer.
-type Touches = HashMap<UserId, HashMap<UserId, Entry>>;
+pub(super) type Touches = HashMap<UserId, HashMap<UserId, Entry>>;
 
 /// Adds what a message means to the inboxes of its two people, and returns how many entries are new.
-fn touch(touches: &mut Touches, sender: UserId, receiver: UserId, last: Position) -> usize {
+pub(super) fn touch(touches: &mut Touches, sender: UserId, receiver: UserId, last: Position) -> usize {
     let mut added = 0;
     let mut add = |owner, peer, incoming| {
         let incoming = Some(if incoming { Incoming::Last(last) } else { Incoming::None });
@@ -351,48 +346,6 @@ impl Projector {
         }
         Ok(())
     }
-}
-
-/// Projects messages at once, durably.
-pub(in crate::store::mongo) async fn project(database: &Database, messages: &[Message]) -> Result<(), StoreError> {
-    let mut touches = Touches::new();
-    for message in messages {
-        if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
-            touch(&mut touches, sender, receiver, Position::of(message));
-        }
-    }
-    write(database, &touches).await
-}
-
-/// Writes entries, durably.
-async fn write(database: &Database, touches: &Touches) -> Result<(), StoreError> {
-    let all: Vec<(UserId, UserId, Entry)> = touches
-        .iter()
-        .flat_map(|(owner, entries)| entries.iter().map(|(peer, touch)| (*owner, *peer, *touch)))
-        .collect();
-    // Statements are made when they are written: one takes many times the memory of its entry.
-    for entries in all.chunks(STATEMENTS) {
-        let statements = entries
-            .iter()
-            .map(|(owner, peer, touch)| statement(*owner, *peer, *touch));
-        let command = query::update(connect::INBOXES, statements.collect(), Order::Any);
-        query::run_update("writing inboxes", WRITE, database, command).await?;
-    }
-    Ok(())
-}
-
-fn statement(owner: UserId, peer: UserId, entry: Entry) -> Document {
-    let mut newest = doc! { "last": encode_place(entry.last) };
-    let mut update = doc! { "$inc": { "touched": 1_i64 } };
-    if let Some(Incoming::Last(last)) = entry.incoming {
-        newest.insert(LAST_INCOMING, encode_place(last));
-        update.insert("$set", doc! { HINT: true });
-    } else {
-        // Null is less than any place.
-        update.insert("$setOnInsert", doc! { LAST_INCOMING: Bson::Null });
-    }
-    update.insert("$max", newest);
-    doc! { "q": { "_id": key(owner, peer) }, "u": update, "upsert": true }
 }
 
 /// The time in an id, in seconds.
