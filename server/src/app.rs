@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::auth::Verifier;
 use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Receipts, Typists, Watch};
 use crate::config::Config;
+use crate::http::store_check::StoreCheck;
 use crate::net::registry::Registry;
 use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
@@ -21,6 +22,8 @@ pub struct App {
     pub verifier: Verifier,
     /// Keeps users and messages.
     pub store: Arc<dyn Store>,
+    /// Whether it does its work.
+    pub store_check: StoreCheck,
     /// Who is connected here.
     pub directory: Arc<Directory<Sid>>,
     /// Tells the store of it.

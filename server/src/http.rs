@@ -5,4 +5,6 @@ pub mod feed;
 pub mod health;
 pub mod history;
 pub mod page;
+pub mod store_check;
+pub mod strict;
 pub mod users;

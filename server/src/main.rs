@@ -1,17 +1,32 @@
-//! Reads the configuration, starts the server, and stops it on SIGINT or SIGTERM.
+//! Reads the configuration, starts the server, and stops it when a signal asks for that.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use server::config::Config;
-use server::{run, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use server::run;
+use server::signals::Signals;
+use server::telemetry::{self, complain, say};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// How long work that can't be interrupted may go on after the server has stopped, such as opening a database that
+/// nobody waits for any more.
+const LEFTOVERS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    let code = start();
+    telemetry::finish();
+    code
+}
+
+fn start() -> ExitCode {
     if let Err(message) = read_dotenv() {
-        eprintln!("error: .env: {message}");
+        complain(format_args!(".env: {message}"));
         return ExitCode::from(2);
     }
     let config = Config::parse();
@@ -19,36 +34,29 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime could not be started: {error}");
+            complain(format_args!("the runtime could not be started: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve(config)) {
+    let served = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(LEFTOVERS);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
     let stop = CancellationToken::new();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    // A file that reaches the limit of file sizes (`ulimit -f`) shall fail the write, as a full disk does: senders are
-    // told and the store heals by itself. The signal's default would end the process; listening once replaces that
-    // for good.
-    let _ = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
-    let stopper = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => (),
-            _ = terminate.recv() => (),
-        }
-        stopper.cancel();
-    });
+    // Ends with the server, also while that ends by itself.
+    let listening = AbortOnDropHandle::new(tokio::spawn(signals.obey(stop.clone())));
     run::run(config, stop, greet).await?;
-    println!("Server stopped");
+    drop(listening);
+    say("Server stopped");
     Ok(())
 }
 
@@ -59,11 +67,11 @@ fn greet(port: u16) {
         Some(_) => "cargo run --release -p chatctl --",
         None => "chatctl",
     };
-    println!("Server running on port {port}");
-    println!();
-    println!("Try next, in another terminal:");
-    println!("  {chatctl} seed users");
-    println!("  {chatctl} chat --as userA --with userB");
+    say(format_args!("Server running on port {port}"));
+    say("");
+    say("Try next, in another terminal:");
+    say(format_args!("  {chatctl} seed users"));
+    say(format_args!("  {chatctl} chat --as userA --with userB"));
 }
 
 /// Reads `.env` in the working directory, where it is. Lines of it are never shown: they hold secrets.

@@ -19,7 +19,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::app::App;
 use crate::config::Origins;
 use crate::error::HttpError;
-use crate::http::{feed, health, history, users};
+use crate::http::{feed, health, history, strict, users};
 use crate::net::registry::Closer;
 use crate::net::{answers, engine};
 use crate::socket::request::{Payload, Reply};
@@ -72,6 +72,7 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .with_state(app)
         .merge(sockets_at(sockets, gate))
         .layer(cors(origins))
+        .layer(middleware::from_fn(strict::strict))
         .layer(middleware::from_fn(answers::charge))
 }
 

@@ -17,6 +17,7 @@ use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
 use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
 use crate::config::{Config, Secret};
+use crate::http::store_check::StoreCheck;
 use crate::net::{connection::EndReason, listener, registry::Registry};
 use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
 use crate::socket::foreign;
@@ -66,9 +67,11 @@ pub enum RunError {
     },
 }
 
-/// Runs a server until `stop` is cancelled. `started` is told the port once connections are accepted.
+/// Runs a server until `stop` is cancelled, also while it starts. `started` is told the port once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u16)) -> Result<(), RunError> {
-    let secret = secret::load(&config).map_err(RunError::Secret)?;
+    let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
+        return Ok(());
+    };
     if config.legacy_open_history {
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
@@ -80,11 +83,9 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     };
     let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
-    let store = store::open::open(&config).await?;
-    if let Err(error) = store.heartbeat(now()).await {
-        store.close(now()).await?;
-        return Err(error.into());
-    }
+    let Some(store) = unless_stopped(&stop, open_store(&config)).await? else {
+        return Ok(());
+    };
 
     let (sockets, io) = SocketIo::builder()
         .max_buffer_size(CLIENT_BUFFER)
@@ -131,6 +132,32 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     Ok(())
 }
 
+/// A step of the start; nothing if the server is to stop before it is done: then nobody waits for a database that
+/// does not answer, or for a file that can't be read.
+async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    step: impl Future<Output = Result<T, RunError>>,
+) -> Result<Option<T>, RunError> {
+    stop.run_until_cancelled(step).await.transpose()
+}
+
+async fn load_secret(config: &Config) -> Result<Secret, RunError> {
+    let config = config.clone();
+    let loaded = tokio::task::spawn_blocking(move || secret::load(&config)).await;
+    loaded
+        .unwrap_or_else(|panic| Err(panic.into()))
+        .map_err(RunError::Secret)
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, RunError> {
+    let store = store::open::open(config).await?;
+    if let Err(error) = store.heartbeat(now()).await {
+        store.close(now()).await?;
+        return Err(error.into());
+    }
+    Ok(store)
+}
+
 /// The parts of a server, wired together.
 fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
@@ -154,6 +181,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         typists: Arc::default(),
         mint: Mint::new(),
         stopping: CancellationToken::new(),
+        store_check: StoreCheck::default(),
         reading: Semaphore::new(READING),
         horizon,
         outlet,

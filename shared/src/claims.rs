@@ -13,6 +13,12 @@ pub struct Claims {
     /// When the token ends, in seconds since the Unix epoch. A token without it is refused.
     #[serde(deserialize_with = "whole_seconds")]
     pub exp: i64,
+    /// When the token begins to hold, likewise.
+    #[serde(default, deserialize_with = "some_seconds", skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
+    /// When it was made, likewise.
+    #[serde(default, deserialize_with = "some_seconds", skip_serializing_if = "Option::is_none")]
+    pub iat: Option<i64>,
     /// What the bearer may do beyond their own conversations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -32,4 +38,9 @@ pub enum Role {
 /// RFC 7519 allows decimals in a date; they are cut off.
 fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     f64::deserialize(deserializer).map(|seconds| seconds as i64)
+}
+
+/// A date that may be missing, but not be anything else.
+fn some_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    whole_seconds(deserializer).map(Some)
 }

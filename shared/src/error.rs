@@ -62,6 +62,8 @@ codes! {
     PayloadTooLarge = "payload_too_large", 413;
     /// The body is not declared as `application/json`.
     UnsupportedMediaType = "unsupported_media_type", 415;
+    /// The header `Expect` asks for what the server can't do.
+    ExpectationFailed = "expectation_failed", 417;
     /// More often than allowed; try again after `retryAfterMs`.
     RateLimited = "rate_limited", 429;
     /// The inbox of an old database is still being built; try again after `retryAfterMs`.
@@ -74,6 +76,8 @@ codes! {
     ShuttingDown = "shutting_down", 503;
     /// A fault of the server; its log says more.
     Internal = "internal", 500;
+    /// The body is encoded in a way that the server does not know.
+    NotImplemented = "not_implemented", 501;
 }
 
 impl fmt::Display for ErrorCode {

@@ -69,6 +69,8 @@ impl Secret {
         let claims = Claims {
             user_id: user,
             exp: seconds(now.saturating_add(lifetime)),
+            nbf: None,
+            iat: None,
             role,
         };
         let token = jsonwebtoken::encode(&Header::default(), &claims, &self.key).expect("HS256 signs any claims");

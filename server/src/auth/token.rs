@@ -5,7 +5,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use shared::Claims;
 
 use super::Denied;
+use crate::chat;
 use crate::config::Secret;
+
+/// The last second of the year 9999, in which every calendar ends. Since 1978 the milliseconds of any date are more.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Checks tokens against one secret.
 pub struct Verifier {
@@ -17,10 +21,9 @@ impl Verifier {
     /// A verifier of tokens that are signed with this secret.
     pub fn new(secret: &Secret) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_required_spec_claims(&["exp"]);
-        validation.validate_nbf = true;
-        // The clocks of issuer and server are the same or synchronised: an expired token is refused at once.
-        validation.leeway = 0;
+        // The claims themselves can't be read without `exp`, and `check_times` reads them as RFC 7519 says.
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
         // Audiences were never part of the contract; a token that names one is still ours if the secret is.
         validation.validate_aud = false;
         Self {
@@ -31,21 +34,45 @@ impl Verifier {
 
     /// The claims of a token that is good now.
     pub fn verify(&self, token: &str) -> Result<Claims, Denied> {
-        let data = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation);
-        data.map(|data| data.claims)
-            .map_err(|error| Denied::Invalid(reason(error.kind())))
+        let data = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
+            .map_err(|error| Denied::Invalid(reason(error.kind())))?;
+        // RFC 7515, 4.1.11: whoever does not know what is critical must refuse. Nothing of the kind is known here.
+        if data.header.crit.is_some() {
+            return Err(Denied::Invalid("its header has crit, and no extension is known here"));
+        }
+        check_times(&data.claims, chat::now().millis().div_euclid(1_000)).map_err(Denied::Invalid)?;
+        Ok(data.claims)
     }
+}
+
+/// RFC 7519, 4.1. Without tolerance: the clocks of issuer and server are the same or synchronised.
+fn check_times(claims: &Claims, now: i64) -> Result<(), &'static str> {
+    if claims.exp > LAST_SECOND {
+        return Err("its exp lies beyond the year 9999; it counts seconds, not milliseconds");
+    }
+    if claims.nbf.is_some_and(|nbf| nbf > LAST_SECOND) {
+        return Err("its nbf lies beyond the year 9999; it counts seconds, not milliseconds");
+    }
+    if claims.iat.is_some_and(|iat| iat > LAST_SECOND) {
+        return Err("its iat lies beyond the year 9999; it counts seconds, not milliseconds");
+    }
+    if claims.exp <= now {
+        return Err("it has expired");
+    }
+    if claims.nbf.is_some_and(|nbf| nbf > now) {
+        return Err("it is not valid yet");
+    }
+    Ok(())
 }
 
 /// Helps whoever mints tokens, without telling a stranger anything that the token itself doesn't say.
 fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::ExpiredSignature => "it has expired",
-        ErrorKind::ImmatureSignature => "it is not valid yet",
         ErrorKind::InvalidSignature => "its signature does not match the server's JWT_SECRET",
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "it must be signed with HS256",
-        ErrorKind::MissingRequiredClaim(_) => "it needs the claim exp",
-        ErrorKind::Json(_) => "it needs the claims userId (24 hexadecimal digits) and exp (seconds)",
+        ErrorKind::Json(_) => {
+            "it needs the claims userId (24 hexadecimal digits) and exp (seconds); nbf and iat are seconds, too"
+        }
         _ => "it is not a JSON Web Token",
     }
 }
@@ -116,6 +143,36 @@ mod tests {
                 SECRET,
                 "not valid yet",
             ),
+            (
+                Algorithm::HS256,
+                json!({"userId": USER, "exp": FAR * 1_000}),
+                SECRET,
+                "exp lies beyond the year 9999; it counts seconds",
+            ),
+            (
+                Algorithm::HS256,
+                json!({"userId": USER, "exp": FAR, "nbf": 1_800_000_000_000_i64}),
+                SECRET,
+                "nbf lies beyond",
+            ),
+            (
+                Algorithm::HS256,
+                json!({"userId": USER, "exp": FAR, "iat": 1_800_000_000_000_i64}),
+                SECRET,
+                "iat lies beyond",
+            ),
+            (
+                Algorithm::HS256,
+                json!({"userId": USER, "exp": FAR, "nbf": "1"}),
+                SECRET,
+                "nbf",
+            ),
+            (
+                Algorithm::HS256,
+                json!({"userId": USER, "exp": FAR, "iat": null}),
+                SECRET,
+                "iat",
+            ),
             (Algorithm::HS256, json!({"userId": USER}), SECRET, "exp"),
             (Algorithm::HS256, json!({"exp": FAR}), SECRET, "userId"),
             (Algorithm::HS256, json!({"userId": "ada", "exp": FAR}), SECRET, "userId"),
@@ -126,5 +183,29 @@ mod tests {
         // {"alg":"none","typ":"JWT"}, with a payload that is otherwise good and no signature
         let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJ1c2VySWQiOiI2OTQ1NTc2MzgzOTY4ZjI4NmEwZmY1ZjkiLCJleHAiOjQwMDAwMDAwMDB9.";
         assert!(Verifier::new(&SECRET.into()).verify(unsigned).is_err());
+    }
+    #[test]
+    fn a_token_ends_in_the_second_that_it_names() {
+        let claims = |exp, nbf| Claims {
+            user_id: USER.parse().unwrap(),
+            exp,
+            nbf,
+            iat: Some(LAST_SECOND),
+            role: None,
+        };
+        assert_eq!(check_times(&claims(101, Some(100)), 100), Ok(()));
+        assert_eq!(check_times(&claims(100, None), 100), Err("it has expired"));
+        assert_eq!(check_times(&claims(102, Some(101)), 100), Err("it is not valid yet"));
+        assert_eq!(check_times(&claims(LAST_SECOND, None), 100), Ok(()));
+    }
+
+    #[test]
+    fn what_a_header_calls_critical_is_refused() {
+        let mut header = Header::new(Algorithm::HS256);
+        header.crit = Some(vec!["b64".to_owned()]);
+        let claims = json!({"userId": USER, "exp": FAR});
+        let token = encode(&header, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+        let error = Verifier::new(&SECRET.into()).verify(&token).unwrap_err();
+        assert!(error.to_string().contains("crit"), "{error}");
     }
 }

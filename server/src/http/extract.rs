@@ -40,6 +40,22 @@ impl FromRequestParts<Arc<App>> for Admin {
     }
 }
 
+/// A caller who is a user of the chat, for what is the caller's own: an administrator need not be one.
+pub struct Member(pub Caller);
+
+impl FromRequestParts<Arc<App>> for Member {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        // Who is no administrator was looked up already.
+        if caller.admin && app.store.user(caller.user).await.map_err(error::store_error)?.is_none() {
+            return Err(WireError::new(ErrorCode::UserNotFound, "the token's user does not exist").into());
+        }
+        Ok(Self(caller))
+    }
+}
+
 /// The token is good, but not for this.
 pub fn forbidden(message: &str) -> WireError {
     WireError::new(ErrorCode::Forbidden, message)

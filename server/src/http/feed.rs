@@ -11,9 +11,9 @@ use shared::events::Answer;
 use shared::limits;
 use shared::sync::{Sync, Synced};
 
+use super::extract::Member;
 use super::page::limit;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::error::{self, HttpError};
 use crate::socket;
 
@@ -28,7 +28,7 @@ pub struct FeedQuery {
 /// `GET /chat/sync`, answered as the event is, `ok` included.
 pub async fn sync(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Member(caller): Member,
     query: Result<Query<FeedQuery>, QueryRejection>,
 ) -> Result<Json<Answer<Synced>>, HttpError> {
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
@@ -44,7 +44,7 @@ pub async fn sync(
 /// `GET /chat/conversations`.
 pub async fn conversations(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Member(caller): Member,
     query: Result<Query<FeedQuery>, QueryRejection>,
 ) -> Result<Json<Inbox>, HttpError> {
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;

@@ -12,20 +12,19 @@ use super::extract::Admin;
 use crate::app::App;
 use crate::error::{self, HttpError};
 use crate::store::Projection;
+use crate::telemetry;
 
 /// `GET /healthz`: the process runs and answers. It does not look at the store, whose failure a restart won't mend.
 pub async fn healthz() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// `GET /readyz`: the server can do its work now; 503 while it stops or its store can't be reached.
+/// `GET /readyz`: the server can do its work now; 503 while it stops or its store can't be reached. Every reason is a
+/// field of its own.
 pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     let stopping = app.stopping.is_cancelled();
-    let store = app.store.ping().await;
-    if let Err(error) = &store {
-        tracing::warn!(%error, "not ready");
-    }
-    let ready = !stopping && store.is_ok();
+    let reachable = app.store_check.reachable(&app.store).await;
+    let ready = !stopping && reachable;
     let status = if ready {
         StatusCode::OK
     } else {
@@ -36,8 +35,9 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
         Json(json!({
             "ready": ready,
             "stopping": stopping,
-            "store": {"reachable": store.is_ok()},
+            "store": {"reachable": reachable},
             "inbox": inbox(&app),
+            "log": {"lostLines": telemetry::lost_lines()},
         })),
     )
 }

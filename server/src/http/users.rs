@@ -10,7 +10,7 @@ use shared::presence::CurrentSettings;
 use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
 use shared::{ErrorCode, SettingsChange, User, UserId, WireError, limits};
 
-use super::extract::{self, Admin, Body};
+use super::extract::{self, Admin, Body, Member};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::chat::inbox::masked;
@@ -101,14 +101,14 @@ pub async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<User
 }
 
 /// `GET /users/me/settings`.
-pub async fn settings(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<CurrentSettings>, HttpError> {
+pub async fn settings(State(app): State<Arc<App>>, Member(caller): Member) -> Result<Json<CurrentSettings>, HttpError> {
     Ok(Json(settings::current(&app, caller.user).await?))
 }
 
 /// `PATCH /users/me/settings`.
 pub async fn change_settings(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Member(caller): Member,
     Body(change): Body<SettingsChange>,
 ) -> Result<Json<CurrentSettings>, HttpError> {
     Ok(Json(settings::update(&app, caller.user, change, None).await?))

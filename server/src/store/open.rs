@@ -7,6 +7,7 @@ use super::mongo::MongoStore;
 use super::{Store, StoreError};
 use crate::config::Config;
 use crate::run::RunError;
+use crate::telemetry::say;
 
 fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
     move |cause| RunError::Open { store, cause }
@@ -22,12 +23,17 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Store>, RunError> {
             let store = MongoStore::open(uri.expose(), None)
                 .await
                 .map_err(named("MongoDB (MONGO_URI)"))?;
-            println!("MongoDB connected");
+            say("MongoDB connected");
             Ok(Arc::new(store))
         }
         None => {
-            let store = EmbeddedStore::open(&config.data_dir).map_err(named("the embedded store (DATA_DIR)"))?;
-            println!("Embedded store opened in {}", config.data_dir.display());
+            let dir = config.data_dir.clone();
+            // It blocks, for as long as a migration takes: whoever stops the server meanwhile need not wait for that.
+            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&dir)).await;
+            let store = opened
+                .unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
+                .map_err(named("the embedded store (DATA_DIR)"))?;
+            say(format_args!("Embedded store opened in {}", config.data_dir.display()));
             Ok(Arc::new(store))
         }
     }

@@ -102,9 +102,17 @@ impl Process {
         if !(self.stdout.ended(deadline) && self.stderr.ended(deadline)) {
             return None;
         }
-        // Its output is closed, so it is gone or about to be.
-        self.watcher = None;
-        Some(self.child.wait().expect("a child can be awaited"))
+        // Its output is closed, so it is gone or about to be, unless it never wrote here.
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be awaited") {
+                self.watcher = None;
+                return Some(status);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Kills it (`kill -9`) and waits until it is gone.

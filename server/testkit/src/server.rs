@@ -1,7 +1,7 @@
 //! The shipped server, started as a user would start it: own data, own port, known secret.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,10 @@ use crate::http::{self, Answer};
 use crate::process::Process;
 use crate::{mongod, token};
 
-/// How long a server may take to start; slow machines are meant to pass.
-const START: Duration = Duration::from_secs(60);
+mod launch;
+
+use launch::launch;
+pub use launch::{binary, command};
 
 /// The secret of every server that a test doesn't give another one.
 pub const SECRET: &str = "a secret that only the tests know, 32 bytes and more";
@@ -36,6 +38,8 @@ pub struct Setup {
     /// Whether it is the build that can be broken on purpose.
     sabotaged: bool,
     environment: Vec<(String, String)>,
+    /// Where its standard streams go, as the shell has it; empty to keep them.
+    redirects: String,
 }
 
 impl Setup {
@@ -46,6 +50,7 @@ impl Setup {
                 mongo_uri: None,
                 sabotaged: false,
                 environment: Vec::new(),
+                redirects: String::new(),
             },
             Engine::Mongo => Self::on(&with_database(&mongod::uri(), &fresh_database())),
         }
@@ -57,12 +62,20 @@ impl Setup {
             mongo_uri: Some(mongo_uri.to_owned()),
             sabotaged: false,
             environment: Vec::new(),
+            redirects: String::new(),
         }
     }
 
     /// Sets a setting by the name of its environment variable.
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Sends its standard streams elsewhere, as the shell has it: `2>/dev/full`. What goes there is not kept, and it counts
+    /// as started once it answers.
+    pub fn redirected(mut self, redirects: impl Into<String>) -> Self {
+        self.redirects = redirects.into();
         self
     }
 
@@ -261,7 +274,13 @@ impl Server {
         self.stop("INT")
     }
 
-    fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
+    /// Sends it a signal, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Sends it a signal after which it should end. As [`terminate`](Self::terminate) otherwise.
+    pub fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
         let begun = Instant::now();
         self.process.signal(signal);
         match self.process.wait(Duration::from_secs(60)) {
@@ -283,63 +302,6 @@ impl Drop for Server {
             eprintln!("--- the server wrote ---\n{}{}---", self.stdout(), self.stderr());
         }
     }
-}
-
-/// The server's command with nothing of this process's environment that it would read, to be run in `folder`.
-pub fn command(folder: &Path) -> Command {
-    bare_command(binary(), folder)
-}
-
-fn bare_command(program: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(folder).env_clear();
-    for name in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    command
-}
-
-/// Starts the server and waits for its start line. Otherwise says what happened instead.
-fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
-    let mut command = match setup.sabotaged {
-        true => bare_command(sabotaged_binary(), folder),
-        false => command(folder),
-    };
-    command.env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
-    if let Some(uri) = &setup.mongo_uri {
-        command.env("MONGO_URI", uri);
-    }
-    command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
-
-    let process = Process::spawn_in(&mut command, Some(folder));
-    let deadline = Instant::now() + START;
-    let ready = format!("Server running on port {port}");
-    let mut position = 0;
-    while let Some(line) = process.next_line(&mut position, deadline) {
-        if line == ready {
-            return Ok(process);
-        }
-    }
-    let (stdout, stderr) = (process.stdout(), process.stderr());
-    Err(format!(
-        "the server did not print {ready:?} within {START:?}:\n{stdout}{stderr}"
-    ))
-}
-
-/// The program under test, built first where the tests are not the server package's own.
-pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match std::env::var_os("CARGO_BIN_EXE_server") {
-        Some(path) => path.into(),
-        None => crate::build::binary("server"),
-    })
-}
-
-fn sabotaged_binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(crate::build::sabotaged_server)
 }
 
 /// The same deployment with this database.

@@ -10,8 +10,13 @@ pub const NOBODY: &str = "000000000000000000000000";
 
 /// Signs any claims with any of the HMAC algorithms.
 pub fn sign(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
+    with_header(&Header::new(algorithm), secret, claims)
+}
+
+/// Signs any claims as any header says.
+pub fn with_header(header: &Header, secret: &str, claims: &Value) -> String {
     let key = EncodingKey::from_secret(secret.as_bytes());
-    jsonwebtoken::encode(&Header::new(algorithm), claims, &key).expect("JSON can be signed")
+    jsonwebtoken::encode(header, claims, &key).expect("JSON can be signed")
 }
 
 /// A token of a user that holds for an hour.

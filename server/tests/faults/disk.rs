@@ -4,13 +4,14 @@
 //! The disk is a limit on the size of the server's files, which needs no rights: to the store a file that can't grow
 //! is the same failure.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::node::Script;
 use testkit::process::eventually;
-use testkit::{Engine, Server};
+use testkit::{Engine, Server, Setup};
 
 use crate::ready;
 use crate::storm::Storm;
@@ -22,7 +23,26 @@ const ROOM: u64 = 512 * 1024;
 
 #[test]
 fn a_full_disk_is_told_and_outlived() {
-    let mut server = Server::start(Engine::Embedded);
+    is_told_and_outlived(Server::start(Engine::Embedded));
+}
+
+#[test]
+fn a_full_disk_that_holds_the_log_as_well_is_told_and_outlived() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log");
+    // Larger than any limit below, and nothing but a hole: no line fits while the disk is full.
+    let log = File::create(&path).expect("a file");
+    log.set_len(1 << 40).expect("the disk has holes");
+    let server = Setup::new(Engine::Embedded).redirected(format!("2>>'{}'", path.display()));
+    is_told_and_outlived(server.start());
+    let mut tail = String::new();
+    let mut log = File::open(&path).expect("the log");
+    log.seek(SeekFrom::Start(1 << 40)).expect("it is that long");
+    log.read_to_string(&mut tail).expect("a text");
+    assert!(tail.contains("log lines could not be written"), "{tail}");
+}
+
+fn is_told_and_outlived(mut server: Server) {
     let mut storm = Storm::start::<8>(&server, &server.url(), json!({"window": 10, "bytes": 1_000}));
     let [a, b] = server.new_users();
     let argument = json!({

@@ -1,10 +1,15 @@
 //! SIGTERM: what was taken is finished and answered, nobody stays online, and the server ends well and soon.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
 use testkit::node::Script;
+use testkit::process::{Process, eventually};
+use testkit::server::{SECRET, command};
 use testkit::{Engine, Server};
 
 use crate::listed;
@@ -69,6 +74,62 @@ fn an_interrupt_stops_it_as_well() {
         status.success() && elapsed < Duration::from_secs(10),
         "{status} after {elapsed:?}"
     );
+}
+
+#[test]
+fn a_quit_stops_it_as_well_and_other_signals_do_nothing() {
+    let mut server = Server::start(Engine::Embedded);
+    for signal in ["HUP", "USR1", "USR2"] {
+        server.signal(signal);
+        eventually("it says that it ignored the signal", Duration::from_secs(60), || {
+            server.stderr().contains(&format!("SIG{signal}")).then_some(())
+        });
+        assert_eq!(server.get("/readyz", "").status, 200);
+    }
+    let (status, elapsed) = server.stop("QUIT");
+    assert!(
+        status.success() && elapsed < Duration::from_secs(10),
+        "{status} after {elapsed:?}"
+    );
+    assert!(server.stdout().contains("Server stopped"));
+}
+
+/// It neither waits for the database nor calls it a failure that it isn't there yet.
+#[test]
+fn is_heard_while_the_server_waits_for_its_database() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let uri = format!("mongodb://{}/chat", mute.local_addr().expect("an address"));
+    let settings = [("PORT", "0"), ("JWT_SECRET", SECRET), ("MONGO_URI", &uri)];
+    let process = Process::spawn(command(folder.path()).envs(settings));
+    // It has begun, and will get no answer.
+    let (_connection, _) = mute.accept().expect("a connection");
+    assert_ends_unstarted(process);
+}
+
+/// As on a disk that hangs.
+#[test]
+fn is_heard_while_the_server_waits_for_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("data")).expect("a folder");
+    let secret = folder.path().join("data/jwt_secret");
+    assert!(Command::new("mkfifo").arg(&secret).status().expect("mkfifo").success());
+    let process = Process::spawn(command(folder.path()).env("PORT", "0"));
+    // Opened once the server opens it for reading; then it waits for what is written, which is nothing.
+    let _pipe = File::options().write(true).open(&secret).expect("it is opened");
+    assert_ends_unstarted(process);
+}
+
+fn assert_ends_unstarted(mut process: Process) {
+    process.signal("TERM");
+    let status = process.wait(Duration::from_secs(60));
+    let (stdout, stderr) = (process.stdout(), process.stderr());
+    assert!(status.is_some_and(|status| status.success()), "{status:?}: {stderr}");
+    assert!(
+        stdout.contains("Server stopped") && !stdout.contains("Server running"),
+        "{stdout}"
+    );
+    assert!(!stderr.contains("error"), "{stderr}");
 }
 
 #[test]

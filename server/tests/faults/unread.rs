@@ -21,16 +21,9 @@ fn send(client: &mut Raw, receiver: &str, text: &str, count: usize) {
         let ack = format!("43{number}[");
         loop {
             let heard = client.text().expect("the sender is not ended");
-            match heard.strip_prefix(&ack) {
-                Some(answer) => {
-                    assert!(
-                        answer.starts_with("{\"ok\":true"),
-                        "{}",
-                        &answer[..answer.len().min(200)]
-                    );
-                    break;
-                }
-                None => {}
+            if let Some(answer) = heard.strip_prefix(&ack) {
+                assert!(answer.starts_with("{\"ok\":true"), "{answer:.200}");
+                break;
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Who is let in.
 
 use jsonwebtoken::Algorithm::{HS256, HS384, HS512};
+use jsonwebtoken::Header;
 use serde_json::{Value, json};
 use testkit::Server;
-use testkit::token::{NOBODY, seconds, sign};
+use testkit::token::{NOBODY, seconds, sign, with_header};
 
 use crate::{on_both_engines, run_checks};
 
@@ -34,6 +35,8 @@ pub(crate) fn bad_tokens(server: &Server, user: &str) -> Value {
     // {"alg":"none","typ":"JWT"} and {"alg":"RS256","typ":"JWT"}, signed in the ways that have fooled verifiers.
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
     let rs256 = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
+    let mut critical = Header::new(HS256);
+    critical.crit = Some(vec!["https://example.com/extension".to_owned()]);
     json!({
         "garbage": "garbage",
         "two dots": "..",
@@ -49,6 +52,12 @@ pub(crate) fn bad_tokens(server: &Server, user: &str) -> Value {
         "exp as a text": sign(HS256, secret, &json!({"userId": user, "exp": (now + 3_600).to_string()})),
         "no exp": sign(HS256, secret, &json!({"userId": user})),
         "not valid yet": sign(HS256, secret, &json!({"userId": user, "exp": now + 7_200, "nbf": now + 3_600})),
+        "expired this second": sign(HS256, secret, &json!({"userId": user, "exp": now})),
+        "exp in milliseconds": sign(HS256, secret, &json!({"userId": user, "exp": (now + 3_600) * 1_000})),
+        "nbf in milliseconds": sign(HS256, secret, &json!({"userId": user, "exp": now + 3_600, "nbf": now * 1_000})),
+        "iat in milliseconds": sign(HS256, secret, &json!({"userId": user, "exp": now + 3_600, "iat": now * 1_000})),
+        "nbf as a text": sign(HS256, secret, &json!({"userId": user, "exp": now + 3_600, "nbf": now.to_string()})),
+        "a critical extension": with_header(&critical, secret, &claims),
         "no userId": sign(HS256, secret, &json!({"exp": now + 3_600})),
         "a userId that is none": sign(HS256, secret, &json!({"userId": "me", "exp": now + 3_600})),
         "a userId that is a number": sign(HS256, secret, &json!({"userId": 7, "exp": now + 3_600})),

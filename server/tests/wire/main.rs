@@ -17,6 +17,7 @@ mod malformed;
 mod messages;
 mod paging;
 mod presence;
+mod strict;
 mod users;
 
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! Users over HTTP: made by administrators, found by everyone with a token.
 
 use serde_json::{Value, json};
-use testkit::Server;
 use testkit::server::fresh_database;
+use testkit::{Server, http};
 
 use crate::on_both_engines;
 
@@ -161,6 +161,26 @@ fn are_found(server: &Server) {
             (answer.status, answer.code().as_str()),
             (status, code),
             "{path}: {}",
+            answer.body
+        );
+    }
+}
+
+on_both_engines!(that_do_not_exist_own_nothing);
+
+/// Only an administrator's token may name nobody; what is one's own needs somebody.
+fn that_do_not_exist_own_nothing(server: &Server) {
+    let nobody = server.admin_token();
+    let mut change = server.request("PATCH", "/users/me/settings", &nobody, b"{}".to_vec());
+    let json = "application/json".parse().expect("a header value");
+    change.headers_mut().insert("content-type", json);
+    let paths = ["/users/me", "/users/me/settings", "/chat/conversations", "/chat/sync"];
+    let asked = paths.map(|path| server.get(path, &nobody));
+    for answer in asked.into_iter().chain([http::send(change)]) {
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (404, "user_not_found"),
+            "{}",
             answer.body
         );
     }
