@@ -97,8 +97,8 @@ pub trait Store: Send + Sync + 'static {
     /// after. Complete only if [`projection`](Store::projection) says so.
     async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError>;
 
-    /// Conversations, each as the first of a pair sees that with the second; in the order given. Read from the
-    /// messages and watermarks themselves.
+    /// Conversations, each as the first of a pair sees that with the second; in the order given. Holds every message and
+    /// watermark that this process was told is committed before the call, and those of other processes soon after.
     async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError>;
 
     /// The conversations that [`inbox`](Store::inbox) has just listed, as the user sees them; in the order given. The

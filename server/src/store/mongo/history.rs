@@ -4,16 +4,19 @@
 //! `{sender, receiver, createdAt, _id}` delivers each in order and the server only merges them: a page costs about as
 //! many index keys as it has messages, however deep it lies.
 
+use std::collections::VecDeque;
+
 use bson::oid::ObjectId;
-use bson::raw::RawDocumentBuf;
+use bson::raw::{RawDocument, RawDocumentBuf};
 use bson::{Bson, Document, doc};
 use futures_util::stream::{BoxStream, StreamExt, try_unfold};
-use mongodb::{Collection, Cursor};
+use mongodb::Collection;
 use shared::{Message, MessageId, Timestamp};
 
-use super::document::{self, date, user_key};
+use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
 use super::inbox::seconds;
+use super::integrity::Integrity;
 use super::{READ, connect, query};
 use crate::store::size::{self, PIECE_BYTES};
 use crate::store::{Bounds, Conversation, End, Position, StoreError};
@@ -30,17 +33,39 @@ const NEWEST: i64 = 100;
 
 /// How far behind the time of the greatest id a `createdAt` may lie, in milliseconds.
 const NEWEST_SPAN: i64 = 60_000;
+/// About how many bytes of documents of a history are read at once, and at most how many messages. With fewer, the
+/// beginning of each query is felt.
+const RANGE_BYTES: usize = 1024 * 1024;
+const RANGE: usize = 4_096;
+/// The first range, of whose messages nothing is known: together less than an answer of mongod can hold.
+const FIRST_RANGE: usize = 512;
 
 /// The collection of messages, for reading.
 #[derive(Clone)]
 pub(super) struct History {
     messages: Collection<RawDocumentBuf>,
+    integrity: Integrity,
+}
+
+/// A whole history on its way.
+struct Whole {
+    messages: Collection<RawDocumentBuf>,
+    integrity: Integrity,
+    conversation: Conversation,
+    /// What was read and is not given yet.
+    read: VecDeque<Message>,
+    /// The time and id of the message behind which the next range begins; the time of whatever type the document has.
+    after: Option<(Bson, ObjectId)>,
+    /// How many messages the next range has.
+    range: usize,
+    ended: bool,
 }
 
 impl History {
-    pub(super) fn new(database: &mongodb::Database) -> Self {
+    pub(super) fn new(database: &mongodb::Database, integrity: Integrity) -> Self {
         Self {
             messages: database.collection(connect::MESSAGES),
+            integrity,
         }
     }
 
@@ -130,93 +155,110 @@ impl History {
         Ok(page)
     }
 
-    /// See [`crate::store::Store::history`]. Each chunk is a page of its own, so that a reader who stalls holds nothing
-    /// here and no cursor of mongod.
-    ///
-    /// Messages without a time, which come first, are read with a cursor until the first one that has a time: those of
-    /// old databases can hold anything else in its place, and no bound lies between two of them.
+    /// See [`crate::store::Store::history`].
     pub(super) fn stream(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
-        let reader = Reader {
-            history: self.clone(),
+        let whole = Whole {
+            messages: self.messages.clone(),
+            integrity: self.integrity.clone(),
             conversation,
+            read: VecDeque::new(),
+            after: None,
+            range: FIRST_RANGE,
+            ended: false,
         };
-        try_unfold(Rest::All, move |rest| {
-            let reader = reader.clone();
-            async move { reader.chunk(rest).await }
-        })
-        .boxed()
+        let next = async |mut whole: Whole| {
+            let chunk = whole.next().await?;
+            Ok((!chunk.is_empty()).then_some((chunk, whole)))
+        };
+        try_unfold(whole, next).boxed()
     }
 }
 
-/// Reads one conversation to its end.
-#[derive(Clone)]
-struct Reader {
-    history: History,
-    conversation: Conversation,
+impl Whole {
+    /// The next chunk; an empty one at the end.
+    async fn next(&mut self) -> Result<Vec<Message>, StoreError> {
+        while self.read.is_empty() && !self.ended {
+            // Otherwise a database that was emptied meanwhile would look like the end.
+            let integrity = self.integrity.clone();
+            integrity.guard(READ, self.read_range()).await?;
+        }
+        let mut bytes = 0;
+        let fits = |message: &&Message| {
+            let before = bytes;
+            bytes += size::message_bytes(message);
+            before < PIECE_BYTES
+        };
+        let count = self.read.iter().take(CHUNK).take_while(fits).count();
+        Ok(self.read.drain(..count).collect())
+    }
+
+    async fn read_range(&mut self) -> Result<(), StoreError> {
+        let filter = behind(self.conversation, self.after.as_ref());
+        let find = self
+            .messages
+            .find(filter)
+            .sort(sort(End::Oldest))
+            .limit(i64::try_from(self.range).unwrap_or(i64::MAX))
+            .batch_size(u32::try_from(self.range).unwrap_or(u32::MAX))
+            .max_time(READ);
+        let reading = async {
+            let mut read = VecDeque::with_capacity(self.range);
+            let (mut bytes, mut last) = (0, None);
+            let mut cursor = find.await?;
+            // Dropping the cursor before its end ends it in the database, too.
+            while bytes < RANGE_BYTES {
+                if !cursor.advance().await? {
+                    return Ok((read, bytes, last, true));
+                }
+                let document = cursor.current();
+                bytes += document.as_bytes().len();
+                if let Some(message) = document::message(document) {
+                    last = Some((time(document), message_key(message.id)));
+                    read.push_back(message);
+                }
+            }
+            Ok((read, bytes, last, false))
+        };
+        let (read, bytes, last, whole) = bounded("reading a history", READ, reading).await?;
+        let count = read.len().max(1);
+        self.ended = read.is_empty() || (whole && read.len() < self.range);
+        self.after = last.or_else(|| self.after.take());
+        self.range = (RANGE_BYTES / (bytes / count).max(1)).clamp(1, RANGE);
+        self.read = read;
+        Ok(())
+    }
 }
 
-/// What is still to be read.
-enum Rest {
-    All,
-    /// Among those without a time.
-    Undated(Box<Cursor<RawDocumentBuf>>),
-    Behind(Position),
-    Nothing,
+/// The time of a message as it is stored: usually a date, in old databases anything.
+fn time(message: &RawDocument) -> Bson {
+    let time = message.get("createdAt").ok().flatten();
+    time.and_then(|time| Bson::try_from(time).ok()).unwrap_or(Bson::Null)
 }
 
-impl Reader {
-    /// The next chunk, and what is left then.
-    async fn chunk(&self, rest: Rest) -> Result<Option<(Vec<Message>, Rest)>, StoreError> {
-        match rest {
-            Rest::All => {
-                let find = self.history.messages.find(filter(self.conversation, Bounds::default()));
-                let find = find.sort(sort(End::Oldest)).batch_size(BATCH);
-                let cursor = bounded("opening a history", READ, find).await?;
-                self.with_cursor(Box::new(cursor)).await
-            }
-            Rest::Undated(cursor) => self.with_cursor(cursor).await,
-            Rest::Behind(place) => {
-                let bounds = Bounds {
-                    after: Some(place),
-                    before: None,
-                };
-                let chunk = self.history.page(self.conversation, bounds, End::Oldest, CHUNK).await?;
-                let rest = match chunk.last() {
-                    Some(last) if chunk.len() == CHUNK || size::is_piece(&chunk) => Rest::Behind(Position::of(last)),
-                    _ => Rest::Nothing,
-                };
-                Ok((!chunk.is_empty()).then_some((chunk, rest)))
-            }
-            Rest::Nothing => Ok(None),
+/// What lies in a conversation behind a message, in the order of the index.
+fn behind(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Document {
+    let mut filter = filter(conversation, Bounds::default());
+    // Others are none of ours, and have no place behind which to go on.
+    filter.insert("_id", doc! { "$type": "objectId" });
+    let Some((time, id)) = after else { return filter };
+    let range = match time {
+        // They come first.
+        Bson::Null => None,
+        Bson::DateTime(_) => Some(("createdAt", doc! { "$gte": time })),
+        // Only an expression compares values of different types as an index does.
+        _ => Some(("$expr", doc! { "$gte": ["$createdAt", { "$literal": time }] })),
+    };
+    if let Some((name, range)) = range {
+        let branches = filter.get_array_mut("$or").map(|branches| branches.iter_mut());
+        match branches {
+            Ok(branches) => branches.filter_map(Bson::as_document_mut).for_each(|branch| {
+                branch.insert(name, range.clone());
+            }),
+            Err(_) => drop(filter.insert(name, range)),
         }
     }
-
-    async fn with_cursor(
-        &self,
-        mut cursor: Box<Cursor<RawDocumentBuf>>,
-    ) -> Result<Option<(Vec<Message>, Rest)>, StoreError> {
-        let mut chunk = Vec::new();
-        let mut bytes = 0;
-        let reading = async {
-            while chunk.len() < CHUNK && bytes < PIECE_BYTES {
-                if !cursor.advance().await? {
-                    return Ok(true);
-                }
-                if let Some(message) = document::message(cursor.current()) {
-                    bytes += size::message_bytes(&message);
-                    chunk.push(message);
-                }
-            }
-            Ok(false)
-        };
-        let ended = bounded("reading a history", READ, reading).await?;
-        let rest = match chunk.last() {
-            _ if ended => Rest::Nothing,
-            Some(last) if last.created_at.is_some() => Rest::Behind(Position::of(last)),
-            _ => Rest::Undated(cursor),
-        };
-        Ok((!chunk.is_empty()).then_some((chunk, rest)))
-    }
+    filter.insert("$nor", [doc! { "createdAt": time, "_id": { "$lte": id } }]);
+    filter
 }
 
 fn sort(end: End) -> Document {
