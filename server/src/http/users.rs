@@ -125,6 +125,8 @@ pub async fn get(
 }
 
 async fn find(app: &App, caller: Caller, id: UserId) -> Result<Json<User>, HttpError> {
+    #[cfg(feature = "sabotage")]
+    crate::sabotage::panic_in("http");
     let found = app.store.user(id).await.map_err(error::store_error)?;
     let mut seen = as_seen(app, caller, found.into_iter().collect()).await?;
     match seen.pop() {

@@ -10,10 +10,13 @@ mod logs;
 mod network;
 mod nodes;
 mod outage;
+mod parts;
+mod requests;
 mod settings;
 mod start;
 mod stop;
 mod storm;
+mod stuck;
 
 use serde_json::Value;
 use testkit::Server;

@@ -13,6 +13,7 @@ mod commit;
 mod derived;
 mod figures;
 mod plans;
+mod receipts;
 
 const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
 
