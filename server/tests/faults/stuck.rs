@@ -104,3 +104,16 @@ fn writes_over_http_that_are_under_way_are_finished() {
     let found = server.get("/users?username=late", &token);
     assert_eq!(found.json()["users"][0]["username"], "late", "{}", found.body);
 }
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let mut server = Setup::new(Engine::Embedded).on_hanging_disk().start();
+    server.hang_disk(true);
+    server.signal("TERM");
+    eventually("it stops", PATIENCE, || {
+        server.stderr().contains("stopping").then_some(())
+    });
+    let (status, _) = server.stop("INT");
+    // Not 3, which the stop would end with by itself.
+    assert_eq!(status.code(), Some(130), "{}", server.stderr());
+}
