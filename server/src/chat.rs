@@ -28,10 +28,10 @@ mod sync {
 }
 
 pub use catchup::{Missed, missed, receipts};
-pub use commit::{Backlog, Committed, Committer, Limits, NotStored, Refused};
+pub use commit::{Backlog, Buffered, Committed, Committer, Limits, NotStored, Refused};
 pub use directory::{Device, Directory, TooManyConnections};
 pub use horizon::{Horizon, Ticket};
-pub use mint::{Mint, now};
+pub use mint::{Clock, Mint, now};
 pub use model::{ClientMessageId, InvalidClientMessageId, InvalidText, InvalidUsername, NewMessage, Text, Username};
 pub use presence::Presence;
 pub use receipts::{Receipts, Settled, read_receipts};

@@ -36,6 +36,20 @@ pub struct Config {
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
 
+    /// Read the whole embedded database for damage before it is used; takes a second or two for each gigabyte
+    #[arg(
+        long, env = "CHECK_STORE", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
+        default_missing_value = "true", value_parser = BoolishValueParser::new()
+    )]
+    pub check_store: bool,
+
+    // Without a variable: it must not stay in a file and accept the next loss, too.
+    /// Use the embedded database although it has less than it is known to have had; for one start only
+    ///
+    /// What is missing is lost then. All clients are told to begin anew, so that they see what is left.
+    #[arg(long)]
+    pub accept_loss: bool,
+
     /// Secret that tokens are signed with (HS256), 32 bytes or more
     ///
     /// Without this setting a random one is created once, in DATA_DIR/jwt_secret.

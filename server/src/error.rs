@@ -107,7 +107,7 @@ pub fn refused(refused: Refused) -> WireError {
         ),
         Refused::ReceiverFull => later(
             ErrorCode::Overloaded,
-            "the receiver does not read as fast as you send; try again",
+            "the receiver, or a connection of yours, does not read as fast as you send; try again",
             1_000,
         ),
         Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
@@ -159,6 +159,17 @@ pub fn too_much_unread() -> WireError {
 /// All places are taken; this connection has one that is kept for probes.
 pub fn no_place() -> WireError {
     later(ErrorCode::Overloaded, "MAX_CONNECTIONS are open; try again", 1_000)
+}
+
+/// Too many bytes of one connection's requests wait for their answer.
+pub fn too_much_unanswered(limit: usize) -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        &format!(
+            "{limit} bytes of this connection's requests wait for their answer; wait for some before sending more"
+        ),
+        250,
+    )
 }
 
 /// Why a text is no message.

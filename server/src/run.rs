@@ -85,7 +85,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
     let supervisor = Supervisor::default();
-    let Some(store) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
+    let Some((store, mint)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
         return Ok(());
     };
 
@@ -98,7 +98,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();
-    let app = assemble(config, &secret, store, &io, supervisor);
+    let app = assemble(config, &secret, store, mint, &io, supervisor);
     serve_sockets(&io, &app);
     keep(&app);
     let origins = Arc::new(app.config.cors_origins.clone());
@@ -145,17 +145,31 @@ async fn load_secret(config: &Config) -> Result<Secret, RunError> {
         .map_err(RunError::Secret)
 }
 
-async fn open_store(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>, RunError> {
+async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint), RunError> {
     let store = store::open::open(config, parts).await?;
-    if let Err(error) = store.heartbeat(now()).await {
-        store.close(now()).await?;
-        return Err(error.into());
+    let begun = async {
+        store.heartbeat(now()).await?;
+        store.newest().await
+    };
+    match begun.await {
+        Ok(newest) => Ok((store, Mint::new(Arc::new(now), newest))),
+        Err(error) => {
+            // Why it could not begin says more than how it ended.
+            let _ = store.close(now()).await;
+            Err(error.into())
+        }
     }
-    Ok(store)
 }
 
 /// The parts of a server, wired together.
-fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo, supervisor: Supervisor) -> Arc<App> {
+fn assemble(
+    config: Config,
+    secret: &Secret,
+    store: Arc<dyn Store>,
+    mint: Mint,
+    io: &SocketIo,
+    supervisor: Supervisor,
+) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
     let horizon = Horizon::new(Arc::clone(&store));
     let outlet = Outlet {
@@ -188,11 +202,11 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
         presence: Arc::default(),
         typists: Arc::default(),
-        mint: Mint::new(),
+        mint,
         stopping: supervisor.stopping().clone(),
+        store_check: StoreCheck::default(),
         requests: TaskTracker::new(),
         supervisor,
-        store_check: StoreCheck::default(),
         reading: Semaphore::new(READING),
         horizon,
         outlet,

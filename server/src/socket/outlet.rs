@@ -8,12 +8,14 @@ use shared::events::{self, Sent};
 use shared::sync::{Receipt, Resume};
 use shared::{Conversation, Message, Presence, UserId};
 use socketioxide::SocketIo;
+use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
 use super::emit;
 use super::request::Reply;
-use crate::chat::{self, Committed, Directory, Horizon, Ticket, Updates};
+use crate::chat::{self, Buffered, Committed, Directory, Horizon, Ticket, Updates};
 use crate::error;
+use crate::net::link::Link;
 use crate::store::{Marker, Watermark};
 
 /// The way out to every connection of this process.
@@ -195,10 +197,15 @@ impl Outlet {
         }
     }
 
-    /// How many bytes wait in the fullest send buffer of a user's connections here; 0 if there is none. Nothing counts
-    /// them yet.
-    pub fn backlog(&self, _user: UserId) -> usize {
-        0
+    /// What waits for a user's connections.
+    pub fn backlog(&self, user: UserId) -> Buffered {
+        let devices = self.directory.devices(user);
+        let waiting = |socket: SocketRef| Link::of(&socket).map_or(0, |link| link.account().waiting());
+        let sockets = devices.iter().filter_map(|device| self.socket(device.connection));
+        Buffered {
+            bytes: sockets.map(waiting).max().unwrap_or(0),
+            connections: devices.len(),
+        }
     }
 
     /// The second argument of an event that is told now.

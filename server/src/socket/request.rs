@@ -18,7 +18,12 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Session, emit};
 use crate::error;
+use crate::net::budget::CONNECTION_BYTES;
 use crate::router;
+
+/// Most bytes of one connection's requests that may wait for their answer. An answer repeats a message, and many can be
+/// given at once: they have to fit into what may wait for the client to read them.
+const UNANSWERED_BYTES: usize = CONNECTION_BYTES / 2;
 
 /// Takes every event of one connection, in order.
 ///
@@ -60,8 +65,11 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             Err(error) => return reply.error(error),
         }
         let limit = self.session.app.config.max_unanswered_per_connection;
-        if !reply.take_place(limit) {
-            return reply.error(error::too_many_unanswered(limit));
+        if let Err(full) = reply.take_place(limit, text.len()) {
+            return reply.error(match full {
+                Full::Requests => error::too_many_unanswered(limit),
+                Full::Bytes => error::too_much_unanswered(UNANSWERED_BYTES),
+            });
         }
         match router::event(&packet.event) {
             Some(handle) => handle(reply, Payload(packet.payload)),
@@ -151,12 +159,19 @@ pub struct Reply {
     answered: bool,
 }
 
-/// One of the requests of a connection that wait for their answer, until it is dropped.
-struct Place(Arc<Session>);
+/// One of the requests of a connection that wait for their answer, and its bytes, until it is dropped.
+struct Place(Arc<Session>, usize);
+
+/// Why no more requests of a connection can wait.
+enum Full {
+    Requests,
+    Bytes,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+        self.0.unanswered_bytes.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -175,13 +190,19 @@ impl Reply {
         }
     }
 
-    /// Counts this request among those that wait, unless `limit` do already.
-    fn take_place(&mut self, limit: u32) -> bool {
+    /// Counts this request of so many bytes among those that wait, unless `limit` or too many bytes do already.
+    fn take_place(&mut self, limit: u32, bytes: usize) -> Result<(), Full> {
         let waiting = self.session.unanswered.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.session));
-        let free = waiting < limit;
-        self.place = free.then_some(place);
-        free
+        let before = self.session.unanswered_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let place = Place(Arc::clone(&self.session), bytes);
+        if waiting >= limit {
+            return Err(Full::Requests);
+        }
+        if before > 0 && before + bytes > UNANSWERED_BYTES {
+            return Err(Full::Bytes);
+        }
+        self.place = Some(place);
+        Ok(())
     }
 
     /// Answers later: with what `work` comes to, once the requests of this connection before it that answer later have

@@ -2,7 +2,12 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | `directory` | the directory, its lock and its modes |
+//! | `opening` | what is checked before a database is used, and the line that says what was found |
+//! | `directory` | the directory, its locks and its modes |
+//! | `files` | whether the paths still lead to the files that are open |
+//! | `known` | what was last known of the database, kept beside it |
+//! | `log_index` | how long the log was when a process died |
+//! | `room` | whether there is room for the next commit |
 //! | `schema` | tables, indexes, migrations, how a connection is set up |
 //! | `writer` | the one thread that writes: group commit |
 //! | `checkpoint` | keeping the write-ahead log short, off the commit path |
@@ -29,10 +34,10 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use rusqlite::Connection;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use self::checkpoint::LOG_PAGES;
-use self::directory::Directory;
+pub use self::opening::Options;
 use self::projector::Projector;
 use self::readers::Readers;
+use self::room::Room;
 use self::writer::Writer;
 use super::{
     AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Instance,
@@ -46,13 +51,18 @@ mod checkpoint;
 mod directory;
 mod error;
 mod feed;
+mod files;
 mod inbox;
+mod known;
+mod log_index;
 mod markers;
 mod numbers;
+mod opening;
 mod pages;
 mod projection;
 mod projector;
 mod readers;
+mod room;
 mod runs;
 mod schema;
 #[cfg(test)]
@@ -79,39 +89,34 @@ pub struct EmbeddedStore {
     readers: Arc<Readers>,
     /// Before the writer, which it uses.
     projector: Projector,
+    room: Arc<Room>,
     writer: Arc<Writer>,
 }
 
 impl EmbeddedStore {
     /// Opens the database in `dir`, creating both where they are missing, and takes every user offline.
     ///
-    /// Blocks for as long as a migration takes. Fails if another process has the directory, or if its database
-    /// belongs to a newer version of this program.
+    /// Blocks for as long as a migration takes. Fails if another process has the database, if it belongs to a newer
+    /// version of this program or to another one, and if it has less than it is known to have had.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_supervised(dir, &Supervisor::default())
+        Self::open_with(dir, &Options::default(), &Supervisor::default())
     }
 
-    /// The same; `parts` watches the threads.
-    pub fn open_supervised(dir: &Path, parts: &Supervisor) -> Result<Self, StoreError> {
-        Self::open_with_log(dir, LOG_PAGES, parts)
-    }
-
-    /// The same with another length for the write-ahead log.
-    fn open_with_log(dir: &Path, pages: u64, parts: &Supervisor) -> Result<Self, StoreError> {
+    /// The same with other options; `parts` watches the threads.
+    pub fn open_with(dir: &Path, options: &Options, parts: &Supervisor) -> Result<Self, StoreError> {
         schema::check_version()?;
-        let directory = Directory::claim(dir)?;
-        let database = directory.database();
-        let mut connection = schema::open_writer(&database)?;
-        schema::migrate(&mut connection, dir)?;
-        users::all_offline(&connection, None)?;
-        let instance = numbers::instance(&connection)?;
-        let readers = Arc::new(Readers::open(&database)?);
-        let writer = Arc::new(Writer::start(connection, directory, pages, parts)?);
+        let opened = opening::open(dir, options)?;
+        let database = opened.directory.database();
+        let instance = numbers::instance(&opened.connection)?;
+        let readers = Arc::new(Readers::open(&opened.directory)?);
+        let room = Arc::new(Room::new(dir));
+        let writer = Arc::new(Writer::start(opened, Arc::clone(&room), options.log_pages, parts)?);
         Ok(Self {
             path: dir.to_owned(),
             instance,
             readers,
             projector: Projector::start(&database, Arc::clone(&writer), parts)?,
+            room,
             writer,
         })
     }
@@ -128,14 +133,6 @@ impl EmbeddedStore {
         self.writer
             .run_then(work, move |output| committed(&shared, output))
             .await
-    }
-
-    async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
-        let both = async {
-            self.writer.run(users::probe_write).await?;
-            self.readers.run(users::probe_read).await
-        };
-        within(deadline, both).await
     }
 }
 
@@ -370,6 +367,11 @@ impl Store for EmbeddedStore {
     /// Nothing to do: the directory's lock is the claim, and opening took the dead process's users offline.
     async fn heartbeat(&self, _now: Timestamp) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        let newest = self.readers.run(numbers::newest).await;
+        newest.map_err(|error| opening::damaged(&self.path.join("chat.db"), error))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

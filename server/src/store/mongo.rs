@@ -327,6 +327,10 @@ impl Store for MongoStore {
         self.presence.heartbeat(now).await
     }
 
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.history.newest((self.clock)()).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         ping(&self.connected.database, PING).await
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::embedded::EmbeddedStore;
+use super::embedded::{EmbeddedStore, Options};
 use super::mongo::MongoStore;
 use super::{Store, StoreError};
 use crate::chat;
@@ -30,9 +30,12 @@ pub async fn open(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>,
             Ok(Arc::new(store))
         }
         None => {
+            let mut options = Options::default();
+            options.check = config.check_store;
+            options.accept_loss = config.accept_loss;
             let (dir, parts) = (config.data_dir.clone(), parts.clone());
             // It blocks, for as long as a migration takes: whoever stops the server meanwhile need not wait for that.
-            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open_supervised(&dir, &parts)).await;
+            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open_with(&dir, &options, &parts)).await;
             let store = opened
                 .unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
                 .map_err(named("the embedded store (DATA_DIR)"))?;

@@ -9,6 +9,7 @@
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
 //! | [`http`] | requests whose answer is returned whatever its status |
+//! | [`raw`] | a connection byte by byte, for clients that misbehave |
 //! | [`token`] | tokens, good and bad |
 //! | [`process`] | any other program; what it starts never outlives the test |
 //!
@@ -22,6 +23,7 @@ pub mod mongod;
 pub mod node;
 pub mod process;
 pub mod proxy;
+pub mod raw;
 pub mod server;
 pub mod token;
 

@@ -12,6 +12,8 @@ use crate::chat::Text;
 mod commit;
 mod derived;
 mod figures;
+mod lost;
+mod moved;
 mod plans;
 mod receipts;
 
@@ -72,11 +74,15 @@ async fn a_full_disk_fails_the_batch_and_heals() {
         );
     }
     assert_eq!(count(&store).await, 10);
-    // Reading works, and so does a write that finds room.
+    // Reading works, and so does a write that finds room; but that is not to be ready.
     assert_eq!(store.user(ada).await.unwrap().unwrap().id, ada);
-    store.ping().await.unwrap();
+    store.writer.run(users::probe_write).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    }
 
     store.writer.run(limit(1_000_000)).await.unwrap();
+    store.ping().await.unwrap();
     let stored = store.append(&messages(ada, 10..30, 10_000)).await;
     assert!(stored.iter().all(Result::is_ok));
     assert_eq!(count(&store).await, 30);
@@ -118,6 +124,26 @@ async fn a_job_that_fails_fails_alone() {
     assert_eq!(count(&store).await, 1);
 }
 
+/// Whoever watches the threads hears of it, so that the server is not left without a writer.
+#[tokio::test]
+async fn a_writer_that_panics_after_a_commit_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::default();
+    let store = EmbeddedStore::open_with(dir.path(), &Options::default(), &supervisor).unwrap();
+    let ada = user(&store, "ada").await;
+    let lost = store
+        .writer
+        .run_then(users::probe_write, |()| panic!("on purpose"))
+        .await;
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    supervisor.stopping().cancelled().await;
+    assert_eq!(supervisor.failed(), Some("store-writer"));
+    assert!(store.append(&messages(ada, 0..1, 1)).await[0].is_err());
+    assert!(store.ping().await.is_err());
+    drop(store);
+    EmbeddedStore::open(dir.path()).unwrap();
+}
+
 #[tokio::test]
 async fn a_ping_does_not_wait_for_a_stuck_writer() {
     let (_dir, store) = store();
@@ -139,7 +165,11 @@ async fn a_ping_does_not_wait_for_a_stuck_writer() {
 async fn the_log_stays_short() {
     const PAGES: u64 = 200;
     let dir = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open_with_log(dir.path(), PAGES, &Supervisor::default()).unwrap();
+    let options = Options {
+        log_pages: PAGES,
+        ..Options::default()
+    };
+    let store = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
     let database = dir.path().join("chat.db");
     let ada = user(&store, "ada").await;
     let conversation = Conversation::between(ada, ada);
