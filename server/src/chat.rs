@@ -24,6 +24,11 @@ mod typing;
 mod updates;
 mod watch;
 
+/// What the locks of [`Directory`] and [`Horizon`] are made of; their models, `tests/delivery_model.rs`, take others.
+mod sync {
+    pub(super) use parking_lot::Mutex;
+}
+
 pub use catchup::{Missed, missed, receipts};
 pub use commit::{Backlog, Buffered, Committed, Committer, Limits, NotStored, Refused};
 pub use directory::{Device, Directory, TooManyConnections};

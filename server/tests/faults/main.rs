@@ -12,11 +12,14 @@ mod network;
 mod nobody;
 mod nodes;
 mod outage;
+mod parts;
 mod reads;
+mod requests;
 mod settings;
 mod start;
 mod stop;
 mod storm;
+mod stuck;
 mod sync;
 mod unread;
 

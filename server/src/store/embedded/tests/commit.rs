@@ -33,7 +33,26 @@ struct Chat {
 }
 
 /// The writer stands still until this is dropped.
-struct Hang(#[expect(dead_code, reason = "dropping it is what counts")] mpsc::Sender<()>);
+pub(super) struct Hang(#[expect(dead_code, reason = "dropping it is what counts")] mpsc::Sender<()>);
+
+/// Makes the disk hang.
+pub(super) async fn hang(store: &Arc<EmbeddedStore>) -> Hang {
+    let (release, released) = mpsc::channel::<()>();
+    let (begun, begins) = oneshot::channel();
+    let begun = parking_lot::Mutex::new(Some(begun));
+    let store = Arc::clone(store);
+    tokio::spawn(async move {
+        let job = move |_: &Connection| {
+            if let Some(begun) = begun.lock().take() {
+                begun.send(()).unwrap();
+            }
+            Ok(released.recv().is_err())
+        };
+        store.writer.run(job).await
+    });
+    begins.await.unwrap();
+    Hang(release)
+}
 
 impl Chat {
     fn start(backlog: impl Fn(UserId) -> Buffered + Send + Sync + 'static, buffered: Arc<AtomicUsize>) -> Self {
@@ -68,23 +87,8 @@ impl Chat {
         Self::start(|_| Buffered::default(), Arc::default())
     }
 
-    /// Makes the disk hang.
     async fn hang(&self) -> Hang {
-        let (release, released) = mpsc::channel::<()>();
-        let (begun, begins) = oneshot::channel();
-        let begun = parking_lot::Mutex::new(Some(begun));
-        let store = Arc::clone(&self.store);
-        tokio::spawn(async move {
-            let job = move |_: &Connection| {
-                if let Some(begun) = begun.lock().take() {
-                    begun.send(()).unwrap();
-                }
-                Ok(released.recv().is_err())
-            };
-            store.writer.run(job).await
-        });
-        begins.await.unwrap();
-        Hang(release)
+        hang(&self.store).await
     }
 
     fn send(&self, from: UserId, to: UserId, id: &str, bytes: usize) -> Result<(), Refused> {
