@@ -91,3 +91,15 @@ fn of_what_waits_for_a_stalled_reader_ends_it() {
     let server = Server::start(Engine::Embedded);
     run("stalled.js", &server, json!({"bytes": 4_000, "most": 40_000}));
 }
+
+#[test]
+fn of_what_one_sender_may_send_to_a_stalled_reader_leave_room_for_others() {
+    let server = Server::start(Engine::Embedded);
+    let [friend, _] = server.new_users();
+    let friend = server.token(&friend);
+    run(
+        "flooded.js",
+        &server,
+        json!({"friend": friend, "bytes": 4_000, "most": 40_000}),
+    );
+}
