@@ -270,9 +270,9 @@ async fn resume(app: Arc<App>, socket: SocketRef) {
     let sending = async {
         app.stopping.run_until_cancelled(resume.run(socket.clone())).await;
     };
-    if !supervisor::logged("resume", sending).await {
-        if let Some(link) = Link::of(&socket) {
-            link.close();
-        }
+    if !supervisor::logged("resume", sending).await
+        && let Some(link) = Link::of(&socket)
+    {
+        link.close();
     }
 }
