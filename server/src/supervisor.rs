@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
 
 use futures_util::FutureExt;
@@ -36,10 +36,17 @@ pub struct Supervisor {
 struct Shared {
     /// Cancelled when the server begins to stop, for whatever reason.
     stopping: CancellationToken,
-    /// The first part that failed.
-    failed: OnceLock<&'static str>,
+    /// The first part that panicked, else the first that ended too early: those that wait for each other can end when
+    /// another one panics. Held to look at it or to set it.
+    failed: Mutex<Option<Failed>>,
     /// How many parts of each name run now. Held to count one up or down, or to list them.
     running: Mutex<BTreeMap<&'static str, usize>>,
+}
+
+#[derive(Clone, Copy)]
+struct Failed {
+    name: &'static str,
+    panicked: bool,
 }
 
 impl Default for Supervisor {
@@ -52,7 +59,7 @@ impl Default for Supervisor {
             tasks: TaskTracker::new(),
             shared: Arc::new(Shared {
                 stopping,
-                failed: OnceLock::new(),
+                failed: Mutex::default(),
                 running: Mutex::default(),
             }),
         }
@@ -131,9 +138,9 @@ impl Supervisor {
         &self.shared.stopping
     }
 
-    /// The name of the first part that failed, if one did.
+    /// The name of the part that failed first, if one did.
     pub fn failed(&self) -> Option<&'static str> {
-        self.shared.failed.get().copied()
+        self.shared.failed.lock().map(|failed| failed.name)
     }
 
     /// Waits until the tasks that were started here have ended; those of children are not among them.
@@ -154,7 +161,12 @@ impl Supervisor {
             Ok(()) if self.told.is_cancelled() => return,
             Ok(()) => tracing::error!(task = name, "a part of the server ended too early: the server stops"),
         }
-        let _ = self.shared.failed.set(name);
+        let panicked = ended.is_err();
+        let mut failed = self.shared.failed.lock();
+        if failed.is_none_or(|first| panicked && !first.panicked) {
+            *failed = Some(Failed { name, panicked });
+        }
+        drop(failed);
         self.shared.stopping.cancel();
     }
 
@@ -206,7 +218,7 @@ mod tests {
     async fn a_task_that_panics_stops_the_server() {
         let supervisor = Supervisor::default();
         let (kept, dropped) = tokio::sync::oneshot::channel::<()>();
-        let _ = supervisor.spawn("sound", std::future::pending());
+        supervisor.spawn("sound", std::future::pending());
         let task = supervisor.spawn("unsound", async move {
             let _kept = kept;
             panic!("on purpose")
@@ -222,7 +234,7 @@ mod tests {
     async fn a_task_that_ends_too_early_stops_the_server() {
         let supervisor = Supervisor::default();
         let child = supervisor.child();
-        let _ = child.spawn("short", async {});
+        child.spawn("short", async {});
         supervisor.stopping().cancelled().await;
         assert_eq!(supervisor.failed(), Some("short"));
     }

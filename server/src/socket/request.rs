@@ -323,8 +323,8 @@ impl Drop for Reply {
         if stopping && app.supervisor.failed().is_none() {
             return self.fail(error::cut_off());
         }
-        // A part that failed has been logged, and may have held thousands of these.
-        if !stopping {
+        // A part that panicked is logged by itself, and may have held thousands of these.
+        if !stopping && !std::thread::panicking() {
             tracing::error!(connection = %self.socket.id, event = self.event, "a request was left unanswered");
         }
         self.fail(error::failed());
