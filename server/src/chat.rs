@@ -40,7 +40,7 @@ pub use reads::{Reading, Reads, TooManyReads};
 pub use receipts::{Receipts, Settled, read_receipts};
 pub use settings::SettingsChanges;
 pub use typing::Typists;
-pub use updates::Updates;
+pub use updates::{Hearing, Updates};
 pub use watch::{CantFollow, Watch};
 
 /// Waits until a time, or for ever if there is none.

@@ -221,8 +221,8 @@ fn keep(app: &Arc<App>) {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
     let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
-    let directory = Arc::clone(&app.directory);
-    let hears = move |user| directory.has(user);
+    let hearing = outlet();
+    let hears = move |user| hearing.hearing(user);
     let typed = move |typist, receiver| {
         let typing = Typing {
             user_id: typist,

@@ -9,6 +9,7 @@
 //! A user's other devices learn from this, and from nothing else, that a watermark moved. So until they were told, they
 //! are given no cursor that lies behind the mark: [`Updates::held`]. Nobody else's cursors are held back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,8 +40,29 @@ const LONGEST: Duration = Duration::from_millis(500);
 /// Conversations that wait or rest, of all users together.
 const MOST: usize = 200_000;
 
+/// What one user is told of one reading, in bytes: the rest comes with a later one.
+const TOLD: usize = 256 * 1024;
+
+/// How long a conversation waits for a client that has not read what it was sent. Then it is sent all the same, and a
+/// client that has no room for it is disconnected.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pause if nobody can be told anything now.
+const BUSY: Duration = Duration::from_millis(20);
+
 /// Pause after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether a user can be told something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// They have no connection here.
+    Nobody,
+    /// A connection of theirs has not read what it was sent.
+    Busy,
+    /// They can.
+    Ready,
+}
 
 /// The conversations that are to be told.
 #[derive(Default)]
@@ -85,7 +107,7 @@ impl Updates {
         self: Arc<Self>,
         store: Arc<dyn Store>,
         stop: CancellationToken,
-        hears: impl Fn(UserId) -> bool + Send,
+        hears: impl Fn(UserId) -> Hearing + Send,
         tell: impl Fn(UserId, &Conversation) + Send,
     ) {
         let mut at_once = *AT_ONCE.start();
@@ -102,19 +124,42 @@ impl Updates {
                 if taken.is_empty() {
                     break;
                 }
-                let (taken, unheard): (Vec<_>, Vec<_>) = taken.into_iter().partition(|taken| hears(taken.key.0));
+                let (mut ready, mut busy, mut unheard) = (Vec::new(), Vec::new(), Vec::new());
+                for taken in taken {
+                    match hears(taken.key.0) {
+                        Hearing::Nobody => unheard.push(taken),
+                        Hearing::Busy if begun - taken.since < PATIENCE => busy.push(taken),
+                        Hearing::Busy | Hearing::Ready => ready.push(taken),
+                    }
+                }
                 self.rest(unheard);
+                self.put_back(busy);
+                let taken = ready;
                 let Some(oldest) = taken.iter().map(|taken| taken.since).min() else {
-                    continue;
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(BUSY) => continue,
+                    }
                 };
                 let keys: Vec<Key> = taken.iter().map(|taken| taken.key).collect();
                 let pause = match inbox::conversations(&*store, &keys).await {
                     Ok(conversations) => {
                         let took = begun.elapsed();
-                        for ((user, _), conversation) in keys.iter().zip(&conversations) {
-                            tell(*user, conversation);
+                        let (mut told, mut left) = (Vec::new(), Vec::new());
+                        let mut bytes: HashMap<UserId, usize> = HashMap::new();
+                        for (taken, conversation) in taken.into_iter().zip(&conversations) {
+                            let (user, _) = taken.key;
+                            let sum = bytes.entry(user).or_default();
+                            if *sum > TOLD {
+                                left.push(taken);
+                                continue;
+                            }
+                            *sum += inbox::length(conversation);
+                            tell(user, conversation);
+                            told.push(taken);
                         }
-                        self.rest(taken);
+                        self.rest(told);
+                        self.put_back(left);
                         at_once = next_size(at_once, keys.len(), took);
                         (took * (share(begun - oldest) - 1)).min(LONGEST)
                     }

@@ -13,11 +13,14 @@ use socketioxide::socket::Sid;
 
 use super::emit;
 use super::request::Reply;
-use crate::chat::{self, Buffered, Committed, Directory, Horizon, Updates};
+use crate::chat::{self, Buffered, Committed, Device, Directory, Hearing, Horizon, Updates};
 use crate::error;
 use crate::net::connection::EndReason;
 use crate::net::link::Link;
 use crate::store::{Cursor, Marker, Watermark};
+
+/// With more bytes than this on their way to a client it is not told how conversations stand.
+const WAITING: usize = 128 * 1024;
 
 /// The way out to every connection of this process.
 #[derive(Clone)]
@@ -142,6 +145,23 @@ impl Outlet {
         drop(ticket);
         if mark.user != mark.peer {
             self.note(mark.peer, mark.user, None);
+        }
+    }
+
+    /// Whether a user can be told something that others need not wait for.
+    pub fn hearing(&self, user: UserId) -> Hearing {
+        let devices = self.directory.devices(user);
+        if devices.is_empty() {
+            return Hearing::Nobody;
+        }
+        let is_busy = |device: &Device<Sid>| {
+            let socket = self.socket(device.connection);
+            let link = socket.as_deref().and_then(Link::of);
+            link.is_some_and(|link| link.account().waiting() > WAITING)
+        };
+        match devices.iter().any(is_busy) {
+            true => Hearing::Busy,
+            false => Hearing::Ready,
         }
     }
 
