@@ -27,7 +27,7 @@ mod prompt;
 mod prove;
 mod ticks;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -71,7 +71,8 @@ fn read_dotenv() -> Result<(), String> {
 
 fn complain(what: &str) {
     let style = anstyle::AnsiColor::Red.on_default().bold();
-    anstream::eprintln!("{style}error:{style:#} {}", output::one_line(what));
+    // The exit status says it, too, where standard error can't be written.
+    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", output::one_line(what));
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

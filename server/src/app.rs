@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use shared::WireError;
+use shared::{UserId, WireError};
 use socketioxide::socket::Sid;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::auth::Verifier;
-use crate::chat::{Committer, Directory, Horizon, Mint, Presence, Receipts, Refused, SettingsChanges, Typists, Watch};
+use crate::chat::{
+    Committer, Directory, Horizon, Mint, Presence, Reads, Receipts, Refused, SettingsChanges, Typists, Watch,
+};
 use crate::config::Config;
 use crate::error;
 use crate::http::store_check::StoreCheck;
 use crate::net::registry::Registry;
 use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
-use crate::store::Store;
+use crate::store::{ChangesError, Store, StoreError};
 use crate::supervisor::Supervisor;
 
 /// One running server.
@@ -48,8 +49,8 @@ pub struct App {
     pub typists: Arc<Typists>,
     /// The way out to the connections.
     pub outlet: Outlet,
-    /// Taken by each request that reads whole pages, so that their memory has a bound.
-    pub reading: Semaphore,
+    /// Whose turn it is to read.
+    pub reads: Arc<Reads>,
     /// Ids and times of new messages.
     pub mint: Mint,
     /// The TCP connections, and the sessions that poll.
@@ -78,5 +79,19 @@ impl App {
     }
 }
 
-/// Requests that read whole pages at a time: enough to keep any store busy.
-pub const READING: usize = 64;
+impl App {
+    /// Reads from the store when it is this user's turn. Dropped, it gives up its place or its turn.
+    pub async fn read<T, E: Into<ChangesError>>(
+        &self,
+        user: UserId,
+        read: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, WireError> {
+        let turn = self.reads.turn(user).await.map_err(error::too_many_reads)?;
+        let done = read.await.map_err(Into::into);
+        drop(turn);
+        if let Err(ChangesError::Store(StoreError::Unavailable(_))) = &done {
+            self.reads.failed();
+        }
+        done.map_err(error::changes_error)
+    }
+}

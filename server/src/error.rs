@@ -7,7 +7,7 @@ use shared::error::ErrorBody;
 use shared::{ErrorCode, WireError};
 
 use crate::auth::Denied;
-use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused};
+use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused, TooManyReads};
 use crate::store::{AppendError, ChangesError, InvalidCursor, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
@@ -107,7 +107,7 @@ pub fn refused(refused: Refused) -> WireError {
         ),
         Refused::ReceiverFull => later(
             ErrorCode::Overloaded,
-            "the receiver does not read as fast as you send; try again",
+            "the receiver, or a connection of yours, does not read as fast as you send; try again",
             1_000,
         ),
         Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
@@ -125,6 +125,15 @@ pub fn cut_off() -> WireError {
     later(
         ErrorCode::StoreUnavailable,
         "the server stops before the database has answered; connect again",
+        1_000,
+    )
+}
+
+/// Too many requests of everybody wait for their turn to read.
+pub fn too_many_reads(_: TooManyReads) -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        "too many requests wait to be read; try again",
         1_000,
     )
 }
@@ -159,6 +168,17 @@ pub fn too_much_unread() -> WireError {
 /// All places are taken; this connection has one that is kept for probes.
 pub fn no_place() -> WireError {
     later(ErrorCode::Overloaded, "MAX_CONNECTIONS are open; try again", 1_000)
+}
+
+/// Too many bytes of one connection's requests wait for their answer.
+pub fn too_much_unanswered(limit: usize) -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        &format!(
+            "{limit} bytes of this connection's requests wait for their answer; wait for some before sending more"
+        ),
+        250,
+    )
 }
 
 /// Why a text is no message.

@@ -5,6 +5,9 @@
 //! then [`socket`] acknowledges and delivers it. [`http`] serves history and users. [`router`] lists every route and
 //! event. `ARCHITECTURE.md` says what always holds.
 
+// What is said goes through [`telemetry`], which neither waits nor panics.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod app;
 pub mod auth;
 pub mod chat;

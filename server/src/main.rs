@@ -1,5 +1,7 @@
 //! Reads the configuration, starts the server, and stops it when a signal asks for that.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;

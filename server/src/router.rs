@@ -75,6 +75,7 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .layer(CatchPanicLayer::custom(panicked))
         .merge(sockets_at(sockets, gate))
         .layer(cors(origins))
+        .layer(middleware::from_fn(strict::strict))
         .layer(middleware::from_fn(answers::charge))
         .layer(middleware::from_fn(strict::strict))
 }
@@ -114,8 +115,7 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
     HttpError(error::failed()).into_response()
 }
 
-/// There is no such route.
-pub async fn unknown_route(method: Method, uri: Uri) -> HttpError {
+async fn unknown_route(method: Method, uri: Uri) -> HttpError {
     WireError::new(ErrorCode::NotFound, format!("there is no {method} {:.128}", uri.path())).into()
 }
 

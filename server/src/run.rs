@@ -9,11 +9,10 @@ use shared::{Conversation, events};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::{App, READING};
+use crate::app::App;
 use crate::auth::{Verifier, secret};
 use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
@@ -204,10 +203,10 @@ fn assemble(
         typists: Arc::default(),
         mint,
         stopping: supervisor.stopping().clone(),
+        store_check: StoreCheck::default(),
         requests: TaskTracker::new(),
         supervisor,
-        store_check: StoreCheck::default(),
-        reading: Semaphore::new(READING),
+        reads: Arc::default(),
         horizon,
         outlet,
         store,
@@ -222,6 +221,8 @@ fn keep(app: &Arc<App>) {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
     let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
+    let directory = Arc::clone(&app.directory);
+    let hears = move |user| directory.has(user);
     let typed = move |typist, receiver| {
         let typing = Typing {
             user_id: typist,
@@ -232,7 +233,8 @@ fn keep(app: &Arc<App>) {
     let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
     let parts = &app.supervisor;
     parts.spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
-    let updating = Arc::clone(&app.outlet.updates).keep(store(), stop(), told);
+    parts.spawn("reads", Arc::clone(&app.reads).keep(store(), stop()));
+    let updating = Arc::clone(&app.outlet.updates).keep(store(), stop(), hears, told);
     parts.spawn("conversation-updates", updating);
     let presents = move |follower, state: &_| present.present(follower, state);
     parts.spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));

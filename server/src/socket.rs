@@ -20,7 +20,7 @@ pub mod sync;
 pub mod typing;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use parking_lot::Mutex;
 use socketioxide::socket::Sid;
@@ -42,6 +42,8 @@ pub struct Session {
     pub link: Link,
     /// Requests that wait for their answer.
     pub unanswered: AtomicU32,
+    /// Bytes of those requests.
+    pub unanswered_bytes: AtomicUsize,
     /// The end of the last request that is answered later. Held to put the next one behind it.
     last: Mutex<Option<oneshot::Receiver<()>>>,
     /// How often this connection said that somebody types, lately. Held to count one up.
@@ -74,6 +76,7 @@ impl Session {
             connection,
             link,
             unanswered: AtomicU32::new(0),
+            unanswered_bytes: AtomicUsize::new(0),
             last: Mutex::default(),
             typing: Mutex::default(),
         }
@@ -86,6 +89,11 @@ impl Session {
             before: self.last.lock().replace(ended),
             _end: end,
         }
+    }
+
+    /// Waits until so much of what was sent before has been written to the client that the next page may be read.
+    pub async fn ready_for_more(&self) {
+        self.link.ready_for_more().await;
     }
 
     /// Whether the client has heard everything up to now, on this connection or in the answer before.

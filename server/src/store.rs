@@ -20,6 +20,7 @@ pub mod mongo;
 #[cfg(feature = "null-store")]
 mod null;
 pub mod open;
+pub mod size;
 
 pub use cursor::{Cursor, Instance, InvalidCursor, PageEnd};
 pub use feed::{Change, Changes, ChangesError, Mark, MarkError, MarkKind, Marked, Marker, Watermark};
@@ -47,6 +48,9 @@ pub trait Store: Send + Sync + 'static {
     async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError>;
 
     /// Up to `limit` messages of a conversation from one end of `bounds`, always returned oldest first.
+    ///
+    /// They can be fewer than there are: it ends with the message that makes them a piece ([`size::is_piece`]). Whoever
+    /// wants more goes on from there.
     async fn page(
         &self,
         conversation: Conversation,
@@ -55,9 +59,10 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Message>, StoreError>;
 
-    /// All messages of a conversation, oldest first, in chunks small enough to stream in constant memory.
+    /// All messages of a conversation, oldest first, in chunks small enough to stream in constant memory: none goes on
+    /// after the message that makes it a piece ([`size::is_piece`]).
     ///
-    /// Dropping the stream ends the work behind it.
+    /// Between two chunks it holds no more than a place. Dropping the stream ends the work behind it.
     fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>>;
 
     /// The place in every feed up to which all changes are committed now: a number of commit, or a time.
@@ -69,7 +74,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`frontier`](Store::frontier), that this process made, and every one that [`foreign`](Store::foreign) told.
     fn cursor(&self, frontier: i64) -> Cursor;
 
-    /// Up to `limit` changes that concern a user behind a cursor, oldest first.
+    /// Up to `limit` changes that concern a user behind a cursor, oldest first: fewer where they would be longer than
+    /// [`PAGE_BYTES`](shared::limits::PAGE_BYTES) as JSON, but at least one.
     ///
     /// Never skips: a change that any process was told is committed is in some page that follows `since`, however the
     /// commits of several processes overlapped. What becomes visible while pages are followed may come only after the one
@@ -91,8 +97,8 @@ pub trait Store: Send + Sync + 'static {
     /// after. Complete only if [`projection`](Store::projection) says so.
     async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError>;
 
-    /// Conversations, each as the first of a pair sees that with the second; in the order given. Read from the
-    /// messages and watermarks themselves.
+    /// Conversations, each as the first of a pair sees that with the second; in the order given. Holds every message and
+    /// watermark that this process was told is committed before the call, and those of other processes soon after.
     async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError>;
 
     /// The conversations that [`inbox`](Store::inbox) has just listed, as the user sees them; in the order given. The
@@ -264,6 +270,20 @@ impl Position {
             created_at,
             id: MessageId::from_bytes([0; 12]),
         }
+    }
+
+    /// The place directly in front of this one.
+    pub fn predecessor(self) -> Self {
+        let mut id = self.id.bytes();
+        for byte in id.iter_mut().rev() {
+            let (less, borrows) = byte.overflowing_sub(1);
+            *byte = less;
+            if !borrows {
+                let id = MessageId::from_bytes(id);
+                return Self { id, ..self };
+            }
+        }
+        Self::end_of(Timestamp::from_millis(self.created_at.millis().saturating_sub(1)))
     }
 
     /// Behind every message of this moment.

@@ -189,6 +189,8 @@ impl Drop for Running {
 /// Runs the work of one request, named for the log. A panic ends nothing but that request: it is logged, and what the
 /// work held is dropped, which answers whoever asked. Returns whether there was none.
 pub async fn logged(name: &str, work: impl Future<Output = ()>) -> bool {
+    #[cfg(feature = "sabotage")]
+    let work = crate::sabotage::panicking(name, work);
     let sound = AssertUnwindSafe(work).catch_unwind().await.is_ok();
     if !sound {
         tracing::error!(request = name, "a request panicked");

@@ -21,9 +21,11 @@ mod shares;
 #[path = "../src/chat/commit/turns.rs"]
 mod turns;
 
-/// Loom's lock, as the queue calls its own.
+/// Loom's lock, as the queue calls its own, and notifications that other threads can come before.
 mod sync {
     use loom::sync::MutexGuard;
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::futures::Notified;
 
     pub(super) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -34,6 +36,40 @@ mod sync {
 
         pub(super) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("no thread panics while it holds this")
+        }
+    }
+
+    /// Loom sees a step before each of its uses, so that any other thread can run in between.
+    pub(super) struct Notify {
+        step: AtomicUsize,
+        notify: tokio::sync::Notify,
+    }
+
+    impl Notify {
+        pub(super) fn new() -> Self {
+            Self {
+                step: AtomicUsize::new(0),
+                notify: tokio::sync::Notify::new(),
+            }
+        }
+
+        pub(super) fn notified(&self) -> Notified<'_> {
+            self.step();
+            self.notify.notified()
+        }
+
+        pub(super) fn notify_one(&self) {
+            self.step();
+            self.notify.notify_one();
+        }
+
+        pub(super) fn notify_waiters(&self) {
+            self.step();
+            self.notify.notify_waiters();
+        }
+
+        fn step(&self) {
+            self.step.fetch_add(1, Ordering::SeqCst);
         }
     }
 }

@@ -12,6 +12,9 @@ pub const USERNAME_CHARS: usize = 64;
 pub const USERS_PER_REQUEST: usize = 1_000;
 /// Most messages in one page of history, and most users in one page of the list.
 pub const PAGE: usize = 200;
+/// Largest page of changes or of conversations, in bytes of JSON, unless the first item of it alone is longer: half of what
+/// may wait for a client, so that live events fit beside it.
+pub const PAGE_BYTES: usize = 512 * 1024;
 /// Messages in a page whose size was not asked for.
 pub const DEFAULT_PAGE: usize = 50;
 /// Shortest secret, in bytes, that is not warned of: RFC 7518 section 3.2 asks for as many bits as the hash has.

@@ -128,6 +128,12 @@ pub(crate) struct Connect {
     /// Each comes back after a random time up to this; 0s is the hardest.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time, requires = "reconnect")]
     pub(crate) spread: Duration,
+    /// Connect with a cursor, and count as connected when all that was missed has come (`sync_done`).
+    #[arg(long)]
+    pub(crate) catch_up: bool,
+    /// Messages that each user misses while all are dropped.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number(0..=1_000), requires = "catch_up")]
+    pub(crate) missed: usize,
     /// Meanwhile so many other pairs write to each other; their latency is reported.
     #[arg(long, value_name = "PAIRS", default_value_t = 0, value_parser = number(0..=10_000))]
     pub(crate) bystanders: usize,
@@ -270,7 +276,8 @@ Examples:
 const CONNECT_HELP: &str = "\
 Examples:
   chatctl bench connect --users 18000 --pid server=$(pidof server)
-  chatctl bench connect --users 18000 --reconnect --bystanders 20";
+  chatctl bench connect --users 18000 --reconnect --bystanders 20
+  chatctl bench connect --users 18000 --reconnect --catch-up --missed 5";
 
 const HISTORY_HELP: &str = "\
 Examples:

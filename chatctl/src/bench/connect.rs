@@ -62,6 +62,9 @@ impl Storm<'_> {
         let calm = self.calm(bystanders.as_ref()).await;
 
         let mut crowd = Crowd::new(&self.setup.server, self.arguments.concurrency);
+        if self.arguments.catch_up {
+            crowd = crowd.catching_up(self.arguments.missed);
+        }
         let begun = self.begin(bystanders.as_ref())?;
         crowd.add(self.fleet, members);
         let connect = self.assemble(&mut crowd, begun, bystanders.as_ref()).await?;
@@ -86,6 +89,8 @@ impl Storm<'_> {
             server: self.setup.server.authority.clone(),
             users: members.len(),
             concurrency: self.arguments.concurrency,
+            catch_up: self.arguments.catch_up,
+            missed: self.arguments.missed,
             bystanders: others.len(),
             bystander_rate: self.arguments.bystander_rate,
             calm,
@@ -218,6 +223,10 @@ pub(super) struct ConnectReport {
     server: String,
     users: usize,
     concurrency: usize,
+    /// Whether a user counted as connected only after having caught up.
+    catch_up: bool,
+    /// Messages that each user missed before coming back.
+    missed: usize,
     /// How many users wrote to each other meanwhile.
     bystanders: usize,
     bystander_rate: f64,

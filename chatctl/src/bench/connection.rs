@@ -146,6 +146,25 @@ impl Connection {
         }
     }
 
+    /// Hears what was missed, to its end. Returns the cursor behind it.
+    ///
+    /// # Errors
+    /// If the connection ends before.
+    pub(crate) async fn caught_up(&mut self) -> Result<String, ConnectError> {
+        loop {
+            let text = self.next().await?;
+            match Frame::of(&text) {
+                Frame::Ping => self.send(wire::PONG).await?,
+                Frame::Disconnected => return Err(ConnectError::Closed),
+                frame => {
+                    if let Some(cursor) = wire::sync_done(&frame) {
+                        return Ok(cursor.to_owned());
+                    }
+                }
+            }
+        }
+    }
+
     /// Puts a frame into the buffer; [`flush`](Self::flush) sends it.
     pub(crate) async fn feed(&mut self, frame: impl Into<Utf8Bytes>) -> Result<(), ConnectError> {
         Ok(self.socket.feed(Message::Text(frame.into())).await?)

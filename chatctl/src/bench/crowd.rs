@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::UserId;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::connection::{Connection, Server};
+use super::connection::{ConnectError, Connection, Server};
 use super::fleet::Fleet;
 use super::interrupt::Interrupt;
 use super::stats::Latencies;
 use super::users::BenchUser;
+use super::wire;
 
 /// How long one attempt may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A failed attempt is repeated after half to one and a half of this, as stock clients do at first.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How much later than its own beginning a connection sends what the next one is to miss: that one has its cursor then.
+const LEAD: Duration = Duration::from_secs(1);
 
 /// The connections, each a task on the fleet's threads.
 #[derive(Debug)]
@@ -27,6 +32,8 @@ pub(crate) struct Crowd {
     tell: mpsc::UnboundedSender<News>,
     size: usize,
     present: usize,
+    /// Messages that each is to miss; none where nobody catches up.
+    missed: Option<usize>,
 }
 
 /// One time of all connecting.
@@ -47,7 +54,11 @@ struct News {
 
 #[derive(Debug)]
 enum What {
-    Connected { took: Duration, at: Instant },
+    /// And has caught up, if that was asked for.
+    Connected {
+        took: Duration,
+        at: Instant,
+    },
     Failed(String),
     Lost,
 }
@@ -59,7 +70,7 @@ pub(crate) struct Assembly {
     pub(crate) connected: usize,
     /// Time until the last of them was.
     pub(crate) took: Duration,
-    /// The time of each handshake, from the TCP connection to the accepted token.
+    /// The time of each handshake, from the TCP connection to the accepted token, or to having caught up.
     pub(crate) handshake: Latencies,
     /// The time of each from the beginning of all until it was connected.
     pub(crate) since_begin: Latencies,
@@ -85,15 +96,27 @@ impl Crowd {
             tell,
             size: 0,
             present: 0,
+            missed: None,
         }
+    }
+
+    /// Lets every connection ask for what it missed, and be there only when it has got it. Once, when it is there for the
+    /// first time, it sends so many messages to the next one, who misses them.
+    pub(crate) fn catching_up(mut self, missed: usize) -> Self {
+        self.missed = Some(missed);
+        self
     }
 
     /// Adds connections, which begin to connect at once.
     pub(crate) fn add(&mut self, fleet: &Fleet, users: &[BenchUser]) {
         for (number, user) in users.iter().enumerate() {
+            let next = users[(number + 1) % users.len()].id;
             let member = Member {
                 server: self.server.clone(),
                 token: user.token.clone(),
+                cursor: self.missed.map(|_| String::new()),
+                to_send: self.missed.unwrap_or(0),
+                next,
                 wave: self.wave.subscribe(),
                 tell: self.tell.clone(),
             };
@@ -163,6 +186,11 @@ impl Crowd {
 struct Member {
     server: Server,
     token: String,
+    /// From where it goes on, if it catches up.
+    cursor: Option<String>,
+    /// Messages that it is still to send, and to whom.
+    to_send: usize,
+    next: UserId,
     wave: watch::Receiver<Wave>,
     tell: mpsc::UnboundedSender<News>,
 }
@@ -176,9 +204,10 @@ impl Member {
             let Some(mut connection) = self.connect(&wave).await else {
                 continue;
             };
+            let mut next_wave = self.wave.clone();
             tokio::select! {
-                _ = connection.idle() => self.tell(wave.number, What::Lost),
-                changed = self.wave.changed() => if changed.is_err() { return },
+                _ = self.stay(&mut connection) => self.tell(wave.number, What::Lost),
+                changed = next_wave.changed() => if changed.is_err() { return },
             }
         }
     }
@@ -188,7 +217,7 @@ impl Member {
         loop {
             let permit = wave.gate.acquire().await;
             let begun = Instant::now();
-            let opened = Connection::open(&self.server, &self.token, PATIENCE).await;
+            let opened = self.open().await;
             drop(permit);
             match opened {
                 Ok(connection) => {
@@ -204,6 +233,33 @@ impl Member {
                 _ = self.wave.changed() => return None,
             }
         }
+    }
+
+    async fn open(&mut self) -> Result<Connection, ConnectError> {
+        let Some(cursor) = &mut self.cursor else {
+            return Connection::open(&self.server, &self.token, PATIENCE).await;
+        };
+        let frame = wire::connect_since(&self.token, cursor);
+        let mut connection = Connection::open_with(&self.server, frame, PATIENCE).await?;
+        *cursor = connection.caught_up().await?;
+        Ok(connection)
+    }
+
+    /// Keeps the connection until it ends. Sends what the next one is to miss, once.
+    async fn stay(&mut self, connection: &mut Connection) -> ConnectError {
+        if self.to_send > 0 {
+            sleep(LEAD).await;
+            for _ in 0..std::mem::take(&mut self.to_send) {
+                let frame = wire::send_message(None, self.next, None, |text| text.push_str("missed"));
+                if let Err(error) = connection.feed(frame).await {
+                    return error;
+                }
+            }
+            if let Err(error) = connection.flush().await {
+                return error;
+            }
+        }
+        connection.idle().await
     }
 
     fn tell(&self, wave: u32, what: What) {

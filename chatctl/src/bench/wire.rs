@@ -74,6 +74,20 @@ pub(crate) fn connect(token: &str) -> String {
     format!(r#"40{{"token":"{token}"}}"#)
 }
 
+/// The same, with a cursor from which the server goes on; empty to begin.
+pub(crate) fn connect_since(token: &str, since: &str) -> String {
+    format!(r#"40{{"token":"{token}","since":"{since}"}}"#)
+}
+
+/// The cursor of a `sync_done` event, if this is one.
+pub(crate) fn sync_done<'a>(frame: &Frame<'a>) -> Option<&'a str> {
+    let Frame::Event("sync_done", text) = frame else {
+        return None;
+    };
+    let (_, rest) = text.split_once(r#""next":""#)?;
+    rest.split_once('"').map(|(cursor, _)| cursor)
+}
+
 /// A `send_message` event; `number` asks for an answer. `text` writes the message, which must need no escapes.
 pub(crate) fn send_message(
     number: Option<u32>,
@@ -119,6 +133,14 @@ mod tests {
         for other in ["", "6", "4", "é", "42", "42[]"] {
             assert_eq!(Frame::of(other), Frame::Other, "{other}");
         }
+    }
+
+    #[test]
+    fn cursors_are_found() {
+        let done = Frame::of(r#"42["sync_done",{"next":"AQ-_","hasMore":false}]"#);
+        assert_eq!(sync_done(&done), Some("AQ-_"));
+        assert_eq!(sync_done(&Frame::of(r#"42["presence",{"next":"AQ"}]"#)), None);
+        assert_eq!(connect_since("t", "AQ"), r#"40{"token":"t","since":"AQ"}"#);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(crate) enum ChatError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// Nobody sees what is shown.
-    #[error(transparent)]
+    #[error("what happens can't be shown")]
     Output(#[from] io::Error),
 }
 

@@ -144,7 +144,8 @@ fn print(me: UserId, with: UserId, report: &Report) -> io::Result<()> {
         Report::Presence(presence) => Event::Presence(presence),
         Report::Conversation(conversation) => Event::ConversationUpdated { conversation },
         Report::HistoryFailed(reason) => {
-            anstream::eprintln!("history: {reason}");
+            // It is for people; what the script reads is standard output.
+            let _ = writeln!(anstream::stderr(), "history: {reason}");
             return Ok(());
         }
         // The exit status and one line of the command tell.

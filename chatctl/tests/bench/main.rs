@@ -170,6 +170,18 @@ fn a_storm_comes_back_while_others_write() {
 }
 
 #[test]
+fn everybody_comes_back_and_gets_what_was_missed() {
+    let report = bench("connect --users 40 --reconnect --catch-up --missed 3 --prefix missed");
+    for storm in ["/connect", "/reconnect"] {
+        assert_eq!(number(&report, &format!("{storm}/connected")), 40);
+    }
+    assert_eq!(
+        (report["catchUp"].clone(), report["missed"].clone()),
+        (true.into(), 3.into())
+    );
+}
+
+#[test]
 fn idle_connections_have_a_slope() {
     let report = bench("idle --steps 10,20,40 --settle 1s --prefix idle");
     assert_eq!(report["steps"].as_array().map(Vec::len), Some(3), "{report}");

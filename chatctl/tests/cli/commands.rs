@@ -1,6 +1,7 @@
 //! Every command but `chat`, with all its arguments: what it prints, and what it says when that doesn't work.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -78,15 +79,31 @@ fn users_shows_who_is_there() {
 
 #[test]
 fn a_closed_pipe_is_no_failure() {
-    let mut child = command(server(), &["users"]);
-    let [_] = users(server());
-    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(
-        (output.status.code(), output.stderr.as_slice()),
-        (Some(0), b"".as_slice())
-    );
+    let [(ada, _), (bob, _)] = users(server());
+    let chat = ["chat", "--as", &ada, "--with", &bob];
+    for arguments in [&["users"] as &[&str], &["users", "--json"], &chat] {
+        let mut child = command(server(), arguments);
+        child
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        drop(child.stdout.take());
+        // What chats has something to say; the others end without reading it.
+        let _ = child.stdin.take().unwrap().write_all(b"hello\n");
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_error_that_cannot_be_shown_is_in_the_exit_status() {
+    for (arguments, expected) in [(["history", "nobody", "nowhere"], 1), (["inbox", "--as", "nobody"], 1)] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let status = command(server(), &arguments).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(expected), "{arguments:?}");
+    }
 }
 
 #[test]

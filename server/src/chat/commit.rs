@@ -34,16 +34,26 @@ mod receivers;
 mod shares;
 mod turns;
 
-/// What the queue's own lock is made of; its model takes another one.
+/// What the queue's threads meet at; its model takes the same of Loom.
 mod sync {
     pub(super) use parking_lot::Mutex;
+    pub(super) use tokio::sync::Notify;
 }
 
 /// What a message takes in a buffer beside its text, in bytes.
 const ENVELOPE: usize = 350;
 
-/// How many bytes wait in the fullest send buffer of a user's connections here; 0 if there is none.
-pub type Backlog = Arc<dyn Fn(UserId) -> usize + Send + Sync>;
+/// What waits for a user's connections to this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Buffered {
+    /// Bytes in the fullest send buffer.
+    pub bytes: usize,
+    /// How many connections there are.
+    pub connections: usize,
+}
+
+/// Tells what waits for a user.
+pub type Backlog = Arc<dyn Fn(UserId) -> Buffered + Send + Sync>;
 
 /// What may be under way in all: waiting, being stored or being delivered.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +102,7 @@ struct Charge {
 pub enum Refused {
     /// The sender has as much under way as is allowed now.
     QueueFull,
-    /// The receiver does not read fast enough for how much this sender sends.
+    /// The receiver, or a connection of the sender, does not read fast enough for how much this sender sends.
     ReceiverFull,
     /// The server is stopping.
     Stopping,
@@ -123,8 +133,7 @@ pub struct Committer<R> {
 
 impl<R: Send + 'static> Committer<R> {
     /// Starts the lanes. `settle` is called for each message whose commit has ended, in the order of the commits of
-    /// its lane; it must not block. `backlog` is asked before a message is stored and after it was delivered. The tasks
-    /// end when the committer was stopped or dropped.
+    /// its lane; it must not block. `backlog` is asked before a message is stored. The tasks end when the committer was stopped or dropped.
     pub fn start<F>(
         store: Arc<dyn Store>,
         horizon: &Arc<Horizon>,

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shared::conversation::{Inbox, Peer};
 use shared::{Conversation, MessageId, Settings, Timestamp, User, UserId, limits};
 
-use crate::store::{InboxEntry, Position, Store, StoreError, Summary};
+use crate::store::{InboxEntry, Position, Store, StoreError, Summary, size};
 
 /// A text that is no cursor of the inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,10 @@ impl InboxPage {
     }
 }
 
-/// A page of a user's inbox, the newest conversation first.
+/// Conversations that are read at once for a page, before it is known how long they are.
+const AT_ONCE: usize = limits::DEFAULT_PAGE;
+
+/// A page of a user's inbox, the newest conversation first. It ends before the one with which it would be too long.
 pub async fn page(
     store: &dyn Store,
     user: UserId,
@@ -47,12 +50,19 @@ pub async fn page(
         let entries = store
             .inbox(user, after.map(|InboxPage(place)| place), limit + 1)
             .await?;
-        let shown = &entries[..entries.len().min(limit)];
-        let next = (entries.len() > limit)
-            .then(|| shown.last().map(InboxPage::write))
-            .flatten();
-        let pairs: Vec<(UserId, UserId)> = shown.iter().map(|entry| (user, entry.peer)).collect();
-        Ok((complete(store, &pairs, store.listed(user, shown)).await?, next))
+        let most = entries.len().min(limit);
+        let mut conversations: Vec<Conversation> = Vec::with_capacity(most);
+        let mut held = 0;
+        while held == conversations.len() && held < most {
+            // The first of them, then the rest: two rounds at most.
+            let next = &entries[held..if held == 0 { most.min(AT_ONCE) } else { most }];
+            let pairs: Vec<(UserId, UserId)> = next.iter().map(|entry| (user, entry.peer)).collect();
+            conversations.extend(complete(store, &pairs, store.listed(user, next)).await?);
+            held = size::that_fit(conversations.iter().map(length), most);
+        }
+        conversations.truncate(held);
+        let last = held.checked_sub(1).map(|last| InboxPage::write(&entries[last]));
+        Ok((conversations, last.filter(|_| held < entries.len())))
     };
     let ((conversations, next), total_unread) = tokio::try_join!(listing, store.total_unread(user, limits::UNREAD))?;
     Ok(Inbox {
@@ -60,6 +70,18 @@ pub async fn page(
         next,
         total_unread,
     })
+}
+
+/// How long a conversation is at most as JSON, in bytes.
+fn length(conversation: &Conversation) -> usize {
+    /// All but the newest message and the name.
+    const FIELDS: usize = 512;
+    let message = conversation.last_message.as_ref().map_or(0, size::message_bytes);
+    let name = conversation
+        .peer
+        .as_ref()
+        .map_or(0, |peer| size::text_bytes(&peer.username));
+    FIELDS + message + name
 }
 
 /// Conversations as the first of each pair sees that with the second, in the order given.

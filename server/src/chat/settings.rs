@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Changes that go on at once. Each user always has the same turn, so that of two changes the later one stays.
 const TURNS: usize = 64;
 
+/// What the log says of a change whose task panicked, or was cut off by a stop.
+const BROKEN_OFF: &str = "a change of settings was broken off";
+
 /// Changes settings one after the other.
 pub struct SettingsChanges {
     store: Arc<dyn Store>,
@@ -76,7 +79,8 @@ impl SettingsChanges {
         });
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(changed)) => changed,
-            Ok(Err(_)) => Err(StoreError::Failed("a change of settings was broken off".to_owned())),
+            Ok(Err(_)) if self.parts.stopping().is_cancelled() => Err(StoreError::Unavailable(BROKEN_OFF.to_owned())),
+            Ok(Err(_)) => Err(StoreError::Failed(BROKEN_OFF.to_owned())),
             Err(_) => Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}"))),
         }
     }

@@ -1,13 +1,14 @@
 //! Telling users how their conversations stand, off the way of a message.
 //!
 //! A conversation's numbers are read from the store, which costs more than a message does. So they are told at once
-//! after the first change of a quiet conversation, and then at most once in [`REST`] while it goes on changing; and all
-//! of this together takes a small share of the time ([`SHARE`]), whatever the load.
+//! after the first change of a quiet conversation, and then at most once in [`REST`] while it goes on changing. All of
+//! this together takes a small share of the time; the longer something waits, the larger a share ([`share`]).
 //!
-//! A user's other devices learn from this, and from nothing else, that a watermark moved. So the [`Ticket`] under which
-//! it was committed is out until they were told.
+//! Users take turns, so that somebody with a thousand busy conversations delays nobody else's.
+//!
+//! A user's other devices learn from this, and from nothing else, that a watermark moved. So until they were told, they
+//! are given no cursor that lies behind the mark: [`Updates::held`]. Nobody else's cursors are held back.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,126 +18,105 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ticket, inbox};
-use crate::store::Store;
+use super::inbox;
+use crate::store::{Cursor, Store};
+use table::{Key, Table, Taken};
+
+mod table;
 
 /// How long a conversation that was told is left alone.
 const REST: Duration = Duration::from_secs(1);
 
-/// One part in so many of the time is spent on reading conversations, unless the pauses would be too long.
-const SHARE: u32 = 20;
+/// How long one reading of conversations should take: as many are read at once as the store does in that time.
+const READING: Duration = Duration::from_millis(50);
 
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(1);
+/// Conversations read at once. The newest message of each is held: 8 MiB of the longest ones.
+const AT_ONCE: std::ops::RangeInclusive<usize> = 16..=512;
 
-/// Conversations read at once.
-const BATCH: usize = 64;
+/// The longest pause between two readings.
+const LONGEST: Duration = Duration::from_millis(500);
 
-/// Conversations that may wait or rest. There are never more than changed in the last moments; the bound is for a
-/// store that hangs.
+/// Conversations that wait or rest, of all users together.
 const MOST: usize = 200_000;
 
 /// Pause after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whose conversation, with whom.
-type Key = (UserId, UserId);
-
 /// The conversations that are to be told.
 #[derive(Default)]
 pub struct Updates {
-    /// Held to move one entry.
+    /// Held to move one entry, or a batch of them.
     table: Mutex<Table>,
     changed: Notify,
 }
 
-#[derive(Default)]
-struct Table {
-    entries: HashMap<Key, Entry>,
-    /// Those that are waiting, in order.
-    waiting: VecDeque<Key>,
-    /// Those that are resting, each until when, in order.
-    resting: VecDeque<(Instant, Key)>,
-}
-
-struct Entry {
-    state: State,
-    /// The first one under which something was committed that is not told yet; later ones add nothing to it.
-    ticket: Option<Arc<Ticket>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Resting { changed: bool },
-}
-
-/// A conversation that is being told, and the ticket of what is told with it.
-type Taken = (Key, Option<Arc<Ticket>>);
-
 impl Updates {
-    /// A user's conversation with somebody changed. `ticket` is given if the user's devices hear of the change in no
-    /// other way.
-    pub fn note(&self, user: UserId, peer: UserId, ticket: Option<&Arc<Ticket>>) {
-        let key = (user, peer);
+    /// A user's conversation with somebody changed. `hold` is given if the user's devices hear of the change in no other
+    /// way: a cursor in front of it.
+    ///
+    /// If more waits than is kept, the user of whom most of it is is returned. The connections of that user are then to be
+    /// ended, and after that what waits is to be [forgotten](Self::forget): whoever comes back reads how everything stands.
+    #[must_use]
+    pub fn note(&self, user: UserId, peer: UserId, hold: Option<Cursor>) -> Option<UserId> {
         let mut table = self.table.lock();
-        let full = table.entries.len() >= MOST;
-        match table.entries.get_mut(&key) {
-            Some(entry) => {
-                if let State::Resting { changed } = &mut entry.state {
-                    *changed = true;
-                }
-                if entry.ticket.is_none() {
-                    entry.ticket = ticket.cloned();
-                }
-            }
-            None if full => {
-                tracing::warn!(%user, "too many conversations wait to be told; this one is told at its next change");
-            }
-            None => {
-                table.entries.insert(
-                    key,
-                    Entry {
-                        state: State::Waiting,
-                        ticket: ticket.cloned(),
-                    },
-                );
-                table.waiting.push_back(key);
-                drop(table);
-                self.changed.notify_one();
-            }
+        if table.note(user, peer, hold, Instant::now()) {
+            self.changed.notify_one();
+        }
+        (table.size > MOST).then(|| table.whose_are_most()).flatten()
+    }
+
+    /// Forgets what waits of a user whose connections were ended.
+    pub fn forget(&self, user: UserId) {
+        let mut table = self.table.lock();
+        if let Some(line) = table.lines.remove(&user) {
+            table.size -= line.entries.len();
         }
     }
 
-    /// Tells what changed until `stop` is cancelled.
+    /// The cursor that a user's devices can be given now, if not the one of everybody. To be asked after that one, so
+    /// that no change lies in front of it that this does not know of.
+    pub fn held(&self, user: UserId) -> Option<Cursor> {
+        let table = self.table.lock();
+        table.lines.get(&user)?.holds.values().next().cloned()
+    }
+
+    /// Tells what changed until `stop` is cancelled. Nothing is read for those who do not hear it any more.
     pub async fn keep(
         self: Arc<Self>,
         store: Arc<dyn Store>,
         stop: CancellationToken,
+        hears: impl Fn(UserId) -> bool + Send,
         tell: impl Fn(UserId, &Conversation) + Send,
     ) {
+        let mut at_once = *AT_ONCE.start();
         loop {
-            let due = self.wake();
+            let due = self.table.lock().wake(Instant::now());
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.changed.notified() => {}
                 () = super::sleep_until(due) => {}
             }
             loop {
-                self.wake();
-                let taken = self.take();
+                let begun = Instant::now();
+                let taken = self.take(at_once, begun);
                 if taken.is_empty() {
                     break;
                 }
-                let keys: Vec<Key> = taken.iter().map(|(key, _)| *key).collect();
-                let begun = Instant::now();
+                let (taken, unheard): (Vec<_>, Vec<_>) = taken.into_iter().partition(|taken| hears(taken.key.0));
+                self.rest(unheard);
+                let Some(oldest) = taken.iter().map(|taken| taken.since).min() else {
+                    continue;
+                };
+                let keys: Vec<Key> = taken.iter().map(|taken| taken.key).collect();
                 let pause = match inbox::conversations(&*store, &keys).await {
                     Ok(conversations) => {
+                        let took = begun.elapsed();
                         for ((user, _), conversation) in keys.iter().zip(&conversations) {
                             tell(*user, conversation);
                         }
-                        self.rest(&keys);
-                        (begun.elapsed() * (SHARE - 1)).min(LONGEST)
+                        self.rest(taken);
+                        at_once = next_size(at_once, keys.len(), took);
+                        (took * (share(begun - oldest) - 1)).min(LONGEST)
                     }
                     Err(error) => {
                         tracing::warn!(%error, "conversations could not be told; it will be tried again");
@@ -152,56 +132,44 @@ impl Updates {
         }
     }
 
-    /// Ends the rest of those whose time is over, and returns when the next one's is.
-    fn wake(&self) -> Option<Instant> {
+    fn take(&self, count: usize, now: Instant) -> Vec<Taken> {
         let mut table = self.table.lock();
-        let now = Instant::now();
-        while let Some((until, key)) = table.resting.front().copied() {
-            if until > now {
-                return Some(until);
-            }
-            table.resting.pop_front();
-            match table.entries.get_mut(&key) {
-                Some(entry) if entry.state == (State::Resting { changed: true }) => {
-                    entry.state = State::Waiting;
-                    table.waiting.push_back(key);
-                }
-                _ => {
-                    table.entries.remove(&key);
-                }
-            }
-        }
-        None
+        table.wake(now);
+        table.take(count)
     }
 
-    /// Takes a batch. What changes from now on counts as a change behind it.
-    fn take(&self) -> Vec<Taken> {
+    fn rest(&self, told: Vec<Taken>) {
         let mut table = self.table.lock();
-        let Table { entries, waiting, .. } = &mut *table;
-        let count = waiting.len().min(BATCH);
-        let take = |key: Key| {
-            let entry = entries.get_mut(&key)?;
-            entry.state = State::Resting { changed: false };
-            Some((key, entry.ticket.take()))
-        };
-        waiting.drain(..count).filter_map(take).collect()
-    }
-
-    fn rest(&self, keys: &[Key]) {
         let until = Instant::now() + REST;
-        let resting = keys.iter().map(|key| (until, *key));
-        self.table.lock().resting.extend(resting);
+        told.into_iter().for_each(|taken| table.rest(taken, until));
     }
 
     fn put_back(&self, taken: Vec<Taken>) {
         let mut table = self.table.lock();
-        for (key, ticket) in taken {
-            // What was committed since began later.
-            if let Some(entry) = table.entries.get_mut(&key) {
-                entry.state = State::Waiting;
-                entry.ticket = ticket.or_else(|| entry.ticket.take());
-            }
-            table.waiting.push_back(key);
-        }
+        taken.into_iter().for_each(|taken| table.put_back(taken));
     }
 }
+
+/// One part in so many of the time is spent on reading, if something waited so long. What waits for longer than a
+/// second and a half is told as fast as the store can.
+fn share(waited: Duration) -> u32 {
+    match waited.as_millis() {
+        0..500 => 20,
+        500..1_000 => 10,
+        1_000..1_500 => 4,
+        _ => 1,
+    }
+}
+
+/// How many are read at once after so many took so long.
+fn next_size(at_once: usize, read: usize, took: Duration) -> usize {
+    let next = match took {
+        _ if took > READING => at_once / 2,
+        _ if took < READING / 2 && read == at_once => at_once * 2,
+        _ => at_once,
+    };
+    next.clamp(*AT_ONCE.start(), *AT_ONCE.end())
+}
+
+#[cfg(test)]
+mod tests;

@@ -36,8 +36,6 @@ pub async fn sync(
         since: query.since,
         limit: limit(query.limit.as_deref())?,
     };
-    // The semaphore is never closed.
-    let _permit = app.reading.acquire().await;
     Ok(Json(Answer::Ok(socket::sync::page(&app, caller.user, request).await?)))
 }
 
@@ -49,7 +47,6 @@ pub async fn conversations(
 ) -> Result<Json<Inbox>, HttpError> {
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
     let limit = limit(query.limit.as_deref())?.unwrap_or(limits::DEFAULT_PAGE);
-    let _permit = app.reading.acquire().await;
     let page = socket::conversations::page(&app, caller.user, query.cursor.as_deref(), limit).await?;
     Ok(Json(page))
 }

@@ -10,14 +10,14 @@ use axum::http::{header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use shared::{Message, UserId};
+use shared::{Message, UserId, WireError};
 
 use super::extract;
-use super::page::PageQuery;
+use super::page::{Contents, PageQuery, Reader, Stretch};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{self, HttpError};
-use crate::store::{Conversation, StoreError};
+use crate::store::Conversation;
 
 /// Handles the request.
 pub async fn history(
@@ -28,33 +28,63 @@ pub async fn history(
 ) -> Result<Response, HttpError> {
     let (a, b) = extract::path(path)?;
     let conversation = Conversation::between(extract::id("user1Id", &a)?, extract::id::<UserId>("user2Id", &b)?);
+    // Where anybody may read, each conversation has turns of its own.
+    let mut user = conversation.low();
     if !app.config.legacy_open_history {
         let caller = Caller::from_request_parts(&mut parts, &app).await?;
         if !caller.admin && !conversation.includes(caller.user) {
             return Err(extract::forbidden("only the two people of a conversation may read it").into());
         }
+        user = caller.user;
     }
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
-    match query.check()? {
-        Some(page) => Ok(Json(page.read(&*app.store, conversation).await?).into_response()),
-        None => whole(app.store.history(conversation)).await,
+    let reader = Reader {
+        app,
+        user,
+        chat: conversation,
+    };
+    let Some(page) = query.check()? else {
+        return streamed(whole(reader)).await;
+    };
+    match page.read(&reader).await? {
+        Contents::Whole(messages) => Ok(Json(messages).into_response()),
+        Contents::Long(stretch) => streamed(pieces(reader, stretch)).await,
     }
 }
 
-/// Streams everything. A failure at the start is an error like any other; one in the middle cuts the connection, so
+/// The messages between two people in pieces, each read when the one before has been taken.
+type Pieces = BoxStream<'static, Result<Vec<Message>, WireError>>;
+
+/// All messages.
+fn whole(reader: Reader) -> Pieces {
+    let chunks = reader.app.store.history(reader.chat);
+    stream::try_unfold((reader, chunks), async |(reader, mut chunks)| {
+        let next = async { chunks.next().await.transpose() };
+        let chunk: Option<Vec<Message>> = reader.app.read(reader.user, next).await?;
+        Ok(chunk.map(|chunk| (chunk, (reader, chunks))))
+    })
+    .boxed()
+}
+
+/// Some of them.
+fn pieces(reader: Reader, stretch: Stretch) -> Pieces {
+    stream::try_unfold((reader, stretch), async |(reader, stretch)| {
+        let next = stretch.next(&reader).await?;
+        Ok(next.map(|(piece, rest)| (piece, (reader, rest))))
+    })
+    .boxed()
+}
+
+/// Streams messages. A failure at the start is an error like any other; one in the middle cuts the connection, so
 /// that nobody takes the beginning for the whole.
-async fn whole(mut chunks: BoxStream<'static, Result<Vec<Message>, StoreError>>) -> Result<Response, HttpError> {
-    let first = match chunks.next().await {
-        Some(Err(cause)) => return Err(error::store_error(cause).into()),
-        Some(Ok(chunk)) => chunk,
-        None => Vec::new(),
-    };
+async fn streamed(mut pieces: Pieces) -> Result<Response, HttpError> {
+    let first = pieces.next().await.transpose()?.unwrap_or_default();
     let mut empty = true;
-    let messages = stream::iter([Ok(first)]).chain(chunks).map(move |chunk| match chunk {
-        Ok(chunk) => json_items(&chunk, &mut empty),
-        Err(cause) => {
-            tracing::error!(error = %cause, "a history was cut off in the middle");
-            Err(std::io::Error::other(cause))
+    let messages = stream::iter([Ok(first)]).chain(pieces).map(move |piece| match piece {
+        Ok(piece) => json_items(&piece, &mut empty),
+        Err(error) => {
+            tracing::error!(code = %error.code, "a history was cut off in the middle");
+            Err(std::io::Error::other(error.message))
         }
     });
     let fixed = |text: &'static [u8]| stream::iter([Ok(Bytes::from_static(text))]);

@@ -1,11 +1,18 @@
 //! Which part of a conversation a request asks for.
+//!
+//! A page keeps the number of messages that was asked for, however long they are. So a long one is not held: it is found
+//! out where it begins, and it is read and written piece by piece.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::Deserialize;
-use shared::{ErrorCode, MessageId, Timestamp, WireError, limits};
+use shared::{ErrorCode, Message, MessageId, Timestamp, UserId, WireError, limits};
 
 use super::extract;
+use crate::app::App;
 use crate::error;
-use crate::store::{Bounds, Conversation, End, Position, Store};
+use crate::store::{Bounds, Conversation, End, Position, size};
 
 /// Query of the history endpoint, as it comes.
 #[derive(Deserialize)]
@@ -83,30 +90,125 @@ impl PageQuery {
     }
 }
 
+/// What a page holds.
+#[derive(Debug)]
+pub enum Contents {
+    /// All of it.
+    Whole(Vec<Message>),
+    /// Where it lies: it is too long to be held.
+    Long(Stretch),
+}
+
+/// So many messages from one place on, oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch {
+    bounds: Bounds,
+    count: usize,
+}
+
+/// Reads a conversation for somebody, each piece when it is their turn.
+#[derive(Clone)]
+pub struct Reader {
+    /// The server.
+    pub app: Arc<App>,
+    /// For whom.
+    pub user: UserId,
+    /// What.
+    pub chat: Conversation,
+}
+
+impl Reader {
+    /// The messages at one end of the bounds, up to `limit` and up to one piece.
+    async fn piece(&self, bounds: Bounds, end: End, limit: usize) -> Result<Vec<Message>, WireError> {
+        let Self { app, user, chat } = self;
+        app.read(*user, app.store.page(*chat, bounds, end, limit)).await
+    }
+
+    /// Where the messages at one end of the bounds are listed, oldest first, however many pieces they are.
+    async fn places(&self, mut bounds: Bounds, end: End, limit: usize) -> Result<VecDeque<Position>, WireError> {
+        let mut places: VecDeque<Position> = VecDeque::new();
+        loop {
+            let piece = self.piece(bounds, end, limit - places.len()).await?;
+            let found = piece.iter().map(Position::of);
+            match end {
+                End::Oldest => places.extend(found),
+                End::Newest => found.rev().for_each(|place| places.push_front(place)),
+            }
+            if places.len() >= limit || !size::is_piece(&piece) {
+                return Ok(places);
+            }
+            match end {
+                End::Oldest => bounds.after = places.back().copied(),
+                End::Newest => bounds.before = places.front().copied(),
+            }
+        }
+    }
+
+    async fn position(&self, name: &str, id: MessageId) -> Result<(Message, Position), WireError> {
+        let Self { app, user, chat } = self;
+        let message = app.read(*user, app.store.message(*chat, id)).await?;
+        let message = message.ok_or_else(|| {
+            WireError::new(
+                ErrorCode::MessageNotFound,
+                format!("{name}: this conversation has no message {id}"),
+            )
+        })?;
+        let place = Position::of(&message);
+        Ok((message, place))
+    }
+}
+
+impl Stretch {
+    /// Those that lie between these places, both included, in front of `before`.
+    fn from(places: &VecDeque<Position>, before: Option<Position>) -> Self {
+        Self {
+            bounds: Bounds {
+                after: places.front().map(|first| first.predecessor()),
+                before,
+            },
+            count: places.len(),
+        }
+    }
+
+    /// The next piece, and what is left behind it; none at the end.
+    pub async fn next(mut self, reader: &Reader) -> Result<Option<(Vec<Message>, Self)>, WireError> {
+        if self.count == 0 {
+            return Ok(None);
+        }
+        let piece = reader.piece(self.bounds, End::Oldest, self.count).await?;
+        let Some(last) = piece.last() else { return Ok(None) };
+        self.bounds.after = Some(Position::of(last));
+        self.count = match size::is_piece(&piece) {
+            true => self.count.saturating_sub(piece.len()),
+            false => 0,
+        };
+        Ok(Some((piece, self)))
+    }
+}
+
 impl Page {
-    /// Reads the page, oldest message first.
-    pub async fn read(self, store: &dyn Store, chat: Conversation) -> Result<Vec<shared::Message>, WireError> {
+    /// Reads the page, oldest message first, or finds where it lies.
+    pub async fn read(self, reader: &Reader) -> Result<Contents, WireError> {
         match self.anchor {
-            Anchor::Between { after, before } => self.between(store, chat, after, before).await,
-            Anchor::Around(id) => self.around(store, chat, id).await,
+            Anchor::Between { after, before } => self.between(reader, after, before).await,
+            Anchor::Around(id) => self.around(reader, id).await,
         }
     }
 
     /// Forwards if the start is named, else backwards from the end: whoever names neither wants the newest.
     async fn between(
         self,
-        store: &dyn Store,
-        chat: Conversation,
+        reader: &Reader,
         after: Option<MessageId>,
         before: Option<MessageId>,
-    ) -> Result<Vec<shared::Message>, WireError> {
+    ) -> Result<Contents, WireError> {
         let bounds = self.range();
         let after = match after {
-            Some(id) => Some(position(store, chat, "after", id).await?.1),
+            Some(id) => Some(reader.position("after", id).await?.1),
             None => None,
         };
         let before = match before {
-            Some(id) => Some(position(store, chat, "before", id).await?.1),
+            Some(id) => Some(reader.position("before", id).await?.1),
             None => None,
         };
         let forwards = after.is_some() || (self.from.is_some() && before.is_none());
@@ -115,47 +217,58 @@ impl Page {
             before: earlier(bounds.before, before),
         };
         let end = if forwards { End::Oldest } else { End::Newest };
-        store
-            .page(chat, bounds, end, self.limit)
-            .await
-            .map_err(error::store_error)
+        let messages = reader.piece(bounds, end, self.limit).await?;
+        Ok(match end {
+            _ if is_all(&messages, self.limit) => Contents::Whole(messages),
+            End::Oldest => Contents::Long(Stretch {
+                bounds,
+                count: self.limit,
+            }),
+            End::Newest => {
+                drop(messages);
+                let places = reader.places(bounds, end, self.limit).await?;
+                Contents::Long(Stretch::from(&places, bounds.before))
+            }
+        })
     }
 
     /// The message itself in the middle, or nearer to an end of the conversation if there is not enough on one side.
-    async fn around(
-        self,
-        store: &dyn Store,
-        chat: Conversation,
-        id: MessageId,
-    ) -> Result<Vec<shared::Message>, WireError> {
-        let (message, place) = position(store, chat, "around", id).await?;
+    async fn around(self, reader: &Reader, id: MessageId) -> Result<Contents, WireError> {
+        let (message, place) = reader.position("around", id).await?;
         let bounds = self.range();
         let others = self.limit - 1;
-        let read = async |bounds, end| store.page(chat, bounds, end, others).await.map_err(error::store_error);
-        let mut older = read(
-            Bounds {
-                before: earlier(bounds.before, Some(place)),
-                ..bounds
-            },
-            End::Newest,
-        )
-        .await?;
-        let mut newer = read(
-            Bounds {
-                after: bounds.after.max(Some(place)),
-                ..bounds
-            },
-            End::Oldest,
-        )
-        .await?;
-        let ahead = newer
-            .len()
-            .min(others.div_ceil(2).max(others.saturating_sub(older.len())));
+        let in_front = Bounds {
+            before: earlier(bounds.before, Some(place)),
+            ..bounds
+        };
+        let behind = Bounds {
+            after: bounds.after.max(Some(place)),
+            ..bounds
+        };
+        // How many of those behind it belong to the page, and how many of those in front of it.
+        let shares = |older: usize, newer: usize| {
+            let ahead = newer.min(others.div_ceil(2).max(others.saturating_sub(older)));
+            (ahead, older.min(others - ahead))
+        };
+        let mut older = reader.piece(in_front, End::Newest, others).await?;
+        let mut newer = reader.piece(behind, End::Oldest, others).await?;
+        if is_all(&older, others) && is_all(&newer, others) {
+            let (ahead, back) = shares(older.len(), newer.len());
+            newer.truncate(ahead);
+            older.drain(..older.len() - back);
+            older.push(message);
+            older.append(&mut newer);
+            return Ok(Contents::Whole(older));
+        }
+        drop((older, newer));
+        let mut older = reader.places(in_front, End::Newest, others).await?;
+        let mut newer = reader.places(behind, End::Oldest, others).await?;
+        let (ahead, back) = shares(older.len(), newer.len());
         newer.truncate(ahead);
-        older.drain(..older.len().saturating_sub(others - ahead));
-        older.push(message);
+        older.drain(..older.len() - back);
+        older.push_back(place);
         older.append(&mut newer);
-        Ok(older)
+        Ok(Contents::Long(Stretch::from(&older, bounds.before)))
     }
 
     /// `from` and `to` include the moments they name.
@@ -175,19 +288,7 @@ fn earlier(a: Option<Position>, b: Option<Position>) -> Option<Position> {
     }
 }
 
-async fn position(
-    store: &dyn Store,
-    chat: Conversation,
-    name: &str,
-    id: MessageId,
-) -> Result<(shared::Message, Position), WireError> {
-    let message = store.message(chat, id).await.map_err(error::store_error)?;
-    let message = message.ok_or_else(|| {
-        WireError::new(
-            ErrorCode::MessageNotFound,
-            format!("{name}: this conversation has no message {id}"),
-        )
-    })?;
-    let place = Position::of(&message);
-    Ok((message, place))
+/// Whether there are no more of those that were asked for.
+fn is_all(messages: &[Message], limit: usize) -> bool {
+    messages.len() >= limit || !size::is_piece(messages)
 }

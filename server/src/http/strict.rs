@@ -14,7 +14,8 @@ use shared::{ErrorCode, WireError};
 
 use crate::error::{HttpError, invalid_request};
 
-/// Refuses a request that is not as the standards have it, and keeps the answer out of caches. The outermost layer.
+/// Refuses a request that is not as the standards have it, and keeps the answer out of caches. Outside of all but the
+/// layers of transport.
 pub async fn strict(request: Request, next: Next) -> Response {
     let mut response = match check(request.version(), request.headers()) {
         Ok(()) => next.run(request).await,

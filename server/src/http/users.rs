@@ -71,7 +71,7 @@ pub async fn list(
 ) -> Result<Json<UserList>, HttpError> {
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
     if let Some(name) = query.username {
-        let users = app.store.users_named(&name).await.map_err(error::store_error)?;
+        let users = app.read(caller.user, app.store.users_named(&name)).await?;
         let users = as_seen(&app, caller, users).await?;
         return Ok(Json(UserList { users, next: None }));
     }
@@ -85,11 +85,7 @@ pub async fn list(
         .transpose()?;
     let limit = super::page::limit(query.limit.as_deref())?.unwrap_or(limits::DEFAULT_PAGE);
     // One more than asked for tells whether there is a next page.
-    let mut users = app
-        .store
-        .list_users(after, limit + 1)
-        .await
-        .map_err(error::store_error)?;
+    let mut users = app.read(caller.user, app.store.list_users(after, limit + 1)).await?;
     let more = users.len() > limit;
     users.truncate(limit);
     let next = if more { users.last().map(|user| user.id) } else { None };
@@ -125,7 +121,9 @@ pub async fn get(
 }
 
 async fn find(app: &App, caller: Caller, id: UserId) -> Result<Json<User>, HttpError> {
-    let found = app.store.user(id).await.map_err(error::store_error)?;
+    #[cfg(feature = "sabotage")]
+    crate::sabotage::panic_in("http");
+    let found = app.read(caller.user, app.store.user(id)).await?;
     let mut seen = as_seen(app, caller, found.into_iter().collect()).await?;
     match seen.pop() {
         Some(user) => Ok(Json(user)),
@@ -139,7 +137,7 @@ async fn as_seen(app: &App, caller: Caller, users: Vec<User>) -> Result<Vec<User
         return Ok(users);
     }
     let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-    let settings = app.store.settings(&ids).await.map_err(error::store_error)?;
+    let settings = app.read(caller.user, app.store.settings(&ids)).await?;
     let pairs = users.into_iter().zip(settings);
     Ok(pairs
         .map(|(user, settings)| masked(user, settings, caller.user))

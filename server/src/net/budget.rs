@@ -14,11 +14,12 @@ use parking_lot::Mutex;
 use shared::UserId;
 use tokio::sync::Notify;
 
-/// Most bytes that may wait for one connection.
-pub const CONNECTION_BYTES: usize = 1 << 20;
+/// Most bytes that may wait for one connection: a page that it asked for ([`shared::limits::PAGE_BYTES`]), and as much of
+/// what it is told.
+pub const CONNECTION_BYTES: usize = 2 * shared::limits::PAGE_BYTES;
 
 /// Most bytes that may wait for all connections of one user.
-pub const USER_BYTES: usize = 4 << 20;
+pub const USER_BYTES: usize = 8 << 20;
 
 /// Most bytes that may wait for all connections of the process.
 pub const PROCESS_BYTES: usize = 64 << 20;

@@ -41,6 +41,9 @@ const HEADER_BYTES: usize = 32 * 1024;
 /// otherwise hold its writer for ever. As long as a Socket.IO ping and its answer may take.
 const STALL_TIMEOUT: Duration = Duration::from_secs(45);
 
+/// Bytes that the kernel takes beyond what is on its way to the client: what waits longer waits here, where it is charged.
+const UNSENT_BYTES: u32 = 128 << 10;
+
 /// Pause after `accept` failed, when the process has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -195,5 +198,6 @@ fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let socket = SockRef::from(tcp);
     socket.set_tcp_user_timeout(Some(STALL_TIMEOUT))?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(STALL_TIMEOUT))
 }

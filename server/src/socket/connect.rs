@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use shared::events;
 use socketioxide::extract::{SocketRef, TryData};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Session;
 use super::request::EventHandler;
@@ -17,6 +17,7 @@ use super::resume::Resume;
 use crate::app::App;
 use crate::auth::{self, Caller, Denied};
 use crate::net::link::Link;
+use crate::store::StoreError;
 
 /// A refused client waits this long, so that one that repeats a bad token costs next to nothing.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// every stock client then tries again by itself, which it would not after a refusal.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(12);
 
-/// How often the database is asked meanwhile.
+/// The shortest pause until it is asked again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the client's `auth` holds. Other fields are ignored.
@@ -76,7 +77,8 @@ pub async fn connect(
     admitted
 }
 
-/// Outlasts a short failure of the database: being refused would be final for the client, waiting is not.
+/// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
+/// one asks the database for all who wait.
 async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> {
     let end = Instant::now() + STORE_PATIENCE;
     loop {
@@ -85,7 +87,14 @@ async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> 
             std::future::pending::<()>().await;
         }
         match auth::authenticate(&app.verifier, &*app.store, token).await {
-            Err(Denied::Store(_)) if Instant::now() < end => tokio::time::sleep(STORE_PAUSE).await,
+            Err(Denied::Store(failure)) if Instant::now() < end => {
+                if let StoreError::Unavailable(_) = failure {
+                    app.reads.failed();
+                }
+                tokio::time::sleep(STORE_PAUSE).await;
+                // When the time is over it is asked once more.
+                let _ = timeout_at(end, app.reads.up()).await;
+            }
             done => return done,
         }
     }

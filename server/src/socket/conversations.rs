@@ -29,7 +29,7 @@ pub fn handle(reply: Reply, payload: Payload<'_>) {
     }
 }
 
-/// A page of a user's conversations.
+/// A page of a user's conversations. Waiting for the inboxes of an old database takes nobody's turn to read.
 pub async fn page(app: &App, user: UserId, cursor: Option<&str>, limit: usize) -> Result<Inbox, WireError> {
     let after = cursor.map(InboxPage::parse).transpose();
     let after = after.map_err(|cause| error::invalid_request(format!("cursor: {cause}")))?;
@@ -40,7 +40,5 @@ pub async fn page(app: &App, user: UserId, cursor: Option<&str>, limit: usize) -
         }
         tokio::time::sleep(LOOK).await;
     }
-    inbox::page(&*app.store, user, after, limit)
-        .await
-        .map_err(error::store_error)
+    app.read(user, inbox::page(&*app.store, user, after, limit)).await
 }

@@ -15,6 +15,9 @@ use crate::store::{Change, Marker, Store, StoreError};
 /// Pause before the store is asked again after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Conversations that are read at once.
+const CONVERSATIONS: usize = 128;
+
 /// Tells until `stop` is cancelled. Each batch is told to its end before the next is asked for, because the store takes
 /// that for the sign that it was told.
 pub async fn hear(store: Arc<dyn Store>, stop: CancellationToken, outlet: Outlet) {
@@ -59,8 +62,10 @@ async fn tell_markers(store: &dyn Store, outlet: &Outlet, markers: &[Marker]) ->
         .flat_map(|marker| [(marker.user, marker.peer), (marker.peer, marker.user)]);
     let here: BTreeSet<(UserId, UserId)> = both.filter(|(viewer, _)| outlet.directory.has(*viewer)).collect();
     let here: Vec<(UserId, UserId)> = here.into_iter().collect();
-    for ((viewer, _), conversation) in here.iter().zip(inbox::conversations(store, &here).await?) {
-        outlet.updated(*viewer, &conversation);
+    for here in here.chunks(CONVERSATIONS) {
+        for ((viewer, _), conversation) in here.iter().zip(inbox::conversations(store, here).await?) {
+            outlet.updated(*viewer, &conversation);
+        }
     }
     Ok(())
 }

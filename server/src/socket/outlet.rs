@@ -8,13 +8,16 @@ use shared::events::{self, Sent};
 use shared::sync::{Receipt, Resume};
 use shared::{Conversation, Message, Presence, UserId};
 use socketioxide::SocketIo;
+use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
 use super::emit;
 use super::request::Reply;
-use crate::chat::{self, Committed, Directory, Horizon, Ticket, Updates};
+use crate::chat::{self, Buffered, Committed, Directory, Horizon, Updates};
 use crate::error;
-use crate::store::{Marker, Watermark};
+use crate::net::connection::EndReason;
+use crate::net::link::Link;
+use crate::store::{Cursor, Marker, Watermark};
 
 /// The way out to every connection of this process.
 #[derive(Clone)]
@@ -134,7 +137,9 @@ impl Outlet {
         if shown || marked.delivered_moved {
             self.receipts(&marked.marker, shown);
         }
-        self.note(mark.user, mark.peer, Some(&ticket));
+        // The ticket of the mark is still out, so this lies in front of it.
+        self.note(mark.user, mark.peer, Some(self.horizon.cursor()));
+        drop(ticket);
         if mark.user != mark.peer {
             self.note(mark.peer, mark.user, None);
         }
@@ -176,7 +181,10 @@ impl Outlet {
             return;
         }
         let others = || devices.iter().filter(|device| Some(device.connection) != origin);
-        let resume = others().any(|device| device.caught_up).then(|| self.resume()).flatten();
+        let resume = others()
+            .any(|device| device.caught_up)
+            .then(|| self.resume(user))
+            .flatten();
         let Some(payload) = emit::json(payload) else { return };
         for device in others() {
             // A connection that is just being made or ended is in the directory, but not, or no longer, found here.
@@ -195,16 +203,24 @@ impl Outlet {
         }
     }
 
-    /// How many bytes wait in the fullest send buffer of a user's connections here; 0 if there is none. Nothing counts
-    /// them yet.
-    pub fn backlog(&self, _user: UserId) -> usize {
-        0
+    /// What waits for a user's connections.
+    pub fn backlog(&self, user: UserId) -> Buffered {
+        let devices = self.directory.devices(user);
+        let waiting = |socket: SocketRef| Link::of(&socket).map_or(0, |link| link.account().waiting());
+        let sockets = devices.iter().filter_map(|device| self.socket(device.connection));
+        Buffered {
+            bytes: sockets.map(waiting).max().unwrap_or(0),
+            connections: devices.len(),
+        }
     }
 
-    /// The second argument of an event that is told now.
-    fn resume(&self) -> Option<Box<RawValue>> {
+    /// The second argument of an event that a user is told now.
+    fn resume(&self, user: UserId) -> Option<Box<RawValue>> {
+        // In this order: see there.
+        let of_all = self.horizon.cursor();
+        let cursor = self.updates.held(user).unwrap_or(of_all);
         emit::json(&Resume {
-            cursor: self.horizon.cursor().to_string(),
+            cursor: cursor.to_string(),
         })
     }
 
@@ -225,10 +241,25 @@ impl Outlet {
         }
     }
 
-    /// A conversation of a user changed; nobody needs to be told if they have no connection here.
-    fn note(&self, user: UserId, peer: UserId, ticket: Option<&Arc<Ticket>>) {
-        if self.directory.has(user) {
-            self.updates.note(user, peer, ticket);
+    /// A conversation of a user changed; nobody needs to be told if they have no connection here. See
+    /// [`Updates::note`] for `hold`.
+    fn note(&self, user: UserId, peer: UserId, hold: Option<Cursor>) {
+        if self.directory.has(user)
+            && let Some(behind) = self.updates.note(user, peer, hold)
+        {
+            self.hang_up_all(behind);
+            self.updates.forget(behind);
+        }
+    }
+
+    /// Ends all connections of a user, who then catches up.
+    fn hang_up_all(&self, user: UserId) {
+        for device in self.directory.devices(user) {
+            // It must not be given a cursor behind what it has not heard.
+            self.directory.set_caught_up(user, device.connection, false);
+            if let Some(link) = self.socket(device.connection).as_deref().and_then(Link::of) {
+                link.end(EndReason::Unread);
+            }
         }
     }
 

@@ -35,14 +35,13 @@ pub struct Nothing {}
 
 async fn follow(session: &Session, users: Vec<UserId>) -> Result<PresentNow, WireError> {
     let (app, me) = (&session.app, session.caller.user);
-    let known = app.store.acquainted(me, &users).await.map_err(error::store_error)?;
+    let known = app.read(me, app.store.acquainted(me, &users)).await?;
     if let Some(stranger) = users.iter().find(|user| **user != me && !known.contains(user)) {
         let message =
             format!("userIds: there is no conversation with {stranger}; only people one writes with can be followed");
         return Err(forbidden(&message));
     }
-    let followed = app.watch.follow(session.connection, me, &users).await;
-    let presence = followed.map_err(error::store_error)?;
+    let presence = app.read(me, app.watch.follow(session.connection, me, &users)).await?;
     let presence = presence.map_err(|cause| error::invalid_request(format!("userIds: {cause}")))?;
     Ok(PresentNow { presence })
 }

@@ -18,7 +18,12 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Session, emit};
 use crate::error;
+use crate::net::budget::CONNECTION_BYTES;
 use crate::router;
+
+/// Most bytes of one connection's requests that may wait for their answer. An answer repeats a message, and many can be
+/// given at once: they have to fit into what may wait for the client to read them.
+const UNANSWERED_BYTES: usize = CONNECTION_BYTES / 4;
 
 /// Takes every event of one connection, in order.
 ///
@@ -60,8 +65,11 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             Err(error) => return reply.error(error),
         }
         let limit = self.session.app.config.max_unanswered_per_connection;
-        if !reply.take_place(limit) {
-            return reply.error(error::too_many_unanswered(limit));
+        if let Err(full) = reply.take_place(limit, text.len()) {
+            return reply.error(match full {
+                Full::Requests => error::too_many_unanswered(limit),
+                Full::Bytes => error::too_much_unanswered(UNANSWERED_BYTES),
+            });
         }
         match router::event(&packet.event) {
             Some(handle) => handle(reply, Payload(packet.payload)),
@@ -151,12 +159,19 @@ pub struct Reply {
     answered: bool,
 }
 
-/// One of the requests of a connection that wait for their answer, until it is dropped.
-struct Place(Arc<Session>);
+/// One of the requests of a connection that wait for their answer, and its bytes, until it is dropped.
+struct Place(Arc<Session>, usize);
+
+/// Why no more requests of a connection can wait.
+enum Full {
+    Requests,
+    Bytes,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+        self.0.unanswered_bytes.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -175,17 +190,26 @@ impl Reply {
         }
     }
 
-    /// Counts this request among those that wait, unless `limit` do already.
-    fn take_place(&mut self, limit: u32) -> bool {
+    /// Counts this request of so many bytes among those that wait, unless `limit` or too many bytes do already.
+    fn take_place(&mut self, limit: u32, bytes: usize) -> Result<(), Full> {
         let waiting = self.session.unanswered.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.session));
-        let free = waiting < limit;
-        self.place = free.then_some(place);
-        free
+        let before = self.session.unanswered_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let place = Place(Arc::clone(&self.session), bytes);
+        if waiting >= limit {
+            return Err(Full::Requests);
+        }
+        if before > 0 && before + bytes > UNANSWERED_BYTES {
+            return Err(Full::Bytes);
+        }
+        self.place = Some(place);
+        Ok(())
     }
 
-    /// Answers later: with what `work` comes to, once the requests of this connection before it that answer later have
-    /// been answered, and while few others of the whole server are at it. What `work` reads stays bounded so.
+    /// Answers later, with what `work` comes to. The requests of a connection that are answered later keep their order:
+    /// `work` begins when the one before it has been answered, and its answer written to the client. It is given up when
+    /// the connection ends, so it should only read; it takes its turn for that by itself ([`App::read`]).
+    ///
+    /// [`App::read`]: crate::app::App::read
     pub fn later<T, F>(self, work: impl FnOnce(Arc<Session>) -> F + Send + 'static)
     where
         T: Serialize + Send + Sync,
@@ -207,18 +231,49 @@ impl Reply {
         let supervisor = self.session.app.supervisor.clone();
         supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
-            turn.comes().await;
-            // The semaphore is never closed.
-            let _permit = session.app.reading.acquire().await;
-            match work(Arc::clone(&session)).await {
-                Ok(fields) => {
-                    self.ok(&fields);
-                    then(&session, &fields);
-                }
-                Err(error) => self.error(error),
+            let working = async {
+                turn.comes().await;
+                session.ready_for_more().await;
+                work(Arc::clone(&session)).await
+            };
+            if let Some(outcome) = session.link.gone().run_until_cancelled(working).await {
+                self.answer(outcome, then);
             }
             drop(turn);
         });
+    }
+
+    /// As [`later`](Self::later) for work that changes something: what has begun is brought to its end, whether the
+    /// connection is still there or not.
+    pub fn later_to_the_end<T, F>(self, work: impl FnOnce(Arc<Session>) -> F + Send + 'static)
+    where
+        T: Serialize + Send + Sync,
+        F: Future<Output = Result<T, WireError>> + Send,
+    {
+        let mut turn = self.session.turn();
+        tokio::spawn(async move {
+            let session = Arc::clone(&self.session);
+            let waiting = async {
+                turn.comes().await;
+                session.ready_for_more().await;
+            };
+            if session.link.gone().run_until_cancelled(waiting).await.is_some() {
+                let outcome = work(session).await;
+                self.answer(outcome, |_, _| ());
+            }
+            drop(turn);
+        });
+    }
+
+    fn answer<T: Serialize>(self, outcome: Result<T, WireError>, then: impl FnOnce(&Session, &T)) {
+        match outcome {
+            Ok(fields) => {
+                let session = Arc::clone(&self.session);
+                self.ok(&fields);
+                then(&session, &fields);
+            }
+            Err(error) => self.error(error),
+        }
     }
 
     /// It was done.

@@ -11,18 +11,18 @@ use socketioxide::extract::SocketRef;
 
 use super::{Session, emit};
 use crate::chat::inbox;
-use crate::error;
 use crate::store::Cursor;
-use crate::{chat, store::ChangesError};
+use crate::{chat, error};
 
-/// Pauses between attempts to read from a store that fails; then the connection is ended, so that the client comes
+/// Reads that may fail although the store answers between them; then the connection is ended, so that the client comes
 /// back with its cursor.
-const PAUSES: [Duration; 4] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-];
+const FAILURES: u32 = 5;
+
+/// Pause after each of them.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Conversations that are read at once.
+const CONVERSATIONS: usize = 50;
 
 /// A connection that wants what it missed.
 #[derive(Clone)]
@@ -43,12 +43,17 @@ impl Resume {
         }
     }
 
-    /// Sends it.
-    pub async fn run(mut self, socket: SocketRef) {
+    /// Sends it, unless the connection ends before.
+    pub async fn run(self, socket: SocketRef) {
+        let gone = self.session.link.gone().clone();
+        gone.run_until_cancelled(self.send(socket)).await;
+    }
+
+    async fn send(mut self, socket: SocketRef) {
         let app = Arc::clone(&self.session.app);
         let mut turn = self.session.turn();
         turn.comes().await;
-        let mut pauses = PAUSES.iter();
+        let mut failures = 0;
         let mut since = if self.since.is_empty() {
             Ok(app.horizon.cursor())
         } else {
@@ -57,8 +62,8 @@ impl Resume {
         let mut pushed = 0;
         let mut more = !self.since.is_empty();
         while let (Ok(cursor), true) = (&since, more && pushed < limits::SYNC_PUSH && !self.broken) {
-            // The semaphore is never closed.
-            let _permit = app.reading.acquire().await;
+            // Nobody's turn to read is held meanwhile, nor through the pause below.
+            app.reads.up().await;
             match self.page(&socket, cursor).await {
                 Ok((count, next, has_more)) => {
                     pushed += count;
@@ -66,10 +71,11 @@ impl Resume {
                     since = Ok(next);
                 }
                 Err(failed) if failed.code == ErrorCode::SyncReset => since = Err(failed),
-                Err(_) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return self.session.link.close(),
-                },
+                Err(_) if failures == FAILURES => return self.session.link.close(),
+                Err(_) => {
+                    failures += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
         match since {
@@ -78,10 +84,13 @@ impl Resume {
                     next: next.to_string(),
                     has_more: more,
                 };
-                self.emit(&socket, events::SYNC_DONE, &done);
+                self.emit(&socket, events::SYNC_DONE, &done).await;
                 self.session.caught_up(!more && !self.broken);
             }
-            Err(error) => self.emit(&socket, events::SYNC_RESET, &SyncReset { message: error.message }),
+            Err(error) => {
+                let reset = SyncReset { message: error.message };
+                self.emit(&socket, events::SYNC_RESET, &reset).await;
+            }
         }
         drop(turn);
     }
@@ -90,41 +99,48 @@ impl Resume {
     /// and whether there is more.
     async fn page(&mut self, socket: &SocketRef, since: &Cursor) -> Result<(usize, Cursor, bool), WireError> {
         let (app, me) = (Arc::clone(&self.session.app), self.session.caller.user);
-        let missed = chat::missed(&*app.store, me, since, limits::PAGE).await;
-        let missed = missed.map_err(error::changes_error)?;
+        self.session.ready_for_more().await;
+        let missed = app.read(me, chat::missed(&*app.store, me, since, limits::PAGE)).await?;
         let peers: BTreeSet<UserId> = missed.events.iter().filter_map(|event| peer(event, me)).collect();
         let pairs: Vec<(UserId, UserId)> = peers.into_iter().map(|peer| (me, peer)).collect();
-        let conversations = inbox::conversations(&*app.store, &pairs).await;
-        let conversations = conversations.map_err(|cause| error::changes_error(ChangesError::Store(cause)))?;
         for event in &missed.events {
-            self.event(socket, me, event);
+            self.event(socket, me, event).await;
         }
-        for conversation in &conversations {
-            self.emit(socket, events::CONVERSATION_UPDATED, conversation);
+        let count = missed.events.len();
+        drop(missed.events);
+        for pairs in pairs.chunks(CONVERSATIONS) {
+            self.session.ready_for_more().await;
+            for conversation in app.read(me, inbox::conversations(&*app.store, pairs)).await? {
+                self.emit(socket, events::CONVERSATION_UPDATED, &conversation).await;
+            }
         }
-        Ok((missed.events.len(), missed.next, missed.more))
+        Ok((count, missed.next, missed.more))
     }
 
-    fn event(&mut self, socket: &SocketRef, me: UserId, event: &SyncEvent) {
+    async fn event(&mut self, socket: &SocketRef, me: UserId, event: &SyncEvent) {
         let live = |receipt: &Receipt| Receipt {
             peer_id: None,
             ..*receipt
         };
         match event {
             SyncEvent::Message { message } if message.receiver == Some(me) => {
-                self.emit(socket, &events::receive_message(me), message)
+                self.emit(socket, &events::receive_message(me), message).await;
             }
-            SyncEvent::Message { message } => self.emit(socket, events::MESSAGE_SENT, message),
+            SyncEvent::Message { message } => self.emit(socket, events::MESSAGE_SENT, message).await,
             // One's own receipts show in the conversation.
             SyncEvent::MessagesDelivered(receipt) | SyncEvent::MessagesRead(receipt) if receipt.user_id == me => {}
-            SyncEvent::MessagesDelivered(receipt) => self.emit(socket, events::MESSAGES_DELIVERED, &live(receipt)),
-            SyncEvent::MessagesRead(receipt) => self.emit(socket, events::MESSAGES_READ, &live(receipt)),
-            SyncEvent::Settings { settings } => self.emit(socket, events::SETTINGS_UPDATED, settings),
+            SyncEvent::MessagesDelivered(receipt) => {
+                self.emit(socket, events::MESSAGES_DELIVERED, &live(receipt)).await;
+            }
+            SyncEvent::MessagesRead(receipt) => self.emit(socket, events::MESSAGES_READ, &live(receipt)).await,
+            SyncEvent::Settings { settings } => self.emit(socket, events::SETTINGS_UPDATED, settings).await,
         }
     }
 
-    fn emit(&mut self, socket: &SocketRef, event: &str, payload: &impl Serialize) {
+    /// One event goes out when most of those before it have been written.
+    async fn emit(&mut self, socket: &SocketRef, event: &str, payload: &(impl Serialize + Sync)) {
         if !self.broken {
+            self.session.ready_for_more().await;
             self.broken = !emit::json(payload).is_some_and(|payload| emit::event(socket, event, &payload, None));
         }
     }

@@ -14,7 +14,7 @@ use crate::error;
 /// Handles the event.
 pub fn handle(reply: Reply, payload: Payload<'_>) {
     match payload.decode::<SettingsChange>() {
-        Ok(change) => reply.later(async move |session: Arc<Session>| {
+        Ok(change) => reply.later_to_the_end(async move |session: Arc<Session>| {
             update(&session.app, session.caller.user, change, Some(session.connection)).await
         }),
         Err(error) => reply.error(error),
@@ -45,7 +45,7 @@ pub async fn update(
 
 /// A user's settings.
 pub async fn current(app: &App, user: UserId) -> Result<CurrentSettings, WireError> {
-    let settings = app.store.settings(&[user]).await.map_err(error::store_error)?;
+    let settings = app.read(user, app.store.settings(&[user])).await?;
     let settings = settings.first().copied().unwrap_or_default();
     Ok(CurrentSettings { settings })
 }

@@ -30,8 +30,7 @@ pub async fn page(app: &App, user: UserId, request: Sync) -> Result<Synced, Wire
         return begin(app, user).await;
     };
     let since = Cursor::parse(&since).map_err(error::invalid_cursor)?;
-    let missed = chat::missed(&*app.store, user, &since, limit).await;
-    let missed = missed.map_err(error::changes_error)?;
+    let missed = app.read(user, chat::missed(&*app.store, user, &since, limit)).await?;
     Ok(Synced {
         events: missed.events,
         next: missed.next.to_string(),

@@ -39,6 +39,7 @@ use self::projector::Projector;
 use self::readers::Readers;
 use self::room::Room;
 use self::writer::Writer;
+use super::size;
 use super::{
     AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Instance,
     Mark, MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
@@ -205,13 +206,15 @@ impl Store for EmbeddedStore {
                 let chunk = readers.run(page).await?;
                 let rest = match chunk.last() {
                     None => return Ok(None),
-                    Some(last) if chunk.len() == HISTORY_CHUNK => last.created_at.map(|created_at| Bounds {
-                        after: Some(Position {
-                            created_at,
-                            id: last.id,
-                        }),
-                        before: None,
-                    }),
+                    Some(last) if chunk.len() == HISTORY_CHUNK || size::is_piece(&chunk) => {
+                        last.created_at.map(|created_at| Bounds {
+                            after: Some(Position {
+                                created_at,
+                                id: last.id,
+                            }),
+                            before: None,
+                        })
+                    }
                     Some(_) => None,
                 };
                 Ok(Some((chunk, rest)))

@@ -7,7 +7,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `connect` | from a connection string to a database; errors that never repeat it |
-//! | `indexes` | what is created at the start, beside what others created |
+//! | `indexes` | what is created at the start, beside what others created; `duplicates` names what is in the way |
+//! | `integrity` | whether it is still the same database with its indexes, while the server runs |
 //! | `append` | the durable write of a batch, its retries, what a duplicate key means, and what took too long |
 //! | `history` | messages, pages and whole conversations |
 //! | `window` | why catching up skips nothing: the argument about time |
@@ -34,7 +35,9 @@ use bson::doc;
 use bson::oid::ObjectId;
 use futures_util::stream::BoxStream;
 use mongodb::Database;
+use parking_lot::Mutex;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -50,6 +53,7 @@ use feed::Feed;
 use follower::Follower;
 use history::History;
 use inbox::{Builder, Inboxes, Projector};
+use integrity::Integrity;
 use markers::Markers;
 use meta::Meta;
 use presence::Presence;
@@ -61,12 +65,14 @@ pub use window::Clock;
 mod append;
 mod connect;
 mod document;
+mod duplicates;
 mod error;
 mod feed;
 mod follower;
 mod history;
 mod inbox;
 mod indexes;
+mod integrity;
 mod lease;
 mod lookup;
 mod markers;
@@ -87,8 +93,9 @@ const READ: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(6);
 /// How long [`Store::ping`] may take.
 const PING: Duration = Duration::from_secs(2);
-/// How long the driver may take to end.
-const SHUTDOWN: Duration = Duration::from_secs(5);
+/// How long [`Store::close`] may take to write what it can, and then the driver to end.
+const CLOSE: Duration = Duration::from_secs(3);
+const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// A [`Store`] in MongoDB. End it with [`Store::close`]: the driver does not like to be dropped by a process that exits.
 pub struct MongoStore {
@@ -96,18 +103,19 @@ pub struct MongoStore {
     appender: Appender,
     history: History,
     feed: Feed,
-    markers: Arc<Markers>,
-    summaries: Arc<Summaries>,
+    markers: Markers,
+    summaries: Summaries,
     inboxes: Inboxes,
     projector: Projector,
     builder: Builder,
-    follower: Arc<Follower>,
+    follower: Follower,
     users: Users,
     settings: UserSettings,
     presence: Presence,
+    integrity: Integrity,
     clock: Clock,
-    /// They end with the store.
-    _tasks: [AbortOnDropHandle<()>; 3],
+    /// They end with the store, at the latest. Held to end them.
+    tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
 impl MongoStore {
@@ -151,40 +159,69 @@ impl MongoStore {
             .await
             .map_err(|_| error::timed_out("connecting", OPEN))??;
         let database = connected.database.clone();
-        indexes::create(&database).await?;
+        let no_inboxes = indexes::create(&database).await?;
         let node = ObjectId::new();
         let meta = Meta::new(&database);
         let begun = meta.begin(clock()).await?;
-        let markers = Arc::new(Markers::new(&database, node, clock.clone()));
-        let summaries = Arc::new(Summaries::new(&database, Arc::clone(&markers)));
+        let markers = Markers::new(&database, node, clock.clone());
         let projector = Projector::new(&database, clock.clone());
-        let builder = Builder::begin(&database, meta, Arc::clone(&summaries), node).await?;
+        let summaries = Summaries::new(&database, markers.clone(), projector.clone());
+        let builder = Builder::begin(&database, meta.clone(), summaries.clone(), node, no_inboxes).await?;
+        let (integrity, looking) = Integrity::begin(&connected, meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();
         let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone());
-        let follower = Arc::new(follower);
         let tasks = parts.child();
+        let tasks = [
+            tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
+            tasks.spawn("inbox-builder", builder.clone().run(integrity.clone())),
+            tasks.spawn("follower", following.run(integrity.clone())),
+            tasks.spawn("integrity", looking.run()),
+        ];
         Ok(Self {
-            appender: Appender::new(&connected, node, clock.clone()),
-            history: History::new(&database),
+            appender: Appender::new(&connected, integrity.clone(), node, clock.clone()),
+            history: History::new(&database, integrity.clone()),
             feed: Feed::new(&database, begun.instance, clock.clone()),
-            inboxes: Inboxes::new(&database, projector.clone(), Arc::clone(&summaries)),
+            inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),
             users: Users::new(&database, parts),
             settings: UserSettings::new(&database, clock.clone()),
             presence: Presence::new(&database),
-            _tasks: [
-                tasks.spawn("inbox-projector", projector.clone().run()),
-                tasks.spawn("inbox-builder", builder.clone().run()),
-                tasks.spawn("follower", following.run(Arc::clone(&follower))),
-            ]
-            .map(AbortOnDropHandle::new),
+            tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,
             summaries,
             projector,
             builder,
             follower,
+            integrity,
             clock,
             connected,
         })
+    }
+
+    /// Does work while the database is sound.
+    async fn guard<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.integrity.guard(READ, work).await
+    }
+
+    /// Writes what the end of this process leaves to be written, and says what could not be.
+    async fn leave(&self, now: Timestamp, limit: Duration) -> Result<(), StoreError> {
+        let deadline = Instant::now() + limit;
+        let in_time = async |what: &str, work: &mut (dyn Future<Output = Result<(), StoreError>> + Send + Unpin)| {
+            let done = tokio::time::timeout_at(deadline, work).await;
+            done.unwrap_or_else(|_| Err(error::timed_out(what, limit)))
+        };
+        let mut release = Box::pin(self.integrity.guard(limit, self.presence.release(now)));
+        let mut write = Box::pin(self.projector.write_all(&self.integrity));
+        let (released, written) = tokio::join!(
+            in_time("taking users offline", &mut release),
+            in_time("writing inboxes", &mut write)
+        );
+        if let Err(error) = &released {
+            tracing::warn!(%error, "users of this process stay online until its lease has run out");
+        }
+        if let Err(error) = written {
+            tracing::warn!(%error, "inboxes are behind; the next server that runs brings them up to date");
+        }
+        released
     }
 }
 
@@ -211,7 +248,7 @@ impl Store for MongoStore {
     }
 
     async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError> {
-        self.history.message(conversation, id).await
+        self.guard(self.history.message(conversation, id)).await
     }
 
     async fn page(
@@ -221,7 +258,7 @@ impl Store for MongoStore {
         end: End,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        self.history.page(conversation, bounds, end, limit).await
+        self.guard(self.history.page(conversation, bounds, end, limit)).await
     }
 
     fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
@@ -242,7 +279,7 @@ impl Store for MongoStore {
     }
 
     async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
-        self.feed.changes(user, since, limit).await
+        self.guard(self.feed.changes(user, since, limit)).await
     }
 
     fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
@@ -250,27 +287,27 @@ impl Store for MongoStore {
     }
 
     async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
-        self.markers.mark(marks).await
+        self.markers.mark(marks, &self.integrity).await
     }
 
     async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError> {
-        self.inboxes.page(user, after, limit).await
+        self.guard(self.inboxes.page(user, after, limit)).await
     }
 
     async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        self.summaries.of(pairs).await
+        self.guard(self.summaries.of(pairs)).await
     }
 
     async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
-        self.summaries.listed(user, entries).await
+        self.guard(self.summaries.listed(user, entries)).await
     }
 
     async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
-        self.inboxes.total_unread(user, most).await
+        self.guard(self.inboxes.total_unread(user, most)).await
     }
 
     async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
-        self.summaries.acquainted(user, others).await
+        self.guard(self.summaries.acquainted(user, others)).await
     }
 
     fn projection(&self) -> Projection {
@@ -278,11 +315,11 @@ impl Store for MongoStore {
     }
 
     async fn rebuild(&self) -> Result<(), StoreError> {
-        self.builder.rebuild().await
+        self.guard(self.builder.rebuild()).await
     }
 
     async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
-        self.settings.of(users).await
+        self.guard(self.settings.of(users)).await
     }
 
     async fn change_settings(
@@ -291,11 +328,11 @@ impl Store for MongoStore {
         change: SettingsChange,
         at: Timestamp,
     ) -> Result<Option<Settings>, StoreError> {
-        self.settings.change(user, change, at).await
+        self.guard(self.settings.change(user, change, at)).await
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        self.users.by_ids(ids).await
+        self.guard(self.users.by_ids(ids)).await
     }
 
     fn is_shared(&self) -> bool {
@@ -303,28 +340,28 @@ impl Store for MongoStore {
     }
 
     async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
-        self.users.create(names, at).await
+        self.guard(self.users.create(names, at)).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.users.by_id(id).await
+        self.guard(self.users.by_id(id)).await
     }
 
     async fn users_named(&self, name: &str) -> Result<Vec<User>, StoreError> {
-        self.users.named(name).await
+        self.guard(self.users.named(name)).await
     }
 
     async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        self.users.list(after, limit).await
+        self.guard(self.users.list(after, limit)).await
     }
 
     /// If this fails, the next [`heartbeat`](Store::heartbeat) makes up for it.
     async fn set_presence(&self, changes: &[PresenceChange]) -> Result<(), StoreError> {
-        self.presence.set(changes).await
+        self.guard(self.presence.set(changes)).await
     }
 
     async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.presence.heartbeat(now).await
+        self.guard(self.presence.heartbeat(now)).await
     }
 
     async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -332,15 +369,12 @@ impl Store for MongoStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        ping(&self.connected.database, PING).await
+        self.integrity.guard(PING, ping(&self.connected.database, PING)).await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {
-        let released = self.presence.release(now).await;
-        // Whatever is not written now, the next store finds.
-        if let Err(error) = self.projector.write_all().await {
-            tracing::warn!(%error, "inboxes are behind");
-        }
+        let released = self.leave(now, CLOSE).await;
+        self.tasks.lock().clear();
         // Immediate: a history that someone still reads must not hold up the end.
         if tokio::time::timeout(SHUTDOWN, self.connected.shut_down())
             .await

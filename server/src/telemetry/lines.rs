@@ -4,6 +4,7 @@
 //! Not `tracing-appender`: it counts lines and not bytes, doesn't count what could not be written, and at its end may
 //! print to a standard output that is itself the fault.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
@@ -22,6 +23,14 @@ const LINE_BYTES: usize = 32;
 /// Pause before another attempt where a write would have to wait, as at a terminal that another program has set so.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How often it is tried to report lines that were lost, where no other line finds out that there is room again.
+const RETRY: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// In a thread that writes, while it reports: how many lines were lost in all.
+    static REPORTING: Cell<u64> = const { Cell::new(0) };
+}
+
 /// The way to one file.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
@@ -37,18 +46,24 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Box<[u8]>>,
+    waiting: VecDeque<Line>,
     /// Of all that waits and what is being written.
     bytes: usize,
     /// Lines that could not be written since the start.
     lost: u64,
-    /// How many of them [`Lines::start`]'s `report` was told of.
+    /// How many of them a line that was written has told of.
     reported: u64,
 }
 
+struct Line {
+    text: Box<[u8]>,
+    /// If it is a report: how many lines were lost in all when it was made. It does not count as lost itself.
+    reports: Option<u64>,
+}
+
 impl Lines {
-    /// Starts the thread. Once a line could be written again after others were lost, `report` is told how many were
-    /// lost since it was told last.
+    /// Starts the thread. When lines were lost, `report` is told how many, by the thread, to push a line that says so: at
+    /// once where another line could be written, else once a second, until such a line was written.
     pub(super) fn start(name: &str, file: File, report: impl Fn(u64) + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -65,14 +80,16 @@ impl Lines {
 
     /// Hands a line over, its end included. Never waits for the file.
     pub(super) fn push(&self, line: &[u8]) {
+        let reports = Some(REPORTING.get()).filter(|lost| *lost > 0);
         let size = line.len() + LINE_BYTES;
         let mut state = self.0.state.lock();
         if state.bytes + size > MOST_BYTES {
-            state.lost += 1;
+            state.lost += u64::from(reports.is_none());
             return;
         }
         state.bytes += size;
-        state.waiting.push_back(line.into());
+        let text = line.into();
+        state.waiting.push_back(Line { text, reports });
         drop(state);
         self.0.filled.notify_one();
     }
@@ -97,38 +114,54 @@ impl Shared {
     fn write_to(&self, file: File, report: impl Fn(u64)) {
         let mut out = Out { file, cut: false };
         loop {
-            let line = self.next();
-            let written = out.write(&line).is_ok();
-            if let Some(lost) = self.done(line.len(), written) {
-                report(lost);
+            let due = match self.next() {
+                Some(line) => {
+                    let written = out.write(&line.text).is_ok();
+                    self.done(&line, written)
+                }
+                None => true,
+            };
+            let (lost, reported) = {
+                let state = self.state.lock();
+                (state.lost, state.reported)
+            };
+            if due && lost > reported {
+                REPORTING.set(lost);
+                report(lost - reported);
+                REPORTING.set(0);
             }
         }
     }
 
-    fn next(&self) -> Box<[u8]> {
+    /// The next line; nothing if it is time to report instead.
+    fn next(&self) -> Option<Line> {
         let mut state = self.state.lock();
         loop {
-            match state.waiting.pop_front() {
-                Some(line) => return line,
-                None => self.filled.wait(&mut state),
+            if let Some(line) = state.waiting.pop_front() {
+                return Some(line);
+            }
+            if state.lost == state.reported {
+                self.filled.wait(&mut state);
+            } else if self.filled.wait_for(&mut state, RETRY).timed_out() && state.waiting.is_empty() {
+                return None;
             }
         }
     }
 
-    /// Notes what became of a line. Returns how many were lost before it, if that is to be reported.
-    fn done(&self, length: usize, written: bool) -> Option<u64> {
+    /// Notes what became of a line. Returns whether there is room for a report.
+    fn done(&self, line: &Line, written: bool) -> bool {
         let mut state = self.state.lock();
-        state.bytes -= length + LINE_BYTES;
+        state.bytes -= line.text.len() + LINE_BYTES;
         if state.bytes == 0 {
             self.drained.notify_all();
         }
-        if !written {
-            state.lost += 1;
-            return None;
+        match line.reports {
+            Some(lost) if written => state.reported = lost,
+            Some(_) => {}
+            None if written => return true,
+            None => state.lost += 1,
         }
-        let lost = state.lost - state.reported;
-        state.reported = state.lost;
-        (lost > 0).then_some(lost)
+        false
     }
 }
 
@@ -168,7 +201,8 @@ impl Out {
 mod tests {
     use std::io::{BufRead, BufReader, pipe};
     use std::os::fd::OwnedFd;
-    use std::sync::mpsc;
+    use std::process::Command;
+    use std::sync::{OnceLock, mpsc};
 
     use super::*;
 
@@ -199,7 +233,7 @@ mod tests {
     fn a_reader_that_stalls_holds_nobody_up_and_what_is_lost_is_counted_and_reported() {
         let (reader, writer) = pipe().unwrap();
         let (report, reported) = mpsc::channel();
-        let lines = Lines::start("lines", file(writer), move |lost| report.send(lost).unwrap()).unwrap();
+        let lines = Lines::start("lines", file(writer), move |lost| _ = report.send(lost)).unwrap();
         let line = [&[b'x'; 999][..], b"\n"].concat();
         let pushed = 3 * MOST_BYTES / line.len();
         for _ in 0..pushed {
@@ -219,10 +253,10 @@ mod tests {
     #[test]
     fn a_file_that_refuses_loses_lines_and_nothing_else() {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let lines = Lines::start("lines", full, |_| panic!("it never has room")).unwrap();
+        let lines = Lines::start("lines", full, |_| {}).unwrap();
         let (reader, writer) = pipe().unwrap();
         drop(reader);
-        let gone = Lines::start("lines", file(writer), |_| panic!("nobody comes back")).unwrap();
+        let gone = Lines::start("lines", file(writer), |_| {}).unwrap();
         for lines in [lines, gone] {
             for _ in 0..3 {
                 lines.push(b"a line\n");
@@ -230,5 +264,26 @@ mod tests {
             lines.drain(later());
             assert_eq!(lines.lost(), 3);
         }
+    }
+    #[test]
+    fn what_was_lost_is_reported_when_there_is_room_again_and_nothing_else_to_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let open = || File::options().read(true).write(true).open(&path).unwrap();
+        let reader = open();
+        let writer = File::options().write(true).open(&path).unwrap();
+        let lines: Arc<OnceLock<Lines>> = Arc::default();
+        let reporting = Arc::clone(&lines);
+        let report = move |lost| reporting.wait().push(format!("{lost} lost\n").as_bytes());
+        let lines = lines.get_or_init(|| Lines::start("lines", writer, report).unwrap());
+        drop(reader);
+        lines.push(b"one\n");
+        lines.push(b"two\n");
+        lines.drain(later());
+        let mut line = String::new();
+        BufReader::new(open()).read_line(&mut line).unwrap();
+        assert_eq!(line, "2 lost\n");
+        assert_eq!(lines.lost(), 2, "reports that could not be written are none of them");
     }
 }

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`server`] | the server's own program, on a free port, with either engine |
 //! | [`fault_command`] | a command for `sh` that breaks something in the test process |
+//! | [`Setup::on_hanging_disk`] | a disk whose syncs hang |
 //! | [`mongod`] | a real MongoDB |
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
 //! | [`http`] | requests whose answer is returned whatever its status |
+//! | [`raw`] | a connection byte by byte, for clients that misbehave |
 //! | [`token`] | tokens, good and bad |
 //! | [`process`] | any other program; what it starts never outlives the test |
 //!
@@ -15,11 +17,13 @@
 
 mod build;
 pub mod fault_command;
+mod hanging_disk;
 pub mod http;
 pub mod mongod;
 pub mod node;
 pub mod process;
 pub mod proxy;
+pub mod raw;
 pub mod server;
 pub mod token;
 

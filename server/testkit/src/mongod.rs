@@ -139,6 +139,12 @@ impl Mongod {
         }
     }
 
+    /// Starts a killed server that belongs to no replica set again on its port, as if its disk had been replaced.
+    pub fn restart_empty(&self, member: usize) {
+        self.lock()[member].restart_empty();
+        self.wait_ready();
+    }
+
     /// Stops a member's process (`SIGSTOP`): its connections stay open, but nothing answers.
     pub fn pause(&self, member: usize) {
         self.lock()[member].signal("STOP");

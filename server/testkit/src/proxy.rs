@@ -108,6 +108,11 @@ impl Proxy {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The loopback port to be used in place of the server's.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Makes the network like this from now on.
     pub fn set(&self, link: Link) {
         self.state.send_modify(|state| state.link = link);

@@ -1,7 +1,7 @@
 //! The shipped server, started as a user would start it: own data, own port, known secret.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,10 @@ use crate::http::{self, Answer};
 use crate::process::Process;
 use crate::{mongod, token};
 
-/// How long a server may take to start; slow machines are meant to pass.
-const START: Duration = Duration::from_secs(60);
+mod launch;
+
+use launch::launch;
+pub use launch::{binary, command};
 
 /// The secret of every server that a test doesn't give another one.
 pub const SECRET: &str = "a secret that only the tests know, 32 bytes and more";
@@ -164,6 +166,12 @@ impl Server {
         resident.expect("the kernel tells it in kB") * 1024
     }
 
+    /// How many files and connections it has open now.
+    pub fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        files.expect("it runs, on Linux").count()
+    }
+
     /// Lets no file of its grow beyond so many bytes from now on, as if the disk were full; `None` makes room again.
     /// A restart makes room, too.
     pub fn limit_files(&self, bytes: Option<u64>) {
@@ -271,6 +279,16 @@ impl Server {
         self.process.signal(name);
     }
 
+    /// Waits until it has ended by itself. Returns how it ended and how long that took.
+    ///
+    /// # Panics
+    /// If it takes a minute.
+    pub fn ended(&mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        let status = self.process.wait(Duration::from_secs(60));
+        (status.expect("it ends within a minute"), begun.elapsed())
+    }
+
     /// Sends it a signal after which it should end. As [`terminate`](Self::terminate) otherwise.
     pub fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
         let begun = Instant::now();
@@ -294,91 +312,6 @@ impl Drop for Server {
             eprintln!("--- the server wrote ---\n{}{}---", self.stdout(), self.stderr());
         }
     }
-}
-
-/// The server's command with nothing of this process's environment that it would read, to be run in `folder`.
-pub fn command(folder: &Path) -> Command {
-    bare_command(binary(), folder)
-}
-
-fn bare_command(program: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(folder).env_clear();
-    for name in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
-        if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
-        }
-    }
-    command
-}
-
-/// Starts the server and waits for its start line. Otherwise says what happened instead.
-fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
-    let program = match setup.sabotaged {
-        true => sabotaged_binary(),
-        false => binary(),
-    };
-    let mut command = match setup.redirects.as_str() {
-        "" => bare_command(program, folder),
-        redirects => {
-            let mut shell = bare_command(Path::new("sh"), folder);
-            shell.arg("-c").arg(format!("exec \"$0\" {redirects}")).arg(program);
-            shell
-        }
-    };
-    command.env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
-    if let Some(uri) = &setup.mongo_uri {
-        command.env("MONGO_URI", uri);
-    }
-    command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
-
-    let process = Process::spawn_in(&mut command, Some(folder));
-    let deadline = Instant::now() + START;
-    if !setup.redirects.is_empty() {
-        return answering(process, port, deadline);
-    }
-    let ready = format!("Server running on port {port}");
-    let mut position = 0;
-    while let Some(line) = process.next_line(&mut position, deadline) {
-        if line == ready {
-            return Ok(process);
-        }
-    }
-    let (stdout, stderr) = (process.stdout(), process.stderr());
-    Err(format!(
-        "the server did not print {ready:?} within {START:?}:\n{stdout}{stderr}"
-    ))
-}
-
-/// Waits until a server whose start line can't be read answers.
-fn answering(mut process: Process, port: u16, deadline: Instant) -> Result<Process, String> {
-    let address = format!("http://127.0.0.1:{port}/healthz");
-    while Instant::now() < deadline {
-        let request = Request::get(&address).body(Vec::new()).expect("a well-formed request");
-        let answered = http::try_send(request).is_ok();
-        if process.wait(Duration::from_millis(20)).is_some() {
-            // Most likely, and whoever answered was another program.
-            return Err(format!("the port {port} may be in use"));
-        }
-        if answered {
-            return Ok(process);
-        }
-    }
-    Err(format!("the server did not answer within {START:?}"))
-}
-
-/// The program under test, built first where the tests are not the server package's own.
-pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match std::env::var_os("CARGO_BIN_EXE_server") {
-        Some(path) => path.into(),
-        None => crate::build::binary("server"),
-    })
-}
-
-fn sabotaged_binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(crate::build::sabotaged_server)
 }
 
 /// The same deployment with this database.

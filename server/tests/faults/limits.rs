@@ -61,7 +61,7 @@ fn of_all_connections_is_kept() {
     let ask = |connection: &mut TcpStream| {
         let timeout = connection.set_read_timeout(Some(Duration::from_secs(60)));
         timeout.expect("a timeout is no zero");
-        let asked = connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let asked = connection.write_all(b"GET /users/me HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut answer = Vec::new();
         asked.is_ok()
             && loop {
@@ -71,7 +71,7 @@ fn of_all_connections_is_kept() {
                     Ok(bytes) => answer.extend_from_slice(&more[..bytes]),
                 }
                 if answer.ends_with(b"}") {
-                    break answer.starts_with(b"HTTP/1.1 200");
+                    break answer.starts_with(b"HTTP/1.1 401");
                 }
             }
     };
@@ -90,4 +90,16 @@ fn of_all_connections_is_kept() {
 fn of_what_waits_for_a_stalled_reader_ends_it() {
     let server = Server::start(Engine::Embedded);
     run("stalled.js", &server, json!({"bytes": 4_000, "most": 40_000}));
+}
+
+#[test]
+fn of_what_one_sender_may_send_to_a_stalled_reader_leave_room_for_others() {
+    let server = Server::start(Engine::Embedded);
+    let [friend, _] = server.new_users();
+    let friend = server.token(&friend);
+    run(
+        "flooded.js",
+        &server,
+        json!({"friend": friend, "bytes": 4_000, "most": 40_000}),
+    );
 }

@@ -1,5 +1,6 @@
 //! The documents written here, and what the server has to do to read them.
 
+use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
 use server::store::{AppendError, Bounds, Conversation, End, Position, Store};
@@ -177,5 +178,20 @@ async fn reads_examine_about_as_many_keys_as_they_return() {
         );
     }
     assert_eq!(pages, 17, "sixteen pages and the look-up of a duplicate");
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn a_user_whom_another_program_deleted_is_soon_no_receiver() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let first = new_message(ada, bob, "text");
+    assert_eq!(store.append(std::slice::from_ref(&first)).await, [stored(&first)]);
+    let gone = doc! { "_id": ObjectId::from_bytes(bob.bytes()) };
+    fixture.collection("users").delete_one(gone).await.unwrap();
+    fixture.clock.set(at(61));
+    let outcomes = store.append(&[new_message(ada, bob, "text")]).await;
+    assert_eq!(outcomes, [Err(AppendError::UnknownReceiver)]);
     fixture.end([store]).await;
 }

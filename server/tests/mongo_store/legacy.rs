@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
+use futures_util::TryStreamExt;
 use server::store::{Bounds, Conversation, End, Position, Store};
 use shared::{Message, Timestamp, UserId};
 
@@ -89,6 +90,46 @@ async fn pages_join_to_the_history_from_both_ends() {
             assert_eq!((&up, &down), (&whole, &whole), "{a} {b} {limit}");
         }
     }
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn a_history_without_times_comes_whole() {
+    let fixture = legacy().await;
+    let [a, b] = [A, B].map(|id| ObjectId::parse_str(id).unwrap());
+    // More of each kind than a chunk holds, and their ids in no order of the kinds.
+    let kinds = [
+        Bson::Null,
+        "yesterday".into(),
+        5.into(),
+        DateTime::from_millis(5).into(),
+    ];
+    let odd = (0..3_000_u32).map(|number| {
+        let mut id = [9; 12];
+        id[8..].copy_from_slice(&number.wrapping_mul(0x9e37_79b9).to_be_bytes());
+        let time = kinds[number as usize % 4].clone();
+        doc! { "_id": ObjectId::from_bytes(id), "sender": a, "receiver": b, "message": "old", "createdAt": time }
+    });
+    fixture.insert("messages", odd).await;
+    let store = fixture.open().await;
+    let pair = doc! { "$or": [{ "sender": a, "receiver": b }, { "sender": b, "receiver": a }] };
+    let messages = fixture.collection("messages");
+    let order = doc! { "createdAt": 1, "_id": 1 };
+    let stored: Vec<_> = messages
+        .find(pair)
+        .sort(order)
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    let stored: Vec<String> = stored
+        .iter()
+        .map(|message| message.get_object_id("_id").unwrap().to_hex())
+        .collect();
+    let listed = history(&store, user(A), user(B)).await;
+    let listed: Vec<String> = listed.iter().map(|message| message.id.to_string()).collect();
+    assert!(stored.len() > 3_000 && listed == stored);
     fixture.end([store]).await;
 }
 

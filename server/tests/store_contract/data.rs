@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::TryStreamExt;
 use server::chat::{ClientMessageId, NewMessage, Text, Username};
-use server::store::{AppendError, Appended, Bounds, Conversation, End, Mark, MarkKind, Marked, Store};
+use server::store::size::is_piece;
+use server::store::{AppendError, Appended, Bounds, Conversation, End, Mark, MarkKind, Marked, Position, Store};
 use shared::{Message, MessageId, Timestamp, UserId};
 
 use crate::engine::Engine;
@@ -131,12 +132,18 @@ pub(crate) async fn open_ready(engine: &dyn Engine) -> Arc<dyn Store> {
     store
 }
 
-/// The whole conversation, as one page.
+/// The whole conversation, as one page in as many pieces as it takes.
 pub(crate) async fn all(store: &dyn Store, conversation: Conversation) -> Vec<Message> {
-    store
-        .page(conversation, Bounds::default(), End::Oldest, 1_000_000)
-        .await
-        .unwrap()
+    let (mut all, mut bounds) = (Vec::new(), Bounds::default());
+    loop {
+        let piece = store.page(conversation, bounds, End::Oldest, 1_000_000).await.unwrap();
+        let ended = !is_piece(&piece);
+        bounds.after = piece.last().map(Position::of);
+        all.extend(piece);
+        if ended {
+            return all;
+        }
+    }
 }
 
 /// The whole conversation, as a stream.

@@ -15,19 +15,19 @@ use crate::data::{append_new, mark, mint_now, now, people};
 use crate::engine::Engine;
 
 /// A client that keeps a copy of all that concerns a user.
-struct Reader {
-    user: UserId,
-    cursor: Cursor,
+pub(crate) struct Reader {
+    pub(crate) user: UserId,
+    pub(crate) cursor: Cursor,
     /// In the order of first hearing of each.
-    heard: Vec<MessageId>,
+    pub(crate) heard: Vec<MessageId>,
     messages: HashMap<MessageId, Message>,
-    markers: HashMap<(UserId, UserId), Marker>,
+    pub(crate) markers: HashMap<(UserId, UserId), Marker>,
     settings: Option<Settings>,
 }
 
 impl Reader {
     /// One that knows of nothing and goes on from now.
-    fn new(store: &dyn Store, user: UserId) -> Self {
+    pub(crate) fn new(store: &dyn Store, user: UserId) -> Self {
         Self {
             user,
             cursor: store.cursor(store.frontier()),
@@ -39,7 +39,7 @@ impl Reader {
     }
 
     /// Reads one page. Returns whether there is more.
-    async fn page(&mut self, store: &dyn Store, limit: usize) -> bool {
+    pub(crate) async fn page(&mut self, store: &dyn Store, limit: usize) -> bool {
         let page = store.changes(self.user, &self.cursor, limit).await.unwrap();
         assert!(page.changes.len() <= limit);
         assert!(!page.more || !page.changes.is_empty(), "more, but nothing of it");
@@ -81,7 +81,7 @@ fn ids(messages: &[Message]) -> Vec<MessageId> {
 }
 
 /// The messages of one user, in the order stored.
-fn of(user: UserId, messages: &[Message]) -> Vec<MessageId> {
+pub(crate) fn of(user: UserId, messages: &[Message]) -> Vec<MessageId> {
     let concerns = |message: &&Message| message.sender == Some(user) || message.receiver == Some(user);
     messages.iter().filter(concerns).map(|message| message.id).collect()
 }

@@ -15,6 +15,7 @@ mod feed;
 mod history;
 mod idempotency;
 mod inbox;
+mod length;
 mod lifecycle;
 mod markers;
 mod pages;
@@ -98,6 +99,9 @@ contract! {
         tells_of_watermarks_to_both
         tells_of_settings_to_their_owner
         refuses_the_cursor_of_another_database;
+    length:
+        ends_pages_of_changes
+        ends_chunks_and_pages_of_a_conversation;
     markers:
         are_missing_at_first
         only_move_forward

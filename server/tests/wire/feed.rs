@@ -1,13 +1,14 @@
 //! Catching up, receipts, the inbox, presence of others and typing.
 
 use serde_json::json;
-use testkit::Server;
+use testkit::{Engine, Server};
 
 use super::{on_both_engines, run_checks};
 
 on_both_engines!(catching_up);
 on_both_engines!(receipts_and_inbox);
 on_both_engines!(presence_of_others_and_typing);
+on_both_engines!(pages_of_long_messages);
 on_both_engines!(rebuilding_is_for_administrators);
 
 fn run(server: &Server, script: &str) {
@@ -24,6 +25,21 @@ fn run(server: &Server, script: &str) {
 
 fn catching_up(server: &Server) {
     run(server, "sync.js");
+}
+
+fn pages_of_long_messages(server: &Server) {
+    let [me] = server.new_users();
+    let peers = server
+        .new_users::<30>()
+        .map(|id| json!({"token": server.token(&id), "id": id}));
+    let argument = json!({"url": server.url(), "me": me, "token": server.token(&me), "peers": peers.as_slice()});
+    run_checks("long.js", &argument);
+}
+
+/// Only here does every commit move the cursors of live events.
+#[test]
+fn cursors_of_live_events() {
+    run(Server::shared(Engine::Embedded), "cursors.js");
 }
 
 fn receipts_and_inbox(server: &Server) {

@@ -66,6 +66,25 @@ pub(super) struct Shared<R> {
     pub(super) backlog: Backlog,
 }
 
+impl<R> Shared<R> {
+    /// Whether both whom a message is for and whom it is from can take it.
+    fn admits(&self, receivers: &mut Receivers, charge: Charge) -> bool {
+        let Charge {
+            sender,
+            receiver,
+            bytes,
+        } = charge;
+        if !receivers.admit(receiver, sender, bytes, (self.backlog)(receiver)) {
+            return false;
+        }
+        let admitted = receivers.admit(sender, sender, bytes, (self.backlog)(sender));
+        if !admitted {
+            receivers.withdraw(receiver, sender, bytes);
+        }
+        admitted
+    }
+}
+
 impl<R> Clone for Shared<R> {
     fn clone(&self) -> Self {
         Self {
@@ -165,8 +184,7 @@ impl<R> Lane<R> {
         {
             let mut receivers = self.shared.receivers.lock();
             for Submitted { message, charge, reply } in taken {
-                let backlog = (self.shared.backlog)(charge.receiver);
-                if receivers.admit(charge.receiver, charge.sender, charge.bytes, backlog) {
+                if self.shared.admits(&mut receivers, charge) {
                     batch.messages.push(message);
                     batch.replies.push(reply);
                     batch.charges.push(charge);
@@ -306,8 +324,8 @@ pub(super) async fn deliver<R>(
         if done.admitted {
             let mut receivers = shared.receivers.lock();
             for charge in &done.charges {
-                let backlog = (shared.backlog)(charge.receiver);
-                receivers.done(charge.receiver, charge.sender, charge.bytes, backlog);
+                receivers.done(charge.receiver, charge.sender, charge.bytes);
+                receivers.done(charge.sender, charge.sender, charge.bytes);
             }
             receivers.look(&*shared.backlog);
         }

@@ -4,10 +4,8 @@
 //! either sees a message that was taken, or its sender is refused. `tests/queue_model.rs` runs this file through
 //! every order that threads can run in.
 
-use tokio::sync::Notify;
-
 use super::shares::{Amount, Shares};
-use super::sync::Mutex;
+use super::sync::{Mutex, Notify};
 use super::turns::{Portion, Turns};
 use super::{Charge, Refused};
 

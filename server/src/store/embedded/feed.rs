@@ -6,6 +6,7 @@ use shared::{Message, UserId};
 use super::projection;
 use super::runs::{self, segment};
 use super::{markers, numbers, pages, users};
+use crate::store::size::{self, Enough};
 use crate::store::{Change, Changes, ChangesError, Conversation, Cursor, Instance};
 
 /// A message by its number, if it concerns a user.
@@ -35,7 +36,7 @@ macro_rules! markers {
 pub(super) const OWN_MARKERS: &str = markers!("user = ?1");
 pub(super) const PEERS_MARKERS: &str = markers!("peer = ?1 AND user <> ?1");
 
-/// Up to `limit` changes behind a cursor, all read from one snapshot: what is committed meanwhile has a greater number
+/// Up to `limit` changes behind a cursor, as many as a page holds, all read from one snapshot: what is committed meanwhile has a greater number
 /// than the cursor that this returns.
 pub(super) fn changes(
     connection: &Connection,
@@ -54,37 +55,52 @@ pub(super) fn changes(
         return Ok(Err(ChangesError::Reset(text)));
     }
     let mut found = Vec::new();
-    // One more than asked for, to know whether there is more.
-    let enough = limit.saturating_add(1);
+    // One more than the page holds, to know whether there is more.
+    let one_more = limit.saturating_add(1);
+    let mut enough = Enough::of(limit);
     let projected = projection::projected(&snapshot)?;
     let mut statement = snapshot.prepare_cached(MESSAGE)?;
     for segment in segment(since.point)..=segment(projected) {
         let numbers = runs::numbers(&snapshot, segment, user)?.into_iter();
         for number in numbers.filter(|number| since.point < *number && *number <= projected) {
-            if found.len() == enough {
+            if enough.is_reached() {
                 break;
             }
-            found.extend(
-                statement
-                    .query_row((number, user.bytes()), message_from_row)
-                    .optional()?,
-            );
+            let message = statement
+                .query_row((number, user.bytes()), message_from_row)
+                .optional()?;
+            if let Some((_, change)) = &message {
+                enough.with(size::change_bytes(change));
+            }
+            found.extend(message);
         }
-        if found.len() == enough {
+        if enough.is_reached() {
             break;
         }
     }
-    let rest = enough - found.len();
-    found.extend(behind(&snapshot, WAITING, user, since, rest, message_from_row)?);
+    if !enough.is_reached() {
+        let rest = one_more - found.len();
+        let is_enough = |change: &Change| enough.with(size::change_bytes(change));
+        found.extend(behind(
+            &snapshot,
+            WAITING,
+            user,
+            since,
+            rest,
+            message_from_row,
+            is_enough,
+        )?);
+    }
     for sql in [OWN_MARKERS, PEERS_MARKERS] {
         let marker = |row: &Row<'_>| Ok((row.get(8)?, Change::Marker(markers::marker_from_row(row)?)));
-        found.extend(behind(&snapshot, sql, user, since, enough, marker)?);
+        found.extend(behind(&snapshot, sql, user, since, one_more, marker, |_| false)?);
     }
     found.extend(users::changed_settings(&snapshot, user, since.point)?);
     found.sort_unstable_by_key(|(number, _)| *number);
 
-    let more = found.len() > limit;
-    found.truncate(limit);
+    let held = size::that_fit(found.iter().map(|(_, change)| size::change_bytes(change)), limit);
+    let more = held < found.len();
+    found.truncate(held);
     let next = match found.last() {
         _ if !more => newest,
         Some((number, _)) => *number,
@@ -97,7 +113,7 @@ pub(super) fn changes(
     }))
 }
 
-/// The rows of one of the statements above that know no segments.
+/// The rows of one of the statements above that know no segments, up to the one that is enough.
 fn behind(
     connection: &Connection,
     sql: &str,
@@ -105,11 +121,19 @@ fn behind(
     since: &Cursor,
     limit: usize,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<(i64, Change)>,
+    mut is_enough: impl FnMut(&Change) -> bool,
 ) -> rusqlite::Result<Vec<(i64, Change)>> {
-    connection
-        .prepare_cached(sql)?
-        .query_map((user.bytes(), since.point, row_limit(limit)), read)?
-        .collect()
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = Vec::new();
+    for row in statement.query_map((user.bytes(), since.point, row_limit(limit)), read)? {
+        let row = row?;
+        let ends = is_enough(&row.1);
+        found.push(row);
+        if ends {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 fn row_limit(limit: usize) -> i64 {

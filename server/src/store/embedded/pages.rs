@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Message, MessageId, Timestamp, UserId};
 
+use crate::store::size::{self, PIECE_BYTES};
 use crate::store::{Bounds, Conversation, End};
 
 pub(super) const MESSAGE: &str = "
@@ -48,7 +49,7 @@ pub(super) fn message(
         .optional()
 }
 
-/// Up to `limit` messages from one end of `bounds`, oldest first.
+/// Up to `limit` messages from one end of `bounds`, oldest first; no more after the one that makes them a piece.
 pub(super) fn page(
     connection: &Connection,
     conversation: Conversation,
@@ -63,7 +64,7 @@ pub(super) fn page(
     let after = bounds.after.map(|place| (place.created_at.millis(), place.id.bytes()));
     let before = bounds.before.map(|place| (place.created_at.millis(), place.id.bytes()));
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(
+    let mut rows = statement.query_map(
         (
             conversation.low().bytes(),
             conversation.high().bytes(),
@@ -75,7 +76,14 @@ pub(super) fn page(
         ),
         |row| message_from_row(row, conversation),
     )?;
-    let mut messages = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut messages: Vec<Message> = Vec::new();
+    let mut bytes = 0;
+    while bytes < PIECE_BYTES
+        && let Some(message) = rows.next().transpose()?
+    {
+        bytes += size::message_bytes(&message);
+        messages.push(message);
+    }
     if end == End::Newest {
         messages.reverse();
     }

@@ -15,6 +15,7 @@ mod figures;
 mod lost;
 mod moved;
 mod plans;
+mod receipts;
 
 const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
 

@@ -6,6 +6,8 @@
 //! because a new primary took over without it, the message is simply inserted again.
 //!
 //! What took too long is renewed before it is answered, see `renew`; otherwise a message costs no second trip.
+//!
+//! Each attempt must be admitted by [`integrity`](super::integrity), and once more before its messages count as stored.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use super::connect::{self, Connected};
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
 use super::error::{Backoff, DUPLICATE_KEY, bounded, passes, store_error, write_error};
+use super::integrity::Integrity;
 use super::window::{self, Clock};
 use super::{WRITE, query};
 use crate::chat::NewMessage;
@@ -46,6 +49,7 @@ pub(super) struct Appender {
     durable: Collection<RawDocumentBuf>,
     receivers: Receivers,
     renewer: Renewer,
+    integrity: Integrity,
     clock: Clock,
 }
 
@@ -62,12 +66,13 @@ struct Batch<'a> {
 
 impl Appender {
     /// Writes on behalf of a node, by its clock.
-    pub(super) fn new(connected: &Connected, node: ObjectId, clock: Clock) -> Self {
+    pub(super) fn new(connected: &Connected, integrity: Integrity, node: ObjectId, clock: Clock) -> Self {
         let database = &connected.database;
         Self {
             messages: connected.inserts.collection(connect::MESSAGES),
             durable: connect::majority(database, connect::MESSAGES),
-            receivers: Receivers::new(database),
+            receivers: Receivers::new(database, integrity.clone(), clock.clone()),
+            integrity,
             renewer: Renewer::new(database, node, clock.clone()),
             clock,
         }
@@ -77,7 +82,11 @@ impl Appender {
     pub(super) async fn append(&self, messages: &[NewMessage]) -> Vec<Outcome> {
         let deadline = Instant::now() + COMMIT;
         let begin = (self.clock)();
-        let unknown = match self.receivers.unknown(messages, deadline).await {
+        let receivers = async {
+            self.integrity.admit(until(deadline)).await?;
+            self.receivers.unknown(messages, deadline).await
+        };
+        let unknown = match receivers.await {
             Ok(unknown) => unknown,
             Err(error) => return messages.iter().map(|_| Err(error.clone().into())).collect(),
         };
@@ -102,6 +111,10 @@ impl Appender {
             .collect();
         let mut backoff = Backoff::default();
         let failure = loop {
+            // Whoever is refused here is not tried again: what is wrong then lasts.
+            if let Err(error) = self.integrity.admit(until(deadline)).await {
+                break error;
+            }
             match self.attempt(&mut batch, &documents, deadline).await {
                 Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.pause().await,
                 Err(error) => break error,
@@ -135,6 +148,7 @@ impl Appender {
         let mut failures = self
             .insert(pending.iter().map(|index| &documents[*index]), deadline)
             .await?;
+        self.integrity.admit(until(deadline)).await?;
         let mut left = Ok(());
         let mut doubtful = Vec::new();
         for (place, index) in pending.into_iter().enumerate() {
@@ -215,8 +229,13 @@ impl Appender {
     }
 }
 
+/// How long is left.
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
 /// How long an attempt may take: [`WRITE`], but not past the deadline by more than a moment.
 fn remaining(deadline: Instant) -> Duration {
-    let left = deadline.saturating_duration_since(Instant::now());
+    let left = until(deadline);
     WRITE.min(left.max(Duration::from_millis(100)))
 }

@@ -1,13 +1,18 @@
 //! From a connection string to a database, with errors that never repeat what may be secret in it.
 
 use std::future::IntoFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mongodb::event::EventHandler;
+use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{
     Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, ReadConcern, ReadPreference,
     SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Collection, Database};
+use tokio::sync::Notify;
 
 use super::error::store_error;
 use crate::store::StoreError;
@@ -39,6 +44,39 @@ pub(super) struct Connected {
     /// statement of which session wrote it, which makes inserting messages a tenth dearer; and they are repeated anyway,
     /// for longer than the driver does.
     pub(super) inserts: Database,
+    /// Those that both clients make.
+    pub(super) connections: Arc<Connections>,
+}
+
+/// Counts connections to servers. The driver counts each before anything is sent on it.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    made: AtomicU64,
+    more: Notify,
+}
+
+impl Connections {
+    /// How many were made so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    /// Waits until one is made; one that was made since the last call counts.
+    pub(super) async fn changed(&self) {
+        self.more.notified().await;
+    }
+
+    /// Lets [`changed`](Self::changed) return once more.
+    pub(super) fn look_again(&self) {
+        self.more.notify_one();
+    }
+
+    fn count(&self, event: &CmapEvent) {
+        if let CmapEvent::ConnectionReady(_) = event {
+            self.made.fetch_add(1, Ordering::SeqCst);
+            self.more.notify_one();
+        }
+    }
 }
 
 impl Connected {
@@ -66,6 +104,10 @@ pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<Connect
         .or(options.default_database.as_deref())
         .unwrap_or(DEFAULT_DATABASE)
         .to_owned();
+    let connections = Arc::new(Connections::default());
+    let counting = Arc::clone(&connections);
+    // A callback is run at once, not in a task.
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| counting.count(&event)));
     let mut inserts = options.clone();
     inserts.retry_writes = Some(false);
     // Whatever the string says: nothing counts as written before a majority has it on disk, and reads see it.
@@ -80,6 +122,7 @@ pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<Connect
     Ok(Connected {
         database: connect(options)?,
         inserts: connect(inserts)?,
+        connections,
     })
 }
 

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use bson::oid::ObjectId;
-use bson::raw::RawDocumentBuf;
+use bson::raw::{RawDocument, RawDocumentBuf};
 use bson::{DateTime, Document, doc};
 use mongodb::{Collection, Database};
 use shared::{Timestamp, UserId};
@@ -16,12 +16,16 @@ use super::markers::Stored;
 use super::pages::{Place, Run};
 use super::window::Clock;
 use super::{READ, connect, query};
+use crate::store::size::{self, Enough};
 use crate::store::{Change, Changes, ChangesError, Cursor, Instance, StoreError};
 
 /// The kinds of changes, in the order that those of one moment have.
 const MESSAGE: u8 = 0;
 const MARKER: u8 = 1;
 const SETTINGS: u8 = 2;
+
+/// Messages that mongod sends at once, and that the driver holds: 2 MiB of the longest ones.
+const BATCH: u32 = 128;
 
 /// Reads feeds.
 pub(super) struct Feed {
@@ -91,7 +95,7 @@ impl Feed {
         let mut directions = filters("sender", user, at, "_id", &by_id);
         directions.extend(filters("receiver", user, at, "_id", &by_id));
         let (messages, own, peers, settings) = tokio::try_join!(
-            self.messages(directions, more),
+            self.messages(directions, limit),
             self.markers(filters("_id.user", user, at, "_id.peer", &by_peer), "_id.peer", more),
             self.markers(filters("_id.peer", user, at, "_id.user", &by_user), "_id.user", more),
             self.settings(user, at, &by_nothing),
@@ -103,8 +107,9 @@ impl Feed {
         found.sort_by(|(left, _), (right, _)| left.cmp(right));
         // A watermark in a conversation with oneself is found twice.
         found.dedup_by(|(left, _), (right, _)| left == right);
-        let full = found.len() > limit;
-        found.truncate(limit);
+        let held = size::that_fit(found.iter().map(|(_, change)| size::change_bytes(change)), limit);
+        let full = held < found.len();
+        found.truncate(held);
         let more = full || run.is_stale();
         let last = found.last().filter(|_| full).map(|(place, _)| place.clone());
         let (point, page) = run.next(last);
@@ -119,19 +124,23 @@ impl Feed {
         })
     }
 
-    async fn messages(&self, branches: Vec<Document>, limit: i64) -> Result<Vec<(Place, Change)>, StoreError> {
+    /// One more than a page of up to `limit` holds, if there are so many.
+    async fn messages(&self, branches: Vec<Document>, limit: usize) -> Result<Vec<(Place, Change)>, StoreError> {
         let find = self
             .messages
             .find(doc! { "$or": branches })
             .sort(doc! { "updatedAt": 1, "_id": 1 })
-            .limit(limit)
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
+            .batch_size(BATCH)
             .max_time(READ);
-        query::all("reading changed messages", READ, find, |document| {
+        let read = |document: &RawDocument| {
             let message = document::message(document)?;
             let place = place(message.updated_at?, MESSAGE, &[message.id.bytes()]);
             Some((place, Change::Message(message)))
-        })
-        .await
+        };
+        let mut enough = Enough::of(limit);
+        let is_enough = |(_, change): &(Place, Change)| enough.with(size::change_bytes(change));
+        query::until("reading changed messages", READ, find, read, is_enough).await
     }
 
     /// Markers of which the index leads to one of the two people; `other` orders those of one moment.

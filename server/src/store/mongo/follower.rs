@@ -6,6 +6,11 @@
 //! each second, and is stepped over: the cost is per second, not per message. Messages that were renewed, whose ids are
 //! older, are read from where every renewal is announced; markers by their `updatedAt`.
 //!
+//! # Slices
+//! What there is to read is read in [slices](slices) of at most [`SLICE`] of time, the oldest first, each with commands of at most
+//! [`PAGE`] ids. A slice that was read to its end is done with, whatever becomes of the next: so a store that was separated from
+//! its database for long comes nearer with each command, however much was written meanwhile, and holds a page at a time.
+//!
 //! # Inboxes
 //! `settled` in `meta` is a moment in front of which every message is in the inboxes: a store writes it only up to where its
 //! own follower has settled, and not beyond what it has itself projected less the window. A store that is opened goes on
@@ -20,49 +25,66 @@
 //! later. Or it was renewed or announced before anybody was told, by a document with a time not greater than u, of which the
 //! same holds. S does not move while the database can't be read, and cursors do not either.
 //!
+//! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals and the markers whose times lie in
+//! it were read and handed out, and after those of all earlier slices were; and a slice ends no later than [`SETTLED`] before
+//! the moment at which its reading began. Within a slice pages follow each other in the order of ids, or of time and id: what becomes
+//! visible in a part that was read already did so later than is assumed, and would have been missed by one read as well.
+//!
+//! # Bounds
+//! | what | at most |
+//! |---|---|
+//! | ids of a page | [`PAGE`], 12 bytes each |
+//! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
+//! | what was seen lately | 200,000 of 40 bytes in two hash tables, some 20 MiB (`seen`) |
+//! | seconds in doubt | 1,000 (`inbox/projector`) |
+//!
 //! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
 //! which are ordered by `updatedAt`, shows them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
-use bson::{DateTime, Document, doc};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use mongodb::{Collection, Database};
 use parking_lot::Mutex;
-use shared::{Message, MessageId, Timestamp};
+use shared::{MessageId, Timestamp};
 use tokio::sync::mpsc;
 
-use super::document;
-use super::inbox::{Projector, seconds};
-use super::markers::Stored;
+use super::inbox::Projector;
+use super::integrity::Integrity;
 use super::meta::Meta;
 use super::window::{Clock, WINDOW};
-use super::{READ, connect, query};
+use super::{READ, connect};
 use crate::store::{Change, StoreError};
 use ids::Own;
 use past::{Past, Whole};
-use seen::{Seen, Sight};
+use seen::Seen;
 
 mod ids;
 mod past;
+mod read;
 mod seen;
+mod slices;
 
 /// How often it looks.
 const TICK: Duration = Duration::from_secs(1);
-/// How far back it looks for what is new, in milliseconds: most commits take less.
-const RECENT: i64 = 5_000;
 /// How far behind the present it looks a second time, in milliseconds.
 const SETTLED: i64 = WINDOW + 5_000;
 /// How often `settled` is written.
 const REMEMBER: Duration = Duration::from_secs(5);
-/// Messages that are read and handed on together.
+/// The longest span of time that is read and done with as one, in milliseconds.
+const SLICE: i64 = 2_000;
+/// Ids of messages, renewals or markers of one command.
+const PAGE: usize = 5_000;
+const LIMIT: i64 = PAGE as i64;
+/// Messages that are read with one command.
 const BATCH: usize = 500;
+/// Bytes of messages that are handed on together, as documents; more only for one that is larger by itself.
+const BATCH_BYTES: usize = 1024 * 1024;
 /// How far what is not yet written into the inboxes can reach back, in milliseconds, by the times in ids.
 const UNWRITTEN: i64 = SETTLED + 10_000;
 /// Batches that may wait for the receiver.
@@ -85,6 +107,8 @@ pub(super) struct Follower {
 /// What the task and the store share.
 struct Shared {
     frontier: AtomicI64,
+    /// Whether somebody receives what other programs write.
+    heard: AtomicBool,
     own: Own,
     whole: Whole,
 }
@@ -125,6 +149,7 @@ impl Follower {
         let settled = second(now.saturating_sub(SETTLED));
         let shared = Arc::new(Shared {
             frontier: AtomicI64::new(settled.saturating_sub(1)),
+            heard: AtomicBool::new(false),
             own: Own::default(),
             whole: Whole::new(database),
         });
@@ -168,6 +193,7 @@ impl Follower {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();
         };
+        self.shared.heard.store(true, Ordering::Release);
         let shared = Arc::clone(&self.shared);
         let next = |(mut receiver, shared): (mpsc::Receiver<Told>, Arc<Shared>)| async {
             loop {
@@ -182,21 +208,16 @@ impl Follower {
             .chain(stream::pending())
             .boxed()
     }
-
-    /// Whether somebody receives what other programs write.
-    fn is_heard(&self) -> bool {
-        self.receiver.lock().is_none()
-    }
 }
 
 impl Task {
     /// Follows. Never returns.
-    pub(super) async fn run(mut self, follower: Arc<Follower>) {
+    pub(super) async fn run(mut self, integrity: Integrity) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let looked = self.look(follower.is_heard()).await;
+            let looked = self.look(&integrity).await;
             if looked.is_err() != self.failing {
                 self.failing = looked.is_err();
                 match looked {
@@ -208,131 +229,40 @@ impl Task {
     }
 
     /// Looks once for whatever is new.
-    async fn look(&mut self, heard: bool) -> Result<(), StoreError> {
+    async fn look(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
+        integrity.admit(READ).await?;
         let now = (self.clock)().millis();
-        let recent = self.looked.min(now).saturating_sub(RECENT);
-        let settled = second(now.saturating_sub(SETTLED)).max(self.settled);
-        // Whatever is read of, it ends far in the future: clocks differ.
-        let spans = [(self.settled, settled), (recent.max(settled), i64::MAX)];
-        let doubts = self.projector.take_doubts(to_seconds(settled));
-        let ids = self.look_at_ids(&spans, now, &doubts, heard).await;
-        if ids.is_err() {
-            self.projector.doubt(doubts.into_iter());
+        for slice in slices::until(now, self.settled, self.looked) {
+            self.read_slice(&slice, now).await?;
+            // A database that is another one now has nothing of what should have been read.
+            integrity.admit(READ).await?;
+            self.looked = slice.looked;
+            self.settled = slice.settled;
+            self.tell_settled();
         }
-        ids?;
-        self.look_at_renewals(&spans, heard).await?;
-        self.look_at_markers(&spans, heard).await?;
-        self.looked = now;
-        self.settled = settled;
-        self.tell_settled(heard).await;
         self.catch_up(now).await?;
         self.remember().await
     }
 
-    async fn look_at_ids(
-        &mut self,
-        spans: &[(i64, i64)],
-        now: i64,
-        doubts: &BTreeSet<u32>,
-        heard: bool,
-    ) -> Result<(), StoreError> {
-        let ranges: Vec<Document> = spans
-            .iter()
-            .flat_map(|(from, to)| {
-                self.shared
-                    .own
-                    .ranges(to_seconds(*from), to_seconds(*to), to_seconds(now), doubts)
-            })
-            .collect();
-        if ranges.is_empty() {
-            return Ok(());
-        }
-        let find = self
-            .messages
-            .find(doc! { "$or": ranges })
-            .projection(doc! { "_id": 1 })
-            .comment("follower")
-            .max_time(READ);
-        let ids = query::all("looking for messages of others", READ, find, document::object_id).await?;
-        let seen = &self.seen;
-        let new: Vec<Sight> = ids
-            .into_iter()
-            .filter(|id| !self.shared.own.is_own(id) || doubts.contains(&seconds(document::message_id(*id))))
-            .map(Sight::Message)
-            .filter(|sight| !seen.contains(sight))
-            .collect();
-        self.take_messages(new, heard).await
+    fn is_heard(&self) -> bool {
+        self.shared.heard.load(Ordering::Acquire)
     }
 
-    async fn look_at_renewals(&mut self, spans: &[(i64, i64)], heard: bool) -> Result<(), StoreError> {
-        let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
-        let find = self.renewals.find(others).comment("follower").max_time(READ);
-        let found = query::all("looking for renewed messages", READ, find, |renewal| {
-            let at = renewal.get_datetime("at").ok()?;
-            Some(Sight::Renewal(document::object_id(renewal)?, at.timestamp_millis()))
-        })
-        .await?;
-        let new = found.into_iter().filter(|sight| !self.seen.contains(sight)).collect();
-        self.take_messages(new, heard).await
-    }
-
-    async fn look_at_markers(&mut self, spans: &[(i64, i64)], heard: bool) -> Result<(), StoreError> {
-        if !heard {
-            return Ok(());
-        }
-        let others = doc! { "$or": times("updatedAt", spans), "node": { "$ne": self.node } };
-        let find = self.markers.find(others).comment("follower").max_time(READ);
-        let found = query::all("looking for markers of others", READ, find, Stored::read).await?;
-        let mut changes = Vec::new();
-        for stored in found {
-            let sight = Sight::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
-            if self.seen.insert(sight) {
-                changes.push(Change::Marker(stored.marker));
-            }
-        }
-        self.tell(changes, heard).await;
-        Ok(())
-    }
-
-    /// Projects messages and hands them out.
-    async fn take_messages(&mut self, sights: Vec<Sight>, heard: bool) -> Result<(), StoreError> {
-        for sights in sights.chunks(BATCH) {
-            let messages = self.read(sights.iter().filter_map(Sight::message)).await?;
-            self.projector.add(messages.iter());
-            for sight in sights {
-                self.seen.insert(*sight);
-            }
-            self.tell(messages.into_iter().map(Change::Message).collect(), heard)
-                .await;
-        }
-        Ok(())
-    }
-
-    async fn read(&self, ids: impl Iterator<Item = ObjectId>) -> Result<Vec<Message>, StoreError> {
-        let ids: Vec<ObjectId> = ids.collect();
-        let find = self
-            .messages
-            .find(doc! { "_id": { "$in": ids } })
-            .comment("follower")
-            .max_time(READ);
-        query::all("reading messages of others", READ, find, document::message).await
-    }
-
-    /// Waits for the receiver if that one is behind.
-    async fn tell(&self, changes: Vec<Change>, heard: bool) {
-        if heard && !changes.is_empty() {
+    /// Waits for the receiver if that one is behind. Before there is one, nobody misses anything.
+    async fn tell(&self, changes: Vec<Change>) {
+        if !changes.is_empty() && self.is_heard() {
             // An error means that nobody listens any more.
             let _ = self.told.send(Told::Changes(changes)).await;
         }
     }
 
-    async fn tell_settled(&self, heard: bool) {
+    /// Says up to where all was handed out. A receiver that is behind is told the next time.
+    fn tell_settled(&self) {
         let settled = self.settled.saturating_sub(1);
-        if !heard {
-            // There was nobody to miss anything.
-            self.shared.frontier.fetch_max(settled, Ordering::AcqRel);
+        if self.is_heard() {
+            let _ = self.told.try_send(Told::Settled(settled));
         } else {
-            let _ = self.told.send(Told::Settled(settled)).await;
+            self.shared.frontier.fetch_max(settled, Ordering::AcqRel);
         }
     }
 
@@ -381,13 +311,4 @@ fn second(at: i64) -> i64 {
 /// A moment as the time in ids has it.
 fn to_seconds(at: i64) -> u32 {
     u32::try_from(at.div_euclid(1_000).max(0)).unwrap_or(u32::MAX)
-}
-
-/// Documents whose time lies in one of these spans.
-fn times(field: &str, spans: &[(i64, i64)]) -> Vec<Document> {
-    let within = |(from, to): &(i64, i64)| {
-        let (from, to) = (DateTime::from_millis(*from), DateTime::from_millis(*to));
-        doc! { field: { "$gte": from, "$lt": to } }
-    };
-    spans.iter().map(within).collect()
 }

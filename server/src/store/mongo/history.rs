@@ -4,41 +4,68 @@
 //! `{sender, receiver, createdAt, _id}` delivers each in order and the server only merges them: a page costs about as
 //! many index keys as it has messages, however deep it lies.
 
+use std::collections::VecDeque;
+
 use bson::oid::ObjectId;
-use bson::raw::RawDocumentBuf;
+use bson::raw::{RawDocument, RawDocumentBuf};
 use bson::{Bson, Document, doc};
-use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, once, try_unfold};
-use mongodb::{Collection, Cursor};
+use futures_util::stream::{BoxStream, StreamExt, try_unfold};
+use mongodb::Collection;
 use shared::{Message, MessageId, Timestamp};
 
-use super::document::{self, date, user_key};
+use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
 use super::inbox::seconds;
+use super::integrity::Integrity;
 use super::{READ, connect, query};
+use crate::store::size::{self, PIECE_BYTES};
 use crate::store::{Bounds, Conversation, End, Position, StoreError};
 
-/// Messages in one chunk of a history.
-const CHUNK: usize = 256;
+/// Most messages in one chunk of a history: enough that looking for the place where it begins costs little.
+const CHUNK: usize = 512;
 
-/// Messages that mongod sends at once when a whole conversation is read. Left to itself it fills 16 MiB, which the
-/// driver then holds; this is at most 32 MiB of the longest messages, and usually half of one.
-const CURSOR_BATCH: u32 = 2_048;
+/// Messages that mongod sends at once. Left to itself it fills 16 MiB, which the driver then holds; this is at most
+/// 2 MiB of the longest messages.
+const BATCH: u32 = 128;
 
 /// Messages among which the newest one is looked for.
 const NEWEST: i64 = 100;
 
 /// How far behind the time of the greatest id a `createdAt` may lie, in milliseconds.
 const NEWEST_SPAN: i64 = 60_000;
+/// About how many bytes of documents of a history are read at once, and at most how many messages. With fewer, the
+/// beginning of each query is felt.
+const RANGE_BYTES: usize = 1024 * 1024;
+const RANGE: usize = 4_096;
+/// The first range, of whose messages nothing is known: together less than an answer of mongod can hold.
+const FIRST_RANGE: usize = 512;
 
 /// The collection of messages, for reading.
+#[derive(Clone)]
 pub(super) struct History {
     messages: Collection<RawDocumentBuf>,
+    integrity: Integrity,
+}
+
+/// A whole history on its way.
+struct Whole {
+    messages: Collection<RawDocumentBuf>,
+    integrity: Integrity,
+    conversation: Conversation,
+    /// What was read and is not given yet.
+    read: VecDeque<Message>,
+    /// The time and id of the message behind which the next range begins; the time of whatever type the document has.
+    after: Option<(Bson, ObjectId)>,
+    /// How many messages the next range has.
+    range: usize,
+    ended: bool,
 }
 
 impl History {
-    pub(super) fn new(database: &mongodb::Database) -> Self {
+    pub(super) fn new(database: &mongodb::Database, integrity: Integrity) -> Self {
         Self {
             messages: database.collection(connect::MESSAGES),
+            integrity,
         }
     }
 
@@ -114,46 +141,124 @@ impl History {
             .find(filter(conversation, bounds))
             .sort(sort(end))
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .batch_size(BATCH)
             .max_time(READ);
-        let mut page = query::all("reading a page", READ, find, document::message).await?;
+        let mut bytes = 0;
+        let is_piece = |message: &Message| {
+            bytes += size::message_bytes(message);
+            bytes >= PIECE_BYTES
+        };
+        let mut page = query::until("reading a page", READ, find, document::message, is_piece).await?;
         if end == End::Newest {
             page.reverse();
         }
         Ok(page)
     }
 
-    /// See [`crate::store::Store::history`]. Dropping the cursor ends it on the server too.
+    /// See [`crate::store::Store::history`].
     pub(super) fn stream(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
-        let messages = self.messages.clone();
-        let start = async move {
-            let find = messages
-                .find(filter(conversation, Bounds::default()))
-                .sort(sort(End::Oldest))
-                .batch_size(CURSOR_BATCH);
-            let cursor = bounded("opening a history", READ, find).await?;
-            Ok::<_, StoreError>(try_unfold(Some(cursor), next_chunk))
+        let whole = Whole {
+            messages: self.messages.clone(),
+            integrity: self.integrity.clone(),
+            conversation,
+            read: VecDeque::new(),
+            after: None,
+            range: FIRST_RANGE,
+            ended: false,
         };
-        once(start).try_flatten().boxed()
+        let next = async |mut whole: Whole| {
+            let chunk = whole.next().await?;
+            Ok((!chunk.is_empty()).then_some((chunk, whole)))
+        };
+        try_unfold(whole, next).boxed()
     }
 }
 
-type Chunk = Option<(Vec<Message>, Option<Cursor<RawDocumentBuf>>)>;
-
-async fn next_chunk(cursor: Option<Cursor<RawDocumentBuf>>) -> Result<Chunk, StoreError> {
-    let Some(mut cursor) = cursor else { return Ok(None) };
-    let mut chunk = Vec::with_capacity(CHUNK);
-    let reading = async {
-        while chunk.len() < CHUNK {
-            if !cursor.advance().await? {
-                return Ok(true);
-            }
-            chunk.extend(document::message(cursor.current()));
+impl Whole {
+    /// The next chunk; an empty one at the end.
+    async fn next(&mut self) -> Result<Vec<Message>, StoreError> {
+        while self.read.is_empty() && !self.ended {
+            // Otherwise a database that was emptied meanwhile would look like the end.
+            let integrity = self.integrity.clone();
+            integrity.guard(READ, self.read_range()).await?;
         }
-        Ok(false)
+        let mut bytes = 0;
+        let fits = |message: &&Message| {
+            let before = bytes;
+            bytes += size::message_bytes(message);
+            before < PIECE_BYTES
+        };
+        let count = self.read.iter().take(CHUNK).take_while(fits).count();
+        Ok(self.read.drain(..count).collect())
+    }
+
+    async fn read_range(&mut self) -> Result<(), StoreError> {
+        let filter = behind(self.conversation, self.after.as_ref());
+        let find = self
+            .messages
+            .find(filter)
+            .sort(sort(End::Oldest))
+            .limit(i64::try_from(self.range).unwrap_or(i64::MAX))
+            .batch_size(u32::try_from(self.range).unwrap_or(u32::MAX))
+            .max_time(READ);
+        let reading = async {
+            let mut read = VecDeque::with_capacity(self.range);
+            let (mut bytes, mut last) = (0, None);
+            let mut cursor = find.await?;
+            // Dropping the cursor before its end ends it in the database, too.
+            while bytes < RANGE_BYTES {
+                if !cursor.advance().await? {
+                    return Ok((read, bytes, last, true));
+                }
+                let document = cursor.current();
+                bytes += document.as_bytes().len();
+                if let Some(message) = document::message(document) {
+                    last = Some((time(document), message_key(message.id)));
+                    read.push_back(message);
+                }
+            }
+            Ok((read, bytes, last, false))
+        };
+        let (read, bytes, last, whole) = bounded("reading a history", READ, reading).await?;
+        let count = read.len().max(1);
+        self.ended = read.is_empty() || (whole && read.len() < self.range);
+        self.after = last.or_else(|| self.after.take());
+        self.range = (RANGE_BYTES / (bytes / count).max(1)).clamp(1, RANGE);
+        self.read = read;
+        Ok(())
+    }
+}
+
+/// The time of a message as it is stored: usually a date, in old databases anything.
+fn time(message: &RawDocument) -> Bson {
+    let time = message.get("createdAt").ok().flatten();
+    time.and_then(|time| Bson::try_from(time).ok()).unwrap_or(Bson::Null)
+}
+
+/// What lies in a conversation behind a message, in the order of the index.
+fn behind(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Document {
+    let mut filter = filter(conversation, Bounds::default());
+    // Others are none of ours, and have no place behind which to go on.
+    filter.insert("_id", doc! { "$type": "objectId" });
+    let Some((time, id)) = after else { return filter };
+    let range = match time {
+        // They come first.
+        Bson::Null => None,
+        Bson::DateTime(_) => Some(("createdAt", doc! { "$gte": time })),
+        // Only an expression compares values of different types as an index does.
+        _ => Some(("$expr", doc! { "$gte": ["$createdAt", { "$literal": time }] })),
     };
-    let ended = bounded("reading a history", READ, reading).await?;
-    let rest = (!ended).then_some(cursor);
-    Ok((!chunk.is_empty()).then_some((chunk, rest)))
+    if let Some((name, range)) = range {
+        let branches = filter.get_array_mut("$or").map(|branches| branches.iter_mut());
+        match branches {
+            Ok(branches) => branches.filter_map(Bson::as_document_mut).for_each(|branch| {
+                branch.insert(name, range.clone());
+            }),
+            Err(_) => drop(filter.insert(name, range)),
+        }
+    }
+    filter.insert("$nor", [doc! { "createdAt": time, "_id": { "$lte": id } }]);
+    filter
 }
 
 fn sort(end: End) -> Document {

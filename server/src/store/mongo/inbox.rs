@@ -1,17 +1,16 @@
 //! Inboxes: for each user and peer a document that says where their newest message is listed.
 //!
-//! They are derived from the messages and never the only copy of anything. `projector` writes them off the path on
+//! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the path on
 //! which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked. What
 //! a dead process committed and did not project, and what other programs write, is found by
 //! [`follower`](super::follower).
 //!
-//! A document is `{_id: {owner, peer}, last: {at, id}, mayHaveUnread, touched}`. `last` only grows, so projecting a message
+//! A document is `{_id: {owner, peer}, last: {at, id}, lastIncoming: {at, id}, mayHaveUnread, touched}`. `last` and `lastIncoming`,
+//! the newest message that the owner received (null: none; missing: not known), only grow, so projecting a message
 //! again, or late, does no harm. `mayHaveUnread` is a hint: without it there are no unread messages, with it they are counted.
 //! `touched` grows with every projection, so that a hint is taken back only if nothing came since.
 
-use std::sync::Arc;
-
-use bson::raw::{RawDocument, RawDocumentBuf};
+use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
 use bson::{Bson, Document, doc};
 use mongodb::{Collection, Database};
 use shared::UserId;
@@ -22,19 +21,69 @@ use super::summaries::Summaries;
 use super::{READ, WRITE, connect, query};
 use crate::store::{InboxEntry, Position, StoreError};
 pub(super) use build::Builder;
-pub(super) use projector::{Projector, project, seconds};
+pub(super) use projector::{Projector, seconds};
+pub(super) use write::project;
 
 mod build;
 mod projector;
+mod write;
 
 /// Conversations whose unread messages are counted together.
 const COUNTED: i64 = 50;
+
+/// The field of the newest message that the owner received.
+const LAST_INCOMING: &str = "lastIncoming";
+
+/// What an inbox says of one conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Where the newest message is listed.
+    pub(super) last: Position,
+    /// The newest one that the owner received; `None` if that is not known.
+    pub(super) incoming: Option<Incoming>,
+}
+
+/// The newest message that somebody received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Incoming {
+    /// There is none.
+    None,
+    /// It is listed there.
+    Last(Position),
+}
+
+impl Entry {
+    /// Reads a document, and whose inbox it is, with whom.
+    pub(super) fn read(inbox: &RawDocument) -> Option<((UserId, UserId), Self)> {
+        let owner = user_id(inbox.get_document("_id").ok()?.get_object_id("owner").ok()?);
+        let last = document::place(inbox.get_document("last").ok()?)?;
+        let incoming = match inbox.get(LAST_INCOMING).ok().flatten() {
+            Some(RawBsonRef::Null) => Some(Incoming::None),
+            Some(RawBsonRef::Document(place)) => document::place(place).map(Incoming::Last),
+            _ => None,
+        };
+        Some(((owner, peer(inbox)?), Self { last, incoming }))
+    }
+
+    /// With what came since.
+    pub(super) fn merge(&self, newer: Self) -> Self {
+        Self {
+            last: self.last.max(newer.last),
+            incoming: match (self.incoming, newer.incoming) {
+                // Whatever came before came before.
+                (None, Some(Incoming::Last(last))) => Some(Incoming::Last(last)),
+                (None, _) => None,
+                (known, newer) => known.max(newer),
+            },
+        }
+    }
+}
 
 /// Reads inboxes.
 pub(super) struct Inboxes {
     inboxes: Collection<RawDocumentBuf>,
     projector: Projector,
-    summaries: Arc<Summaries>,
+    summaries: Summaries,
 }
 
 /// A conversation that may hold unread messages.
@@ -44,7 +93,7 @@ struct Hinted {
 }
 
 impl Inboxes {
-    pub(super) fn new(database: &Database, projector: Projector, summaries: Arc<Summaries>) -> Self {
+    pub(super) fn new(database: &Database, projector: Projector, summaries: Summaries) -> Self {
         Self {
             inboxes: database.collection(connect::INBOXES),
             projector,
@@ -149,7 +198,7 @@ impl Inboxes {
 }
 
 /// The `_id` of an inbox.
-fn key(owner: UserId, peer: UserId) -> Document {
+pub(super) fn key(owner: UserId, peer: UserId) -> Document {
     doc! { "owner": user_key(owner), "peer": user_key(peer) }
 }
 

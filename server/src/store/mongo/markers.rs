@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::document::{self, date, encode_place, message_key, user_id, user_key};
 use super::error::Backoff;
+use super::integrity::Integrity;
 use super::query::{self, Order};
 use super::window::{self, Clock};
 use super::{READ, WRITE, connect};
@@ -29,7 +30,8 @@ const COMMIT: Duration = Duration::from_secs(20);
 type Key = (UserId, UserId);
 type Outcome = Result<Marked, MarkError>;
 
-/// The collection of markers.
+/// The collection of markers. Its clones are the same one.
+#[derive(Clone)]
 pub(super) struct Markers {
     database: Database,
     messages: Collection<RawDocumentBuf>,
@@ -89,7 +91,12 @@ impl Markers {
     /// The markers of these people that exist.
     pub(super) async fn find(&self, keys: impl IntoIterator<Item = Key>) -> Result<HashMap<Key, Marker>, StoreError> {
         let ids: Vec<Document> = keys.into_iter().map(encode_key).collect();
-        let find = self.markers.find(doc! { "_id": { "$in": ids } }).max_time(READ);
+        let answer = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let find = self
+            .markers
+            .find(doc! { "_id": { "$in": ids } })
+            .batch_size(answer)
+            .max_time(READ);
         let found = query::all("reading markers", READ, find, Stored::read).await?;
         Ok(found
             .into_iter()
@@ -98,15 +105,15 @@ impl Markers {
     }
 
     /// See [`crate::store::Store::mark`].
-    pub(super) async fn mark(&self, marks: &[Mark]) -> Vec<Outcome> {
+    pub(super) async fn mark(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(marks.len());
         for marks in marks.chunks(BATCH) {
-            outcomes.extend(self.mark_batch(marks).await);
+            outcomes.extend(self.mark_batch(marks, integrity).await);
         }
         outcomes
     }
 
-    async fn mark_batch(&self, marks: &[Mark]) -> Vec<Outcome> {
+    async fn mark_batch(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
         let deadline = Instant::now() + COMMIT;
         let mut batch = Batch {
             marks,
@@ -115,7 +122,11 @@ impl Markers {
         };
         let mut backoff = Backoff::default();
         let failure = loop {
-            match self.attempt(&mut batch).await {
+            // Whoever is refused here is not tried again: what is wrong then lasts.
+            if let Err(error) = integrity.admit(COMMIT).await {
+                break error;
+            }
+            match self.attempt(&mut batch, integrity).await {
                 Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.pause().await,
                 Err(error) => break error,
                 Ok(()) => break StoreError::Failed("a mark was forgotten".into()),
@@ -130,16 +141,17 @@ impl Markers {
     }
 
     /// After `Ok` every mark has its outcome.
-    async fn attempt(&self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+    async fn attempt(&self, batch: &mut Batch<'_>, integrity: &Integrity) -> Result<(), StoreError> {
         let begin = (self.clock)();
         let places = self.places(batch.marks).await?;
         let keys: HashSet<Key> = batch.marks.iter().map(|mark| (mark.user, mark.peer)).collect();
         let mut markers = self.find(keys).await?;
         let mut dirty: HashMap<Key, Timestamp> = HashMap::new();
         let mut after = vec![None; batch.marks.len()];
+        let mut unknown = Vec::new();
         for (index, mark) in batch.marks.iter().enumerate() {
             let Some((_, place)) = places.get(&mark.up_to).filter(|(pair, _)| *pair == pair_of(mark)) else {
-                batch.outcomes[index] = Some(Err(MarkError::UnknownMessage));
+                unknown.push(index);
                 continue;
             };
             let key = (mark.user, mark.peer);
@@ -160,6 +172,10 @@ impl Markers {
             after[index] = Some(*marker);
         }
         self.write(&markers, dirty).await?;
+        integrity.admit(READ).await?;
+        for index in unknown {
+            batch.outcomes[index] = Some(Err(MarkError::UnknownMessage));
+        }
         for (index, marker) in after.into_iter().enumerate() {
             if let Some(marker) = marker {
                 let (delivered_moved, read_moved) = batch.moved[index];

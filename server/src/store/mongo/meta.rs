@@ -44,12 +44,16 @@ impl Meta {
         let follower = self.ensure(FOLLOWER, doc! { "settled": date(settled) }).await?;
         let failed = |_| StoreError::Failed("a document in the collection meta is damaged".into());
         let bytes = made.get_object_id("bytes").map_err(failed)?.bytes();
-        let mut instance = Instance::default();
-        instance.copy_from_slice(&bytes[..6]);
         Ok(Begun {
-            instance,
+            instance: first_bytes(bytes),
             settled: timestamp(*follower.get_datetime("settled").map_err(failed)?),
         })
+    }
+
+    /// The id of the database as it is now; `None` if it has none.
+    pub(super) async fn instance(&self) -> mongodb::error::Result<Option<Instance>> {
+        let found = self.documents.find_one(doc! { "_id": INSTANCE }).await?;
+        Ok(found.and_then(|found| Some(first_bytes(found.get_object_id("bytes").ok()?.bytes()))))
     }
 
     /// The document of this id: the one that exists, or a new one of these fields.
@@ -84,4 +88,12 @@ impl Meta {
         let settle = self.documents.update_one(doc! { "_id": FOLLOWER }, update);
         bounded("remembering what was followed", WRITE, settle).await.map(drop)
     }
+}
+
+fn first_bytes(id: [u8; 12]) -> Instance {
+    let mut instance = Instance::default();
+    for (to, from) in instance.iter_mut().zip(id) {
+        *to = from;
+    }
+    instance
 }

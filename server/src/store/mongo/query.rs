@@ -18,11 +18,27 @@ pub(super) async fn all<T>(
     find: impl IntoFuture<Output = mongodb::error::Result<Cursor<RawDocumentBuf>>>,
     read: impl Fn(&RawDocument) -> Option<T>,
 ) -> Result<Vec<T>, StoreError> {
+    until(what, limit, find, read, |_| false).await
+}
+
+/// The same up to the one that is enough. What the server has sent beyond it is dropped.
+pub(super) async fn until<T>(
+    what: &str,
+    limit: Duration,
+    find: impl IntoFuture<Output = mongodb::error::Result<Cursor<RawDocumentBuf>>>,
+    read: impl Fn(&RawDocument) -> Option<T>,
+    mut is_enough: impl FnMut(&T) -> bool,
+) -> Result<Vec<T>, StoreError> {
     let reading = async {
         let mut found = Vec::new();
         let mut cursor = find.await?;
         while cursor.advance().await? {
-            found.extend(read(cursor.current()));
+            let Some(one) = read(cursor.current()) else { continue };
+            let ends = is_enough(&one);
+            found.push(one);
+            if ends {
+                break;
+            }
         }
         Ok(found)
     };

@@ -1,68 +1,105 @@
 //! Conversations as one of their people sees them, read from the messages and markers themselves.
 //!
-//! Many conversations are looked at with one command: a union of small pipelines, each of which reads one range of the
-//! index on `{sender, receiver, createdAt, _id}`. Counting needs nothing but the index.
+//! A few commands do for many conversations, for these are told to people all the time:
+//!
+//! - The newest messages are read by their ids, as the inboxes have them together with what waits to be written into these
+//!   ([`Projector::waiting`]). So a summary shows every message that this process was told is stored, and what other programs
+//!   wrote as soon as [`follower`](super::follower) has come across it. Where inboxes are not complete, or name a message
+//!   that is gone, the newest message is looked for in the conversation itself.
+//! - Unread messages are counted where there can be any: where the newest message that the viewer *received*, which inboxes know
+//!   as well, lies behind what was read. Each such conversation is a small pipeline over one range of the index on
+//!   `{sender, receiver, createdAt, _id}`, of which a command holds a union. It needs nothing but the index, and it costs ten
+//!   times as much as reading a message by its id.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document, doc};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use mongodb::{Collection, Database};
 use shared::{Message, MessageId, UserId, limits};
 
 use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
+use super::inbox::{self, Entry, Incoming, Projector};
 use super::markers::Markers;
 use super::{READ, connect, query};
-use crate::store::{InboxEntry, Position, StoreError, Summary};
+use crate::store::{InboxEntry, Marker, Position, StoreError, Summary};
 
-/// Conversations of one command.
+/// Conversations of one command, where each is a pipeline for itself.
 const UNION: usize = 25;
+/// Commands at a time, so that messages can be stored meanwhile.
+const COMMANDS: usize = 2;
 
-/// Reads conversations.
+/// Documents of one answer: all.
+const ANSWER: u32 = 10_000;
+
+/// Reads conversations. Its clones are the same one.
+#[derive(Clone)]
 pub(super) struct Summaries {
     messages: Collection<RawDocumentBuf>,
-    markers: Arc<Markers>,
+    inboxes: Collection<RawDocumentBuf>,
+    markers: Markers,
+    projector: Projector,
 }
 
 impl Summaries {
-    pub(super) fn new(database: &Database, markers: Arc<Markers>) -> Self {
+    pub(super) fn new(database: &Database, markers: Markers, projector: Projector) -> Self {
         Self {
             messages: database.collection(connect::MESSAGES),
+            inboxes: database.collection(connect::INBOXES),
             markers,
+            projector,
         }
     }
 
     /// See [`crate::store::Store::summaries`].
     pub(super) async fn of(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        self.with(pairs, self.newest(pairs)).await
+        let (entries, markers) = tokio::try_join!(self.entries(pairs), self.markers(pairs))?;
+        let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.as_ref()?.last)).collect();
+        let incoming = entries.iter().map(|entry| entry.as_ref()?.incoming).collect();
+        self.with(pairs, markers, incoming, self.newest_at(pairs, &last)).await
     }
 
     /// See [`crate::store::Store::listed`].
     pub(super) async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
         let pairs: Vec<(UserId, UserId)> = entries.iter().map(|entry| (user, entry.peer)).collect();
-        self.with(&pairs, self.newest_listed(user, entries)).await
+        let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.last)).collect();
+        let newest = self.newest_at(&pairs, &last);
+        let counted = async {
+            let (entries, markers) = tokio::try_join!(self.entries(&pairs), self.markers(&pairs))?;
+            let incoming = entries.iter().map(|entry| entry.as_ref()?.incoming).collect();
+            Ok::<_, StoreError>((markers, incoming))
+        };
+        let ((markers, incoming), newest) = tokio::try_join!(counted, newest)?;
+        self.with(&pairs, markers, incoming, async { Ok(newest) }).await
     }
 
-    /// Conversations with their newest messages.
+    /// Conversations with their newest messages; `incoming` is where the newest one that the viewer received is listed, as
+    /// far as is known.
     async fn with(
         &self,
         pairs: &[(UserId, UserId)],
+        markers: HashMap<(UserId, UserId), Marker>,
+        incoming: Vec<Option<Incoming>>,
         newest: impl Future<Output = Result<Vec<Option<Message>>, StoreError>>,
     ) -> Result<Vec<Summary>, StoreError> {
-        let both = pairs
-            .iter()
-            .flat_map(|(viewer, peer)| [(*viewer, *peer), (*peer, *viewer)]);
-        let counted = async {
-            let markers = self.markers.find(both.collect::<HashSet<_>>()).await?;
-            let read = |pair: &(UserId, UserId)| Some(markers.get(pair)?.read?.place);
-            let places: Vec<Option<Position>> = pairs.iter().map(read).collect();
-            let unread = self.unread(pairs, &places).await?;
-            Ok::<_, StoreError>((markers, unread))
-        };
-        let ((markers, unread), newest) = tokio::try_join!(counted, newest)?;
+        let read = |pair: &(UserId, UserId)| Some(markers.get(pair)?.read?.place);
+        let counted: Vec<usize> = (0..pairs.len())
+            .filter(|index| match incoming[*index] {
+                Some(Incoming::None) => false,
+                Some(Incoming::Last(last)) => read(&pairs[*index]).is_none_or(|read| read < last),
+                None => true,
+            })
+            .collect();
+        let asked: Vec<(UserId, UserId)> = counted.iter().map(|index| pairs[*index]).collect();
+        let places: Vec<Option<Position>> = asked.iter().map(read).collect();
+        let (counts, newest) = tokio::try_join!(self.unread(&asked, &places), newest)?;
+        let mut unread = vec![0; pairs.len()];
+        for (index, count) in counted.into_iter().zip(counts) {
+            unread[index] = count;
+        }
         let summary = |((pair, unread), last): ((&(UserId, UserId), u32), Option<Message>)| Summary {
             last,
             unread,
@@ -72,16 +109,61 @@ impl Summaries {
         Ok(pairs.iter().zip(unread).zip(newest).map(summary).collect())
     }
 
-    /// The messages by which conversations were listed; the newest that there is where that one is gone.
-    async fn newest_listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Option<Message>>, StoreError> {
-        let ids: Vec<ObjectId> = entries.iter().map(|entry| message_key(entry.last.id)).collect();
-        let find = self.messages.find(doc! { "_id": { "$in": ids } }).max_time(READ);
+    /// The markers of both people of each conversation.
+    async fn markers(&self, pairs: &[(UserId, UserId)]) -> Result<HashMap<(UserId, UserId), Marker>, StoreError> {
+        let both = pairs
+            .iter()
+            .flat_map(|(viewer, peer)| [(*viewer, *peer), (*peer, *viewer)]);
+        self.markers.find(both.collect::<HashSet<_>>()).await
+    }
+
+    /// What inboxes say of conversations, with what waits to be written into them. Nothing where that is not certain.
+    async fn entries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Option<Entry>>, StoreError> {
+        // First what waits: what is no longer among that is in the database by now.
+        let Some(waiting) = self.projector.waiting(pairs) else {
+            return Ok(vec![None; pairs.len()]);
+        };
+        let keys: HashSet<&(UserId, UserId)> = pairs.iter().collect();
+        let keys: Vec<Document> = keys
+            .into_iter()
+            .map(|(viewer, peer)| inbox::key(*viewer, *peer))
+            .collect();
+        let find = self
+            .inboxes
+            .find(doc! { "_id": { "$in": keys } })
+            .batch_size(ANSWER)
+            .max_time(READ);
+        let stored = query::all("reading inboxes", READ, find, Entry::read).await?;
+        let stored: HashMap<(UserId, UserId), Entry> = stored.into_iter().collect();
+        let entry = |(pair, waiting): (&(UserId, UserId), Option<Entry>)| match (stored.get(pair), waiting) {
+            (Some(stored), Some(waiting)) => Some(stored.merge(waiting)),
+            // Nothing was written yet, and what waits is all.
+            (stored, waiting) => waiting.or_else(|| stored.copied()),
+        };
+        Ok(pairs.iter().zip(waiting).map(entry).collect())
+    }
+
+    /// The messages that are listed at these places; the newest that there is where none is named, or that one is gone.
+    async fn newest_at(
+        &self,
+        pairs: &[(UserId, UserId)],
+        places: &[Option<Position>],
+    ) -> Result<Vec<Option<Message>>, StoreError> {
+        // Both people of a conversation may be asked for.
+        let ids: HashSet<ObjectId> = places.iter().flatten().map(|place| message_key(place.id)).collect();
+        let ids: Vec<ObjectId> = ids.into_iter().collect();
+        let find = self
+            .messages
+            .find(doc! { "_id": { "$in": ids } })
+            .batch_size(ANSWER)
+            .max_time(READ);
         let found = query::all("reading newest messages", READ, find, document::message).await?;
-        let mut found: HashMap<MessageId, Message> = found.into_iter().map(|message| (message.id, message)).collect();
-        let mut newest: Vec<Option<Message>> = entries.iter().map(|entry| found.remove(&entry.last.id)).collect();
-        let gone: Vec<usize> = (0..entries.len()).filter(|index| newest[*index].is_none()).collect();
-        let pairs: Vec<(UserId, UserId)> = gone.iter().map(|index| (user, entries[*index].peer)).collect();
-        for (index, message) in gone.into_iter().zip(self.newest(&pairs).await?) {
+        let found: HashMap<MessageId, Message> = found.into_iter().map(|message| (message.id, message)).collect();
+        let newest = |place: &Option<Position>| found.get(&place.as_ref()?.id).cloned();
+        let mut newest: Vec<Option<Message>> = places.iter().map(newest).collect();
+        let gone: Vec<usize> = (0..pairs.len()).filter(|index| newest[*index].is_none()).collect();
+        let searched: Vec<(UserId, UserId)> = gone.iter().map(|index| pairs[*index]).collect();
+        for (index, message) in gone.into_iter().zip(self.newest(&searched).await?) {
             newest[index] = message;
         }
         Ok(newest)
@@ -104,6 +186,9 @@ impl Summaries {
                 doc! { "$limit": 1 },
             ]
         };
+        if pairs.is_empty() {
+            return Ok(Vec::new());
+        }
         // Often both people of a conversation are asked for.
         let directions: HashSet<(UserId, UserId)> = pairs
             .iter()
@@ -157,6 +242,11 @@ impl Summaries {
             .collect())
     }
 
+    /// Whether inboxes hold all conversations.
+    pub(super) fn inboxes_are_complete(&self, complete: bool) {
+        self.projector.set_complete(complete);
+    }
+
     /// Runs pipelines, some in each command and all commands at once.
     async fn union<T>(
         &self,
@@ -164,20 +254,26 @@ impl Summaries {
         together: usize,
         read: impl Fn(&bson::raw::RawDocument) -> Option<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let commands = branches.chunks(together).map(|branches| {
+        let command = |branches: &[Vec<Document>]| {
             let mut branches = branches.iter().cloned();
             let mut pipeline = branches.next().unwrap_or_default();
             pipeline.extend(branches.map(|branch| {
                 doc! { "$unionWith": { "coll": connect::MESSAGES, "pipeline": branch } }
             }));
+            pipeline
+        };
+        let pipelines: Vec<Vec<Document>> = branches.chunks(together).map(command).collect();
+        let run = |pipeline: Vec<Document>| {
             let aggregate = self
                 .messages
                 .aggregate(pipeline)
+                .batch_size(ANSWER)
                 .with_type::<RawDocumentBuf>()
                 .max_time(READ);
             query::all("reading conversations", READ, aggregate, &read)
-        });
-        let found = futures_util::future::try_join_all(commands).await?;
+        };
+        let commands: Vec<_> = pipelines.into_iter().map(run).collect();
+        let found: Vec<Vec<T>> = stream::iter(commands).buffered(COMMANDS).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 

@@ -55,11 +55,13 @@ impl Users {
         let found = retrying(Instant::now() + CREATE, || self.find_or_insert(&minted)).await?;
         let mut seen = HashSet::new();
         let users = names.iter().map(|name| {
-            let user = found[name.as_str()].clone();
-            let created = user.id == minted[name.as_str()] && seen.insert(name.as_str());
-            (user, created)
+            let name = name.as_str();
+            let user = found.get(name).cloned();
+            let user = user.ok_or_else(|| StoreError::Failed("a user was not found under the name it has".into()))?;
+            let created = minted.get(name) == Some(&user.id) && seen.insert(name);
+            Ok((user, created))
         });
-        Ok(users.collect())
+        users.collect()
     }
 
     /// One attempt: all the names' users, or an error that says whether another attempt can help.

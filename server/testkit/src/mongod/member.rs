@@ -93,6 +93,20 @@ impl Member {
         }
     }
 
+    /// Starts it again on its port, with nothing in it.
+    pub(super) fn restart_empty(&mut self) {
+        self.end();
+        for entry in std::fs::read_dir(self.directory.path()).expect("its data can be listed") {
+            let path = entry.expect("its data can be listed").path();
+            let removed = match path.is_dir() {
+                true => std::fs::remove_dir_all(&path),
+                false => std::fs::remove_file(&path),
+            };
+            removed.expect("its data can be removed");
+        }
+        self.restart();
+    }
+
     /// Sends a signal by its name without `SIG`.
     pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill")

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::chat::{Backlog, ClientMessageId, Committed, Committer, Horizon, Limits, NotStored, Refused};
+use crate::chat::{Backlog, Buffered, ClientMessageId, Committed, Committer, Horizon, Limits, NotStored, Refused};
 use crate::error;
 
 const LIMITS: Limits = Limits {
@@ -33,10 +33,29 @@ struct Chat {
 }
 
 /// The writer stands still until this is dropped.
-struct Hang(#[expect(dead_code, reason = "dropping it is what counts")] mpsc::Sender<()>);
+pub(super) struct Hang(#[expect(dead_code, reason = "dropping it is what counts")] mpsc::Sender<()>);
+
+/// Makes the disk hang.
+pub(super) async fn hang(store: &Arc<EmbeddedStore>) -> Hang {
+    let (release, released) = mpsc::channel::<()>();
+    let (begun, begins) = oneshot::channel();
+    let begun = parking_lot::Mutex::new(Some(begun));
+    let store = Arc::clone(store);
+    tokio::spawn(async move {
+        let job = move |_: &Connection| {
+            if let Some(begun) = begun.lock().take() {
+                begun.send(()).unwrap();
+            }
+            Ok(released.recv().is_err())
+        };
+        store.writer.run(job).await
+    });
+    begins.await.unwrap();
+    Hang(release)
+}
 
 impl Chat {
-    fn start(backlog: impl Fn(UserId) -> usize + Send + Sync + 'static, buffered: Arc<AtomicUsize>) -> Self {
+    fn start(backlog: impl Fn(UserId) -> Buffered + Send + Sync + 'static, buffered: Arc<AtomicUsize>) -> Self {
         let (dir, store) = store();
         let store = Arc::new(store);
         let horizon = Horizon::new(Arc::clone(&store) as Arc<dyn Store>);
@@ -65,26 +84,11 @@ impl Chat {
     }
 
     fn unbuffered() -> Self {
-        Self::start(|_| 0, Arc::default())
+        Self::start(|_| Buffered::default(), Arc::default())
     }
 
-    /// Makes the disk hang.
     async fn hang(&self) -> Hang {
-        let (release, released) = mpsc::channel::<()>();
-        let (begun, begins) = oneshot::channel();
-        let begun = parking_lot::Mutex::new(Some(begun));
-        let store = Arc::clone(&self.store);
-        tokio::spawn(async move {
-            let job = move |_: &Connection| {
-                if let Some(begun) = begun.lock().take() {
-                    begun.send(()).unwrap();
-                }
-                Ok(released.recv().is_err())
-            };
-            store.writer.run(job).await
-        });
-        begins.await.unwrap();
-        Hang(release)
+        hang(&self.store).await
     }
 
     fn send(&self, from: UserId, to: UserId, id: &str, bytes: usize) -> Result<(), Refused> {
@@ -206,7 +210,11 @@ async fn a_flood_leaves_room_in_the_buffer_of_its_receiver() {
     let buffered = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&buffered);
     // A receiver who reads nothing.
-    let mut chat = Chat::start(move |_| counted.load(Ordering::Relaxed), Arc::clone(&buffered));
+    let backlog = move |_| Buffered {
+        bytes: counted.load(Ordering::Relaxed),
+        connections: 1,
+    };
+    let mut chat = Chat::start(backlog, Arc::clone(&buffered));
     let [flooder, bob, eve] = [
         user(&chat.store, "flooder").await,
         user(&chat.store, "bob").await,

@@ -15,32 +15,59 @@ use crate::store::StoreError;
 use crate::store::mongo::connect;
 use crate::store::mongo::document::{self, user_key};
 use crate::store::mongo::error::retrying;
+use crate::store::mongo::integrity::Integrity;
 use crate::store::mongo::query;
+use crate::store::mongo::window::Clock;
 
-/// How many receivers are remembered; 12 bytes each.
+/// How many receivers are remembered at most. A set of as many takes some 2 MiB.
 const KNOWN: usize = 65_536;
+/// How long a receiver is remembered at most, in milliseconds. Users are never deleted here, but another program may.
+const EXPIRY: i64 = 60_000;
 
 /// The users that messages can be for.
 pub(super) struct Receivers {
     users: Collection<RawDocumentBuf>,
-    /// Those that exist, so that most batches need not ask; users are never deleted here. Emptied when full.
-    known: Mutex<HashSet<UserId>>,
+    integrity: Integrity,
+    clock: Clock,
+    /// Held to look up or add a batch.
+    known: Mutex<Known>,
+}
+
+/// Those that exist, so that most batches need not ask. Emptied when it is full or old, and when the database was
+/// another one meanwhile.
+#[derive(Default)]
+struct Known {
+    users: HashSet<UserId>,
+    since: i64,
+    losses: u64,
 }
 
 impl Receivers {
-    pub(super) fn new(database: &Database) -> Self {
+    pub(super) fn new(database: &Database, integrity: Integrity, clock: Clock) -> Self {
         Self {
             users: database.collection(connect::USERS),
+            integrity,
+            clock,
             known: Mutex::default(),
         }
     }
 
     /// The receivers in a batch that do not exist.
     pub(super) async fn unknown(&self, batch: &[NewMessage], deadline: Instant) -> Result<HashSet<UserId>, StoreError> {
+        let losses = self.integrity.losses();
+        let now = (self.clock)().millis();
         let mut asked: HashSet<UserId> = {
-            let known = self.known.lock();
+            let mut known = self.known.lock();
+            let is_old = !(0..EXPIRY).contains(&now.saturating_sub(known.since));
+            if is_old || known.losses != losses {
+                *known = Known {
+                    users: HashSet::new(),
+                    since: now,
+                    losses,
+                };
+            }
             let receivers = batch.iter().map(|new| new.receiver);
-            receivers.filter(|receiver| !known.contains(receiver)).collect()
+            receivers.filter(|receiver| !known.users.contains(receiver)).collect()
         };
         if asked.is_empty() {
             return Ok(asked);
@@ -56,11 +83,14 @@ impl Receivers {
 
         let mut known = self.known.lock();
         for user in found {
-            if known.len() >= KNOWN {
-                known.clear();
+            if known.users.len() >= KNOWN {
+                known.users.clear();
             }
-            known.insert(user);
             asked.remove(&user);
+            // What was read before the database became another one is not remembered.
+            if known.losses == losses {
+                known.users.insert(user);
+            }
         }
         Ok(asked)
     }

@@ -63,6 +63,25 @@ pub(super) fn range(from: u32, to: u32) -> Document {
     open(smallest(from), to)
 }
 
+/// Leaves of ranges what lies behind an id that was reached.
+pub(super) fn go_on(ranges: &mut Vec<Document>, last: ObjectId) {
+    ranges.retain_mut(|range| {
+        let Ok(bounds) = range.get_document_mut("_id") else {
+            return false;
+        };
+        if bounds.get_object_id("$lt").is_ok_and(|end| end <= last) {
+            return false;
+        }
+        if bounds.get_object_id("$gte").is_ok_and(|start| start <= last) {
+            bounds.remove("$gte");
+            bounds.insert("$gt", last);
+        } else if bounds.get_object_id("$gt").is_ok_and(|start| start < last) {
+            bounds.insert("$gt", last);
+        }
+        true
+    });
+}
+
 fn open(start: ObjectId, to: u32) -> Document {
     match to {
         u32::MAX => doc! { "_id": { "$gte": start } },
@@ -99,6 +118,28 @@ mod tests {
             let end = range.get_object_id("$lt").ok();
             range.get_object_id("$gte").unwrap() <= id && end.is_none_or(|end| id < end)
         })
+    }
+
+    #[test]
+    fn go_on_behind_what_was_read() {
+        let own = Own::default();
+        own.learn(MessageId::from_bytes(id(7, 5, 0).bytes()));
+        let mut ranges = own.ranges(100, u32::MAX, 103, &BTreeSet::new());
+        for last in [id(101, 4, 0), id(101, 4, 1), id(102, 6, 3)] {
+            go_on(&mut ranges, last);
+            assert!(!ranges.is_empty());
+            let greater = |range: &Document| {
+                let range = range.get_document("_id").unwrap();
+                let after = range.get_object_id("$gt").is_ok_and(|start| start == last);
+                after || range.get_object_id("$gte").is_ok_and(|start| start > last)
+            };
+            assert!(ranges.iter().all(greater), "{last}: {ranges:?}");
+        }
+        let mut whole = vec![range(100, 101)];
+        go_on(&mut whole, id(100, 255, 255));
+        assert_eq!(whole.len(), 1, "there may be more in that second");
+        go_on(&mut whole, id(101, 0, 0));
+        assert!(whole.is_empty());
     }
 
     #[test]

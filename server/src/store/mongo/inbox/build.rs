@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use super::{key, peer, project};
 use crate::store::mongo::document::{self, encode_place, message_key, user_id};
 use crate::store::mongo::error::bounded;
+use crate::store::mongo::integrity::Integrity;
 use crate::store::mongo::meta::{INBOX, Meta};
 use crate::store::mongo::query::{self, Order};
 use crate::store::mongo::summaries::Summaries;
@@ -47,7 +48,7 @@ pub(in crate::store::mongo) struct Builder {
     meta: Meta,
     messages: Collection<RawDocumentBuf>,
     inboxes: Collection<RawDocumentBuf>,
-    summaries: Arc<Summaries>,
+    summaries: Summaries,
     node: ObjectId,
     shared: Arc<Shared>,
 }
@@ -72,8 +73,9 @@ impl Builder {
     pub(in crate::store::mongo) async fn begin(
         database: &Database,
         meta: Meta,
-        summaries: Arc<Summaries>,
+        summaries: Summaries,
         node: ObjectId,
+        no_inboxes: bool,
     ) -> Result<Self, StoreError> {
         let messages: Collection<RawDocumentBuf> = database.collection(connect::MESSAGES);
         let total = count(&messages).await?;
@@ -93,7 +95,22 @@ impl Builder {
             }),
             meta,
         };
+        builder.know(builder.projection());
+        if no_inboxes && total > 0 && builder.projection().ready {
+            // They were there, and somebody has dropped them.
+            builder.begin_anew().await?;
+        }
         Ok(builder)
+    }
+
+    /// Begins to build inboxes that are gone: until that is done they are not complete.
+    pub(in crate::store::mongo) async fn begin_anew(&self) -> Result<(), StoreError> {
+        let begin = doc! { "$set": { "ready": false, "build": start(count(&self.messages).await?) } };
+        let begun = self.meta.documents.update_one(doc! { "_id": INBOX }, begin);
+        bounded("beginning to build inboxes", WRITE, begun).await?;
+        self.look().await?;
+        self.shared.wanted.notify_one();
+        Ok(())
     }
 
     /// See [`crate::store::Store::projection`].
@@ -113,9 +130,9 @@ impl Builder {
     }
 
     /// Builds whenever there is something to build. Never returns.
-    pub(in crate::store::mongo) async fn run(self) {
+    pub(in crate::store::mongo) async fn run(self, integrity: Integrity) {
         loop {
-            if let Err(error) = self.build().await {
+            if let Err(error) = self.build(&integrity).await {
                 tracing::debug!(%error, "building inboxes is interrupted");
             }
             // Whichever comes first.
@@ -124,9 +141,11 @@ impl Builder {
     }
 
     /// Builds until nothing is left, or until another process holds the lease.
-    async fn build(&self) -> Result<(), StoreError> {
+    async fn build(&self, integrity: &Integrity) -> Result<(), StoreError> {
         let mut reported = None;
-        while let Some(state) = self.claim().await? {
+        loop {
+            integrity.admit(READ).await?;
+            let Some(state) = self.claim().await? else { break };
             let Ok(build) = state.get_document("build") else {
                 return Ok(());
             };
@@ -172,16 +191,21 @@ impl Builder {
             .return_document(ReturnDocument::After);
         let claimed = bounded("claiming to build inboxes", WRITE, claim).await?;
         if let Some(state) = &claimed {
-            *self.shared.progress.lock() = progress(state);
+            self.know(progress(state));
         }
         Ok(claimed)
+    }
+
+    fn know(&self, progress: Projection) {
+        *self.shared.progress.lock() = progress;
+        self.summaries.inboxes_are_complete(progress.ready);
     }
 
     /// Learns what others have built.
     async fn look(&self) -> Result<(), StoreError> {
         let find = self.meta.documents.find_one(doc! { "_id": INBOX });
         if let Some(state) = bounded("reading what is built", READ, find).await? {
-            *self.shared.progress.lock() = progress(&state);
+            self.know(progress(&state));
         }
         Ok(())
     }

@@ -5,61 +5,50 @@
 //! database is away or slow, messages are left out, and the time of the first of them is remembered: the
 //! [`follower`](crate::store::mongo::follower) then reads all messages since.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bson::{Document, doc};
 use mongodb::Database;
 use parking_lot::Mutex;
 use shared::{Message, MessageId, Timestamp, UserId};
 use tokio::sync::{Notify, oneshot};
 
-use super::key;
-use crate::store::mongo::document::encode_place;
+use super::write::{STATEMENTS, write};
+use super::{Entry, Incoming};
 use crate::store::mongo::error::{Backoff, timed_out};
-use crate::store::mongo::indexes::HINT;
-use crate::store::mongo::query::{self, Order};
+use crate::store::mongo::integrity::Integrity;
 use crate::store::mongo::window::Clock;
-use crate::store::mongo::{READ, WRITE, connect};
+use crate::store::mongo::{READ, WRITE};
 use crate::store::{Position, StoreError};
 
-/// Entries that may wait: about 100 bytes each.
+/// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being written
+/// is as large as one command's entries.
 const WAITING: usize = 100_000;
-/// Entries of one command.
-const STATEMENTS: usize = 500;
 /// How often what waits is written. The longer it waits, the more messages one statement stands for.
 const INTERVAL: Duration = Duration::from_secs(3);
-/// Seconds that are remembered in which a message may have been stored unheard.
+/// Seconds that are remembered in which a message may have been stored unheard, 4 bytes each. Beyond that, all messages since the
+/// oldest are read.
 const DOUBTS: usize = 1_000;
 
-/// What is to become of one inbox.
-#[derive(Debug, Clone, Copy)]
-struct Touch {
-    last: Position,
-    incoming: bool,
-}
-
-impl Touch {
-    fn merge(&mut self, other: Self) {
-        self.last = self.last.max(other.last);
-        self.incoming |= other.incoming;
-    }
-}
-
 /// Entries by owner and peer.
-type Touches = HashMap<UserId, HashMap<UserId, Touch>>;
+pub(super) type Touches = HashMap<UserId, HashMap<UserId, Entry>>;
 
 /// Adds what a message means to the inboxes of its two people, and returns how many entries are new.
-fn touch(touches: &mut Touches, sender: UserId, receiver: UserId, last: Position) -> usize {
+pub(super) fn touch(touches: &mut Touches, sender: UserId, receiver: UserId, last: Position) -> usize {
     let mut added = 0;
     let mut add = |owner, peer, incoming| {
-        let new = Touch { last, incoming };
+        let incoming = Some(if incoming { Incoming::Last(last) } else { Incoming::None });
+        let new = Entry { last, incoming };
         let entries = touches.entry(owner).or_default();
-        entries.entry(peer).and_modify(|old| old.merge(new)).or_insert_with(|| {
-            added += 1;
-            new
-        });
+        entries
+            .entry(peer)
+            .and_modify(|old| *old = old.merge(new))
+            .or_insert_with(|| {
+                added += 1;
+                new
+            });
     };
     add(sender, receiver, false);
     if sender != receiver {
@@ -81,13 +70,15 @@ struct Shared {
     state: Mutex<State>,
     /// Somebody waits for an inbox, or it is to be closed.
     wanted: Notify,
+    /// Whether the inboxes in the database are complete, but for what waits here.
+    complete: AtomicBool,
 }
 
 struct State {
     waiting: Touches,
     entries: usize,
-    /// Whose entries are being written.
-    writing: HashSet<UserId>,
+    /// What is being written.
+    writing: Touches,
     /// Who asked for whose inbox; these are written first.
     asked: HashMap<UserId, Vec<oneshot::Sender<()>>>,
     /// Messages since this second, of the time in their ids, were left out.
@@ -112,7 +103,7 @@ impl Projector {
         let state = State {
             waiting: HashMap::new(),
             entries: 0,
-            writing: HashSet::new(),
+            writing: Touches::new(),
             asked: HashMap::new(),
             left_out: None,
             making_up: None,
@@ -125,12 +116,31 @@ impl Projector {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
                 wanted: Notify::new(),
+                complete: AtomicBool::new(false),
             }),
         }
     }
 
     pub(super) fn database(&self) -> &Database {
         &self.database
+    }
+
+    pub(in crate::store::mongo) fn set_complete(&self, complete: bool) {
+        self.shared.complete.store(complete, Ordering::Release);
+    }
+
+    /// What waits to be written into these inboxes, or is being written. `None` if that and what is written are not all.
+    pub(in crate::store::mongo) fn waiting(&self, pairs: &[(UserId, UserId)]) -> Option<Vec<Option<Entry>>> {
+        let state = self.shared.state.lock();
+        if !self.shared.complete.load(Ordering::Acquire) || !state.is_whole() {
+            return None;
+        }
+        let find = |touches: &Touches, (owner, peer): &(UserId, UserId)| touches.get(owner)?.get(peer).copied();
+        let both = |pair| match (find(&state.writing, pair), find(&state.waiting, pair)) {
+            (Some(writing), Some(waiting)) => Some(writing.merge(waiting)),
+            (writing, waiting) => writing.or(waiting),
+        };
+        Some(pairs.iter().map(both).collect())
     }
 
     /// Takes durable messages. Those without a sender or receiver are in no inbox.
@@ -155,10 +165,13 @@ impl Projector {
     pub(in crate::store::mongo) fn doubt(&self, times: impl Iterator<Item = u32>) {
         let mut state = self.shared.state.lock();
         for time in times {
-            if state.doubts.len() >= DOUBTS {
-                state.doubts.pop_first();
-            }
             state.doubts.insert(time);
+            if state.doubts.len() > DOUBTS
+                && let Some(oldest) = state.doubts.pop_first()
+            {
+                let first = state.left_out.get_or_insert(oldest);
+                *first = oldest.min(*first);
+            }
         }
     }
 
@@ -197,7 +210,7 @@ impl Projector {
             if !state.is_whole() {
                 return Err(StoreError::Unavailable("inboxes are behind".into()));
             }
-            if !state.waiting.contains_key(&owner) && !state.writing.contains(&owner) {
+            if !state.waiting.contains_key(&owner) && !state.writing.contains_key(&owner) {
                 return Ok(());
             }
             let (reply, written) = oneshot::channel();
@@ -213,14 +226,14 @@ impl Projector {
     }
 
     /// Writes what waits, again and again. Never returns.
-    pub(in crate::store::mongo) async fn run(self) {
+    pub(in crate::store::mongo) async fn run(self, integrity: Integrity) {
         let mut tick = tokio::time::interval(INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();
         loop {
             let result = tokio::select! {
-                () = self.shared.wanted.notified() => self.write_asked().await,
-                _ = tick.tick() => self.write_all().await,
+                () = self.shared.wanted.notified() => self.write_asked(&integrity).await,
+                _ = tick.tick() => self.write_all(&integrity).await,
             };
             match result {
                 Ok(()) => backoff = Backoff::default(),
@@ -234,17 +247,17 @@ impl Projector {
     }
 
     /// Writes what waits now, and in front of it whatever is asked for.
-    pub(in crate::store::mongo) async fn write_all(&self) -> Result<(), StoreError> {
+    pub(in crate::store::mongo) async fn write_all(&self, integrity: &Integrity) -> Result<(), StoreError> {
         let begin = (self.clock)();
         let owners: Vec<UserId> = self.shared.state.lock().waiting.keys().copied().collect();
         let mut owners = owners.into_iter();
         loop {
-            self.write_asked().await?;
+            self.write_asked(integrity).await?;
             let batch = self.take(&mut owners);
             if batch.is_empty() {
                 break;
             }
-            self.write(batch, Vec::new()).await?;
+            self.write(batch, Vec::new(), integrity).await?;
         }
         let mut state = self.shared.state.lock();
         if state.is_whole() {
@@ -253,7 +266,7 @@ impl Projector {
         Ok(())
     }
 
-    async fn write_asked(&self) -> Result<(), StoreError> {
+    async fn write_asked(&self, integrity: &Integrity) -> Result<(), StoreError> {
         loop {
             let (asked, replies): (Vec<UserId>, Vec<_>) = {
                 let mut state = self.shared.state.lock();
@@ -264,7 +277,7 @@ impl Projector {
             }
             let replies: Vec<(UserId, Vec<_>)> = asked.iter().copied().zip(replies).collect();
             let batch = self.take_whole(&asked);
-            self.write(batch, replies).await?;
+            self.write(batch, replies, integrity).await?;
         }
     }
 
@@ -282,7 +295,7 @@ impl Projector {
             taken.insert(owner, entries);
         }
         state.entries -= count;
-        state.writing = taken.keys().copied().collect();
+        state.writing = taken.clone();
         taken
     }
 
@@ -293,20 +306,26 @@ impl Projector {
             .filter_map(|owner| Some((*owner, state.waiting.remove(owner)?)))
             .collect();
         state.entries -= taken.values().map(HashMap::len).sum::<usize>();
-        state.writing = taken.keys().copied().collect();
+        state.writing = taken.clone();
         taken
     }
 
     /// Writes what was taken, or gives it back.
-    async fn write(&self, batch: Touches, replies: Vec<(UserId, Vec<oneshot::Sender<()>>)>) -> Result<(), StoreError> {
-        let written = write(&self.database, &batch).await;
+    async fn write(
+        &self,
+        batch: Touches,
+        replies: Vec<(UserId, Vec<oneshot::Sender<()>>)>,
+        integrity: &Integrity,
+    ) -> Result<(), StoreError> {
+        // What went into a database that took this one's place is not written.
+        let written = integrity.guard(WRITE, write(&self.database, &batch)).await;
         let mut state = self.shared.state.lock();
         state.writing.clear();
         if written.is_err() {
             for (owner, entries) in batch {
                 for (peer, touch) in entries {
                     let waiting = state.waiting.entry(owner).or_default();
-                    let known = waiting.get_mut(&peer).map(|old| old.merge(touch)).is_some();
+                    let known = waiting.get_mut(&peer).map(|old| *old = old.merge(touch)).is_some();
                     if !known {
                         waiting.insert(peer, touch);
                         state.entries += 1;
@@ -327,42 +346,6 @@ impl Projector {
         }
         Ok(())
     }
-}
-
-/// Projects messages at once, durably.
-pub(in crate::store::mongo) async fn project(database: &Database, messages: &[Message]) -> Result<(), StoreError> {
-    let mut touches = Touches::new();
-    for message in messages {
-        if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
-            touch(&mut touches, sender, receiver, Position::of(message));
-        }
-    }
-    write(database, &touches).await
-}
-
-/// Writes entries, durably.
-async fn write(database: &Database, touches: &Touches) -> Result<(), StoreError> {
-    let all: Vec<(UserId, UserId, Touch)> = touches
-        .iter()
-        .flat_map(|(owner, entries)| entries.iter().map(|(peer, touch)| (*owner, *peer, *touch)))
-        .collect();
-    // Statements are made when they are written: one takes many times the memory of its entry.
-    for entries in all.chunks(STATEMENTS) {
-        let statements = entries
-            .iter()
-            .map(|(owner, peer, touch)| statement(*owner, *peer, *touch));
-        let command = query::update(connect::INBOXES, statements.collect(), Order::Any);
-        query::run_update("writing inboxes", WRITE, database, command).await?;
-    }
-    Ok(())
-}
-
-fn statement(owner: UserId, peer: UserId, touch: Touch) -> Document {
-    let mut update = doc! { "$max": { "last": encode_place(touch.last) }, "$inc": { "touched": 1_i64 } };
-    if touch.incoming {
-        update.insert("$set", doc! { HINT: true });
-    }
-    doc! { "q": { "_id": key(owner, peer) }, "u": update, "upsert": true }
 }
 
 /// The time in an id, in seconds.

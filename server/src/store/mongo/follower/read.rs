@@ -1,0 +1,205 @@
+//! Reading a slice: the ids that are new, the renewals and the markers of a span of time, a page at a time.
+
+use std::collections::BTreeSet;
+
+use bson::oid::ObjectId;
+use bson::raw::{RawDocument, RawDocumentBuf};
+use bson::{Bson, DateTime, Document, doc};
+use mongodb::action::Find;
+use mongodb::{Collection, Cursor};
+use shared::Message;
+
+use super::seen::Sight;
+use super::slices::Slice;
+use super::{BATCH, BATCH_BYTES, LIMIT, PAGE, Task, ids, to_seconds};
+use crate::store::mongo::document;
+use crate::store::mongo::error::bounded;
+use crate::store::mongo::inbox::seconds;
+use crate::store::mongo::markers::Stored;
+use crate::store::mongo::{READ, query};
+use crate::store::{Change, StoreError};
+
+impl Task {
+    /// Reads all of a slice and hands it out.
+    pub(super) async fn read_slice(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
+        let doubts = self.projector.take_doubts(to_seconds(slice.settled));
+        let ids = self.look_at_ids(&slice.spans, now, &doubts).await;
+        if ids.is_err() {
+            self.projector.doubt(doubts.into_iter());
+        }
+        ids?;
+        self.look_at_renewals(&slice.spans).await?;
+        self.look_at_markers(&slice.spans).await
+    }
+
+    async fn look_at_ids(&mut self, spans: &[(i64, i64)], now: i64, doubts: &BTreeSet<u32>) -> Result<(), StoreError> {
+        let mut ranges: Vec<Document> = spans
+            .iter()
+            .flat_map(|(from, to)| {
+                self.shared
+                    .own
+                    .ranges(to_seconds(*from), to_seconds(*to), to_seconds(now), doubts)
+            })
+            .collect();
+        // Those of which was heard only after their second had settled.
+        let settled = spans.first().map_or(0, |(from, _)| to_seconds(*from));
+        let late = doubts
+            .range(..settled)
+            .map(|second| ids::range(*second, second.saturating_add(1)));
+        ranges.splice(0..0, late);
+        while !ranges.is_empty() {
+            let find = self
+                .messages
+                .find(doc! { "$or": &ranges })
+                .projection(doc! { "_id": 1 })
+                .sort(doc! { "_id": 1 })
+                .limit(LIMIT)
+                .batch_size(PAGE as u32)
+                .comment("follower")
+                .max_time(READ);
+            let found = query::all("looking for messages of others", READ, find, document::object_id).await?;
+            match found.last() {
+                Some(last) if found.len() == PAGE => ids::go_on(&mut ranges, *last),
+                _ => ranges.clear(),
+            }
+            let seen = &self.seen;
+            let new: Vec<Sight> = found
+                .into_iter()
+                .filter(|id| !self.shared.own.is_own(id) || doubts.contains(&seconds(document::message_id(*id))))
+                .map(Sight::Message)
+                .filter(|sight| !seen.contains(sight))
+                .collect();
+            self.take_messages(new).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at_renewals(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
+            let find = page(&self.renewals, others, "at", after.take());
+            let found = query::all("looking for renewed messages", READ, find, |renewal| {
+                Some((place(renewal, "at")?, document::object_id(renewal)))
+            })
+            .await?;
+            if found.len() == PAGE {
+                after = found.last().map(|(place, _)| place.clone());
+            }
+            let sight = |((at, _), id): &(Place, Option<ObjectId>)| Some(Sight::Renewal((*id)?, at.timestamp_millis()));
+            let sights = found.iter().filter_map(sight);
+            let new = sights.filter(|sight| !self.seen.contains(sight)).collect();
+            self.take_messages(new).await?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn look_at_markers(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
+        if !self.is_heard() {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let others = doc! { "$or": times("updatedAt", spans), "node": { "$ne": self.node } };
+            let find = page(&self.markers, others, "updatedAt", after.take());
+            let found = query::all("looking for markers of others", READ, find, |marker| {
+                Some((place(marker, "updatedAt")?, Stored::read(marker)))
+            })
+            .await?;
+            if found.len() == PAGE {
+                after = found.last().map(|(place, _)| place.clone());
+            }
+            let mut changes = Vec::new();
+            for stored in found.into_iter().filter_map(|(_, stored)| stored) {
+                let sight = Sight::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
+                if self.seen.insert(sight) {
+                    changes.push(Change::Marker(stored.marker));
+                }
+            }
+            while !changes.is_empty() {
+                let rest = changes.split_off(changes.len().min(BATCH));
+                self.tell(std::mem::replace(&mut changes, rest)).await;
+            }
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Projects messages and hands them out.
+    async fn take_messages(&mut self, sights: Vec<Sight>) -> Result<(), StoreError> {
+        for sights in sights.chunks(BATCH) {
+            let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
+            let find = self
+                .messages
+                .find(doc! { "_id": { "$in": ids } })
+                .batch_size(BATCH as u32)
+                .comment("follower")
+                .max_time(READ);
+            let mut cursor = bounded("reading messages of others", READ, find).await?;
+            let mut ended = false;
+            while !ended {
+                let messages;
+                (messages, ended) = bounded("reading messages of others", READ, some(&mut cursor)).await?;
+                self.projector.add(messages.iter());
+                self.tell(messages.into_iter().map(Change::Message).collect()).await;
+            }
+            for sight in sights {
+                self.seen.insert(*sight);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next messages of a cursor, about [`BATCH_BYTES`], and whether they are the last. It must not be asked again then.
+async fn some(cursor: &mut Cursor<RawDocumentBuf>) -> mongodb::error::Result<(Vec<Message>, bool)> {
+    let (mut messages, mut bytes) = (Vec::new(), 0);
+    while bytes < BATCH_BYTES {
+        if !cursor.advance().await? {
+            return Ok((messages, true));
+        }
+        bytes += cursor.current().as_bytes().len();
+        messages.extend(document::message(cursor.current()));
+    }
+    Ok((messages, false))
+}
+
+/// Where a document stands in the order of a time and the ids.
+type Place = (DateTime, Bson);
+
+fn place(document: &RawDocument, time: &str) -> Option<Place> {
+    let id = document.get("_id").ok().flatten()?;
+    Some((document.get_datetime(time).ok()?, id.try_into().ok()?))
+}
+
+/// A page of what lies behind a time and id, in the order of these.
+fn page<'a>(
+    collection: &'a Collection<RawDocumentBuf>,
+    filter: Document,
+    time: &str,
+    after: Option<Place>,
+) -> Find<'a, RawDocumentBuf> {
+    let mut filters = vec![filter];
+    if let Some((at, id)) = after {
+        let tied = doc! { time: at, "_id": { "$gt": id } };
+        filters.push(doc! { "$or": [tied, { time: { "$gt": at } }] });
+    }
+    let find = collection.find(doc! { "$and": filters });
+    find.sort(doc! { time: 1, "_id": 1 })
+        .limit(LIMIT)
+        .batch_size(PAGE as u32)
+        .comment("follower")
+        .max_time(READ)
+}
+
+/// Documents whose time lies in one of these spans.
+fn times(field: &str, spans: &[(i64, i64)]) -> Vec<Document> {
+    let within = |(from, to): &(i64, i64)| {
+        let (from, to) = (DateTime::from_millis(*from), DateTime::from_millis(*to));
+        doc! { field: { "$gte": from, "$lt": to } }
+    };
+    spans.iter().map(within).collect()
+}

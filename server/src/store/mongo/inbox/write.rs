@@ -1,0 +1,58 @@
+//! Entries of inboxes to the database.
+
+use bson::{Bson, Document, doc};
+use mongodb::Database;
+use shared::{Message, UserId};
+
+use super::projector::{Touches, touch};
+use super::{Entry, Incoming, LAST_INCOMING, key};
+use crate::store::mongo::document::encode_place;
+use crate::store::mongo::indexes::HINT;
+use crate::store::mongo::query::{self, Order};
+use crate::store::mongo::{WRITE, connect};
+use crate::store::{Position, StoreError};
+
+/// Entries of one command.
+pub(super) const STATEMENTS: usize = 500;
+
+/// Projects messages at once, durably.
+pub(in crate::store::mongo) async fn project(database: &Database, messages: &[Message]) -> Result<(), StoreError> {
+    let mut touches = Touches::new();
+    for message in messages {
+        if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
+            touch(&mut touches, sender, receiver, Position::of(message));
+        }
+    }
+    write(database, &touches).await
+}
+
+/// Writes entries, durably.
+pub(super) async fn write(database: &Database, touches: &Touches) -> Result<(), StoreError> {
+    let all: Vec<(UserId, UserId, Entry)> = touches
+        .iter()
+        .flat_map(|(owner, entries)| entries.iter().map(|(peer, touch)| (*owner, *peer, *touch)))
+        .collect();
+    // Statements are made when they are written: one takes many times the memory of its entry.
+    for entries in all.chunks(STATEMENTS) {
+        let statements = entries
+            .iter()
+            .map(|(owner, peer, touch)| statement(*owner, *peer, *touch));
+        let command = query::update(connect::INBOXES, statements.collect(), Order::Any);
+        query::run_update("writing inboxes", WRITE, database, command).await?;
+    }
+    Ok(())
+}
+
+fn statement(owner: UserId, peer: UserId, entry: Entry) -> Document {
+    let mut newest = doc! { "last": encode_place(entry.last) };
+    let mut update = doc! { "$inc": { "touched": 1_i64 } };
+    if let Some(Incoming::Last(last)) = entry.incoming {
+        newest.insert(LAST_INCOMING, encode_place(last));
+        update.insert("$set", doc! { HINT: true });
+    } else {
+        // Null is less than any place.
+        update.insert("$setOnInsert", doc! { LAST_INCOMING: Bson::Null });
+    }
+    update.insert("$max", newest);
+    doc! { "q": { "_id": key(owner, peer) }, "u": update, "upsert": true }
+}

@@ -1,0 +1,143 @@
+//! Clients that never say who they are: they cost little, hold no place for long, and nobody else suffers.
+
+use std::time::Duration;
+
+use testkit::process::eventually;
+use testkit::raw::Raw;
+use testkit::{Engine, Server, Setup};
+
+/// More than any of these clients may cost, in bytes, and less than each would have.
+const GROWTH: u64 = 24 << 20;
+
+/// How much more memory a server has in use after `work`.
+fn growth(server: &Server, work: impl FnOnce()) -> u64 {
+    let before = server.resident_bytes();
+    work();
+    server.resident_bytes().saturating_sub(before)
+}
+
+#[test]
+fn a_session_that_does_not_exist_costs_nothing() {
+    let server = Server::start(Engine::Embedded);
+    let mut client = Raw::connect(&server);
+    let grown = growth(&server, || {
+        for number in 0..2_000 {
+            let id = format!("{number:010}{}", "A".repeat(28_000));
+            let path = format!("/socket.io/?EIO=4&transport=websocket&sid={id}");
+            client.get(&path, "Upgrade: x\r\n").expect("it is open");
+            assert_eq!(client.answer().expect("an answer").status, 400);
+        }
+    });
+    assert!(grown < GROWTH, "{grown} bytes");
+}
+
+#[test]
+fn sessions_of_one_connection_are_bounded_and_end() {
+    let server = Server::start(Engine::Embedded);
+    let mut client = Raw::connect(&server);
+    let ask = |client: &mut Raw| {
+        client
+            .get("/socket.io/?EIO=4&transport=polling", "")
+            .expect("it is open");
+        client.answer().expect("an answer")
+    };
+    let grown = growth(&server, || {
+        let answers: Vec<_> = (0..10_000).map(|_| ask(&mut client)).collect();
+        let begun = answers.iter().filter(|answer| answer.status == 200).count();
+        // Some end while the others are asked for, should that take long.
+        assert!((1..=1_000).contains(&begun), "{begun} sessions");
+        let refused = answers
+            .iter()
+            .find(|answer| answer.status != 200)
+            .expect("one is refused");
+        assert_eq!(refused.status, 503);
+        assert!(refused.body.contains("overloaded"), "{}", refused.body);
+    });
+    assert!(grown < GROWTH, "{grown} bytes");
+    let other = Raw::connect(&server).begin_polling();
+    assert!(other.contains("sid="), "another connection has sessions of its own");
+    eventually("there is room again", Duration::from_secs(60), || {
+        (ask(&mut client).status == 200).then_some(())
+    });
+}
+
+#[test]
+fn websockets_that_leave_at_once_leave_nothing() {
+    let server = Server::start(Engine::Embedded);
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let leave = |count: usize| {
+        for _ in 0..count {
+            let mut client = Raw::connect(&server);
+            client
+                .get("/socket.io/?EIO=4&transport=websocket", upgrade)
+                .expect("it is open");
+            client.close();
+        }
+    };
+    // What the first ones cost is there for all later ones.
+    leave(1_000);
+    let grown = growth(&server, || leave(4_000));
+    assert!(grown < GROWTH, "{grown} bytes");
+}
+
+#[test]
+fn another_namespace_ends_the_connection_and_is_not_repeated() {
+    let server = Server::start(Engine::Embedded);
+    let mut client = Raw::connect(&server);
+    client.upgrade();
+    client.say(&format!("40/{},", "a".repeat(100_000))).expect("it is open");
+    let mut heard = 0;
+    while let Some(text) = client.text() {
+        heard += text.len();
+    }
+    assert!(heard < 1_000, "{heard} bytes");
+
+    let mut polling = Raw::connect(&server);
+    let session = polling.begin_polling();
+    polling.post(&session, "40/other,").expect("it is open");
+    polling.answer();
+    eventually("the session is gone", Duration::from_secs(60), || {
+        let mut again = Raw::connect(&server);
+        again.post(&session, "40").expect("it is open");
+        (again.answer().expect("an answer").status == 400).then_some(())
+    });
+    // The connection may carry other people's requests, too.
+    polling.get("/healthz", "").expect("it is open");
+    assert_eq!(polling.answer().expect("an answer").status, 200);
+}
+
+#[test]
+fn bodies_that_never_come_hold_no_place_and_probes_have_their_own() {
+    let server = Setup::new(Engine::Embedded).env("MAX_CONNECTIONS", 3).start();
+    let mut first = Raw::connect(&server);
+    let session = first.begin_polling();
+    let begin = |client: &mut Raw, path: &str| {
+        client
+            .send(format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+            ))
+            .expect("it is open");
+    };
+    let mut held: Vec<Raw> = (0..2).map(|_| Raw::connect(&server)).collect();
+    held.push(first);
+    for client in &mut held {
+        begin(client, &session);
+    }
+    let mut probe = Raw::connect(&server);
+    probe.get("/healthz", "").expect("it is open");
+    assert_eq!(probe.answer().expect("an answer").status, 200, "all places are taken");
+    let mut other = Raw::connect(&server);
+    other.get("/users/me", "").expect("it is open");
+    let refused = other.answer().expect("an answer");
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.body.contains("MAX_CONNECTIONS"), "{}", refused.body);
+    for client in &mut held {
+        assert!(client.is_ended());
+    }
+    eventually("the places are free again", Duration::from_secs(60), || {
+        let mut client = Raw::connect(&server);
+        client.get("/users/me", "").expect("it is open");
+        (client.answer()?.status == 401).then_some(())
+    });
+}
