@@ -102,7 +102,7 @@ fn a_deleted_directory_is_told_and_nothing_is_acknowledged() {
     assert!(!ready(&server));
     let (status, elapsed) = server.terminate();
     assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
-    assert_eq!(status.code(), Some(1), "not all could be written");
+    assert!(!status.success(), "not all could be written");
     assert!(server.stderr().contains("/proc/"), "{}", server.stderr());
 }
 
