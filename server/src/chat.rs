@@ -4,7 +4,7 @@
 //! [`commit`](Committer) the queue that makes durable batches of what waits, [`directory`](Directory) who is connected
 //! here, and [`presence`](Presence) what of that the database is told.
 //!
-//! Beside it: [`receipts`](Receipts) the queue of watermarks, [`catchup`](missed) what somebody missed and
+//! Beside it: [`receipts`](Receipts) the queue of watermarks, [`settings`](SettingsChanges) changing them, [`catchup`](missed) what somebody missed and
 //! [`horizon`](Horizon) from where they can go on, [`inbox`] the conversations and [`updates`](Updates) who is told of
 //! them, [`watch`](Watch) who is told of whose presence, [`typing`](Typists) who types.
 
@@ -17,18 +17,25 @@ mod mint;
 mod model;
 mod presence;
 mod receipts;
+mod settings;
 mod typing;
 mod updates;
 mod watch;
 
+/// What the locks of [`Directory`] and [`Horizon`] are made of; their models, `tests/delivery_model.rs`, take others.
+mod sync {
+    pub(super) use parking_lot::Mutex;
+}
+
 pub use catchup::{Missed, missed, receipts};
-pub use commit::{Committed, Committer, Refused};
+pub use commit::{Backlog, Buffered, Committed, Committer, Limits, NotStored, Refused};
 pub use directory::{Device, Directory, TooManyConnections};
 pub use horizon::{Horizon, Ticket};
-pub use mint::{Mint, now};
+pub use mint::{Clock, Mint, now};
 pub use model::{ClientMessageId, InvalidClientMessageId, InvalidText, InvalidUsername, NewMessage, Text, Username};
 pub use presence::Presence;
 pub use receipts::{Receipts, Settled, read_receipts};
+pub use settings::SettingsChanges;
 pub use typing::Typists;
 pub use updates::Updates;
 pub use watch::{CantFollow, Watch};

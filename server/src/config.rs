@@ -36,6 +36,20 @@ pub struct Config {
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub data_dir: PathBuf,
 
+    /// Read the whole embedded database for damage before it is used; takes a second or two for each gigabyte
+    #[arg(
+        long, env = "CHECK_STORE", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
+        default_missing_value = "true", value_parser = BoolishValueParser::new()
+    )]
+    pub check_store: bool,
+
+    // Without a variable: it must not stay in a file and accept the next loss, too.
+    /// Use the embedded database although it has less than it is known to have had; for one start only
+    ///
+    /// What is missing is lost then. All clients are told to begin anew, so that they see what is left.
+    #[arg(long)]
+    pub accept_loss: bool,
+
     /// Secret that tokens are signed with (HS256), 32 bytes or more
     ///
     /// Without this setting a random one is created once, in DATA_DIR/jwt_secret.
@@ -68,12 +82,21 @@ pub struct Config {
     )]
     pub max_message_bytes: u32,
 
-    /// Messages that may wait to be stored before senders are told `overloaded` (1 to 1000000)
+    /// Messages that may wait to be stored and delivered before senders are told `overloaded` (1 to 1000000)
+    ///
+    /// A user may have as many as are still free, so one of them can take half of it at most.
     #[arg(
         long, env = "MAX_QUEUED_MESSAGES", default_value_t = 8_192,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub max_queued_messages: u32,
+
+    /// Bytes of those messages, as clients are sent them (1048576 to 4294967295)
+    #[arg(
+        long, env = "MAX_QUEUED_BYTES", default_value_t = 32 * 1024 * 1024,
+        value_parser = clap::value_parser!(u32).range(1_048_576..)
+    )]
+    pub max_queued_bytes: u32,
 
     /// Messages of one connection that may wait for their answer (1 to 2048)
     #[arg(

@@ -7,7 +7,7 @@ use shared::error::ErrorBody;
 use shared::{ErrorCode, WireError};
 
 use crate::auth::Denied;
-use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, Refused};
+use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused};
 use crate::store::{AppendError, ChangesError, InvalidCursor, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
@@ -26,7 +26,7 @@ fn store_failure(error: &StoreError) -> WireError {
             "the database can't be reached or refuses work; try again",
             1_000,
         ),
-        StoreError::Failed(_) => WireError::new(ErrorCode::Internal, "the server failed; its log says more"),
+        StoreError::Failed(_) => failed(),
     }
 }
 
@@ -37,7 +37,11 @@ pub fn store_error(error: StoreError) -> WireError {
 }
 
 /// Why a message was not stored. The committer has logged a store's failure, once for its batch.
-pub fn append_error(error: &AppendError) -> WireError {
+pub fn not_stored(why: &NotStored) -> WireError {
+    let error = match why {
+        NotStored::Refused(why) => return refused(*why),
+        NotStored::Failed(error) => error,
+    };
     match error {
         AppendError::UnknownReceiver => WireError::new(ErrorCode::UserNotFound, "receiverId: no user has this id"),
         AppendError::Conflict => WireError::new(
@@ -90,7 +94,7 @@ pub fn rate_limited(limit: &str, retry_after_ms: u64) -> WireError {
 /// Something of ours that has no JSON form.
 pub fn not_serialised(cause: &serde_json::Error) -> WireError {
     tracing::error!(%cause, "an answer could not be serialised");
-    WireError::new(ErrorCode::Internal, "the server failed; its log says more")
+    failed()
 }
 
 /// Why the chat did not take a message.
@@ -101,8 +105,28 @@ pub fn refused(refused: Refused) -> WireError {
             "too many messages or marks wait to be stored; try again",
             250,
         ),
+        Refused::ReceiverFull => later(
+            ErrorCode::Overloaded,
+            "the receiver, or a connection of yours, does not read as fast as you send; try again",
+            1_000,
+        ),
         Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
+        Refused::Broken => failed(),
     }
+}
+
+/// Something in the server failed that has been logged.
+pub fn failed() -> WireError {
+    WireError::new(ErrorCode::Internal, "the server failed; its log says more")
+}
+
+/// The server stops and can't wait any longer to know what became of a request.
+pub fn cut_off() -> WireError {
+    later(
+        ErrorCode::StoreUnavailable,
+        "the server stops before the database has answered; connect again",
+        1_000,
+    )
 }
 
 /// Too many requests of one connection wait for their answer.

@@ -21,6 +21,7 @@ pub mod run;
 pub mod sabotage;
 pub mod signals;
 pub mod socket;
+pub mod stop;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;

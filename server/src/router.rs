@@ -1,5 +1,6 @@
 //! Every route and every socket event, on one screen.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use std::convert::Infallible;
@@ -8,17 +9,18 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, Uri, header};
 use axum::middleware;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, http::request::Parts as RequestParts};
 use shared::{ErrorCode, WireError, events};
 use socketioxide::layer::SocketIoLayer;
 use tower::{Layer, Service, ServiceExt};
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use crate::config::Origins;
-use crate::error::HttpError;
+use crate::error::{self, HttpError};
 use crate::http::{feed, health, history, strict, users};
 use crate::net::registry::Closer;
 use crate::net::{answers, engine};
@@ -70,10 +72,12 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(users::BODY_BYTES))
         .with_state(app)
+        .layer(CatchPanicLayer::custom(panicked))
         .merge(sockets_at(sockets, gate))
         .layer(cors(origins))
         .layer(middleware::from_fn(strict::strict))
         .layer(middleware::from_fn(answers::charge))
+        .layer(middleware::from_fn(strict::strict))
 }
 
 /// Where Socket.IO listens. One service for all its routes: it owns the sessions.
@@ -104,6 +108,11 @@ where
             tokio::spawn(async move { service.oneshot(request).await.map(drop) });
         }
     })
+}
+
+/// A request whose handler panicked, which has been logged.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    HttpError(error::failed()).into_response()
 }
 
 async fn unknown_route(method: Method, uri: Uri) -> HttpError {

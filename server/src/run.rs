@@ -10,21 +10,22 @@ use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::app::{App, READING};
 use crate::auth::{Verifier, secret};
-use crate::chat::{Committer, Directory, Horizon, Mint, Receipts, Watch, now};
+use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
 use crate::http::store_check::StoreCheck;
-use crate::net::{connection::EndReason, listener, registry::Registry};
+use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
 use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
 use crate::socket::foreign;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
 use crate::store::{self, Store, StoreError};
-use crate::{net, router, socket::request::Reply};
+use crate::supervisor::{self, Supervisor};
+use crate::{net, router, socket::request::Reply, stop};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -36,9 +37,6 @@ const TRANSPORT_BYTES: usize = 2 * shared::limits::EVENT_BYTES;
 /// Bytes that each WebSocket reads at once, and holds all the time: most events are smaller, larger ones take a few
 /// reads more.
 const WS_READ_BUFFER: usize = 512;
-
-/// How long what is in flight may take to end when the server stops; the parts of a stop stay below 10 s in all.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// Why a server could not start, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +52,9 @@ pub enum RunError {
         /// Why not.
         cause: StoreError,
     },
+    /// A part of the server failed, and the rest was stopped.
+    #[error("a part of the server failed: {0}")]
+    Part(&'static str),
     /// The store failed at the start or at the end.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,7 +84,8 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     };
     let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
     let port = listener.local_addr().map_err(listen_error)?.port();
-    let Some(store) = unless_stopped(&stop, open_store(&config)).await? else {
+    let supervisor = Supervisor::default();
+    let Some((store, mint)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
         return Ok(());
     };
 
@@ -96,9 +98,9 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();
-    let app = assemble(config, &secret, store, &io);
+    let app = assemble(config, &secret, store, mint, &io, supervisor);
     serve_sockets(&io, &app);
-    let keepers = keep(&app);
+    keep(&app);
     let origins = Arc::new(app.config.cors_origins.clone());
     let routes = router::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
@@ -108,28 +110,22 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         Arc::clone(&app.registry),
         limit,
         app.stopping.clone(),
-        GRACE,
+        stop::CONNECTIONS,
     );
-    let server = tokio::spawn(serving);
+    let serving = app.supervisor.child().spawn("listener", serving);
     started(port);
 
-    stop.cancelled().await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = app.stopping.cancelled() => {}
+    }
     tracing::info!("stopping");
-    app.stopping.cancel();
-    if tokio::time::timeout(GRACE, app.committer.stop()).await.is_err() {
-        tracing::warn!("some messages were still waiting for the store; their senders were not answered");
+    let supervisor = app.supervisor.clone();
+    stop::stop(app, &io, serving).await?;
+    match supervisor.failed() {
+        None => Ok(()),
+        Some(part) => Err(RunError::Part(part)),
     }
-    // Ends the transports, not the namespaces: so that clients come back by themselves.
-    if tokio::time::timeout(GRACE, io.close()).await.is_err() {
-        tracing::warn!("some connections did not end in time and were cut off");
-    }
-    for task in keepers.into_iter().chain([server]) {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a task of the server failed");
-        }
-    }
-    app.store.close(now()).await?;
-    Ok(())
 }
 
 /// A step of the start; nothing if the server is to stop before it is done: then nobody waits for a database that
@@ -149,17 +145,31 @@ async fn load_secret(config: &Config) -> Result<Secret, RunError> {
         .map_err(RunError::Secret)
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, RunError> {
-    let store = store::open::open(config).await?;
-    if let Err(error) = store.heartbeat(now()).await {
-        store.close(now()).await?;
-        return Err(error.into());
+async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint), RunError> {
+    let store = store::open::open(config, parts).await?;
+    let begun = async {
+        store.heartbeat(now()).await?;
+        store.newest().await
+    };
+    match begun.await {
+        Ok(newest) => Ok((store, Mint::new(Arc::new(now), newest))),
+        Err(error) => {
+            // Why it could not begin says more than how it ended.
+            let _ = store.close(now()).await;
+            Err(error.into())
+        }
     }
-    Ok(store)
 }
 
 /// The parts of a server, wired together.
-fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketIo) -> Arc<App> {
+fn assemble(
+    config: Config,
+    secret: &Secret,
+    store: Arc<dyn Store>,
+    mint: Mint,
+    io: &SocketIo,
+    supervisor: Supervisor,
+) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
     let horizon = Horizon::new(Arc::clone(&store));
     let outlet = Outlet {
@@ -169,19 +179,34 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
         updates: Arc::default(),
     };
     let (committed, marked) = (outlet.clone(), outlet.clone());
-    let queue = config.max_queued_messages as usize;
+    let limits = Limits {
+        messages: config.max_queued_messages as usize,
+        bytes: config.max_queued_bytes as usize,
+    };
+    let buffers = outlet.clone();
+    let backlog: Backlog = Arc::new(move |user| buffers.backlog(user));
     Arc::new(App {
         verifier: Verifier::new(secret),
-        committer: Committer::<Reply>::start(Arc::clone(&store), &horizon, queue, move |done| committed.settle(done)),
-        receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), move |done| {
+        committer: Committer::<Reply>::start(
+            Arc::clone(&store),
+            &horizon,
+            limits,
+            backlog,
+            &supervisor,
+            move |done| committed.settle(done),
+        ),
+        receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), &supervisor, move |done| {
             marked.marked(done)
         }),
+        settings: SettingsChanges::new(Arc::clone(&store), Arc::clone(&horizon), &supervisor),
         watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
         presence: Arc::default(),
         typists: Arc::default(),
-        mint: Mint::new(),
-        stopping: CancellationToken::new(),
+        mint,
+        stopping: supervisor.stopping().clone(),
         store_check: StoreCheck::default(),
+        requests: TaskTracker::new(),
+        supervisor,
         reading: Semaphore::new(READING),
         horizon,
         outlet,
@@ -193,7 +218,7 @@ fn assemble(config: Config, secret: &Secret, store: Arc<dyn Store>, io: &SocketI
 }
 
 /// Starts what goes on beside the requests, each until the server stops.
-fn keep(app: &Arc<App>) -> [JoinHandle<()>; 6] {
+fn keep(app: &Arc<App>) {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
     let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
@@ -205,26 +230,23 @@ fn keep(app: &Arc<App>) -> [JoinHandle<()>; 6] {
         expired.tell_plainly(receiver, events::TYPING, &typing);
     };
     let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
-    [
-        tokio::spawn(Arc::clone(&app.presence).keep(store(), stop())),
-        tokio::spawn(Arc::clone(&app.outlet.updates).keep(store(), stop(), told)),
-        tokio::spawn(Arc::clone(&app.watch).keep(stop(), move |follower, state| present.present(follower, state))),
-        tokio::spawn(Arc::clone(&app.typists).keep(stop(), typed)),
-        tokio::spawn(foreign::hear(store(), stop(), heard)),
-        tokio::spawn(Arc::clone(&app.registry).look_after(stop())),
-    ]
+    let parts = &app.supervisor;
+    parts.spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
+    let updating = Arc::clone(&app.outlet.updates).keep(store(), stop(), told);
+    parts.spawn("conversation-updates", updating);
+    let presents = move |follower, state: &_| present.present(follower, state);
+    parts.spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));
+    parts.spawn("typing", Arc::clone(&app.typists).keep(stop(), typed));
+    parts.spawn("remote-changes", foreign::hear(store(), stop(), heard));
+    parts.spawn("connections", Arc::clone(&app.registry).look_after(stop()));
 }
 
 /// The one namespace. All is done in the middleware; the connect handler only sends what was missed.
 fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
-    let app = Arc::clone(app);
+    let (app, resuming) = (Arc::clone(app), Arc::clone(app));
     let admit =
         move |socket: SocketRef, handshake: TryData<Handshake>| connect::connect(Arc::clone(&app), socket, handshake);
-    let connected = async |socket: SocketRef| {
-        if let Some(resume) = socket.extensions.remove::<Resume>() {
-            resume.run(socket).await;
-        }
-    };
+    let connected = move |socket: SocketRef| resume(Arc::clone(&resuming), socket);
     io.ns("/", connected.with(admit));
     // The library would answer every other one with its name, however long, whether or not the client reads.
     let names = io.clone();
@@ -236,5 +258,21 @@ fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
     let never = async |_: SocketRef| {};
     if let Err(error) = io.dyn_ns("/{*name}", never.with(refuse)) {
         tracing::error!(%error, "other namespaces can't be refused");
+    }
+}
+
+/// Sends a connection what it missed, if it wants that. A stop does not wait for it: the client comes back with its
+/// cursor, as it does if this panics.
+async fn resume(app: Arc<App>, socket: SocketRef) {
+    let Some(resume) = socket.extensions.remove::<Resume>() else {
+        return;
+    };
+    let sending = async {
+        app.stopping.run_until_cancelled(resume.run(socket.clone())).await;
+    };
+    if !supervisor::logged("resume", sending).await {
+        if let Some(link) = Link::of(&socket) {
+            link.close();
+        }
     }
 }

@@ -9,7 +9,7 @@
 //! | `drop-delivery` | one of 1,000 deliveries is not made |
 //! | `no-window` | a cursor lies at the present, without its safety window |
 //! | `stored-counter` | unread is a number kept beside the messages, not counted from them |
-//! | `panic:NAME` | the part that [`crate::supervisor`] knows by this name panics once there is a file [`TRIGGER`] |
+//! | `panic:NAME` | the part or request that [`crate::supervisor`] knows by this name panics once there is a file [`TRIGGER`] |
 
 use std::collections::BTreeMap;
 use std::path::Path;

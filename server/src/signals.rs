@@ -2,7 +2,7 @@
 //!
 //! | signal | what it does |
 //! |---|---|
-//! | SIGTERM, SIGINT, SIGQUIT | an orderly stop, also while the server still starts |
+//! | SIGTERM, SIGINT, SIGQUIT | an orderly stop, also while the server still starts; the second one ends the process at once |
 //! | SIGHUP, SIGUSR1, SIGUSR2 | nothing: there is nothing to reload, and no log file to open again |
 //! | SIGXFSZ | nothing: the write that reached the limit of file sizes fails, as on a full disk |
 //!
@@ -12,6 +12,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use crate::telemetry;
 
 /// The signals, listened to from now on, for as long as the process runs.
 pub struct Signals {
@@ -39,22 +41,30 @@ impl Signals {
         })
     }
 
-    /// Cancels `stop` at the first signal that asks for it. To be kept running: it logs what the others are for.
+    /// Cancels `stop` at the first signal that asks for it, and ends the process at the second. To be kept running: it logs
+    /// what the others are for.
     pub async fn obey(mut self, stop: CancellationToken) {
         loop {
             let (name, stops) = tokio::select! {
-                _ = self.terminate.recv() => ("SIGTERM", true),
-                _ = self.interrupt.recv() => ("SIGINT", true),
-                _ = self.quit.recv() => ("SIGQUIT", true),
-                _ = self.hangup.recv() => ("SIGHUP", false),
-                _ = self.user1.recv() => ("SIGUSR1", false),
-                _ = self.user2.recv() => ("SIGUSR2", false),
+                _ = self.terminate.recv() => ("SIGTERM", Some(libc::SIGTERM)),
+                _ = self.interrupt.recv() => ("SIGINT", Some(libc::SIGINT)),
+                _ = self.quit.recv() => ("SIGQUIT", Some(libc::SIGQUIT)),
+                _ = self.hangup.recv() => ("SIGHUP", None),
+                _ = self.user1.recv() => ("SIGUSR1", None),
+                _ = self.user2.recv() => ("SIGUSR2", None),
             };
-            if stops {
-                tracing::info!(signal = name, "asked to stop");
-                stop.cancel();
-            } else {
-                tracing::info!(signal = name, "ignored: there is nothing to reload");
+            match stops {
+                // Whoever asks twice does not want to wait. Nothing acknowledged is lost by that, as by a crash.
+                Some(number) if stop.is_cancelled() => {
+                    tracing::warn!(signal = name, "asked to stop once more: the process ends at once");
+                    telemetry::finish();
+                    std::process::exit(128 + number);
+                }
+                Some(_) => {
+                    tracing::info!(signal = name, "asked to stop");
+                    stop.cancel();
+                }
+                None => tracing::info!(signal = name, "ignored: there is nothing to reload"),
             }
         }
     }

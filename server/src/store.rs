@@ -154,6 +154,10 @@ pub trait Store: Send + Sync + 'static {
     /// process left behind. To be called at the start and then every [`HEARTBEAT`].
     async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError>;
 
+    /// The greatest `createdAt` of a stored message, from where times go on. Asked for once, at the start; documents whose
+    /// other programs gave them a time that can't be right don't count.
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Succeeds if the store can be read and written now.
     async fn ping(&self) -> Result<(), StoreError>;
 

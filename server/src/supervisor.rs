@@ -27,6 +27,8 @@ use tokio_util::task::TaskTracker;
 pub struct Supervisor {
     /// Cancelled when these parts may end. Before that, ending is a failure.
     told: CancellationToken,
+    /// Cancelled when these tasks end wherever they are.
+    cut: CancellationToken,
     tasks: TaskTracker,
     shared: Arc<Shared>,
 }
@@ -46,6 +48,7 @@ impl Default for Supervisor {
         let stopping = CancellationToken::new();
         Self {
             told: stopping.clone(),
+            cut: CancellationToken::new(),
             tasks: TaskTracker::new(),
             shared: Arc::new(Shared {
                 stopping,
@@ -62,6 +65,7 @@ impl Supervisor {
     pub fn child(&self) -> Self {
         Self {
             told: self.told.child_token(),
+            cut: CancellationToken::new(),
             tasks: TaskTracker::new(),
             shared: Arc::clone(&self.shared),
         }
@@ -76,11 +80,21 @@ impl Supervisor {
             let task = crate::sabotage::panicking(name, task);
             // What a failed task held, unanswered requests among it, is dropped after its failure is known.
             let mut task = pin!(AssertUnwindSafe(task).catch_unwind());
-            let ended = task.as_mut().await;
+            let Some(ended) = supervisor.cut.run_until_cancelled(task.as_mut()).await else {
+                return;
+            };
             supervisor.judge(name, &ended);
             drop(running);
             ended.unwrap_or_else(|cause| resume_unwind(cause));
         })
+    }
+
+    /// Starts the work of one request as a task, see [`logged`]. It is cut off with the tasks.
+    pub fn request(&self, name: String, work: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        tokio::spawn(async move {
+            cut.run_until_cancelled(logged(&name, work)).await;
+        });
     }
 
     /// Starts a thread that runs until the stop begins.
@@ -105,6 +119,11 @@ impl Supervisor {
     /// Tells the parts of this supervisor, and of those made from it, to end. It may be called again.
     pub fn stop(&self) {
         self.told.cancel();
+    }
+
+    /// Ends the tasks that were started here wherever they wait, and drops what they hold. Those of children go on.
+    pub fn cut(&self) {
+        self.cut.cancel();
     }
 
     /// Cancelled when the server begins to stop: it was told to, or a part of it failed.
@@ -168,11 +187,15 @@ impl Drop for Running {
 }
 
 /// Runs the work of one request, named for the log. A panic ends nothing but that request: it is logged, and what the
-/// work held is dropped, which answers whoever asked.
-pub async fn logged(name: &str, work: impl Future<Output = ()>) {
-    if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+/// work held is dropped, which answers whoever asked. Returns whether there was none.
+pub async fn logged(name: &str, work: impl Future<Output = ()>) -> bool {
+    #[cfg(feature = "sabotage")]
+    let work = crate::sabotage::panicking(name, work);
+    let sound = AssertUnwindSafe(work).catch_unwind().await.is_ok();
+    if !sound {
         tracing::error!(request = name, "a request panicked");
     }
+    sound
 }
 
 #[cfg(test)]
@@ -231,11 +254,12 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_panics_stops_nothing() {
         let (kept, dropped) = tokio::sync::oneshot::channel::<()>();
-        logged("test", async move {
+        let sound = logged("test", async move {
             let _kept = kept;
             panic!("on purpose")
         })
         .await;
+        assert!(!sound);
         assert!(dropped.await.is_err(), "what it held is dropped");
     }
 }

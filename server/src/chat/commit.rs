@@ -1,232 +1,214 @@
 //! Group commit: what waits becomes one durable batch.
 //!
 //! A message goes through one of a few lanes, always the one of its sender and receiver, so messages from one person to
-//! another keep their order. Each lane is two tasks: one takes all that waits (no timer: a lone message goes at once), has the
-//! store make it durable and hands it on; the other answers and delivers in the order of the commit, while the next
-//! batch is already being written. Queues are bounded; a full one refuses.
+//! another keep their order. Each lane is two tasks: one takes what waits (no timer: a lone message goes at once), has
+//! the store make it durable and hands it on; the other answers and delivers in the order of the commit, while the next
+//! batch is already being written.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | `queue` | a lane's queue: what is under way, and the stop |
+//! | `shares` | how much each sender may have under way |
+//! | `turns` | whose message is next: senders take turns |
+//! | `receivers` | how much each receiver can take |
+//! | `lane` | the two tasks |
 
-use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use shared::MessageId;
-use tokio::sync::{Notify, mpsc};
+use parking_lot::Mutex;
+use shared::UserId;
+use tokio::sync::mpsc;
 
+use self::lane::{Lane, Shared, Submitted, UNDELIVERED_BATCHES};
+use self::queue::Queue;
+use self::receivers::Receivers;
+use self::shares::Amount;
+use super::{Horizon, NewMessage};
 use crate::store::{AppendError, Appended, Conversation, Store};
+use crate::supervisor::Supervisor;
 
-use super::{Horizon, NewMessage, Ticket};
+mod lane;
+mod queue;
+mod receivers;
+mod shares;
+mod turns;
 
-/// Most messages of one batch: measured with MongoDB, more than 512 no longer raises the rate.
-const BATCH: usize = 512;
+/// What the queue's threads meet at; its model takes the same of Loom.
+mod sync {
+    pub(super) use parking_lot::Mutex;
+    pub(super) use tokio::sync::Notify;
+}
 
-/// Batches that may wait for delivery in one lane.
-const UNDELIVERED_BATCHES: usize = 4;
+/// What a message takes in a buffer beside its text, in bytes.
+const ENVELOPE: usize = 350;
 
-/// Most messages whose commit failed with an unknown outcome that are remembered, see [`Lane::unsettled`].
-const UNSETTLED: usize = 65_536;
+/// What waits for a user's connections to this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Buffered {
+    /// Bytes in the fullest send buffer.
+    pub bytes: usize,
+    /// How many connections there are.
+    pub connections: usize,
+}
 
-/// Why a message was not taken into the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// As many messages as are allowed wait already.
-    QueueFull,
-    /// The server is stopping.
-    Stopping,
+/// Tells what waits for a user.
+pub type Backlog = Arc<dyn Fn(UserId) -> Buffered + Send + Sync>;
+
+/// What may be under way in all: waiting, being stored or being delivered.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Messages.
+    pub messages: usize,
+    /// Their bytes, as clients are sent them.
+    pub bytes: usize,
 }
 
 /// A message whose commit has ended, with the `R` that the submitter gave along to answer through.
 pub struct Committed<R> {
-    /// As it was submitted.
-    pub message: NewMessage,
     /// What became of it.
-    pub outcome: Result<Appended, AppendError>,
+    pub outcome: Result<Appended, NotStored>,
     /// Whether the people concerned still have to hear of it. False for failures, and for duplicates of a message
     /// that was delivered before.
     pub deliver: bool,
-    /// Given along by the submitter.
-    pub reply: R,
+    /// Given along by the submitter. `None` if the submitter was told before that the store is unavailable, and the
+    /// store answered after all.
+    pub reply: Option<R>,
 }
 
-/// The queue in front of the store.
-pub struct Committer<R> {
-    lanes: Vec<mpsc::Sender<(NewMessage, R)>>,
-    hasher: RandomState,
-    progress: Arc<Progress>,
-}
-
-/// What is under way, so that a stop can wait for its end.
-#[derive(Default)]
-struct Progress {
-    stopping: AtomicBool,
-    unfinished: AtomicUsize,
-    finished: Notify,
-}
-
-impl Progress {
-    fn finish(&self, messages: usize) {
-        if self.unfinished.fetch_sub(messages, Ordering::AcqRel) == messages {
-            self.finished.notify_waiters();
+impl<R> Committed<R> {
+    fn failed(why: NotStored, reply: R) -> Self {
+        Self {
+            outcome: Err(why),
+            deliver: false,
+            reply: Some(reply),
         }
     }
 }
 
+/// What a message is charged with until it is answered.
+#[derive(Debug, Clone, Copy)]
+struct Charge {
+    /// To whom.
+    sender: UserId,
+    /// Whom the message is for.
+    receiver: UserId,
+    /// How many bytes.
+    bytes: usize,
+}
+
+/// Why a message was not taken, or was not handed to the store. It is certainly not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The sender has as much under way as is allowed now.
+    QueueFull,
+    /// The receiver, or a connection of the sender, does not read fast enough for how much this sender sends.
+    ReceiverFull,
+    /// The server is stopping.
+    Stopping,
+    /// A part of the server failed.
+    Broken,
+}
+
+/// Why a message that was taken is not stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotStored {
+    /// It was not handed to the store.
+    Refused(Refused),
+    /// The store did not store it, or it is not known whether it did.
+    Failed(AppendError),
+}
+
+impl From<Refused> for NotStored {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// The queue of messages that are to be stored.
+pub struct Committer<R> {
+    queues: Vec<Arc<Queue<Submitted<R>>>>,
+    hasher: RandomState,
+}
+
 impl<R: Send + 'static> Committer<R> {
     /// Starts the lanes. `settle` is called for each message whose commit has ended, in the order of the commits of
-    /// its lane; it must not block. `capacity` messages may wait in all. The tasks end when the committer is dropped.
-    pub fn start<F>(store: Arc<dyn Store>, horizon: &Arc<Horizon>, capacity: usize, settle: F) -> Self
+    /// its lane; it must not block. `backlog` is asked before a message is stored. The tasks end when the committer was stopped or dropped.
+    pub fn start<F>(
+        store: Arc<dyn Store>,
+        horizon: &Arc<Horizon>,
+        limits: Limits,
+        backlog: Backlog,
+        parts: &Supervisor,
+        settle: F,
+    ) -> Self
     where
         F: Fn(Committed<R>) + Clone + Send + 'static,
     {
-        let progress = Arc::new(Progress::default());
         let count = store.append_lanes().max(1);
-        let lanes = (0..count).map(|_| {
-            let (queue, waiting) = mpsc::channel(capacity.div_ceil(count));
-            let (done, finished) = mpsc::channel(UNDELIVERED_BATCHES);
-            let lane = Lane {
-                store: Arc::clone(&store),
-                horizon: Arc::clone(horizon),
-                waiting,
-                done,
-                unsettled: HashSet::new(),
+        let limit = Amount {
+            messages: limits.messages.div_ceil(count),
+            bytes: limits.bytes.div_ceil(count),
+        };
+        let receivers = Arc::new(Mutex::new(Receivers::default()));
+        let queues = (0..count).map(|_| {
+            let queue = Arc::new(Queue::new(limit));
+            let shared = Shared {
+                queue: Arc::clone(&queue),
+                receivers: Arc::clone(&receivers),
+                backlog: Arc::clone(&backlog),
             };
-            tokio::spawn(lane.run());
-            tokio::spawn(deliver(finished, settle.clone(), Arc::clone(&progress)));
+            let (done, finished) = mpsc::channel(UNDELIVERED_BATCHES);
+            let lane = Lane::new(Arc::clone(&store), Arc::clone(horizon), shared.clone(), done);
+            parts.spawn("message-store", lane.run());
+            parts.spawn("message-delivery", lane::deliver(finished, shared, settle.clone()));
             queue
         });
         Self {
-            lanes: lanes.collect(),
+            queues: queues.collect(),
             hasher: RandomState::new(),
-            progress,
         }
     }
 
     /// Takes a message into the queue, or hands the reply back at once.
     pub fn submit(&self, message: NewMessage, reply: R) -> Result<(), (Refused, R)> {
-        // Counted before looking, so that `stop` either sees this message or is seen by it.
-        self.progress.unfinished.fetch_add(1, Ordering::AcqRel);
-        if self.progress.stopping.load(Ordering::Acquire) {
-            self.progress.finish(1);
-            return Err((Refused::Stopping, reply));
-        }
         // The two directions of a conversation take different lanes: people who answer each other don't wait for each
         // other's commit.
         let conversation = Conversation::between(message.sender, message.receiver);
         let direction = usize::from(message.sender == conversation.low());
-        let lane = (self.hasher.hash_one(conversation) as usize).wrapping_add(direction) % self.lanes.len();
-        self.lanes[lane].try_send((message, reply)).map_err(|refused| {
-            self.progress.finish(1);
-            match refused {
-                mpsc::error::TrySendError::Full((_, reply)) => (Refused::QueueFull, reply),
-                mpsc::error::TrySendError::Closed((_, reply)) => (Refused::Stopping, reply),
-            }
-        })
+        let lane = (self.hasher.hash_one(conversation) as usize).wrapping_add(direction) % self.queues.len();
+        let charge = Charge {
+            sender: message.sender,
+            receiver: message.receiver,
+            bytes: ENVELOPE + json_bytes(message.text.as_str()),
+        };
+        let submitted = Submitted { message, charge, reply };
+        self.queues[lane]
+            .put(charge, submitted)
+            .map_err(|(refused, submitted)| (refused, submitted.reply))
     }
 
     /// Refuses whatever comes from now on, and returns when all that was taken is answered and delivered.
     pub async fn stop(&self) {
-        self.progress.stopping.store(true, Ordering::Release);
-        loop {
-            let finished = self.progress.finished.notified();
-            if self.progress.unfinished.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            finished.await;
+        self.queues.iter().for_each(|queue| queue.stop());
+        for queue in &self.queues {
+            queue.emptied().await;
         }
     }
 }
 
-struct Lane<R> {
-    store: Arc<dyn Store>,
-    horizon: Arc<Horizon>,
-    waiting: mpsc::Receiver<(NewMessage, R)>,
-    done: mpsc::Sender<(Ticket, Vec<Committed<R>>)>,
-    /// Messages whose commit failed with an unknown outcome. If one was stored after all, its sender finds out by
-    /// sending again, as a duplicate; but nobody was told of it then, so it is delivered now.
-    unsettled: HashSet<MessageId>,
-}
-
-impl<R> Lane<R> {
-    async fn run(mut self) {
-        let mut taken = Vec::with_capacity(BATCH);
-        while self.waiting.recv_many(&mut taken, BATCH).await > 0 {
-            let ticket = self.horizon.begin();
-            let (messages, replies): (Vec<_>, Vec<_>) = taken.drain(..).unzip();
-            #[cfg(feature = "sabotage")]
-            if crate::sabotage::is("ack-early") {
-                self.acknowledge_early(ticket, messages, replies).await;
-                continue;
-            }
-            let outcomes = self.store.append(&messages).await;
-            self.note_failure(&outcomes);
-            let batch = messages.into_iter().zip(outcomes).zip(replies);
-            let batch = batch
-                .map(|((message, outcome), reply)| self.settle(message, outcome, reply))
-                .collect();
-            if self.done.send((ticket, batch)).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Answers and delivers first, and stores afterwards, as slowly as a busy disk would.
-    #[cfg(feature = "sabotage")]
-    async fn acknowledge_early(&mut self, ticket: Ticket, messages: Vec<NewMessage>, replies: Vec<R>) {
-        let settled = messages.iter().cloned().zip(replies).map(|(message, reply)| {
-            let appended = Appended {
-                message: message.to_message(),
-                duplicate: false,
-            };
-            self.settle(message, Ok(appended), reply)
-        });
-        let settled = settled.collect();
-        // Nobody left to tell is no reason not to store.
-        let _ = self.done.send((ticket, settled)).await;
-        tokio::time::sleep(crate::sabotage::SLOW_DISK).await;
-        let outcomes = self.store.append(&messages).await;
-        self.note_failure(&outcomes);
-    }
-
-    fn settle(&mut self, message: NewMessage, outcome: Result<Appended, AppendError>, reply: R) -> Committed<R> {
-        let deliver = match &outcome {
-            Ok(appended) => !appended.duplicate || self.unsettled.remove(&appended.message.id),
-            Err(AppendError::Store(_)) => {
-                if self.unsettled.len() < UNSETTLED {
-                    self.unsettled.insert(message.id);
-                }
-                false
-            }
-            Err(_) => false,
-        };
-        Committed {
-            message,
-            outcome,
-            deliver,
-            reply,
-        }
-    }
-
-    /// One log line for a batch, however many of its messages failed for the same reason.
-    fn note_failure(&self, outcomes: &[Result<Appended, AppendError>]) {
-        let mut failures = outcomes.iter().filter_map(|outcome| match outcome {
-            Err(AppendError::Store(error)) => Some(error),
-            _ => None,
-        });
-        if let Some(error) = failures.next() {
-            tracing::error!(%error, messages = 1 + failures.count(), "messages were not stored");
-        }
+impl<R> Drop for Committer<R> {
+    fn drop(&mut self) {
+        self.queues.iter().for_each(|queue| queue.stop());
     }
 }
 
-async fn deliver<R>(
-    mut finished: mpsc::Receiver<(Ticket, Vec<Committed<R>>)>,
-    settle: impl Fn(Committed<R>),
-    progress: Arc<Progress>,
-) {
-    while let Some((ticket, batch)) = finished.recv().await {
-        let messages = batch.len();
-        batch.into_iter().for_each(&settle);
-        drop(ticket);
-        progress.finish(messages);
-    }
+/// How long a text is in JSON: up to six times as long as it is.
+fn json_bytes(text: &str) -> usize {
+    let bytes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    });
+    bytes.sum()
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use parking_lot::Mutex;
 use shared::UserId;
 use smallvec::SmallVec;
+
+use super::sync::Mutex;
 
 /// A user has as many connections as are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,29 +96,5 @@ impl<C: Copy + Eq> Directory<C> {
     pub fn size(&self) -> (usize, usize) {
         let users = self.users.lock();
         (users.len(), users.values().map(SmallVec::len).sum())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn first_and_last_are_told_once() {
-        let (user, directory) = (UserId::from_bytes([1; 12]), Directory::new(2));
-        let mut told = Vec::new();
-        directory.enter(user, 'a', || told.push("first")).unwrap();
-        directory.enter(user, 'b', || told.push("first")).unwrap();
-        assert_eq!(
-            directory.enter(user, 'c', || told.push("first")),
-            Err(TooManyConnections)
-        );
-        directory.leave(user, 'c', || told.push("last"));
-        directory.leave(user, 'a', || told.push("last"));
-        directory.leave(user, 'a', || told.push("last"));
-        directory.leave(user, 'b', || told.push("last"));
-        directory.leave(user, 'b', || told.push("last"));
-        assert_eq!(told, ["first", "last"]);
-        assert_eq!(directory.size(), (0, 0));
     }
 }

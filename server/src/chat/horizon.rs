@@ -8,8 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
+use super::sync::Mutex;
 use crate::store::{Cursor, Store};
 
 /// The tickets of one server.

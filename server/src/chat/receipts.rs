@@ -1,18 +1,41 @@
 //! Marking messages as received and read: what waits becomes one durable step, like messages in [`super::Committer`].
+//!
+//! A step whose fate is not known after [`PATIENCE`] is answered as a failure, and so is whatever waits after it. But
+//! the task goes on waiting for the fate, with its [`Ticket`]: what turns out to be stored is told then, and no cursor
+//! goes past it before.
 
+use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::{Settings, UserId};
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Horizon, Refused, Ticket};
 use crate::store::{Mark, MarkError, Marked, Store, StoreError};
+use crate::supervisor::Supervisor;
 
 /// Most marks of one step.
 const BATCH: usize = 256;
 
 /// Marks that may wait; further ones are refused.
 const WAITING: usize = 8_192;
+
+/// How long whoever marks waits for a step. As long as it is tried on MongoDB.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long they wait once it is known that the store hangs.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Pause before the store is asked again who may know what was read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Most watermarks that are remembered because it is not known whether they moved, see [`Task::unsettled`].
+const UNSETTLED: usize = 65_536;
 
 /// A mark whose step has ended, with the `R` that the submitter gave along to answer through.
 pub struct Settled<R> {
@@ -24,66 +47,197 @@ pub struct Settled<R> {
     pub shown: bool,
     /// Out until everybody was told.
     pub ticket: Arc<Ticket>,
-    /// Given along by the submitter.
-    pub reply: R,
+    /// Given along by the submitter. `None` if the submitter was told before that the store is unavailable, and the
+    /// store answered after all.
+    pub reply: Option<R>,
 }
 
-/// The queue in front of the store's watermarks.
+/// The queue of watermarks that are to be stored.
 pub struct Receipts<R> {
-    queue: mpsc::Sender<(Mark, R)>,
+    queue: mpsc::Sender<Submitted<R>>,
+    /// Marks that were taken and are not settled. Once it is closed, no more are taken.
+    under_way: TaskTracker,
+}
+
+/// A mark that waits, and where its answer goes.
+struct Submitted<R> {
+    mark: Mark,
+    reply: R,
+    token: TaskTrackerToken,
 }
 
 impl<R: Send + 'static> Receipts<R> {
     /// Starts the task. `settle` is called for each mark in the order of submitting; it must not block. The task ends
-    /// when this is dropped.
-    pub fn start<F>(store: Arc<dyn Store>, horizon: Arc<Horizon>, settle: F) -> Self
+    /// after [`stop`](Self::stop), or when this is dropped.
+    pub fn start<F>(store: Arc<dyn Store>, horizon: Arc<Horizon>, parts: &Supervisor, settle: F) -> Self
     where
         F: Fn(Settled<R>) + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(run(store, horizon, waiting, settle));
-        Self { queue }
+        let under_way = TaskTracker::new();
+        let task = Task {
+            store,
+            horizon,
+            waiting,
+            settle,
+            unsettled: HashSet::new(),
+        };
+        parts.spawn("receipts", task.run(under_way.clone()));
+        Self { queue, under_way }
     }
 
     /// Takes a mark into the queue, or hands the reply back at once.
     pub fn submit(&self, mark: Mark, reply: R) -> Result<(), (Refused, R)> {
-        self.queue.try_send((mark, reply)).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full((_, reply)) => (Refused::QueueFull, reply),
-            mpsc::error::TrySendError::Closed((_, reply)) => (Refused::Stopping, reply),
+        // Counted before looking, and both are one number: either `stop` waits for this mark, or it is refused.
+        let token = self.under_way.token();
+        if self.under_way.is_closed() {
+            return Err((Refused::Stopping, reply));
+        }
+        let submitted = Submitted { mark, reply, token };
+        self.queue.try_send(submitted).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(submitted) => (Refused::QueueFull, submitted.reply),
+            mpsc::error::TrySendError::Closed(submitted) => (Refused::Broken, submitted.reply),
         })
+    }
+
+    /// Refuses whatever comes from now on, and returns when all that was taken is answered and told.
+    pub async fn stop(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
     }
 }
 
-async fn run<R>(
+struct Task<R, F> {
     store: Arc<dyn Store>,
     horizon: Arc<Horizon>,
-    mut waiting: mpsc::Receiver<(Mark, R)>,
-    settle: impl Fn(Settled<R>),
-) {
-    let mut taken = Vec::with_capacity(BATCH);
-    while waiting.recv_many(&mut taken, BATCH).await > 0 {
-        let ticket = Arc::new(horizon.begin());
-        let (marks, replies): (Vec<_>, Vec<_>) = taken.drain(..).unzip();
-        let mut outcomes = store.mark(&marks).await;
-        if let Some(Err(MarkError::Store(error))) = outcomes.iter().find(|outcome| is_failure(outcome)) {
-            tracing::error!(%error, marks = marks.len(), "watermarks were not stored");
-        }
-        let shown = match shown(&*store, &marks, &outcomes).await {
-            Ok(shown) => shown,
-            // They are stored, but nobody could be told rightly. Marking again is safe and will tell.
-            Err(error) => {
-                outcomes = marks.iter().map(|_| Err(error.clone().into())).collect();
-                vec![false; marks.len()]
+    waiting: mpsc::Receiver<Submitted<R>>,
+    settle: F,
+    /// Whose watermarks, about whose messages, it is not known of whether they moved. If they did, nobody was told of
+    /// it; so the next mark that is stored there tells how far they are, whether it moved them or not.
+    unsettled: HashSet<(UserId, UserId)>,
+}
+
+impl<R, F: Fn(Settled<R>)> Task<R, F> {
+    /// Stores what comes until the queue is stopped and empty.
+    async fn run(mut self, under_way: TaskTracker) {
+        let mut taken = Vec::with_capacity(BATCH);
+        loop {
+            let count = tokio::select! {
+                count = self.waiting.recv_many(&mut taken, BATCH) => count,
+                () = under_way.wait() => return,
+            };
+            if count == 0 {
+                return;
             }
+            self.step(taken.drain(..)).await;
+        }
+    }
+
+    async fn step(&mut self, taken: impl Iterator<Item = Submitted<R>>) {
+        let ticket = Arc::new(self.horizon.begin());
+        let (mut marks, mut replies, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
+        for Submitted { mark, reply, token } in taken {
+            marks.push(mark);
+            replies.push(reply);
+            tokens.push(token);
+        }
+        let store = Arc::clone(&self.store);
+        let mut storing = pin!(store_marks(&*store, &marks, &mut self.unsettled));
+        let mut patience = PATIENCE;
+        let (outcomes, shown) = loop {
+            match timeout(patience, storing.as_mut()).await {
+                Ok(done) => break done,
+                Err(_) => {
+                    let answered = replies.drain(..);
+                    give_up_waiting(&self.settle, &ticket, &marks, answered, &mut self.waiting);
+                }
+            }
+            patience = SHORT_PATIENCE;
         };
-        for (((mark, outcome), shown), reply) in marks.into_iter().zip(outcomes).zip(shown).zip(replies) {
-            settle(Settled {
+        let mut replies = replies.into_iter();
+        for ((mark, outcome), shown) in marks.iter().copied().zip(outcomes).zip(shown) {
+            (self.settle)(Settled {
                 mark,
                 outcome,
                 shown,
                 ticket: Arc::clone(&ticket),
-                reply,
+                reply: replies.next(),
             });
+        }
+        drop(tokens);
+    }
+}
+
+/// Stores marks, and finds out for each whether its peer may know what was read.
+async fn store_marks(
+    store: &dyn Store,
+    marks: &[Mark],
+    unsettled: &mut HashSet<(UserId, UserId)>,
+) -> (Vec<Result<Marked, MarkError>>, Vec<bool>) {
+    let mut outcomes = store.mark(marks).await;
+    if let Some(Err(MarkError::Store(error))) = outcomes.iter().find(|outcome| is_failure(outcome)) {
+        tracing::error!(%error, marks = marks.len(), "watermarks were not stored");
+    }
+    for (mark, outcome) in marks.iter().zip(&mut outcomes) {
+        let key = (mark.user, mark.peer);
+        match outcome {
+            Ok(marked) if unsettled.remove(&key) => {
+                marked.delivered_moved |= marked.marker.delivered.is_some();
+                marked.read_moved |= marked.marker.read.is_some();
+            }
+            Err(MarkError::Store(_)) if unsettled.len() < UNSETTLED => {
+                unsettled.insert(key);
+            }
+            _ => {}
+        }
+    }
+    loop {
+        match shown(store, marks, &outcomes).await {
+            Ok(shown) => return (outcomes, shown),
+            // They are stored, and marking again would move nothing: whoever is not told now never is.
+            Err(error) => {
+                tracing::warn!(%error, "watermarks are stored but can't be told of; it will be tried again");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Answers those who wait for a store that hangs: those whose marks it may still store, and those whose marks wait for
+/// it, which it will not get.
+fn give_up_waiting<R>(
+    settle: impl Fn(Settled<R>),
+    ticket: &Arc<Ticket>,
+    marks: &[Mark],
+    replies: impl Iterator<Item = R>,
+    waiting: &mut mpsc::Receiver<Submitted<R>>,
+) {
+    let fail = |mark, reply| {
+        let hangs = StoreError::Unavailable(format!("no answer within {PATIENCE:?}"));
+        settle(Settled {
+            mark,
+            outcome: Err(hangs.into()),
+            shown: false,
+            ticket: Arc::clone(ticket),
+            reply: Some(reply),
+        });
+    };
+    let mut answered = 0;
+    for (mark, reply) in marks.iter().zip(replies) {
+        fail(*mark, reply);
+        answered += 1;
+    }
+    if answered > 0 {
+        tracing::error!(
+            marks = answered,
+            "the store hangs; these marks may still be stored, and are told then"
+        );
+    }
+    // What comes meanwhile waits for the next time.
+    for _ in 0..waiting.len() {
+        if let Ok(Submitted { mark, reply, token }) = waiting.try_recv() {
+            fail(mark, reply);
+            drop(token);
         }
     }
 }

@@ -44,6 +44,7 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
 
 /// `POST /admin/rebuild`: begins to build all inboxes anew, in the background.
 pub async fn rebuild(State(app): State<Arc<App>>, _: Admin) -> Result<(StatusCode, Json<Value>), HttpError> {
+    let _admitted = app.admit()?;
     app.store.rebuild().await.map_err(error::store_error)?;
     Ok((StatusCode::ACCEPTED, Json(json!({"inbox": inbox(&app)}))))
 }

@@ -42,6 +42,7 @@ pub async fn create(
     }
     let check = |name: String| Username::new(name.clone()).map_err(|cause| error::invalid_username(&name, cause));
     let names = names.into_iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    let _admitted = app.admit()?;
     let users = app
         .store
         .create_users(&names, chat::now())
@@ -124,6 +125,8 @@ pub async fn get(
 }
 
 async fn find(app: &App, caller: Caller, id: UserId) -> Result<Json<User>, HttpError> {
+    #[cfg(feature = "sabotage")]
+    crate::sabotage::panic_in("http");
     let found = app.store.user(id).await.map_err(error::store_error)?;
     let mut seen = as_seen(app, caller, found.into_iter().collect()).await?;
     match seen.pop() {

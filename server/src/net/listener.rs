@@ -125,6 +125,7 @@ pub async fn serve(
         reserve: Arc::new(Semaphore::new(RESERVE)),
     };
     let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
@@ -166,14 +167,17 @@ pub async fn serve(
             .max_buf_size(HEADER_BYTES)
             .serve_connection(TokioIo::new(Stream::new(connection)), TowerToHyperService::new(service))
             .with_upgrades();
-        let stop = stop.clone();
+        let (stop, cut) = (stop.clone(), cut.clone());
         connections.spawn(async move {
             let mut connection = pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    let Some(ended) = cut.run_until_cancelled(connection).await else {
+                        return;
+                    };
+                    ended
                 }
             };
             if let Err(error) = ended {
@@ -185,6 +189,8 @@ pub async fn serve(
     connections.close();
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {
         tracing::warn!("some HTTP requests did not end in time and were cut off");
+        cut.cancel();
+        connections.wait().await;
     }
 }
 

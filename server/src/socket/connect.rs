@@ -80,6 +80,10 @@ pub async fn connect(
 async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> {
     let end = Instant::now() + STORE_PATIENCE;
     loop {
+        if app.stopping.is_cancelled() {
+            // The transport is closed soon, which clients take as the reason to connect again; a refusal would be final.
+            std::future::pending::<()>().await;
+        }
         match auth::authenticate(&app.verifier, &*app.store, token).await {
             Err(Denied::Store(_)) if Instant::now() < end => tokio::time::sleep(STORE_PAUSE).await,
             done => return done,

@@ -8,12 +8,14 @@ use shared::events::{self, Sent};
 use shared::sync::{Receipt, Resume};
 use shared::{Conversation, Message, Presence, UserId};
 use socketioxide::SocketIo;
+use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
 use super::emit;
 use super::request::Reply;
-use crate::chat::{self, Committed, Directory, Horizon, Ticket, Updates};
+use crate::chat::{self, Buffered, Committed, Directory, Horizon, Ticket, Updates};
 use crate::error;
+use crate::net::link::Link;
 use crate::store::{Marker, Watermark};
 
 /// The way out to every connection of this process.
@@ -30,7 +32,8 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// Answers the sender, then tells the receiver's connections and the sender's other ones.
+    /// Answers the sender, then tells the receiver's connections and the sender's other ones. A sender who was answered
+    /// before, that the store is unavailable, hears of the message like the others do.
     pub fn settle(&self, committed: Committed<Reply>) {
         let Committed {
             outcome,
@@ -40,20 +43,33 @@ impl Outlet {
         } = committed;
         let appended = match outcome {
             Ok(appended) => appended,
-            Err(failure) => return reply.error(error::append_error(&failure)),
+            Err(failure) => {
+                if let Some(reply) = reply {
+                    reply.error(error::not_stored(&failure));
+                }
+                return;
+            }
         };
         // Serialised once, however many hear it.
         let document = match to_raw_value(&appended.message) {
             Ok(document) => document,
-            Err(cause) => return reply.error(error::not_serialised(&cause)),
+            Err(cause) => {
+                let error = error::not_serialised(&cause);
+                if let Some(reply) = reply {
+                    reply.error(error);
+                }
+                return;
+            }
         };
-        let origin = reply.session.connection;
-        reply.ok(Sent {
-            message: &*document,
-            duplicate: appended.duplicate,
-        });
+        let origin = reply.as_ref().map(|reply| reply.session.connection);
+        if let Some(reply) = reply {
+            reply.ok(Sent {
+                message: &*document,
+                duplicate: appended.duplicate,
+            });
+        }
         if deliver {
-            self.deliver(&appended.message, &document, Some(origin));
+            self.deliver(&appended.message, &document, origin);
         }
     }
 
@@ -88,7 +104,8 @@ impl Outlet {
         }
     }
 
-    /// Answers whoever marked messages, and tells whoever wrote them.
+    /// Answers whoever marked messages, unless that was told before that the store is unavailable, and tells whoever wrote
+    /// them.
     pub fn marked(&self, settled: chat::Settled<Reply>) {
         let chat::Settled {
             mark,
@@ -99,9 +116,16 @@ impl Outlet {
         } = settled;
         let marked = match outcome {
             Ok(marked) => marked,
-            Err(failure) => return reply.error(error::mark_error(&failure)),
+            Err(failure) => {
+                if let Some(reply) = reply {
+                    reply.error(error::mark_error(&failure));
+                }
+                return;
+            }
         };
-        reply.ok(super::mark::answer(&marked.marker));
+        if let Some(reply) = reply {
+            reply.ok(super::mark::answer(&marked.marker));
+        }
         if !(marked.delivered_moved || marked.read_moved) {
             return;
         }
@@ -170,6 +194,17 @@ impl Outlet {
                 // It must not be given a cursor behind what it has not heard.
                 self.directory.set_caught_up(user, device.connection, false);
             }
+        }
+    }
+
+    /// What waits for a user's connections.
+    pub fn backlog(&self, user: UserId) -> Buffered {
+        let devices = self.directory.devices(user);
+        let waiting = |socket: SocketRef| Link::of(&socket).map_or(0, |link| link.account().waiting());
+        let sockets = devices.iter().filter_map(|device| self.socket(device.connection));
+        Buffered {
+            bytes: sockets.map(waiting).max().unwrap_or(0),
+            connections: devices.len(),
         }
     }
 

@@ -14,6 +14,7 @@ use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::MessageHandler;
 use socketioxide::socket::Socket;
 use socketioxide_core::Value;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Session, emit};
 use crate::error;
@@ -58,6 +59,10 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
                 limits::EVENT_BYTES
             );
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
+        }
+        match self.session.app.admit() {
+            Ok(token) => reply.admitted = Some(token),
+            Err(error) => return reply.error(error),
         }
         let limit = self.session.app.config.max_unanswered_per_connection;
         if let Err(full) = reply.take_place(limit, text.len()) {
@@ -137,7 +142,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Packet<'a> {
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The answer that a request is owed. It is given by consuming it, so there can't be two.
+/// The answer that a request is owed. It is given by consuming it, so there can't be two; and dropped, it answers by
+/// itself, so there can't be none.
 pub struct Reply {
     /// Whose request it is.
     pub session: Arc<Session>,
@@ -148,6 +154,9 @@ pub struct Reply {
     ack: Option<i64>,
     /// Its place among the requests of its connection that wait for their answer.
     place: Option<Place>,
+    /// A stop waits for it.
+    admitted: Option<TaskTrackerToken>,
+    answered: bool,
 }
 
 /// One of the requests of a connection that wait for their answer, and its bytes, until it is dropped.
@@ -176,6 +185,8 @@ impl Reply {
             ack,
             client_message_id: None,
             place: None,
+            admitted: None,
+            answered: false,
         }
     }
 
@@ -214,7 +225,8 @@ impl Reply {
         F: Future<Output = Result<T, WireError>> + Send,
     {
         let mut turn = self.session.turn();
-        tokio::spawn(async move {
+        let supervisor = self.session.app.supervisor.clone();
+        supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
             turn.comes().await;
             // The semaphore is never closed.
@@ -231,37 +243,56 @@ impl Reply {
     }
 
     /// It was done.
-    pub fn ok(self, fields: impl Serialize) {
+    pub fn ok(mut self, fields: impl Serialize) {
+        self.answered = true;
         if let Some(ack) = self.ack {
             self.acknowledge(ack, &Answer::Ok(fields));
         }
     }
 
     /// It was refused or failed. A client that asked for no answer hears of it all the same.
-    pub fn error(self, error: WireError) {
+    pub fn error(mut self, error: WireError) {
+        self.fail(error);
+    }
+
+    fn fail(&mut self, error: WireError) {
+        self.answered = true;
         tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "a request failed");
         if let Some(ack) = self.ack {
             return self.acknowledge(ack, &Answer::<()>::Error(error));
         }
-        let Self {
-            socket,
-            event,
-            client_message_id,
-            ..
-        } = self;
         let failed = RequestFailed {
-            event,
-            client_message_id,
+            event: std::mem::take(&mut self.event),
+            client_message_id: self.client_message_id.take(),
             error,
         };
         if let Some(failed) = emit::json(&failed) {
-            emit::event(&socket, events::REQUEST_FAILED, &failed, None);
+            emit::event(&self.socket, events::REQUEST_FAILED, &failed, None);
         }
     }
 
-    fn acknowledge<T: Serialize>(self, ack: i64, answer: &Answer<T>) {
+    fn acknowledge<T: Serialize>(&self, ack: i64, answer: &Answer<T>) {
         if let Some(answer) = emit::json(answer) {
             emit::answer(&self.socket, ack, &answer);
         }
+    }
+}
+
+impl Drop for Reply {
+    /// Whoever held it has panicked, or was cut off at the end of a stop: the client is told.
+    fn drop(&mut self) {
+        if self.answered || !self.socket.connected() {
+            return;
+        }
+        let app = &self.session.app;
+        let stopping = app.stopping.is_cancelled();
+        if stopping && app.supervisor.failed().is_none() {
+            return self.fail(error::cut_off());
+        }
+        // A part that failed has been logged, and may have held thousands of these.
+        if !stopping {
+            tracing::error!(connection = %self.socket.id, event = self.event, "a request was left unanswered");
+        }
+        self.fail(error::failed());
     }
 }

@@ -5,7 +5,7 @@ use shared::{InvalidId, WireError};
 
 use super::request::{Payload, Reply};
 use crate::app::App;
-use crate::chat::{ClientMessageId, NewMessage, Text, now};
+use crate::chat::{ClientMessageId, NewMessage, Text};
 use crate::error;
 
 /// Handles the event.
@@ -31,7 +31,7 @@ fn check(app: &App, reply: &Reply, request: SendMessage<String>) -> Result<NewMe
     let text = Text::new(request.message, app.config.max_message_bytes as usize).map_err(error::invalid_text)?;
     let client_message_id = request.client_message_id.map(ClientMessageId::new).transpose();
     let client_message_id = client_message_id.map_err(error::invalid_client_message_id)?;
-    let (created_at, id) = app.mint.next(now());
+    let (created_at, id) = app.mint.next();
     let sender = reply.session.caller.user;
     Ok(NewMessage {
         id,

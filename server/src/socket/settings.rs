@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use shared::presence::CurrentSettings;
-use shared::{ErrorCode, SettingsChange, UserId, WireError, events};
+use shared::{ErrorCode, Settings, SettingsChange, UserId, WireError, events};
 use socketioxide::socket::Sid;
 
 use super::Session;
 use super::request::{Payload, Reply};
 use crate::app::App;
-use crate::chat::now;
 use crate::error;
 
 /// Handles the event.
@@ -24,7 +23,7 @@ pub fn handle(reply: Reply, payload: Payload<'_>) {
 
 /// Changes a user's settings and tells the user's connections other than `origin`. A change of nothing only asks.
 pub async fn update(
-    app: &App,
+    app: &Arc<App>,
     user: UserId,
     change: SettingsChange,
     origin: Option<Sid>,
@@ -32,14 +31,15 @@ pub async fn update(
     if change == SettingsChange::default() {
         return current(app, user).await;
     }
-    let ticket = app.horizon.begin();
-    let changed = app.store.change_settings(user, change, now()).await;
+    let (outlet, watch) = (app.outlet.clone(), Arc::clone(&app.watch));
+    let told = move |settings: &Settings| {
+        outlet.tell(user, events::SETTINGS_UPDATED, settings, origin);
+        watch.look(user);
+    };
+    let changed = app.settings.change(user, change, app.admit()?, told).await;
     let settings = changed
         .map_err(error::store_error)?
         .ok_or_else(|| WireError::new(ErrorCode::UserNotFound, "the token's user does not exist"))?;
-    app.outlet.tell(user, events::SETTINGS_UPDATED, &settings, origin);
-    drop(ticket);
-    app.watch.look(user);
     Ok(CurrentSettings { settings })
 }
 

@@ -2,7 +2,12 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | `directory` | the directory, its lock and its modes |
+//! | `opening` | what is checked before a database is used, and the line that says what was found |
+//! | `directory` | the directory, its locks and its modes |
+//! | `files` | whether the paths still lead to the files that are open |
+//! | `known` | what was last known of the database, kept beside it |
+//! | `log_index` | how long the log was when a process died |
+//! | `room` | whether there is room for the next commit |
 //! | `schema` | tables, indexes, migrations, how a connection is set up |
 //! | `writer` | the one thread that writes: group commit |
 //! | `checkpoint` | keeping the write-ahead log short, off the commit path |
@@ -29,29 +34,35 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use rusqlite::Connection;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use self::checkpoint::LOG_PAGES;
-use self::directory::Directory;
+pub use self::opening::Options;
 use self::projector::Projector;
 use self::readers::Readers;
+use self::room::Room;
 use self::writer::Writer;
 use super::{
     AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Instance,
     Mark, MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{NewMessage, Username};
+use crate::supervisor::Supervisor;
 
 mod append;
 mod checkpoint;
 mod directory;
 mod error;
 mod feed;
+mod files;
 mod inbox;
+mod known;
+mod log_index;
 mod markers;
 mod numbers;
+mod opening;
 mod pages;
 mod projection;
 mod projector;
 mod readers;
+mod room;
 mod runs;
 mod schema;
 #[cfg(test)]
@@ -61,9 +72,6 @@ mod writer;
 
 /// How long [`Store::ping`] waits for the writer and a reader before it calls the store stuck.
 const PING_DEADLINE: Duration = Duration::from_secs(2);
-
-/// How long a write waits for its commit. A disk that hangs for longer hangs nobody else; the write may be done later.
-const WRITE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Messages of all users that a reader of a feed sifts by itself, before it asks for them to be projected.
 const SIFTED: i64 = 256;
@@ -81,73 +89,50 @@ pub struct EmbeddedStore {
     readers: Arc<Readers>,
     /// Before the writer, which it uses.
     projector: Projector,
+    room: Arc<Room>,
     writer: Arc<Writer>,
 }
 
 impl EmbeddedStore {
     /// Opens the database in `dir`, creating both where they are missing, and takes every user offline.
     ///
-    /// Blocks for as long as a migration takes. Fails if another process has the directory, or if its database
-    /// belongs to a newer version of this program.
+    /// Blocks for as long as a migration takes. Fails if another process has the database, if it belongs to a newer
+    /// version of this program or to another one, and if it has less than it is known to have had.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_with_log(dir, LOG_PAGES)
+        Self::open_with(dir, &Options::default(), &Supervisor::default())
     }
 
-    /// The same with another length for the write-ahead log.
-    fn open_with_log(dir: &Path, pages: u64) -> Result<Self, StoreError> {
+    /// The same with other options; `parts` watches the threads.
+    pub fn open_with(dir: &Path, options: &Options, parts: &Supervisor) -> Result<Self, StoreError> {
         schema::check_version()?;
-        let directory = Directory::claim(dir)?;
-        let database = directory.database();
-        let mut connection = schema::open_writer(&database)?;
-        schema::migrate(&mut connection, dir)?;
-        users::all_offline(&connection, None)?;
-        let instance = numbers::instance(&connection)?;
-        let readers = Arc::new(Readers::open(&database)?);
-        let writer = Arc::new(Writer::start(connection, directory, pages)?);
+        let opened = opening::open(dir, options)?;
+        let database = opened.directory.database();
+        let instance = numbers::instance(&opened.connection)?;
+        let readers = Arc::new(Readers::open(&opened.directory)?);
+        let room = Arc::new(Room::new(dir));
+        let writer = Arc::new(Writer::start(opened, Arc::clone(&room), options.log_pages, parts)?);
         Ok(Self {
             path: dir.to_owned(),
             instance,
             readers,
-            projector: Projector::start(&database, Arc::clone(&writer))?,
+            projector: Projector::start(&database, Arc::clone(&writer), parts)?,
+            room,
             writer,
         })
     }
 
-    /// Runs a write that tells its numbers to `committed` when it is durable, and gives up waiting for it in time.
-    async fn write<T, F, C>(&self, deadline: Duration, work: F, committed: C) -> Result<T, StoreError>
+    /// Runs a write that tells its numbers to `committed` when it is durable. It waits as long as the disk does: what
+    /// would be given up could still be committed, and its caller would not learn of it.
+    async fn write<T, F, C>(&self, work: F, committed: C) -> Result<T, StoreError>
     where
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
         C: FnOnce(&projector::Shared, &T) + Send + 'static,
     {
         let shared = self.projector.shared();
-        let written = self.writer.run_then(work, move |output| committed(&shared, output));
-        within(deadline, written).await
-    }
-
-    async fn append_within(&self, deadline: Duration, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
-        let messages = batch.to_vec();
-        let work = move |connection: &_| append::append(connection, &messages);
-        let committed = |shared: &projector::Shared, outcome: &append::Outcome| {
-            if let Some(newest) = outcome.newest {
-                shared.appended(newest);
-            }
-        };
-        match self.write(deadline, work, committed).await {
-            Ok(outcome) => outcome.messages,
-            Err(error) => batch.iter().map(|_| Err(error.clone().into())).collect(),
-        }
-    }
-
-    async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
-        let both = async {
-            self.writer.run(users::probe_write).await?;
-            self.readers.run(users::probe_read).await
-        };
-        within(deadline, both).await
+        self.writer
+            .run_then(work, move |output| committed(&shared, output))
+            .await
     }
 }
 
@@ -173,7 +158,20 @@ impl Store for EmbeddedStore {
     }
 
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
-        self.append_within(WRITE_DEADLINE, batch).await
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let messages = batch.to_vec();
+        let work = move |connection: &_| append::append(connection, &messages);
+        let committed = |shared: &projector::Shared, outcome: &append::Outcome| {
+            if let Some(newest) = outcome.newest {
+                shared.appended(newest);
+            }
+        };
+        match self.write(work, committed).await {
+            Ok(outcome) => outcome.messages,
+            Err(error) => batch.iter().map(|_| Err(error.clone().into())).collect(),
+        }
     }
 
     async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError> {
@@ -256,7 +254,7 @@ impl Store for EmbeddedStore {
         let given = marks.to_vec();
         let work = move |connection: &_| markers::mark(connection, &given);
         let committed = |shared: &projector::Shared, outcome: &markers::Outcome| shared.committed(outcome.newest);
-        match self.write(WRITE_DEADLINE, work, committed).await {
+        match self.write(work, committed).await {
             Ok(outcome) => outcome.marked,
             Err(error) => marks.iter().map(|_| Err(error.clone().into())).collect(),
         }
@@ -317,7 +315,7 @@ impl Store for EmbeddedStore {
     ) -> Result<Option<Settings>, StoreError> {
         let work = move |connection: &_| users::change_settings(connection, user, change);
         let committed = |shared: &projector::Shared, (_, newest): &(_, i64)| shared.committed(*newest);
-        let (settings, _) = self.write(WRITE_DEADLINE, work, committed).await?;
+        let (settings, _) = self.write(work, committed).await?;
         Ok(settings)
     }
 
@@ -369,6 +367,11 @@ impl Store for EmbeddedStore {
     /// Nothing to do: the directory's lock is the claim, and opening took the dead process's users offline.
     async fn heartbeat(&self, _now: Timestamp) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        let newest = self.readers.run(numbers::newest).await;
+        newest.map_err(|error| opening::damaged(&self.path.join("chat.db"), error))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

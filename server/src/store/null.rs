@@ -178,6 +178,10 @@ impl Store for NullStore {
         Ok(())
     }
 
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::embedded::EmbeddedStore;
+use super::embedded::{EmbeddedStore, Options};
 use super::mongo::MongoStore;
 use super::{Store, StoreError};
+use crate::chat;
 use crate::config::Config;
 use crate::run::RunError;
+use crate::supervisor::Supervisor;
 use crate::telemetry::say;
 
 fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
@@ -14,22 +16,26 @@ fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
 }
 
 /// Opens MongoDB if a URI is configured, else the embedded store in the data directory. Says on standard output which.
-pub async fn open(config: &Config) -> Result<Arc<dyn Store>, RunError> {
+/// `parts` watches what it starts.
+pub async fn open(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>, RunError> {
     // An empty value in `.env` means that there is none.
     match config.mongo_uri.as_ref().filter(|uri| !uri.expose().is_empty()) {
         #[cfg(feature = "null-store")]
         Some(uri) if uri.expose() == "null:" => Ok(Arc::new(super::null::NullStore::default())),
         Some(uri) => {
-            let store = MongoStore::open(uri.expose(), None)
+            let store = MongoStore::open_supervised(uri.expose(), None, Arc::new(chat::now), parts)
                 .await
                 .map_err(named("MongoDB (MONGO_URI)"))?;
             say("MongoDB connected");
             Ok(Arc::new(store))
         }
         None => {
-            let dir = config.data_dir.clone();
+            let mut options = Options::default();
+            options.check = config.check_store;
+            options.accept_loss = config.accept_loss;
+            let (dir, parts) = (config.data_dir.clone(), parts.clone());
             // It blocks, for as long as a migration takes: whoever stops the server meanwhile need not wait for that.
-            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&dir)).await;
+            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open_with(&dir, &options, &parts)).await;
             let store = opened
                 .unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
                 .map_err(named("the embedded store (DATA_DIR)"))?;

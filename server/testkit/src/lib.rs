@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`server`] | the server's own program, on a free port, with either engine |
 //! | [`fault_command`] | a command for `sh` that breaks something in the test process |
+//! | [`Setup::on_hanging_disk`] | a disk whose syncs hang |
 //! | [`mongod`] | a real MongoDB |
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
@@ -16,6 +17,7 @@
 
 mod build;
 pub mod fault_command;
+mod hanging_disk;
 pub mod http;
 pub mod mongod;
 pub mod node;

@@ -279,6 +279,16 @@ impl Server {
         self.process.signal(name);
     }
 
+    /// Waits until it has ended by itself. Returns how it ended and how long that took.
+    ///
+    /// # Panics
+    /// If it takes a minute.
+    pub fn ended(&mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        let status = self.process.wait(Duration::from_secs(60));
+        (status.expect("it ends within a minute"), begun.elapsed())
+    }
+
     /// Sends it a signal after which it should end. As [`terminate`](Self::terminate) otherwise.
     pub fn stop(&mut self, signal: &str) -> (ExitStatus, Duration) {
         let begun = Instant::now();

@@ -97,7 +97,18 @@ fn fill_up(server: &Server) {
             .map_or(0, |metadata| metadata.len())
     });
     server.limit_files(Some(sizes.max().unwrap_or(0) + ROOM));
-    eventually("the disk is full, and the server says so", PATIENCE, || {
+    eventually("the disk is nearly full, and the server says so", PATIENCE, || {
         (!ready(server)).then_some(())
     });
+    // The load goes on until nothing fits any more, not even somebody's name.
+    let mut names = 0..;
+    eventually("the disk is full", PATIENCE, || {
+        let name = format!("one of too many, {:?}", names.next());
+        let answer = server.post("/users", &server.admin_token(), &json!({"username": name}));
+        (answer.status == 503).then_some(())
+    });
+    assert!(
+        !ready(server),
+        "what little was written meanwhile does not make it ready"
+    );
 }

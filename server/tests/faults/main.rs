@@ -1,6 +1,7 @@
 //! What goes wrong in real life: kills, stops, a database that is away or hangs, full disks, bad networks, settings that
 //! make no sense.
 
+mod data_dir;
 mod disk;
 mod failover;
 mod hang;
@@ -11,10 +12,14 @@ mod network;
 mod nobody;
 mod nodes;
 mod outage;
+mod parts;
+mod requests;
 mod settings;
 mod start;
 mod stop;
 mod storm;
+mod stuck;
+mod sync;
 mod unread;
 
 use serde_json::Value;

@@ -4,6 +4,7 @@
 //   each      messages of each client; without it they send until standard input ends
 //   window    messages of a client that wait for their answer (50)
 //   bytes     length of each text, at least that of "message <number>"
+//   tolerated codes of errors that are no reason to give up, though they don't say when to try again
 //   retries   milliseconds after which the stock client itself repeats what was not answered; it then sends one at a time
 //   listener  {url, token, userId}: a receiver that is always connected
 // Reports {acknowledged: <count of all>} now and then, {now: <the same>} for each line that it reads, and, at the end,
@@ -17,7 +18,7 @@ const { eventually, report, scenario } = require("./client.js");
 /** Whoever is refused again and again waits longer, up to about so many milliseconds unless the server asks for more. */
 const LONGEST_WAIT = 1_500;
 
-scenario(async ({ url, clients, each = Infinity, window = 50, bytes = 0, retries, listener }) => {
+scenario(async ({ url, clients, each = Infinity, window = 50, bytes = 0, tolerated = [], retries, listener }) => {
   const options = (token) => ({
     auth: { token },
     transports: ["websocket"],
@@ -63,7 +64,7 @@ scenario(async ({ url, clients, each = Infinity, window = 50, bytes = 0, retries
           const { code, retryAfterMs } = answer.error;
           refused[code] = 1 + (refused[code] ?? 0);
           // Only what may be tried again is to be expected here; anything else would never end.
-          if (!retryAfterMs && code !== "shutting_down") throw new Error(JSON.stringify(answer));
+          if (!retryAfterMs && !["shutting_down", ...tolerated].includes(code)) throw new Error(JSON.stringify(answer));
           // Spread, so that they don't all come back at once to be refused again.
           const wait = Math.max(retryAfterMs ?? 50, patience) * (1 + Math.random());
           setTimeout(() => {

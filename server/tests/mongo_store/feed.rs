@@ -264,7 +264,7 @@ async fn cursors_of_other_databases_and_of_lost_states_are_refused() {
         ..good.clone()
     };
     let future = Cursor {
-        point: at(301).millis(),
+        point: at(1).millis(),
         ..good.clone()
     };
     for cursor in [stranger.cursor(stranger.frontier()), damaged, future] {

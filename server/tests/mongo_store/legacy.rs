@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
+use futures_util::TryStreamExt;
 use server::store::{Bounds, Conversation, End, Position, Store};
 use shared::{Message, Timestamp, UserId};
 

@@ -4,6 +4,7 @@
 // Tells clippy that the helpers, which carry no #[test] themselves, are part of tests.
 #![cfg(test)]
 
+mod clock;
 mod documents;
 mod faults;
 mod feed;

@@ -11,9 +11,14 @@ use shared::{MessageId, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};
 
+/// A server's mint, by the test's clock.
+fn new_mint(fixture: &Fixture) -> Mint {
+    Mint::new(fixture.clock.for_store(0), None)
+}
+
 /// A message with an id as a server mints it.
-fn minted(mint: &Mint, fixture: &Fixture, sender: UserId, receiver: UserId) -> NewMessage {
-    let (created_at, id) = mint.next(fixture.clock.now());
+fn minted(mint: &Mint, sender: UserId, receiver: UserId) -> NewMessage {
+    let (created_at, id) = mint.next();
     NewMessage {
         id,
         created_at,
@@ -53,15 +58,9 @@ async fn nodes_hear_each_other_and_not_themselves() {
     let [ada, bob] = users(&one, ["ada", "bob"]).await;
     let mut heard_by_one = one.foreign();
     let mut heard_by_two = two.foreign();
-    let mints = [Mint::new(), Mint::new()];
-    let first = [
-        minted(&mints[0], &fixture, ada, bob),
-        minted(&mints[0], &fixture, bob, ada),
-    ];
-    let second = [
-        minted(&mints[1], &fixture, ada, bob),
-        minted(&mints[1], &fixture, ada, ada),
-    ];
+    let mints = [new_mint(&fixture), new_mint(&fixture)];
+    let first = [minted(&mints[0], ada, bob), minted(&mints[0], bob, ada)];
+    let second = [minted(&mints[1], ada, bob), minted(&mints[1], ada, ada)];
     assert!(one.append(&first).await.iter().all(Result::is_ok));
     assert!(two.append(&second).await.iter().all(Result::is_ok));
     // Would one hear itself, there would be others among the first two.
@@ -94,8 +93,8 @@ async fn what_a_mongoose_program_writes_is_heard_listed_and_caught_up_with() {
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
     let mut foreign = store.foreign();
     let since = store.cursor(store.frontier());
-    let mint = Mint::new();
-    assert!(store.append(&[minted(&mint, &fixture, bob, ada)]).await[0].is_ok());
+    let mint = new_mint(&fixture);
+    assert!(store.append(&[minted(&mint, bob, ada)]).await[0].is_ok());
     fixture.clock.set(at(3));
     let theirs = mongooses(ada, bob, "from Node.js", at(1));
     fixture.insert("messages", [theirs.clone()]).await;
@@ -161,11 +160,11 @@ async fn what_a_dead_node_left_is_listed_by_the_next() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob, eve] = users(&store, ["ada", "bob", "eve"]).await;
-    let mint = Mint::new();
+    let mint = new_mint(&fixture);
     // For every time that the next node may come later.
     for (pause, peer) in [(1, bob), (600, eve), (100_000, ada)] {
         let dying = fixture.open().await;
-        let message = minted(&mint, &fixture, ada, peer);
+        let message = minted(&mint, ada, peer);
         assert!(dying.append(std::slice::from_ref(&message)).await[0].is_ok());
         drop(dying);
         // Whether it came to it or not: nothing of that message is listed.

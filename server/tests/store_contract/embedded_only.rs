@@ -39,7 +39,7 @@ async fn files_are_for_their_owner_only() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["chat.db", "chat.db-shm", "chat.db-wal", "lock"]);
+    assert_eq!(names, ["chat.db", "chat.db-shm", "chat.db-wal", "known.json", "lock"]);
 
     store.close(START).await.unwrap();
     // The log is part of the database now.

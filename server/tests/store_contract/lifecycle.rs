@@ -55,6 +55,21 @@ pub(crate) async fn takes_users_offline_on_closing(engine: &dyn Engine) {
     assert_eq!(seen, [(false, Some(later(9))), (false, Some(later(3))), (false, None)]);
 }
 
+pub(crate) async fn tells_the_newest_time(engine: &dyn Engine) {
+    let store = engine.open().await;
+    assert_eq!(store.newest().await.unwrap(), None);
+    let [ada, bob] = people(&*store).await;
+    append_new(
+        &*store,
+        &[mint(ada, bob, "one"), mint(bob, ada, "two"), mint(ada, ada, "three")],
+    )
+    .await;
+    let last = append_new(&*store, &[mint(bob, bob, "four")]).await.remove(0);
+    assert_eq!(store.newest().await.unwrap(), last.created_at);
+    drop(store);
+    assert_eq!(engine.open().await.newest().await.unwrap(), last.created_at);
+}
+
 pub(crate) async fn answers_a_ping(engine: &dyn Engine) {
     let store = engine.open().await;
     store.ping().await.unwrap();

@@ -129,5 +129,6 @@ contract! {
     lifecycle:
         keeps_everything_over_a_restart
         takes_users_offline_on_closing
+        tells_the_newest_time
         answers_a_ping;
 }

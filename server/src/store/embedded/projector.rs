@@ -18,6 +18,7 @@ use self::work::Work;
 use super::writer::Writer;
 use super::{numbers, projection, schema};
 use crate::store::{Projection, StoreError};
+use crate::supervisor::Supervisor;
 
 mod work;
 
@@ -38,6 +39,8 @@ pub(super) struct Projector {
     shared: Arc<Shared>,
     /// Until somebody waits for its end. Locked to take it out.
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Watches the thread; told before it may end.
+    parts: Supervisor,
 }
 
 /// What the thread, the writer and readers tell each other.
@@ -94,7 +97,7 @@ impl Shared {
 
 impl Projector {
     /// Starts the thread. Nothing may have been handed to the writer yet.
-    pub(super) fn start(database: &Path, writer: Arc<Writer>) -> Result<Self, StoreError> {
+    pub(super) fn start(database: &Path, writer: Arc<Writer>, parts: &Supervisor) -> Result<Self, StoreError> {
         let reader = schema::open_reader(database)?;
         let newest = numbers::last(&reader)?;
         let appended = numbers::last_message(&reader)?;
@@ -119,14 +122,14 @@ impl Projector {
             }),
         });
         let mut work = Work::new(Arc::clone(&shared), reader, writer, old.then_some(appended));
-        let thread = std::thread::Builder::new()
-            .name("projector".to_owned())
-            .spawn(move || work.run());
+        let parts = parts.child();
+        let thread = parts.thread("projector", move || work.run());
         Ok(Self {
             shared,
             thread: Mutex::new(Some(
                 thread.map_err(|error| StoreError::Unavailable(error.to_string()))?,
             )),
+            parts,
         })
     }
 
@@ -191,6 +194,7 @@ impl Projector {
 
     /// Ends the thread after the step that it is at. What waits is projected when the database is opened again.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
+        self.parts.stop();
         self.shared.order(|orders| orders.stop = true);
         let Some(thread) = self.thread.lock().take() else {
             return Ok(());
@@ -205,6 +209,7 @@ impl Projector {
 impl Drop for Projector {
     /// Waits for the thread, which uses the writer.
     fn drop(&mut self) {
+        self.parts.stop();
         self.shared.order(|orders| orders.stop = true);
         if self.thread.lock().take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the projector panicked");

@@ -1,7 +1,6 @@
 //! The connections that read beside the writer: a small pool, each read on a thread where it may block.
 
 use std::ops::Deref;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::directory::Directory;
 use super::schema;
 use crate::store::StoreError;
 
@@ -22,13 +22,27 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) struct Readers {
     permits: Arc<Semaphore>,
     /// The connections that no permit holder has. Locked to take one out or to put it back.
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Reader>>>,
+}
+
+/// A connection, which keeps the directory claimed until it is closed, also if that is after the pool is.
+struct Reader {
+    /// Closed first.
+    connection: Connection,
+    _directory: Arc<Directory>,
 }
 
 impl Readers {
     /// Opens all connections.
-    pub(super) fn open(database: &Path) -> Result<Self, StoreError> {
-        let connections: Result<Vec<_>, _> = (0..CONNECTIONS).map(|_| schema::open_reader(database)).collect();
+    pub(super) fn open(directory: &Arc<Directory>) -> Result<Self, StoreError> {
+        let database = directory.database();
+        let open = |_| {
+            Ok(Reader {
+                connection: schema::open_reader(&database)?,
+                _directory: Arc::clone(directory),
+            })
+        };
+        let connections: Result<Vec<_>, StoreError> = (0..CONNECTIONS).map(open).collect();
         Ok(Self {
             permits: Arc::new(Semaphore::new(CONNECTIONS as usize)),
             idle: Arc::new(Mutex::new(connections?)),
@@ -66,16 +80,16 @@ fn closed() -> StoreError {
 
 /// A connection out of the pool; it goes back however the read ends.
 struct Lease {
-    connection: Option<Connection>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    reader: Option<Reader>,
+    idle: Arc<Mutex<Vec<Reader>>>,
     permit: OwnedSemaphorePermit,
 }
 
 impl Lease {
-    fn take(idle: &Arc<Mutex<Vec<Connection>>>, permit: OwnedSemaphorePermit) -> Option<Self> {
-        let connection = idle.lock().pop()?;
+    fn take(idle: &Arc<Mutex<Vec<Reader>>>, permit: OwnedSemaphorePermit) -> Option<Self> {
+        let reader = idle.lock().pop()?;
         Some(Self {
-            connection: Some(connection),
+            reader: Some(reader),
             idle: Arc::clone(idle),
             permit,
         })
@@ -86,7 +100,7 @@ impl Deref for Lease {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.connection.as_ref().expect("only drop takes it out")
+        &self.reader.as_ref().expect("only drop takes it out").connection
     }
 }
 
@@ -94,7 +108,7 @@ impl Drop for Lease {
     /// Puts the connection back before the permit is given up with this lease.
     fn drop(&mut self) {
         if !self.permit.semaphore().is_closed() {
-            self.idle.lock().extend(self.connection.take());
+            self.idle.lock().extend(self.reader.take());
         }
     }
 }

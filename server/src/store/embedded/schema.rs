@@ -127,6 +127,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ",
 ];
 
+/// The `user_version` from which on changes have numbers, and the database a name of its own.
+pub(super) const WITH_NUMBERS: i64 = 2;
+
 /// The first SQLite without the race between a checkpoint and a commit that can lose data.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
@@ -154,6 +157,12 @@ pub(super) fn check_version() -> Result<(), StoreError> {
 /// A connection that writes and checkpoints.
 pub(super) fn open_writer(database: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(database)?;
+    set_up_writer(&connection, database)?;
+    Ok(connection)
+}
+
+/// Makes a connection one that writes and checkpoints; this is the first thing that changes a new file.
+pub(super) fn set_up_writer(connection: &Connection, database: &Path) -> Result<(), StoreError> {
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         let text = format!(
@@ -162,10 +171,10 @@ pub(super) fn open_writer(database: &Path) -> Result<Connection, StoreError> {
         );
         return Err(StoreError::Failed(text));
     }
-    set_up(&connection)?;
+    set_up(connection)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", LOG_FILE_BYTES)?;
-    Ok(connection)
+    Ok(())
 }
 
 /// A connection that can't write.
@@ -176,10 +185,18 @@ pub(super) fn open_reader(database: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Whether closing the last connection leaves the log beside the database, instead of copying and deleting it.
+pub(super) fn keep_log_on_close(connection: &Connection, keep: bool) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
+    Ok(())
+}
+
 fn set_up(connection: &Connection) -> Result<(), StoreError> {
     // Every commit is synced before it is answered, and no commit pays for a checkpoint.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A damaged page is noticed when it is read, rather than when its cells lead astray.
+    connection.pragma_update(None, "cell_size_check", true)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Plans do not depend on the values bound; otherwise binding them would prepare some statements anew each time.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -187,20 +204,38 @@ fn set_up(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Brings the tables up to date, each step in a transaction of its own.
-pub(super) fn migrate(connection: &mut Connection, dir: &Path) -> Result<(), StoreError> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let Some(missing) = usize::try_from(version)
-        .ok()
-        .and_then(|version| MIGRATIONS.get(version..))
-    else {
+/// How many of [`MIGRATIONS`] a database has.
+pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// Returns the version of a database with something in it. Fails if it is one of a newer version of this program, or of
+/// another program.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let path = path.display();
+    let version = version(connection)?;
+    if !(0..=MIGRATIONS.len() as i64).contains(&version) {
         return Err(StoreError::Failed(format!(
-            "{} was written by a newer version: its schema is {version}, this program knows up to {}",
-            dir.display(),
+            "{path} was written by a newer version: its schema is {version}, this program knows up to {}",
             MIGRATIONS.len()
         )));
-    };
-    for (step, version) in missing.iter().zip(version + 1..) {
+    }
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let tables = count("SELECT count(*) FROM sqlite_schema")?;
+    let own = count("SELECT count(*) FROM sqlite_schema WHERE name IN ('users', 'conversations', 'messages')")?;
+    if (version == 0 && tables > 0) || (version > 0 && own < 3) {
+        return Err(StoreError::Failed(format!("{path} is the database of another program")));
+    }
+    Ok(version)
+}
+
+/// Brings the tables up to date, each step in a transaction of its own.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let version = version(connection)?;
+    let missing = usize::try_from(version)
+        .ok()
+        .and_then(|version| MIGRATIONS.get(version..));
+    for (step, version) in missing.unwrap_or_default().iter().zip(version + 1..) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", version)?;

@@ -9,9 +9,13 @@ use rusqlite::Connection;
 use super::*;
 use crate::chat::Text;
 
+mod commit;
 mod derived;
 mod figures;
+mod lost;
+mod moved;
 mod plans;
+mod receipts;
 
 const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
 
@@ -70,11 +74,15 @@ async fn a_full_disk_fails_the_batch_and_heals() {
         );
     }
     assert_eq!(count(&store).await, 10);
-    // Reading works, and so does a write that finds room.
+    // Reading works, and so does a write that finds room; but that is not to be ready.
     assert_eq!(store.user(ada).await.unwrap().unwrap().id, ada);
-    store.ping().await.unwrap();
+    store.writer.run(users::probe_write).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    }
 
     store.writer.run(limit(1_000_000)).await.unwrap();
+    store.ping().await.unwrap();
     let stored = store.append(&messages(ada, 10..30, 10_000)).await;
     assert!(stored.iter().all(Result::is_ok));
     assert_eq!(count(&store).await, 30);
@@ -116,6 +124,26 @@ async fn a_job_that_fails_fails_alone() {
     assert_eq!(count(&store).await, 1);
 }
 
+/// Whoever watches the threads hears of it, so that the server is not left without a writer.
+#[tokio::test]
+async fn a_writer_that_panics_after_a_commit_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::default();
+    let store = EmbeddedStore::open_with(dir.path(), &Options::default(), &supervisor).unwrap();
+    let ada = user(&store, "ada").await;
+    let lost = store
+        .writer
+        .run_then(users::probe_write, |()| panic!("on purpose"))
+        .await;
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    supervisor.stopping().cancelled().await;
+    assert_eq!(supervisor.failed(), Some("store-writer"));
+    assert!(store.append(&messages(ada, 0..1, 1)).await[0].is_err());
+    assert!(store.ping().await.is_err());
+    drop(store);
+    EmbeddedStore::open(dir.path()).unwrap();
+}
+
 #[tokio::test]
 async fn a_ping_does_not_wait_for_a_stuck_writer() {
     let (_dir, store) = store();
@@ -137,7 +165,11 @@ async fn a_ping_does_not_wait_for_a_stuck_writer() {
 async fn the_log_stays_short() {
     const PAGES: u64 = 200;
     let dir = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open_with_log(dir.path(), PAGES).unwrap();
+    let options = Options {
+        log_pages: PAGES,
+        ..Options::default()
+    };
+    let store = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
     let database = dir.path().join("chat.db");
     let ada = user(&store, "ada").await;
     let conversation = Conversation::between(ada, ada);
@@ -165,32 +197,46 @@ async fn the_log_stays_short() {
     assert_eq!(rest, 6_000 - HISTORY_CHUNK);
 }
 
+/// However long a write takes: what was given up could be committed later, and nobody would be told of it.
 #[tokio::test]
-async fn an_append_does_not_wait_for_a_stuck_writer() {
+async fn writes_wait_for_their_fate() {
     let (_dir, store) = store();
     let ada = user(&store, "ada").await;
+    let stored = store.append(&messages(ada, 0..1, 10)).await;
     let frontier = store.frontier();
     let (release, released) = mpsc::channel::<()>();
-    let stuck = store.writer.run(move |_| Ok(released.recv().is_err()));
-    let batch = messages(ada, 0..3, 10);
-    let refused = async {
-        let outcomes = store.append_within(Duration::from_millis(50), &batch).await;
-        assert_eq!(store.frontier(), frontier);
-        drop(release);
-        outcomes
+    let batch = messages(ada, 1..4, 10);
+    let mark = Mark {
+        user: ada,
+        peer: ada,
+        kind: crate::store::MarkKind::Read,
+        up_to: stored[0].as_ref().unwrap().message.id,
+        at: AT,
     };
-    let (stuck, refused) = tokio::join!(biased; stuck, refused);
+    let change = SettingsChange {
+        invisible: Some(true),
+        ..SettingsChange::default()
+    };
+    let stuck = store.writer.run(move |_| Ok(released.recv().is_err()));
+    let marks = [mark];
+    let writes = async {
+        tokio::join!(
+            stuck,
+            store.append(&batch),
+            store.mark(&marks),
+            store.change_settings(ada, change, AT)
+        )
+    };
+    let mut writes = std::pin::pin!(writes);
+    tokio::time::pause();
+    let hour = tokio::time::timeout(Duration::from_secs(3_600), writes.as_mut());
+    assert!(hour.await.is_err(), "they still wait");
+    tokio::time::resume();
+    assert_eq!(store.frontier(), frontier);
+    drop(release);
+    let (stuck, appended, marked, settings) = writes.await;
     assert_eq!(stuck, Ok(true));
-    let error = StoreError::Unavailable("no answer within 50ms".to_owned());
-    assert_eq!(refused, vec![Err(AppendError::Store(error)); 3]);
-    // It may have been stored all the same; the very same messages are taken as if for the first time.
-    let again = store.append(&batch).await;
-    assert!(
-        again
-            .iter()
-            .all(|outcome| outcome.as_ref().is_ok_and(|stored| !stored.duplicate))
-    );
-    assert_eq!(count(&store).await, 3);
-    // What nobody waited for counts as committed, too.
-    assert_eq!(store.frontier(), frontier + 3);
+    assert!(appended.iter().all(Result::is_ok) && marked[0].is_ok());
+    assert!(settings.unwrap().unwrap().invisible);
+    assert_eq!(count(&store).await, 4);
 }

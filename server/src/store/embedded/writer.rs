@@ -5,20 +5,33 @@
 //! came meanwhile are the next group. If one of a group fails, all are undone and run again, each in a transaction of
 //! its own, so that it fails alone. That is rare; a savepoint around each job would cost every group a copy of all
 //! pages that it touches.
+//!
+//! A group whose commit went into files that no path leads to any more is held: neither answered nor undone. If the files
+//! come back it is durable after all, and is answered; until then nothing else is written, see [`files`](super::files).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpointer;
-use super::directory::Directory;
+use super::files::{Files, Missing};
+use super::known::Keeper;
+use super::opening::Opened;
+use super::room::Room;
 use crate::store::StoreError;
+use crate::supervisor::Supervisor;
 
 /// Jobs that wait; callers beyond that wait for a place. Also the most jobs in one transaction.
 const QUEUE: usize = 64;
+
+/// How often it looks whether the files of a group that is held are back.
+const HELD_PAUSE: Duration = Duration::from_millis(50);
 
 /// The writer, as its callers see it.
 pub(super) struct Writer {
@@ -26,25 +39,42 @@ pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     /// The thread, until somebody waits for its end. Locked to take it out.
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Watches the thread; told before it may end.
+    parts: Supervisor,
 }
 
 impl Writer {
     /// Starts the thread. It owns the connection, and the directory until everything is written. The write-ahead log is
     /// kept as short as `pages` says.
-    pub(super) fn start(connection: Connection, directory: Directory, pages: u64) -> Result<Self, StoreError> {
-        let checkpointer = Checkpointer::start(&directory.database(), pages)?;
+    pub(super) fn start(opened: Opened, room: Arc<Room>, pages: u64, parts: &Supervisor) -> Result<Self, StoreError> {
+        let Opened {
+            directory,
+            connection,
+            files,
+            keeper,
+        } = opened;
+        let database = directory.database();
+        let checkpointer = Checkpointer::start(&database, pages, Arc::clone(&files), Arc::clone(&keeper), parts)?;
         let (sender, jobs) = mpsc::channel(QUEUE);
         let work = move || {
-            write(&connection, jobs, checkpointer);
-            drop(connection);
+            let thread = Thread {
+                connection,
+                files,
+                room,
+                rescued: false,
+            };
+            thread.run(jobs, checkpointer, &keeper);
+            // Its connection is closed by now.
             drop(directory);
         };
-        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(work);
+        let parts = parts.child();
+        let thread = parts.thread("store-writer", work);
         Ok(Self {
             jobs: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(
                 thread.map_err(|error| StoreError::Unavailable(error.to_string()))?,
             )),
+            parts,
         })
     }
 
@@ -95,6 +125,7 @@ impl Writer {
 
     /// Waits for the jobs that were handed in and for the thread; later jobs fail.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
+        self.parts.stop();
         self.jobs.lock().take();
         let Some(thread) = self.thread.lock().take() else {
             return Ok(());
@@ -109,6 +140,7 @@ impl Writer {
 impl Drop for Writer {
     /// Waits for the thread, so that whoever drops a store can open it again.
     fn drop(&mut self) {
+        self.parts.stop();
         self.jobs.lock().take();
         if self.thread.lock().take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writer panicked");
@@ -120,22 +152,107 @@ fn closed() -> StoreError {
     StoreError::Unavailable("it is closed".to_owned())
 }
 
-/// The thread's life.
-fn write(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, mut checkpointer: Checkpointer) {
-    let mut group = Vec::with_capacity(QUEUE);
-    while jobs.blocking_recv_many(&mut group, QUEUE) > 0 {
-        let together = transaction(connection, &mut group);
-        let alone = group.len() == 1;
-        for mut job in group.drain(..) {
-            let durable = match &together {
-                Err(_) if !alone => transaction(connection, std::slice::from_mut(&mut job)),
-                outcome => outcome.clone(),
-            };
-            job.answer(durable);
+/// What the thread owns.
+struct Thread {
+    connection: Connection,
+    files: Arc<Files>,
+    room: Arc<Room>,
+    /// Whether the log that is missing now was copied into the database.
+    rescued: bool,
+}
+
+impl Thread {
+    /// The thread's life.
+    fn run(mut self, mut jobs: Jobs, mut checkpointer: Checkpointer, keeper: &Keeper) {
+        let mut group = Vec::with_capacity(QUEUE);
+        let mut held = Vec::new();
+        while jobs.blocking_recv_many(&mut group, QUEUE) > 0 {
+            if let Err(error) = self.files.check() {
+                self.rescue(&checkpointer);
+                refuse(&mut group, &error);
+                continue;
+            }
+            self.rescued = false;
+            let together = self.transaction(&mut group);
+            #[cfg(feature = "sabotage")]
+            crate::sabotage::panic_in("store-writer");
+            let alone = group.len() == 1;
+            for mut job in group.drain(..) {
+                let (outcome, committed) = match &together {
+                    (Err(_), _) if !alone => self.transaction(std::slice::from_mut(&mut job)),
+                    together => together.clone(),
+                };
+                match committed == Committed::Elsewhere || (outcome.is_ok() && !held.is_empty()) {
+                    true => held.push(job),
+                    false => job.answer(outcome),
+                }
+            }
+            self.settle(&mut held, &mut jobs, &checkpointer);
+            checkpointer.after_commit(&self.connection);
         }
-        checkpointer.after_commit(connection);
+        checkpointer.finish(&self.connection, &self.files, keeper);
     }
-    checkpointer.finish(connection);
+
+    /// Waits until it is known whether what was committed can be found by whoever opens the database next. Whatever comes
+    /// meanwhile is refused.
+    fn settle(&mut self, held: &mut Vec<Box<dyn Job>>, jobs: &mut Jobs, checkpointer: &Checkpointer) {
+        let mut group = Vec::new();
+        while !held.is_empty() {
+            let Err(error) = self.files.check() else {
+                held.drain(..).for_each(|job| job.answer(Ok(())));
+                return;
+            };
+            if self.rescue(checkpointer) {
+                held.drain(..).for_each(|job| job.answer(Ok(())));
+                return;
+            }
+            loop {
+                match jobs.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return refuse(held, &error),
+                }
+            }
+            refuse(&mut group, &error);
+            std::thread::sleep(HELD_PAUSE);
+        }
+    }
+
+    /// Where only the log is missing, copies it into the database: what was acknowledged is then there. Returns whether all
+    /// that was committed is.
+    fn rescue(&mut self, checkpointer: &Checkpointer) -> bool {
+        if !self.rescued && self.files.missing() == Some(Missing::Log) {
+            self.rescued = checkpointer.copy_all(&self.connection);
+        }
+        self.rescued
+    }
+
+    /// Runs jobs as one durable transaction, or leaves no trace of them. Nobody hears of a commit before the files were
+    /// looked at.
+    fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), StoreError>, Committed) {
+        let outcome = transaction(&self.connection, jobs);
+        self.room.heard(&outcome);
+        let committed = match outcome.is_ok() && self.files.check().is_err() {
+            true => Committed::Elsewhere,
+            false => Committed::InPlace,
+        };
+        (outcome, committed)
+    }
+}
+
+/// Where a commit went, if there was one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Committed {
+    InPlace,
+    /// Into files that no path leads to.
+    Elsewhere,
+}
+
+/// Where jobs come from.
+type Jobs = mpsc::Receiver<Box<dyn Job>>;
+
+fn refuse(jobs: &mut Vec<Box<dyn Job>>, error: &StoreError) {
+    jobs.drain(..).for_each(|job| job.answer(Err(error.clone())));
 }
 
 /// Runs jobs as one durable transaction, or leaves no trace of them.
@@ -155,8 +272,8 @@ fn transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(),
     if !connection.is_autocommit()
         && let Err(error) = execute("ROLLBACK")
     {
-        // The next transaction can't begin, says so, and tries this again.
-        tracing::error!(%error, "rollback failed");
+        // Nothing can be written any more. The thread ends, and with it the server, to be started again.
+        panic!("a transaction can be neither committed nor undone: {error}");
     }
     outcome
 }

@@ -11,10 +11,11 @@ use bson::raw::{RawDocument, RawDocumentBuf};
 use bson::{Bson, Document, doc};
 use futures_util::stream::{BoxStream, StreamExt, try_unfold};
 use mongodb::Collection;
-use shared::{Message, MessageId};
+use shared::{Message, MessageId, Timestamp};
 
 use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
+use super::inbox::seconds;
 use super::integrity::Integrity;
 use super::{READ, connect, query};
 use crate::store::{Bounds, Conversation, End, Position, StoreError};
@@ -28,6 +29,12 @@ const RANGE_BYTES: usize = 1024 * 1024;
 const RANGE: usize = 2_048;
 /// The first range, of whose messages nothing is known: together less than an answer of mongod can hold.
 const FIRST_RANGE: usize = 512;
+
+/// Messages among which the newest one is looked for.
+const NEWEST: i64 = 100;
+
+/// How far behind the time of the greatest id a `createdAt` may lie, in milliseconds.
+const NEWEST_SPAN: i64 = 60_000;
 
 /// The collection of messages, for reading.
 pub(super) struct History {
@@ -57,6 +64,51 @@ impl History {
             messages: database.collection(connect::MESSAGES),
             integrity,
         }
+    }
+
+    /// See [`crate::store::Store::newest`].
+    ///
+    /// The greatest ids lead to it, and those of the last moments before `now`: after a clock that was ahead was set right,
+    /// messages have ids of their own time, and a `createdAt` just behind the greatest id. Documents of other programs can have
+    /// one that can't be right, so no `createdAt` counts that lies beyond the greatest ids.
+    pub(super) async fn newest(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut next = [0; 12];
+        next[..4].copy_from_slice(
+            &u32::try_from(now.millis() / 1_000 + 1)
+                .unwrap_or(u32::MAX)
+                .to_be_bytes(),
+        );
+        let (greatest, latest) = tokio::try_join!(
+            self.of_greatest_ids(doc! { "_id": { "$type": "objectId" } }),
+            self.of_greatest_ids(doc! { "_id": { "$lt": ObjectId::from_bytes(next) } }),
+        )?;
+        let Some(greatest) = greatest.iter().map(|(in_id, created_at)| in_id.min(created_at)).max() else {
+            return Ok(None);
+        };
+        let limit = greatest.millis().saturating_add(NEWEST_SPAN);
+        let latest = latest.iter().map(|(_, created_at)| created_at);
+        Ok(latest
+            .filter(|at| at.millis() <= limit)
+            .chain([greatest])
+            .max()
+            .copied())
+    }
+
+    /// The end of the second in an id, and `createdAt`, of those of the matching messages that have the greatest ids.
+    async fn of_greatest_ids(&self, filter: Document) -> Result<Vec<(Timestamp, Timestamp)>, StoreError> {
+        let find = self
+            .messages
+            .find(filter)
+            .projection(doc! { "createdAt": 1 })
+            .sort(doc! { "_id": -1 })
+            .limit(NEWEST)
+            .max_time(READ);
+        query::all("reading the newest messages", READ, find, |document| {
+            let message = document::message(document)?;
+            let in_id = i64::from(seconds(message.id)) * 1_000 + 999;
+            Some((Timestamp::from_millis(in_id), message.created_at?))
+        })
+        .await
     }
 
     pub(super) async fn message(

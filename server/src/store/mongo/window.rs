@@ -20,12 +20,9 @@
 //! A message whose commit was never acknowledged to anybody may become visible at any time, and is then in history, but not
 //! necessarily in every feed. Documents without `updatedAt`, which old databases can hold, are in no feed.
 
-use std::sync::Arc;
-
 use shared::Timestamp;
 
-/// What tells the time.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub use crate::chat::Clock;
 
 /// How far behind the present a feed is settled, in milliseconds.
 pub(super) const WINDOW: i64 = 60_000;
@@ -44,11 +41,20 @@ pub(super) const HALF: i64 = WINDOW / 2;
 const QUEUED: i64 = 15_000;
 
 /// The `updatedAt` of a change of the moment `at` whose commit begins `now`: later if it has waited in a queue.
+///
+/// And not later than now by more than clocks may differ. A message's `createdAt` can lie far ahead, after a clock that was
+/// ahead was set right; with such an `updatedAt` it would not be settled until then, and every catching up would bring it
+/// again.
 pub(super) fn stamp(at: Timestamp, now: Timestamp) -> Timestamp {
-    match age(at, now) > QUEUED {
+    match age(at, now) > QUEUED || is_ahead(at, now) {
         true => now,
         false => at,
     }
+}
+
+/// Whether a time lies further in the future than clocks may differ.
+pub(super) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    age(at, now) < -HALF
 }
 
 /// Whether a change of this `updatedAt` must not be acknowledged `now`.

@@ -92,7 +92,10 @@ impl Work {
             self.report("building the inboxes of an old database");
         }
         loop {
-            let done = match self.wait() {
+            let next = self.wait();
+            #[cfg(feature = "sabotage")]
+            crate::sabotage::panic_in("projector");
+            let done = match next {
                 Next::Stop => break,
                 Next::Step => self.step(),
                 Next::Build => self.build(),

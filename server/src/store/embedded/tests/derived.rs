@@ -96,9 +96,8 @@ async fn a_full_disk_stops_the_projection_until_there_is_room() {
     assert_eq!(store.total_unread(ada, 10).await.map_err(|_| ()), Err(()));
     // A feed needs no projection, and the writer lives.
     assert_eq!(all_changes(&store, ada).await, 3_000);
-    store.ping().await.unwrap();
-
     store.writer.run(limit(1_000_000)).await.unwrap();
+    store.ping().await.unwrap();
     assert_eq!(store.inbox(ada, None, 10).await.unwrap().len(), 1);
     assert_eq!(all_changes(&store, ada).await, 3_000);
     assert_eq!(dump(&store).await.len(), 3_001);

@@ -15,6 +15,7 @@ async fn every_statement_walks_an_index() {
     let marker = "SEARCH markers USING PRIMARY KEY (user=? AND peer=?)";
     let user = "SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)";
     let id = "SEARCH messages USING INDEX sqlite_autoindex_messages_1 (id=?)";
+    let id_from = "SEARCH messages USING INDEX sqlite_autoindex_messages_1 (id>?)";
     let mut wrong = Vec::new();
     for (sql, step) in [
         (pages::MESSAGE, id),
@@ -44,6 +45,11 @@ async fn every_statement_walks_an_index() {
         (users::CHANGE_SETTINGS, user),
         (numbers::LAST, meta),
         (numbers::LAST_MESSAGE, "SEARCH messages"),
+        (
+            numbers::LAST_STORED,
+            "SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (numbers::NEWEST_BY_ID, id_from),
         (numbers::TAKE, meta),
         (numbers::INSTANCE, meta),
         (markers::MARKER, marker),

@@ -16,6 +16,7 @@ use super::Outcome;
 use crate::store::StoreError;
 use crate::store::mongo::document::{date, message_key};
 use crate::store::mongo::error::{bounded, retrying};
+use crate::store::mongo::inbox::seconds;
 use crate::store::mongo::query::{self, Order};
 use crate::store::mongo::window::{self, Clock};
 use crate::store::mongo::{WRITE, connect};
@@ -45,10 +46,19 @@ impl Renewer {
     /// if that fails, as failed.
     pub(super) async fn renew(&self, outcomes: &mut [Outcome], deadline: Instant) {
         let now = (self.clock)();
-        // By `createdAt`, which is the time in the id: that one decides whether other nodes come across it.
-        let is_late = |outcome: &&mut Outcome| {
-            let created_at = outcome.as_ref().ok().map(|appended| appended.message.created_at);
-            created_at.is_some_and(|at| at.is_none_or(|at| window::is_late(at, now)))
+        // By the time in the id: that one decides whether other nodes come across it. It is that of `createdAt`, unless
+        // that lies ahead.
+        let is_late = |outcome: &&mut Outcome| match outcome.as_ref().map(|appended| &appended.message) {
+            Ok(message) => message.created_at.is_none_or(|created_at| {
+                let in_id = || Timestamp::from_millis(i64::from(seconds(message.id)) * 1_000);
+                let at = if window::is_ahead(created_at, now) {
+                    in_id()
+                } else {
+                    created_at
+                };
+                window::is_late(at, now)
+            }),
+            Err(_) => false,
         };
         let mut late: Vec<&mut Outcome> = outcomes.iter_mut().filter(is_late).collect();
         if late.is_empty() {

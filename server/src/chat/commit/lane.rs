@@ -1,0 +1,362 @@
+//! A lane: it takes what waits, has the store make it durable, and hands it on to be answered and delivered.
+//!
+//! A batch whose fate is not known after [`PATIENCE`] is answered as a failure, and so is whatever waits after it. But
+//! the lane goes on waiting for the fate, with its ticket: what turns out to be stored is delivered then, and no cursor
+//! goes past it before.
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use shared::MessageId;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::queue::Queue;
+use super::receivers::Receivers;
+use super::turns::Portion;
+use super::{Backlog, Charge, Committed, NotStored, Refused};
+use crate::chat::{Horizon, NewMessage, Ticket};
+use crate::store::{AppendError, Appended, Store, StoreError};
+
+/// What becomes one batch. Measured with MongoDB, more than 512 messages no longer raise the rate. The bytes bound how
+/// long a batch takes.
+const BATCH: Portion = Portion {
+    items: 512,
+    bytes: 2 * 1024 * 1024,
+    sender_bytes: 256 * 1024,
+};
+
+/// Batches that may wait for delivery in one lane.
+pub(super) const UNDELIVERED_BATCHES: usize = 2;
+
+/// Most messages whose commit failed with an unknown outcome that are remembered, see [`Lane::unsettled`].
+const UNSETTLED: usize = 65_536;
+
+/// How long senders wait for a batch. As long as it is tried on MongoDB.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long they wait once it is known that the store hangs.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A message that waits, and where its answer goes.
+pub(super) struct Submitted<R> {
+    pub(super) message: NewMessage,
+    pub(super) charge: Charge,
+    pub(super) reply: R,
+}
+
+/// What is to be answered and delivered.
+pub(super) struct Done<R> {
+    /// Out until it is.
+    ticket: Option<Ticket>,
+    settled: Vec<Committed<R>>,
+    /// What is no longer under way then.
+    charges: Vec<Charge>,
+    /// Whether the receivers' room was charged, too.
+    admitted: bool,
+}
+
+/// What both tasks of a lane know.
+pub(super) struct Shared<R> {
+    pub(super) queue: Arc<Queue<Submitted<R>>>,
+    pub(super) receivers: Arc<Mutex<Receivers>>,
+    pub(super) backlog: Backlog,
+}
+
+impl<R> Shared<R> {
+    /// Whether both whom a message is for and whom it is from can take it.
+    fn admits(&self, receivers: &mut Receivers, charge: Charge) -> bool {
+        let Charge {
+            sender,
+            receiver,
+            bytes,
+        } = charge;
+        if !receivers.admit(receiver, sender, bytes, (self.backlog)(receiver)) {
+            return false;
+        }
+        let admitted = receivers.admit(sender, sender, bytes, (self.backlog)(sender));
+        if !admitted {
+            receivers.withdraw(receiver, sender, bytes);
+        }
+        admitted
+    }
+}
+
+impl<R> Clone for Shared<R> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: Arc::clone(&self.queue),
+            receivers: Arc::clone(&self.receivers),
+            backlog: Arc::clone(&self.backlog),
+        }
+    }
+}
+
+/// The task that stores.
+pub(super) struct Lane<R> {
+    store: Arc<dyn Store>,
+    horizon: Arc<Horizon>,
+    shared: Shared<R>,
+    done: mpsc::Sender<Done<R>>,
+    /// Messages whose commit failed with an unknown outcome. If one was stored after all, its sender finds out by
+    /// sending again, as a duplicate; but nobody was told of it then, so it is delivered now.
+    unsettled: HashSet<MessageId>,
+}
+
+/// The task that delivers is gone.
+struct Gone;
+
+impl<R> Lane<R> {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        horizon: Arc<Horizon>,
+        shared: Shared<R>,
+        done: mpsc::Sender<Done<R>>,
+    ) -> Self {
+        Self {
+            store,
+            horizon,
+            shared,
+            done,
+            unsettled: HashSet::new(),
+        }
+    }
+
+    /// Stores what comes until the queue is stopped and empty.
+    pub(super) async fn run(mut self) {
+        let running = Running::new(&self.shared);
+        while let Some(taken) = self.shared.queue.take(BATCH).await {
+            if let Err(Gone) = self.store(taken).await {
+                return;
+            }
+        }
+        running.end();
+    }
+
+    async fn store(&mut self, taken: Vec<Submitted<R>>) -> Result<(), Gone> {
+        let ticket = self.horizon.begin();
+        let Batch {
+            messages,
+            mut replies,
+            charges,
+        } = self.admit(taken).await?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is("ack-early") {
+            return self.acknowledge_early(ticket, messages, replies, charges).await;
+        }
+        let store = Arc::clone(&self.store);
+        let mut appending = pin!(store.append(&messages));
+        let mut patience = PATIENCE;
+        let outcomes = loop {
+            match timeout(patience, appending.as_mut()).await {
+                Ok(outcomes) => break outcomes,
+                Err(_) => self.give_up_waiting(&mut replies).await?,
+            }
+            patience = SHORT_PATIENCE;
+        };
+        self.note_failure(&outcomes);
+        if replies.is_empty() {
+            let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+            tracing::warn!(
+                stored,
+                messages = messages.len(),
+                "the store answered, too late for the senders"
+            );
+        }
+        let mut replies = replies.into_iter();
+        let settled = messages.iter().zip(outcomes);
+        let settled = settled
+            .map(|(message, outcome)| self.settle(message.id, outcome, replies.next()))
+            .collect();
+        self.hand_on(Some(ticket), settled, charges, true).await
+    }
+
+    /// Refuses what its receiver can't take.
+    async fn admit(&self, taken: Vec<Submitted<R>>) -> Result<Batch<R>, Gone> {
+        let mut batch = Batch::with_capacity(taken.len());
+        let (mut refused, mut charges) = (Vec::new(), Vec::new());
+        {
+            let mut receivers = self.shared.receivers.lock();
+            for Submitted { message, charge, reply } in taken {
+                if self.shared.admits(&mut receivers, charge) {
+                    batch.messages.push(message);
+                    batch.replies.push(reply);
+                    batch.charges.push(charge);
+                } else {
+                    refused.push(Committed::failed(Refused::ReceiverFull.into(), reply));
+                    charges.push(charge);
+                }
+            }
+        }
+        if !refused.is_empty() {
+            self.hand_on(None, refused, charges, false).await?;
+        }
+        Ok(batch)
+    }
+
+    /// Answers those who wait for a store that hangs: those whose messages it may still store, and those whose messages
+    /// wait for it, which it will not get.
+    async fn give_up_waiting(&self, replies: &mut Vec<R>) -> Result<(), Gone> {
+        let hangs = || StoreError::Unavailable(format!("no answer within {PATIENCE:?}"));
+        let fail = |reply| Committed::failed(NotStored::Failed(hangs().into()), reply);
+        let mut settled: Vec<Committed<R>> = replies.drain(..).map(fail).collect();
+        if !settled.is_empty() {
+            let messages = settled.len();
+            tracing::error!(
+                messages,
+                "the store hangs; these messages may still be stored, and are delivered then"
+            );
+        }
+        let (mut charges, waiting) = (Vec::new(), self.shared.queue.clear());
+        for Submitted { charge, reply, .. } in waiting {
+            settled.push(fail(reply));
+            charges.push(charge);
+        }
+        self.hand_on(None, settled, charges, false).await
+    }
+
+    async fn hand_on(
+        &self,
+        ticket: Option<Ticket>,
+        settled: Vec<Committed<R>>,
+        charges: Vec<Charge>,
+        admitted: bool,
+    ) -> Result<(), Gone> {
+        let done = Done {
+            ticket,
+            settled,
+            charges,
+            admitted,
+        };
+        self.done.send(done).await.map_err(|_| Gone)
+    }
+
+    /// Answers and delivers first, and stores afterwards, as slowly as a busy disk would.
+    #[cfg(feature = "sabotage")]
+    async fn acknowledge_early(
+        &mut self,
+        ticket: Ticket,
+        messages: Vec<NewMessage>,
+        replies: Vec<R>,
+        charges: Vec<Charge>,
+    ) -> Result<(), Gone> {
+        let settled = messages.iter().zip(replies).map(|(message, reply)| {
+            let appended = Appended {
+                message: message.to_message(),
+                duplicate: false,
+            };
+            self.settle(message.id, Ok(appended), Some(reply))
+        });
+        let settled = settled.collect();
+        // Nobody left to tell is no reason not to store.
+        let handed_on = self.hand_on(Some(ticket), settled, charges, true).await;
+        tokio::time::sleep(crate::sabotage::SLOW_DISK).await;
+        let outcomes = self.store.append(&messages).await;
+        self.note_failure(&outcomes);
+        handed_on
+    }
+
+    /// What became of a message. Its sender was answered before if there is no reply.
+    fn settle(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> Committed<R> {
+        let deliver = match &outcome {
+            Ok(appended) => !appended.duplicate || self.unsettled.remove(&appended.message.id),
+            Err(AppendError::Store(_)) => {
+                if self.unsettled.len() < UNSETTLED {
+                    self.unsettled.insert(id);
+                }
+                false
+            }
+            Err(_) => false,
+        };
+        Committed {
+            outcome: outcome.map_err(NotStored::Failed),
+            deliver,
+            reply,
+        }
+    }
+
+    /// One log line for a batch, however many of its messages failed for the same reason.
+    fn note_failure(&self, outcomes: &[Result<Appended, AppendError>]) {
+        let mut failures = outcomes.iter().filter_map(|outcome| match outcome {
+            Err(AppendError::Store(error)) => Some(error),
+            _ => None,
+        });
+        if let Some(error) = failures.next() {
+            tracing::error!(%error, messages = 1 + failures.count(), "messages were not stored");
+        }
+    }
+}
+
+/// A batch on its way to the store; the lists are parallel. A sender is answered once, so there are no replies any more
+/// when the senders were answered before the store did.
+struct Batch<R> {
+    messages: Vec<NewMessage>,
+    replies: Vec<R>,
+    charges: Vec<Charge>,
+}
+
+impl<R> Batch<R> {
+    fn with_capacity(messages: usize) -> Self {
+        Self {
+            messages: Vec::with_capacity(messages),
+            replies: Vec::with_capacity(messages),
+            charges: Vec::with_capacity(messages),
+        }
+    }
+}
+
+/// The task that answers and delivers what a lane hands on, in its order.
+pub(super) async fn deliver<R>(
+    mut finished: mpsc::Receiver<Done<R>>,
+    shared: Shared<R>,
+    settle: impl Fn(Committed<R>),
+) {
+    let running = Running::new(&shared);
+    while let Some(done) = finished.recv().await {
+        done.settled.into_iter().for_each(&settle);
+        drop(done.ticket);
+        if done.admitted {
+            let mut receivers = shared.receivers.lock();
+            for charge in &done.charges {
+                receivers.done(charge.receiver, charge.sender, charge.bytes);
+                receivers.done(charge.sender, charge.sender, charge.bytes);
+            }
+            receivers.look(&*shared.backlog);
+        }
+        shared.queue.release(done.charges.into_iter());
+    }
+    running.end();
+}
+
+/// A task of a lane that runs. If it is dropped before its end, the lane is broken.
+struct Running<R> {
+    queue: Arc<Queue<Submitted<R>>>,
+    ended: bool,
+}
+
+impl<R> Running<R> {
+    fn new(shared: &Shared<R>) -> Self {
+        Self {
+            queue: Arc::clone(&shared.queue),
+            ended: false,
+        }
+    }
+
+    fn end(mut self) {
+        self.ended = true;
+    }
+}
+
+impl<R> Drop for Running<R> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.queue.break_off();
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Changing settings: in order for each user, and brought to an end whether somebody still waits for it or not.
+//!
+//! Whoever asks may go away, or be told after [`PATIENCE`] that the store is unavailable. The change goes on in a task of
+//! its own until the store answers: before that no cursor goes past it, and what was changed late is told all the same.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::{Settings, SettingsChange, UserId};
+use tokio::sync::{Mutex, oneshot};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::{Horizon, now};
+use crate::store::{Store, StoreError};
+use crate::supervisor::Supervisor;
+
+/// How long a change is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Changes that go on at once. Each user always has the same turn, so that of two changes the later one stays.
+const TURNS: usize = 64;
+
+/// What the log says of a change whose task panicked, or was cut off by a stop.
+const BROKEN_OFF: &str = "a change of settings was broken off";
+
+/// Changes settings one after the other.
+pub struct SettingsChanges {
+    store: Arc<dyn Store>,
+    horizon: Arc<Horizon>,
+    parts: Supervisor,
+    hasher: RandomState,
+    /// Held by a change from before it is written until the store has answered.
+    turns: Vec<Arc<Mutex<()>>>,
+}
+
+impl SettingsChanges {
+    /// Changes nothing yet; `parts` runs the tasks.
+    pub fn new(store: Arc<dyn Store>, horizon: Arc<Horizon>, parts: &Supervisor) -> Self {
+        Self {
+            store,
+            horizon,
+            parts: parts.clone(),
+            hasher: RandomState::new(),
+            turns: (0..TURNS).map(|_| Arc::default()).collect(),
+        }
+    }
+
+    /// Changes a user's settings and returns them as they are then; `None` if there is no such user. `told` is called
+    /// with them before anything later is told. `admitted` is held until all that is done.
+    ///
+    /// # Errors
+    /// The store failed, or did not answer in time; in the latter case the change may be made later.
+    pub async fn change(
+        &self,
+        user: UserId,
+        change: SettingsChange,
+        admitted: TaskTrackerToken,
+        told: impl FnOnce(&Settings) + Send + 'static,
+    ) -> Result<Option<Settings>, StoreError> {
+        let (mut answer, answered) = oneshot::channel();
+        let turn = Arc::clone(&self.turns[self.hasher.hash_one(user) as usize % TURNS]);
+        let (store, horizon) = (Arc::clone(&self.store), Arc::clone(&self.horizon));
+        self.parts.request("settings".to_owned(), async move {
+            let _admitted = admitted;
+            let turn = tokio::select! {
+                turn = turn.lock_owned() => turn,
+                // Nobody waits any more, and nothing has been written.
+                () = answer.closed() => return,
+            };
+            let ticket = horizon.begin();
+            let changed = store.change_settings(user, change, now()).await;
+            if let Ok(Some(settings)) = &changed {
+                told(settings);
+            }
+            drop((ticket, turn));
+            // Whoever was told that it takes too long hears of it as the user's other devices do.
+            let _ = answer.send(changed);
+        });
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(changed)) => changed,
+            Ok(Err(_)) if self.parts.stopping().is_cancelled() => Err(StoreError::Unavailable(BROKEN_OFF.to_owned())),
+            Ok(Err(_)) => Err(StoreError::Failed(BROKEN_OFF.to_owned())),
+            Err(_) => Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}"))),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A data directory that is deleted, moved, damaged or taken by a second server, as an operator sees it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use testkit::node::Script;
+use testkit::process::{Process, eventually};
+use testkit::server::{SECRET, command};
+use testkit::{Engine, Server, Setup};
+
+use crate::ready;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn data(server: &Server) -> PathBuf {
+    server.folder().join("data")
+}
+
+/// Sends messages, one after the other; the answers.
+fn send(server: &Server, [from, to]: [&str; 2], texts: &[&str]) -> Vec<Value> {
+    let send = |text: &&str| {
+        let argument = json!({"url": server.url(), "token": server.token(from), "receiver": to, "texts": [text]});
+        let answer = Script::start("send.js", &argument).finish().remove(0);
+        serde_json::from_str(answer["answer"].as_str().expect("a text")).expect("JSON")
+    };
+    texts.iter().map(send).collect()
+}
+
+fn all_ok(answers: &[Value]) {
+    assert!(answers.iter().all(|answer| answer["ok"] == true), "{answers:?}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for file in fs::read_dir(from).expect("a folder") {
+        let file = file.expect("an entry");
+        fs::copy(file.path(), to.join(file.file_name())).expect("a copy");
+    }
+}
+
+/// Starts a server that is to end by itself. Returns whether it ended well, and its standard error.
+fn run_to_end(folder: &Path, data: &Path, arguments: &[&str]) -> String {
+    let mut command = command(folder);
+    command
+        .args(arguments)
+        .env("DATA_DIR", data)
+        .env("PORT", "0")
+        .env("JWT_SECRET", SECRET);
+    let mut process = Process::spawn(&mut command);
+    let status = process.wait(PATIENCE).expect("it ends by itself");
+    assert_eq!(status.code(), Some(1), "{}", process.stderr());
+    process.stderr()
+}
+
+#[test]
+fn a_directory_that_is_moved_away_is_noticed_and_heals() {
+    let server = Server::start(Engine::Embedded);
+    let [a, b] = server.new_users();
+    all_ok(&send(&server, [&a, &b], &["before"]));
+    let away = server.folder().join("away");
+    fs::rename(data(&server), &away).expect("it can be moved");
+    // Nobody has to write or to ask for it to be noticed.
+    eventually("it is noticed", PATIENCE, || {
+        server
+            .stderr()
+            .contains("chat.db was deleted or moved away")
+            .then_some(())
+    });
+    for answer in send(&server, [&a, &b], &["lost", "lost, too"]) {
+        assert_eq!(answer["error"]["code"], "store_unavailable", "{answer}");
+    }
+    assert!(!ready(&server));
+    // Nor is it taken for the original what somebody puts in its place.
+    fs::create_dir(data(&server)).expect("a folder");
+    assert!(!ready(&server));
+    fs::remove_dir(data(&server)).expect("it is empty");
+    fs::rename(&away, data(&server)).expect("it can be moved");
+    eventually("it is ready again", PATIENCE, || ready(&server).then_some(()));
+    all_ok(&send(&server, [&a, &b], &["after"]));
+    let lines = server.stderr();
+    let errors = lines
+        .lines()
+        .filter(|line| line.contains("ERROR") && line.contains("nothing is stored any more"));
+    assert_eq!(errors.count(), 1, "{lines}");
+    let texts = server
+        .history(&a, &b)
+        .into_iter()
+        .map(|message| message["message"].clone());
+    assert_eq!(texts.collect::<Vec<_>>(), ["before", "after"]);
+}
+
+#[test]
+fn a_deleted_directory_is_told_and_nothing_is_acknowledged() {
+    let mut server = Server::start(Engine::Embedded);
+    let [a, b] = server.new_users();
+    fs::remove_dir_all(data(&server)).expect("it can be deleted");
+    let answer = send(&server, [&a, &b], &["lost"]).remove(0);
+    assert_eq!(answer["error"]["code"], "store_unavailable", "{answer}");
+    assert!(!ready(&server));
+    let (status, elapsed) = server.terminate();
+    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
+    assert_eq!(status.code(), Some(1), "not all could be written");
+    assert!(server.stderr().contains("/proc/"), "{}", server.stderr());
+}
+
+#[test]
+fn a_second_server_is_refused_though_the_lock_file_is_gone() {
+    let server = Server::start(Engine::Embedded);
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = |data: &Path| {
+        let stderr = run_to_end(folder.path(), data, &[]);
+        assert!(stderr.contains("in use by another process"), "{stderr}");
+        assert!(stderr.contains(&data.display().to_string()), "{stderr}");
+    };
+    refused(&data(&server));
+    fs::remove_file(data(&server).join("lock")).expect("there is one");
+    refused(&data(&server));
+    // Neither by another way to the same file.
+    let away = server.folder().join("away");
+    fs::rename(data(&server), &away).expect("it can be moved");
+    fs::remove_file(away.join("lock")).expect("the other one made one");
+    refused(&away);
+    fs::rename(&away, data(&server)).expect("it can be moved");
+    eventually("the first one is ready", PATIENCE, || ready(&server).then_some(()));
+}
+
+#[test]
+fn a_log_that_was_cut_is_refused_unless_the_loss_is_accepted() {
+    let mut server = Setup::new(Engine::Embedded).env("CHECK_STORE", true).start();
+    assert!(
+        server.stderr().contains("created the embedded database"),
+        "{}",
+        server.stderr()
+    );
+    let [a, b] = server.new_users();
+    all_ok(&send(&server, [&a, &b], &["one", "two", "three"]));
+    let folder = data(&server);
+    let known = || fs::read_to_string(folder.join("known.json")).unwrap_or_default();
+    eventually("what is known is kept", PATIENCE, || {
+        known().contains(r#""messages":3"#).then_some(())
+    });
+    server.terminate();
+    server.restart();
+    let found = server.stderr();
+    for word in [
+        "found the embedded database",
+        "messages=3",
+        "schema=",
+        "last_message=",
+        "chat.db",
+        "it is whole",
+    ] {
+        assert!(found.contains(word), "{word:?} is not in {found}");
+    }
+    all_ok(&send(&server, [&a, &b], &["four"]));
+    eventually("what is known is kept", PATIENCE, || {
+        known().contains(r#""messages":4"#).then_some(())
+    });
+    server.kill();
+    let cut = server.folder().join("cut");
+    copy(&data(&server), &cut);
+    fs::write(cut.join("chat.db-wal"), "").expect("it can be emptied");
+    let stderr = run_to_end(server.folder(), &cut, &[]);
+    for word in ["has only 3 messages", "had 4 messages", "--accept-loss"] {
+        assert!(stderr.contains(word), "{word:?} is not in {stderr}");
+    }
+    let mut accepting = command(server.folder());
+    accepting
+        .arg("--accept-loss")
+        .env("DATA_DIR", &cut)
+        .env("PORT", "0")
+        .env("JWT_SECRET", SECRET);
+    let process = Process::spawn(&mut accepting);
+    eventually("it starts", PATIENCE, || {
+        process.stdout().contains("Server running").then_some(())
+    });
+    assert!(
+        process.stderr().contains("WARN") && process.stderr().contains("had 4 messages"),
+        "{}",
+        process.stderr()
+    );
+}
+
+/// A clock that was a day ahead and was set right: as if the messages of before the restart had been made by it.
+#[test]
+fn messages_of_a_clock_that_was_ahead_stay_in_front_of_new_ones() {
+    let mut server = Server::start(Engine::Embedded);
+    let [a, b] = server.new_users();
+    all_ok(&send(&server, [&a, &b], &["one", "two"]));
+    assert!(!server.stderr().contains("the clock"), "{}", server.stderr());
+    server.terminate();
+    let database = Connection::open(data(&server).join("chat.db")).expect("a database");
+    database
+        .execute(
+            "UPDATE messages SET created_at = created_at + 86400000, updated_at = updated_at + 86400000",
+            [],
+        )
+        .expect("it can be written");
+    drop(database);
+    server.restart();
+    let warning = server.stderr();
+    assert!(
+        warning.contains("the clock is behind the newest message") && warning.contains("behind=8"),
+        "{warning}"
+    );
+    all_ok(&send(&server, [&a, &b], &["three"]));
+    server.restart();
+    all_ok(&send(&server, [&a, &b], &["four"]));
+    let texts = server
+        .history(&a, &b)
+        .into_iter()
+        .map(|message| message["message"].clone());
+    assert_eq!(texts.collect::<Vec<_>>(), ["one", "two", "three", "four"]);
+}
