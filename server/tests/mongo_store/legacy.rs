@@ -237,10 +237,8 @@ async fn whole_histories_go_on_behind_any_time_there_can_be() {
         .insert("messages", [doc! { "_id": "odd", "sender": a, "receiver": b }])
         .await;
     let pair = doc! { "$or": [{ "sender": a, "receiver": b }, { "sender": b, "receiver": a }] };
-    let sorted = fixture
-        .collection("messages")
-        .find(pair)
-        .sort(doc! { "createdAt": 1, "_id": 1 });
+    let messages = fixture.collection("messages");
+    let sorted = messages.find(pair).sort(doc! { "createdAt": 1, "_id": 1 });
     let stored: Vec<Document> = sorted.await.unwrap().try_collect().await.unwrap();
     let text = |document: &Document| Some(document.get_str("message").ok()?.to_owned());
     let expected: Vec<Option<String>> = stored.iter().map(text).filter(Option::is_some).collect();
