@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 pub const CONNECTION_BYTES: usize = 2 * shared::limits::PAGE_BYTES;
 
 /// Most bytes that may wait for all connections of one user.
-pub const USER_BYTES: usize = 8 << 20;
+pub const USER_BYTES: usize = 4 << 20;
 
 /// Most bytes that may wait for all connections of the process.
 pub const PROCESS_BYTES: usize = 64 << 20;
@@ -94,9 +94,16 @@ impl Account {
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let process = self.budget.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let mut most = CONNECTION_BYTES.min(PROCESS_BYTES.saturating_sub(process));
+        if waiting == bytes {
+            // Whatever waits alone may be larger: the messages of old databases have no bound of ours, and a client
+            // that could not be sent one would come back for it for ever.
+            most = PROCESS_BYTES.saturating_sub(process);
+        }
         if let Some(user) = self.user.get() {
             let of_user = user.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            most = most.min(USER_BYTES.saturating_sub(of_user));
+            if of_user > bytes {
+                most = most.min(USER_BYTES.saturating_sub(of_user));
+            }
         }
         if waiting <= most {
             return Ok(());
@@ -164,7 +171,8 @@ mod tests {
     fn one_connection_has_its_limit_and_gives_back_what_it_took() {
         let budget = Arc::new(Budget::default());
         let account = Account::new(&budget);
-        account.charge(CONNECTION_BYTES).unwrap();
+        account.charge(10).unwrap();
+        account.charge(CONNECTION_BYTES - 10).unwrap();
         assert_eq!(account.charge(1), Err(OverBudget));
         account.written(10);
         account.charge(10).unwrap();
@@ -174,6 +182,18 @@ mod tests {
         account.charge(5).unwrap();
         drop(account);
         assert_eq!(budget.waiting(), 0);
+    }
+
+    #[test]
+    fn what_waits_alone_may_be_larger() {
+        let budget = Arc::new(Budget::default());
+        let account = Account::new(&budget);
+        account.belongs_to(UserId::from_bytes([1; 12]));
+        account.charge(16 << 20).unwrap();
+        assert_eq!(account.charge(1), Err(OverBudget));
+        let others: Vec<Account> = (0..9).map(|_| Account::new(&budget)).collect();
+        let taken = others.iter().filter(|other| other.charge(16 << 20).is_ok()).count();
+        assert_eq!(taken, 2, "and still leaves the process as much as it takes");
     }
 
     #[test]

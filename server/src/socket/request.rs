@@ -23,7 +23,7 @@ use crate::router;
 
 /// Most bytes of one connection's requests that may wait for their answer. An answer repeats a message, and many can be
 /// given at once: they have to fit into what may wait for the client to read them.
-const UNANSWERED_BYTES: usize = CONNECTION_BYTES / 4;
+const UNANSWERED_BYTES: usize = CONNECTION_BYTES / 2;
 
 /// Takes every event of one connection, in order.
 ///

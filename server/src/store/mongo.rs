@@ -94,8 +94,8 @@ const WRITE: Duration = Duration::from_secs(6);
 /// How long [`Store::ping`] may take.
 const PING: Duration = Duration::from_secs(2);
 /// How long [`Store::close`] may take to write what it can, and then the driver to end.
-const CLOSE: Duration = Duration::from_secs(3);
-const SHUTDOWN: Duration = Duration::from_secs(1);
+const CLOSE: Duration = Duration::from_millis(1_500);
+const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// A [`Store`] in MongoDB. End it with [`Store::close`]: the driver does not like to be dropped by a process that exits.
 pub struct MongoStore {
@@ -365,7 +365,7 @@ impl Store for MongoStore {
     }
 
     async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.history.newest((self.clock)()).await
+        self.guard(self.history.newest((self.clock)())).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -32,7 +32,13 @@ const COMMON: [&str; 10] = [
 const EMBEDDED: [&str; 3] = ["checkpoint", "projector", "store-writer"];
 
 /// Those of the store in MongoDB.
-const MONGO: [&str; 4] = ["follower", "inbox-builder", "inbox-projector", "user-lookup"];
+const MONGO: [&str; 5] = [
+    "follower",
+    "inbox-builder",
+    "inbox-projector",
+    "integrity",
+    "user-lookup",
+];
 
 /// Messages of this length fill the write-ahead log until it is copied.
 const LONG_TEXT: usize = 16_000;

@@ -252,3 +252,40 @@ async fn a_message_is_found_in_its_conversation_only() {
     assert_eq!(find(A, C).await, None);
     fixture.end([store]).await;
 }
+
+#[tokio::test]
+async fn whole_histories_go_on_behind_any_time_there_can_be() {
+    let fixture = Fixture::new().await;
+    let [a, b] = [A, B].map(|id| ObjectId::parse_str(id).unwrap());
+    // More of each kind than are read at once, and many of one moment.
+    let times = [
+        Bson::Null,
+        Bson::Int32(5),
+        Bson::String("yesterday".into()),
+        DateTime::from_millis(7).into(),
+    ];
+    let message = |number: usize| {
+        let (sender, receiver) = if number.is_multiple_of(2) { (a, b) } else { (b, a) };
+        let time = match number % 5 {
+            4 => DateTime::from_millis((number / 100) as i64).into(),
+            kind => times[kind].clone(),
+        };
+        doc! { "sender": sender, "receiver": receiver, "message": number.to_string(), "createdAt": time }
+    };
+    fixture.insert("messages", (0..6_000).map(message)).await;
+    fixture
+        .insert("messages", [doc! { "_id": "odd", "sender": a, "receiver": b }])
+        .await;
+    let pair = doc! { "$or": [{ "sender": a, "receiver": b }, { "sender": b, "receiver": a }] };
+    let messages = fixture.collection("messages");
+    let sorted = messages.find(pair).sort(doc! { "createdAt": 1, "_id": 1 });
+    let stored: Vec<Document> = sorted.await.unwrap().try_collect().await.unwrap();
+    let text = |document: &Document| Some(document.get_str("message").ok()?.to_owned());
+    let expected: Vec<Option<String>> = stored.iter().map(text).filter(Option::is_some).collect();
+    let store = fixture.open().await;
+    let read = history(&store, user(A), user(B)).await;
+    let read: Vec<Option<String>> = read.into_iter().map(|message| message.message).collect();
+    assert_eq!(read.len(), 6_000);
+    assert!(read == expected, "in the order of the database");
+    fixture.end([store]).await;
+}

@@ -35,12 +35,12 @@ async fn all_is_heard_of_after_minutes_in_which_much_was_written() {
     until("it follows", async || point() >= at(0).millis() - 66_000).await;
 
     proxy.set(Link::Reset);
-    let mint = Mint::new();
+    let mint = Mint::new(fixture.clock.for_store(0), None);
     let mut written: BTreeSet<MessageId> = BTreeSet::new();
     for batch in 0..BATCHES {
         fixture.clock.set(at(batch * 15));
         let message = |_| {
-            let (created_at, id) = mint.next(fixture.clock.now());
+            let (created_at, id) = mint.next();
             NewMessage {
                 id,
                 created_at,

@@ -9,7 +9,7 @@ use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, new_message, stored, until, users};
 
-/// Closing may take 4 s; the rest is for a machine that is busy.
+/// Closing may take 2 s; the rest is for a machine that is busy.
 const LIMIT: Duration = Duration::from_secs(6);
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn closes_in_time(fault: fn(&Mongod), end: fn(&Mongod)) {
     };
     store.set_presence(&[online]).await.unwrap();
     // With an id as a server mints it: by the time in it, the next store finds what this one leaves.
-    let (created_at, id) = Mint::new().next(fixture.clock.now());
+    let (created_at, id) = Mint::new(fixture.clock.for_store(0), None).next();
     let message = NewMessage {
         id,
         created_at,

@@ -36,7 +36,7 @@ const NEWEST_SPAN: i64 = 60_000;
 /// About how many bytes of documents of a history are read at once, and at most how many messages. With fewer, the
 /// beginning of each query is felt.
 const RANGE_BYTES: usize = 1024 * 1024;
-const RANGE: usize = 4_096;
+const RANGE: usize = 2_048;
 /// The first range, of whose messages nothing is known: together less than an answer of mongod can hold.
 const FIRST_RANGE: usize = 512;
 
@@ -58,6 +58,8 @@ struct Whole {
     after: Option<(Bson, ObjectId)>,
     /// How many messages the next range has.
     range: usize,
+    /// Whether documents whose ids are none of ours are passed over in the database: there is no place behind them.
+    only_ours: bool,
     ended: bool,
 }
 
@@ -164,6 +166,7 @@ impl History {
             read: VecDeque::new(),
             after: None,
             range: FIRST_RANGE,
+            only_ours: false,
             ended: false,
         };
         let next = async |mut whole: Whole| {
@@ -193,7 +196,10 @@ impl Whole {
     }
 
     async fn read_range(&mut self) -> Result<(), StoreError> {
-        let filter = behind(self.conversation, self.after.as_ref());
+        let mut filter = behind(self.conversation, self.after.as_ref());
+        if self.only_ours {
+            filter = doc! { "$and": [filter, { "_id": { "$type": "objectId" } }] };
+        }
         let find = self
             .messages
             .find(filter)
@@ -203,27 +209,28 @@ impl Whole {
             .max_time(READ);
         let reading = async {
             let mut read = VecDeque::with_capacity(self.range);
-            let (mut bytes, mut last) = (0, None);
+            let (mut bytes, mut count, mut last) = (0, 0, None);
             let mut cursor = find.await?;
             // Dropping the cursor before its end ends it in the database, too.
             while bytes < RANGE_BYTES {
                 if !cursor.advance().await? {
-                    return Ok((read, bytes, last, true));
+                    return Ok((read, bytes, count, last));
                 }
                 let document = cursor.current();
+                count += 1;
                 bytes += document.as_bytes().len();
                 if let Some(message) = document::message(document) {
                     last = Some((time(document), message_key(message.id)));
                     read.push_back(message);
                 }
             }
-            Ok((read, bytes, last, false))
+            Ok((read, bytes, self.range.max(count), last))
         };
-        let (read, bytes, last, whole) = bounded("reading a history", READ, reading).await?;
-        let count = read.len().max(1);
-        self.ended = read.is_empty() || (whole && read.len() < self.range);
+        let (read, bytes, count, last) = bounded("reading a history", READ, reading).await?;
+        self.ended = count < self.range;
+        self.only_ours |= read.is_empty();
         self.after = last.or_else(|| self.after.take());
-        self.range = (RANGE_BYTES / (bytes / count).max(1)).clamp(1, RANGE);
+        self.range = (RANGE_BYTES / (bytes / read.len().max(1)).max(1)).clamp(1, RANGE);
         self.read = read;
         Ok(())
     }
@@ -238,24 +245,27 @@ fn time(message: &RawDocument) -> Bson {
 /// What lies in a conversation behind a message, in the order of the index.
 fn behind(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Document {
     let mut filter = filter(conversation, Bounds::default());
-    // Others are none of ours, and have no place behind which to go on.
-    filter.insert("_id", doc! { "$type": "objectId" });
     let Some((time, id)) = after else { return filter };
-    let range = match time {
-        // They come first.
-        Bson::Null => None,
-        Bson::DateTime(_) => Some(("createdAt", doc! { "$gte": time })),
-        // Only an expression compares values of different types as an index does.
-        _ => Some(("$expr", doc! { "$gte": ["$createdAt", { "$literal": time }] })),
+    let branches: Vec<Document> = match filter.get_array("$or") {
+        Ok(branches) => branches.iter().filter_map(Bson::as_document).cloned().collect(),
+        Err(_) => vec![filter.clone()],
     };
-    if let Some((name, range)) = range {
-        let branches = filter.get_array_mut("$or").map(|branches| branches.iter_mut());
-        match branches {
-            Ok(branches) => branches.filter_map(Bson::as_document_mut).for_each(|branch| {
-                branch.insert(name, range.clone());
-            }),
-            Err(_) => drop(filter.insert(name, range)),
-        }
+    let with = |fields: Document| {
+        branches.iter().cloned().map(move |mut branch| {
+            branch.extend(fields.clone());
+            branch
+        })
+    };
+    if let Bson::DateTime(at) = time {
+        // Ranges of the index and nothing else: a filter beside them costs a tenth of the whole.
+        let later = with(doc! { "createdAt": { "$gt": at } });
+        let tied = with(doc! { "createdAt": at, "_id": { "$gt": id } });
+        return doc! { "$or": later.chain(tied).collect::<Vec<_>>() };
+    }
+    if *time != Bson::Null {
+        // Only an expression compares values of different types as an index does. Those without a time come first.
+        let later = with(doc! { "$expr": { "$gte": ["$createdAt", { "$literal": time }] } });
+        filter = doc! { "$or": later.collect::<Vec<_>>() };
     }
     filter.insert("$nor", [doc! { "createdAt": time, "_id": { "$lte": id } }]);
     filter
