@@ -120,10 +120,11 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     }
     tracing::info!("stopping");
     let supervisor = app.supervisor.clone();
-    stop::stop(app, &io, serving).await?;
+    let closed = stop::stop(app, &io, serving).await;
     match supervisor.failed() {
-        None => Ok(()),
+        // That the store can't be closed is a consequence of it, or less.
         Some(part) => Err(RunError::Part(part)),
+        None => Ok(closed?),
     }
 }
 

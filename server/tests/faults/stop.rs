@@ -45,7 +45,9 @@ fn finishes_what_was_taken(engine: Engine) {
     let text = |answer: &serde_json::Value| answer["text"].as_str().expect("a text").to_owned();
     let (stored, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer["ok"] == true);
     for answer in refused {
-        assert_eq!(answer["code"], "shutting_down", "{answer}");
+        // The latter of a sender who has too much under way.
+        let code = answer["code"].as_str().expect("a code");
+        assert!(["shutting_down", "overloaded"].contains(&code), "{answer}");
     }
 
     server.restart();
