@@ -31,10 +31,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bson::doc;
 use bson::oid::ObjectId;
 use futures_util::stream::BoxStream;
-use mongodb::Database;
 use parking_lot::Mutex;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 use tokio::time::Instant;
@@ -47,8 +45,7 @@ use super::{
 use crate::chat::{self, NewMessage, Username};
 use crate::supervisor::Supervisor;
 use append::Appender;
-use connect::Connected;
-use error::bounded;
+use connect::{Connected, ping};
 use feed::Feed;
 use follower::Follower;
 use history::History;
@@ -383,21 +380,5 @@ impl Store for MongoStore {
             tracing::warn!("the MongoDB driver did not end in time");
         }
         released
-    }
-}
-
-/// Succeeds if a primary answers that it takes writes.
-async fn ping(database: &Database, limit: Duration) -> Result<(), StoreError> {
-    let hello = bounded(
-        "asking for the primary",
-        limit,
-        database.run_command(doc! { "hello": 1 }),
-    )
-    .await?;
-    match hello.get_bool("isWritablePrimary") {
-        Ok(true) => Ok(()),
-        _ => Err(StoreError::Unavailable(
-            "the server is not a primary that takes writes".into(),
-        )),
     }
 }

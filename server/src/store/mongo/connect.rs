@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bson::doc;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{
@@ -14,7 +15,7 @@ use mongodb::options::{
 use mongodb::{Client, Collection, Database};
 use tokio::sync::Notify;
 
-use super::error::store_error;
+use super::error::{bounded, store_error};
 use crate::store::StoreError;
 
 pub(super) const MESSAGES: &str = "messages";
@@ -124,6 +125,22 @@ pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<Connect
         inserts: connect(inserts)?,
         connections,
     })
+}
+
+/// Succeeds if a primary answers that it takes writes.
+pub(super) async fn ping(database: &Database, limit: Duration) -> Result<(), StoreError> {
+    let hello = bounded(
+        "asking for the primary",
+        limit,
+        database.run_command(doc! { "hello": 1 }),
+    )
+    .await?;
+    match hello.get_bool("isWritablePrimary") {
+        Ok(true) => Ok(()),
+        _ => Err(StoreError::Unavailable(
+            "the server is not a primary that takes writes".into(),
+        )),
+    }
 }
 
 /// A collection of which only what a majority has is read: what no failover takes back.
