@@ -64,12 +64,16 @@ async fn a_commit_into_a_moved_directory_is_not_acknowledged_before_it_is_back()
     let ada = user(&store, "ada").await;
     let away = dir.path().join("away");
     let frontier = store.frontier();
+    // Holds the writer until the other two wait, which are then one transaction.
+    let (release, gate) = std::sync::mpsc::channel();
+    let gated = store.writer.run(move |_| Ok(gate.recv().is_ok()));
     // Moved in the middle of the transaction.
     let (from, to) = (path.clone(), away.clone());
     let moved = store.writer.run(move |_| Ok(fs::rename(&from, &to).is_ok()));
     let batch = messages(ada, 0..3, 10);
     let append = store.append(&batch);
     let back = async {
+        release.send(()).unwrap();
         // It is committed now, and whatever comes is refused.
         while store.ping().await.is_ok() || count(&store).await < 3 {
             tokio::task::yield_now().await;
@@ -77,8 +81,8 @@ async fn a_commit_into_a_moved_directory_is_not_acknowledged_before_it_is_back()
         assert_eq!(store.frontier(), frontier, "nobody's cursor lies behind it");
         fs::rename(&away, &path).unwrap();
     };
-    let (moved, outcomes, ()) = tokio::join!(biased; moved, append, back);
-    assert_eq!(moved, Ok(true));
+    let (gated, moved, outcomes, ()) = tokio::join!(biased; gated, moved, append, back);
+    assert_eq!((gated, moved), (Ok(true), Ok(true)));
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     assert_eq!(store.frontier(), frontier + 3);
 }
