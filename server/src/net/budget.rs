@@ -3,8 +3,9 @@
 //! What a client asked for or is to be told waits in memory until its connection has taken it. Each waiting byte is
 //! charged to an [`Account`], one for each connection, and through it to the connection's user and to the process.
 //! All three are bounded. A connection may hold no more than [`CONNECTION_BYTES`], and no more than what is still free of
-//! the user's and of the process's share. So many stalled connections get less each, and room is always left for
-//! those that read: the rule of dynamic thresholds in shared-memory switches (Choudhury and Hahne, 1998).
+//! the user's and of the process's share: the more connections stall, the less each may hold. This is the rule of dynamic
+//! thresholds in shared-memory switches (Choudhury and Hahne, 1998). [`OWN_BYTES`] are free to each connection, so that those
+//! that read go on while others have taken all the rest.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,9 @@ pub const USER_BYTES: usize = 4 << 20;
 
 /// Most bytes that may wait for all connections of the process.
 pub const PROCESS_BYTES: usize = 64 << 20;
+
+/// Bytes that may always wait for a connection, whatever waits for others.
+pub const OWN_BYTES: usize = 4 << 10;
 
 /// As much as an answer may leave unwritten before the work for the next one of its connection begins.
 const LOW: usize = 64 << 10;
@@ -105,7 +109,7 @@ impl Account {
                 most = most.min(USER_BYTES.saturating_sub(of_user));
             }
         }
-        if waiting <= most {
+        if waiting <= most || waiting <= OWN_BYTES {
             return Ok(());
         }
         self.take(bytes);
@@ -207,7 +211,7 @@ mod tests {
         }
         let reading = Account::new(&budget);
         reading.belongs_to(user);
-        assert!(budget.waiting() < USER_BYTES);
+        assert!(budget.waiting() <= USER_BYTES + stalled.len() * OWN_BYTES);
         reading.charge(1_000).unwrap();
         let other = Account::new(&budget);
         other.belongs_to(UserId::from_bytes([2; 12]));
@@ -221,7 +225,7 @@ mod tests {
         for account in &accounts {
             while account.charge(1_000).is_ok() {}
         }
-        assert!(budget.waiting() < PROCESS_BYTES);
+        assert!(budget.waiting() <= PROCESS_BYTES + accounts.len() * OWN_BYTES);
         Account::new(&budget).charge(1_000).unwrap();
     }
 }
