@@ -251,7 +251,8 @@ impl Reply {
         F: Future<Output = Result<T, WireError>> + Send,
     {
         let mut turn = self.session.turn();
-        tokio::spawn(async move {
+        let supervisor = self.session.app.supervisor.clone();
+        supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
             let waiting = async {
                 turn.comes().await;

@@ -85,7 +85,12 @@ impl Receivers {
         }
         let free = room.saturating_sub(buffered.bytes + load.total.under_way);
         let part = load.part(sender);
-        let share = if reads { READERS_SHARE * free } else { free };
+        let share = match reads {
+            // Answers to oneself leave nobody else out: a client may have as many under way as requests.
+            _ if sender == receiver => usize::MAX,
+            true => READERS_SHARE * free,
+            false => free,
+        };
         let admitted = bytes <= free && part.under_way + part.buffered + bytes <= share;
         // Nothing is buffered for somebody who is not there.
         let admitted = admitted || buffered.connections == 0;
