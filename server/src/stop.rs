@@ -80,7 +80,11 @@ pub async fn stop(app: Arc<App>, io: &SocketIo, serving: JoinHandle<()>) -> Resu
 
     step.begins("closing connections");
     // Ends the transports, not the namespaces: so that clients come back by themselves.
-    let closed = async { tokio::join!(io.close(), serving).1 };
+    let closed = async {
+        let served = tokio::join!(io.close(), serving).1;
+        app.registry.lingered().await;
+        served
+    };
     match timeout_at(begun + CONNECTIONS + CUT, closed).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the task that accepts connections failed"),

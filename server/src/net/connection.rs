@@ -163,6 +163,14 @@ impl Connection {
         self.blocked.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     pub(super) fn is_upgraded(&self) -> bool {
         self.link.get().is_some()
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
 use super::connection::{CloseHandle, Connection, EndReason};
@@ -43,6 +44,8 @@ pub struct Registry {
     pub budget: Arc<Budget>,
     /// What was read of clients that are not known yet.
     pub(super) intake: AtomicUsize,
+    /// Connections that the server has closed, whose client may still be sending.
+    pub(super) lingering: TaskTracker,
     /// Held to add one connection, or to list all.
     connections: Mutex<Vec<Weak<Connection>>>,
     /// The sessions that began by polling, by their ids. Held to look up or change one entry, or to list all.
@@ -66,6 +69,7 @@ impl Registry {
             now: AtomicU32::new(0),
             budget: Arc::default(),
             intake: AtomicUsize::new(0),
+            lingering: TaskTracker::new(),
             connections: Mutex::default(),
             sessions: Mutex::default(),
             unknown: Mutex::default(),
@@ -74,6 +78,12 @@ impl Registry {
             refused_connections: AtomicU64::new(0),
             refused_sessions: AtomicU64::new(0),
         })
+    }
+
+    /// Waits until the last of the clients whose connections were closed have taken what they were sent.
+    pub async fn lingered(&self) {
+        self.lingering.close();
+        self.lingering.wait().await;
     }
 
     /// Says how a session of the library is ended.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +18,29 @@ pub struct Stream {
     connection: Arc<Connection>,
     /// Whether a write failed after the connection had become a WebSocket, see [`Stream::write_failed`].
     broken: AtomicBool,
+    /// Whether the client has said all it will, or can't be read any more.
+    read_to_the_end: AtomicBool,
+}
+
+/// How long a connection that the server closes is still read, see [`linger`].
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Reads and drops what a client sends while what it was sent last is on its way. If bytes were left unread, the kernel
+/// would tell the client that the connection broke, and drop what it has not yet sent: answers would be lost.
+async fn linger(connection: Arc<Connection>) {
+    let reading = async {
+        let mut dropped = [0; 4_096];
+        while connection.tcp.readable().await.is_ok() {
+            match connection.tcp.try_read(&mut dropped) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    };
+    // A client that goes on sending is cut off.
+    let _ = tokio::time::timeout(LINGER, reading).await;
 }
 
 impl Stream {
@@ -25,6 +49,7 @@ impl Stream {
         Self {
             connection,
             broken: AtomicBool::new(false),
+            read_to_the_end: AtomicBool::new(false),
         }
     }
 
@@ -51,14 +76,34 @@ impl AsyncRead for Stream {
             ready!(tcp.poll_read_ready(cx))?;
             match tcp.try_read(buf.initialize_unfilled()) {
                 Ok(bytes) => {
+                    if bytes == 0 {
+                        self.read_to_the_end.store(true, Ordering::Relaxed);
+                    }
                     if self.connection.read(bytes) {
                         buf.advance(bytes);
                     }
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => {
+                    self.read_to_the_end.store(true, Ordering::Relaxed);
+                    return Poll::Ready(Err(error));
+                }
             }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if *self.read_to_the_end.get_mut() || *self.broken.get_mut() || self.connection.is_ended() {
+            return;
+        }
+        // After the runtime has ended there is nobody to wait for.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let _ = SockRef::from(&self.connection.tcp).shutdown(Shutdown::Write);
+            let lingering = linger(Arc::clone(&self.connection));
+            self.connection.registry().lingering.spawn_on(lingering, &runtime);
         }
     }
 }
