@@ -140,6 +140,24 @@ pub fn signal(pid: u32, name: &str) {
         .status()
         .expect("sh can be started");
     assert!(status.success(), "can't send SIG{name} to process {pid}");
+    if name == "STOP" {
+        // On a busy machine its threads stop one after the other, and the last ones still answer.
+        eventually("all its threads have stopped", Duration::from_secs(60), || {
+            is_stopped(pid).then_some(())
+        });
+    }
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs, on Linux");
+    let state = |thread: std::fs::DirEntry| {
+        let status = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        // The name, in brackets, can hold anything.
+        status.rsplit(')').next()?.trim_start().chars().next()
+    };
+    threads
+        .flatten()
+        .all(|thread| state(thread).is_none_or(|state| state == 'T'))
 }
 
 /// Asks `condition` again and again until it answers, for what can't be awaited otherwise.
