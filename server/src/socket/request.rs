@@ -232,8 +232,7 @@ impl Reply {
         supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
             let working = async {
-                turn.comes().await;
-                session.ready_for_more().await;
+                session.may_begin(&mut turn).await?;
                 work(Arc::clone(&session)).await
             };
             if let Some(outcome) = session.link.gone().run_until_cancelled(working).await {
@@ -253,12 +252,12 @@ impl Reply {
         let mut turn = self.session.turn();
         tokio::spawn(async move {
             let session = Arc::clone(&self.session);
-            let waiting = async {
-                turn.comes().await;
-                session.ready_for_more().await;
-            };
-            if session.link.gone().run_until_cancelled(waiting).await.is_some() {
-                let outcome = work(session).await;
+            let waiting = session.may_begin(&mut turn);
+            if let Some(begins) = session.link.gone().run_until_cancelled(waiting).await {
+                let outcome = match begins {
+                    Ok(()) => work(Arc::clone(&session)).await,
+                    Err(stopping) => Err(stopping),
+                };
                 self.answer(outcome, |_, _| ());
             }
             drop(turn);
