@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use shared::presence::Typing;
 use shared::{Conversation, events};
-use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
+use socketioxide::{ParserConfig, SocketIo};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +32,10 @@ const CLIENT_BUFFER: usize = 4_096;
 /// Largest transport message, in bytes: twice the largest event, so that one that is too large is answered rather
 /// than cut off.
 const TRANSPORT_BYTES: usize = 2 * shared::limits::EVENT_BYTES;
+
+/// Most binary attachments of an event, which has no use for any. Together they are bounded like a transport message: they
+/// are held until the last one has come.
+const ATTACHMENTS: usize = 64;
 
 /// Bytes that each WebSocket reads at once, and holds all the time: most events are smaller, larger ones take a few
 /// reads more.
@@ -88,7 +92,11 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         return Ok(());
     };
 
+    let attachments = ParserConfig::common()
+        .max_incoming_binary_buf_size(TRANSPORT_BYTES)
+        .max_incoming_binaries(ATTACHMENTS);
     let (sockets, io) = SocketIo::builder()
+        .with_parser(attachments)
         .max_buffer_size(CLIENT_BUFFER)
         .max_payload(TRANSPORT_BYTES as u64)
         .ws_max_message_size(TRANSPORT_BYTES)

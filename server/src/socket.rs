@@ -23,11 +23,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use parking_lot::Mutex;
+use shared::WireError;
 use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::chat::Refused;
+use crate::error;
 use crate::net::link::Link;
 
 /// One authenticated connection.
@@ -88,6 +91,19 @@ impl Session {
         Turn {
             before: self.last.lock().replace(ended),
             _end: end,
+        }
+    }
+
+    /// Waits for a turn, and until the answer before has been written to the client.
+    ///
+    /// # Errors
+    /// The server stops, which does not wait for clients that do not read.
+    pub async fn may_begin(&self, turn: &mut Turn) -> Result<(), WireError> {
+        turn.comes().await;
+        tokio::select! {
+            biased;
+            () = self.ready_for_more() => Ok(()),
+            () = self.app.stopping.cancelled() => Err(error::refused(Refused::Stopping)),
         }
     }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
@@ -34,9 +34,11 @@ pub async fn charge(request: Request, next: Next) -> Response {
     } else {
         request.map(|body| Body::new(Bounded::new(body)))
     };
+    let asks_about = request.method() == Method::HEAD;
     let response = next.run(request).await;
     connection.settle_intake();
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    // Of what is only asked about no more than the head is written, see `axum`.
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS || asks_about {
         return response;
     }
     match response.body().size_hint().exact() {

@@ -95,19 +95,23 @@ impl Account {
     /// # Errors
     /// [`OverBudget`] if they may not; then nothing is charged.
     pub fn charge(&self, bytes: usize) -> Result<(), OverBudget> {
-        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let process = self.budget.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        // The larger shares first: what is taken off meanwhile is in all of them.
+        let process = self.budget.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        let of_user = self
+            .user
+            .get()
+            .map(|user| user.fetch_add(bytes, Ordering::SeqCst) + bytes);
+        let waiting = self.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
         let mut most = CONNECTION_BYTES.min(PROCESS_BYTES.saturating_sub(process));
         if waiting == bytes {
             // Whatever waits alone may be larger: the messages of old databases have no bound of ours, and a client
             // that could not be sent one would come back for it for ever.
             most = PROCESS_BYTES.saturating_sub(process);
         }
-        if let Some(user) = self.user.get() {
-            let of_user = user.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            if of_user > bytes {
-                most = most.min(USER_BYTES.saturating_sub(of_user));
-            }
+        if let Some(of_user) = of_user
+            && of_user > bytes
+        {
+            most = most.min(USER_BYTES.saturating_sub(of_user));
         }
         if waiting <= most || waiting <= OWN_BYTES {
             return Ok(());
@@ -170,6 +174,33 @@ impl Drop for Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_share_is_ever_less_than_what_is_part_of_it() {
+        let budget = Arc::new(Budget::default());
+        let account = Account::new(&budget);
+        account.belongs_to(UserId::from_bytes([1; 12]));
+        let user = budget.of_user(UserId::from_bytes([1; 12]));
+        let done = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..50_000).for_each(|_| _ = account.charge(100));
+                done.store(1, Ordering::Release);
+            });
+            // More than was charged: a frame has a head, and there are pings.
+            scope.spawn(|| {
+                while done.load(Ordering::Acquire) == 0 {
+                    account.written(150);
+                }
+            });
+            let most = |share: &AtomicUsize| share.load(Ordering::Relaxed);
+            let mut greatest = 0;
+            while done.load(Ordering::Acquire) == 0 {
+                greatest = greatest.max(most(&user)).max(budget.waiting());
+            }
+            assert!(greatest <= PROCESS_BYTES, "{greatest}");
+        });
+    }
 
     #[test]
     fn one_connection_has_its_limit_and_gives_back_what_it_took() {

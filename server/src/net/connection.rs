@@ -129,8 +129,8 @@ impl Connection {
 
     /// A request was answered, or its sender is known: what was read of it counts no more.
     pub fn settle_intake(&self) {
-        let settled = self.intake.swap(0, Ordering::Relaxed);
-        self.registry.intake.fetch_sub(settled, Ordering::Relaxed);
+        let settled = self.intake.swap(0, Ordering::AcqRel);
+        self.registry.intake.fetch_sub(settled, Ordering::AcqRel);
     }
 
     /// Notes what was read. False if the connection is to be read from no more.
@@ -139,8 +139,9 @@ impl Connection {
         if self.link.get().is_some_and(Link::is_known) {
             return true;
         }
-        let own = self.intake.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let all = self.registry.intake.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        // All before its part: whoever settles the part meanwhile must not take more off than there is.
+        let all = self.registry.intake.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let own = self.intake.fetch_add(bytes, Ordering::AcqRel) + bytes;
         let may = own <= FREE_INTAKE || all <= super::registry::INTAKE_BYTES;
         if !may {
             self.end(EndReason::Intake);

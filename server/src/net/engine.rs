@@ -105,9 +105,13 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         )
             .into_response(),
         Some(Some(link)) if websocket => {
+            if !link.begin_upgrade() {
+                return StatusCode::BAD_REQUEST.into_response();
+            }
             let response = next.run(Request::from_parts(head, body)).await;
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                link.moves_to(&connection);
+            match response.status() {
+                StatusCode::SWITCHING_PROTOCOLS => link.moves_to(&connection),
+                _ => link.no_upgrade(),
             }
             response
         }

@@ -39,6 +39,8 @@ struct Session {
     polled: AtomicU32,
     /// Its WebSocket, if it has one or is about to. Held to put it in or copy it.
     socket: Mutex<Option<CloseHandle>>,
+    /// Whether its one upgrade was asked for.
+    upgrades: AtomicBool,
     /// Its place among those that have not authenticated. Held to take it out.
     unknown: Mutex<Option<UnknownPlace>>,
     known: AtomicBool,
@@ -61,6 +63,7 @@ impl Link {
             polls: OnceLock::new(),
             polled: AtomicU32::new(registry.now()),
             socket: Mutex::default(),
+            upgrades: AtomicBool::new(false),
             unknown: Mutex::new(place),
             known: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -168,6 +171,17 @@ impl Link {
     /// A poll has begun or was answered.
     pub(super) fn polled(&self) {
         self.0.polled.store(self.0.registry.now(), Ordering::Relaxed);
+    }
+
+    /// Asks for its one upgrade. False if that was asked for before: the library would answer the second one as well, and
+    /// then let go of it.
+    pub(super) fn begin_upgrade(&self) -> bool {
+        !self.0.upgrades.swap(true, Ordering::Relaxed)
+    }
+
+    /// The upgrade was refused, and may be asked for again.
+    pub(super) fn no_upgrade(&self) {
+        self.0.upgrades.store(false, Ordering::Relaxed);
     }
 
     /// This connection is, or is about to become, its WebSocket.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use shared::events;
 use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::socket::DisconnectReason;
 use tokio::time::{Instant, timeout_at};
 
 use super::Session;
@@ -113,8 +114,12 @@ fn enter(app: &Arc<App>, socket: &SocketRef, caller: Caller, since: Option<Strin
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }
     socket.on_fallback(EventHandler::new(Arc::clone(&session)));
-    socket.on_disconnect(move || {
+    socket.on_disconnect(move |reason: DisconnectReason| {
         session.leave();
+        // Whoever leaves the one namespace there is has nothing more to say, and is counted no more.
+        if reason == DisconnectReason::ClientNSDisconnect {
+            session.link.close();
+        }
         std::future::ready(())
     });
     tracing::debug!(connection = %socket.id, user = %caller.user, "connected");

@@ -45,17 +45,17 @@ pub struct Synchronous;
 
 impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
     fn call(&self, socket: Arc<Socket>, value: Value, ack: Option<i64>) {
-        let text = match &value {
-            Value::Str(text, _) => text.as_str(),
+        let (text, attached) = match &value {
+            Value::Str(text, attachments) => (text.as_str(), attachments.iter().flatten()),
             // The JSON parser makes none of these; an empty text is no event, and refused below.
-            Value::Bytes(_) => "",
+            Value::Bytes(_) => ("", None.iter().flatten()),
         };
+        let bytes = text.len() + attached.map(|one| one.len()).sum::<usize>();
         let packet: Packet<'_> = serde_json::from_str(text).unwrap_or_default();
         let mut reply = Reply::new(Arc::clone(&self.session), socket, &packet.event, ack);
-        if text.len() > limits::EVENT_BYTES {
+        if bytes > limits::EVENT_BYTES {
             let message = format!(
-                "the event is {} bytes long; at most {} are allowed",
-                text.len(),
+                "the event is {bytes} bytes long; at most {} are allowed",
                 limits::EVENT_BYTES
             );
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
@@ -65,7 +65,7 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             Err(error) => return reply.error(error),
         }
         let limit = self.session.app.config.max_unanswered_per_connection;
-        if let Err(full) = reply.take_place(limit, text.len()) {
+        if let Err(full) = reply.take_place(limit, bytes) {
             return reply.error(match full {
                 Full::Requests => error::too_many_unanswered(limit),
                 Full::Bytes => error::too_much_unanswered(UNANSWERED_BYTES),
@@ -232,8 +232,7 @@ impl Reply {
         supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
             let working = async {
-                turn.comes().await;
-                session.ready_for_more().await;
+                session.may_begin(&mut turn).await?;
                 work(Arc::clone(&session)).await
             };
             if let Some(outcome) = session.link.gone().run_until_cancelled(working).await {
@@ -254,12 +253,12 @@ impl Reply {
         let supervisor = self.session.app.supervisor.clone();
         supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
-            let waiting = async {
-                turn.comes().await;
-                session.ready_for_more().await;
-            };
-            if session.link.gone().run_until_cancelled(waiting).await.is_some() {
-                let outcome = work(session).await;
+            let waiting = session.may_begin(&mut turn);
+            if let Some(begins) = session.link.gone().run_until_cancelled(waiting).await {
+                let outcome = match begins {
+                    Ok(()) => work(Arc::clone(&session)).await,
+                    Err(stopping) => Err(stopping),
+                };
                 self.answer(outcome, |_, _| ());
             }
             drop(turn);
@@ -316,7 +315,7 @@ impl Reply {
 impl Drop for Reply {
     /// Whoever held it has panicked, or was cut off at the end of a stop: the client is told.
     fn drop(&mut self) {
-        if self.answered || !self.socket.connected() {
+        if self.answered || !self.socket.connected() || self.session.link.gone().is_cancelled() {
             return;
         }
         let app = &self.session.app;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::process::eventually;
+use testkit::raw::Raw;
 use testkit::{Engine, Server, Setup, node};
 
 use crate::listed;
@@ -102,4 +103,82 @@ fn of_what_one_sender_may_send_to_a_stalled_reader_leave_room_for_others() {
         &server,
         json!({"friend": friend, "bytes": 4_000, "most": 40_000}),
     );
+}
+
+#[test]
+fn of_attachments_are_those_of_an_event() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let attached = |client: &mut Raw, bytes: usize| {
+        let head = [&[0x82, 0x80 | 127][..], &(bytes as u64).to_be_bytes(), &[0; 4]].concat();
+        client.send([head, vec![0; bytes]].concat())
+    };
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&user));
+    client
+        .say("451-7[\"hello\",{\"_placeholder\":true,\"num\":0}]")
+        .expect("it is open");
+    attached(&mut client, 60_000).expect("it is open");
+    let answer = client.text().expect("an answer");
+    assert!(
+        answer.starts_with("437") && answer.contains("unknown_event"),
+        "{answer}"
+    );
+    client.say("452-8[\"hello\"]").expect("it is open");
+    for _ in 0..2 {
+        attached(&mut client, 60_000).expect("it is open");
+    }
+    let answer = client.text().expect("an answer");
+    assert!(
+        answer.starts_with("438") && answer.contains("payload_too_large"),
+        "{answer}"
+    );
+    // Sixty of the longest would be held, for as long as one of them is missing.
+    client.say("4560-9[\"hello\"]").expect("it is open");
+    let sent = (0..59).all(|_| attached(&mut client, 100_000).is_ok());
+    assert!(!sent || client.is_ended());
+}
+
+#[test]
+fn whoever_leaves_holds_no_connection() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let token = server.token(&user);
+    let mut client = Raw::connect(&server);
+    client.authenticate(&token);
+    client.say("41").expect("it is open");
+    assert_eq!(client.text(), None);
+
+    let mut polling = Raw::connect(&server);
+    let session = polling.begin_polling();
+    for packet in [&format!("40{{\"token\":\"{token}\"}}"), "41"] {
+        polling.post(&session, packet).expect("it is open");
+        assert_eq!(polling.answer().expect("an answer").status, 200);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    eventually("the session is gone", Duration::from_secs(10), || {
+        polling.post(&session, "3").expect("it is open");
+        (polling.answer().expect("an answer").status == 400).then_some(())
+    });
+}
+
+#[test]
+fn what_an_ended_connection_asked_for_is_no_fault_of_the_server() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&user));
+    for number in 0..200 {
+        client
+            .say(&format!("42{number}[\"conversations\",{{}}]"))
+            .expect("it is open");
+    }
+    client.say("40/other,").expect("it is open");
+    assert!(client.is_ended());
+    eventually("it is said", Duration::from_secs(10), || {
+        server.stderr().contains("a connection was ended").then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    let log = server.stderr();
+    assert!(!log.contains("unanswered"), "{log}");
 }

@@ -108,6 +108,28 @@ fn another_namespace_ends_the_connection_and_is_not_repeated() {
 }
 
 #[test]
+fn a_session_becomes_one_websocket() {
+    let server = Server::start(Engine::Embedded);
+    let session = Raw::connect(&server).begin_polling();
+    let path = session.replace("transport=polling", "transport=websocket");
+    let headers = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let mut first = Raw::connect(&server);
+    first.get(&path, "").expect("it is open");
+    assert_eq!(first.answer().expect("an answer").status, 400, "no upgrade");
+    first.get(&path, headers).expect("it is open");
+    assert_eq!(first.answer().expect("an answer").status, 101);
+    first.say("2probe").expect("it is open");
+    assert_eq!(first.text().as_deref(), Some("3probe"));
+    first.say("5").expect("it is open");
+    let mut second = Raw::connect(&server);
+    second.get(&path, headers).expect("it is open");
+    assert_eq!(second.answer().expect("an answer").status, 400);
+    first.say("40/other,").expect("it is open");
+    assert!(first.is_ended(), "it is still found");
+}
+
+#[test]
 fn bodies_that_never_come_hold_no_place_and_probes_have_their_own() {
     let server = Setup::new(Engine::Embedded).env("MAX_CONNECTIONS", 3).start();
     let mut first = Raw::connect(&server);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::node::Script;
 use testkit::process::{Process, eventually};
+use testkit::raw::Raw;
 use testkit::server::{SECRET, command};
 use testkit::{Engine, Server};
 
@@ -132,6 +133,35 @@ fn assert_ends_unstarted(mut process: Process) {
         "{stdout}"
     );
     assert!(!stderr.contains("error"), "{stderr}");
+}
+
+#[test]
+fn a_client_that_does_not_read_does_not_delay_it() {
+    let mut server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let token = server.token(&user);
+    let mut client = Raw::connect(&server);
+    client.authenticate(&token);
+    client.say("420[\"sync\",{}]").expect("it is open");
+    let answer = client.text().expect("an answer");
+    let begun: serde_json::Value = serde_json::from_str(&answer[3..]).expect("an answer");
+    for number in 1..=15 {
+        let message = json!(["send_message", { "receiverId": user, "message": "x".repeat(16_000) }]);
+        client.say(&format!("42{number}{message}")).expect("it is open");
+        while !client.text().expect("an answer").starts_with(&format!("43{number}[")) {}
+    }
+    let mut stalled = Raw::narrow(&server);
+    stalled.authenticate(&token);
+    let sync = json!(["sync", { "since": begun[0]["next"] }]);
+    for number in 0..100 {
+        stalled.say(&format!("42{number}{sync}")).expect("it is open");
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let (status, took) = server.terminate();
+    assert!(
+        status.success() && took < Duration::from_secs(8),
+        "{status} after {took:?}"
+    );
 }
 
 #[test]

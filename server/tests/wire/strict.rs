@@ -15,13 +15,19 @@ struct Raw {
 }
 
 /// Sends bytes, and reads until the server closes the connection.
-fn ask(server: &Server, request: &str) -> Raw {
+fn ask_all(server: &Server, request: &str) -> String {
     let mut connection = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
     let timeout = connection.set_read_timeout(Some(Duration::from_secs(60)));
     timeout.expect("a timeout is no zero");
     connection.write_all(request.as_bytes()).expect("it is taken");
     let mut answer = String::new();
     connection.read_to_string(&mut answer).expect("an answer, then its end");
+    answer
+}
+
+/// The same, for one answer.
+fn ask(server: &Server, request: &str) -> Raw {
+    let answer = ask_all(server, request);
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     Raw {
         status: head[9..12].parse().expect("a status"),
@@ -234,4 +240,27 @@ fn answers_stay_out_of_caches() {
         let answer = server.get(path, token);
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
     }
+}
+
+#[test]
+fn what_is_only_asked_about_does_not_wait_to_be_read() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let token = server.token(&user);
+    let mut client = testkit::raw::Raw::connect(&server);
+    client.authenticate(&token);
+    let text = "x".repeat(16_000);
+    for number in 0..15 {
+        let message = serde_json::json!(["send_message", { "receiverId": user, "message": text }]);
+        client.say(&format!("42{number}{message}")).expect("it is open");
+        client.text().expect("an answer");
+    }
+    let ask = |more: &str| {
+        format!(
+            "HEAD /chat/history/{user}/{user}?limit=15 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{more}\r\n"
+        )
+    };
+    let answers = ask_all(&server, &[ask("").repeat(19), ask("Connection: close\r\n")].concat());
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 20, "{answers}");
+    assert!(answers.contains("content-length: 24"), "{answers}");
 }
