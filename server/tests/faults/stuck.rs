@@ -42,6 +42,19 @@ fn a_stop_keeps_its_deadline_on_a_disk_that_hangs() {
     });
 }
 
+#[test]
+fn a_stop_says_what_was_left_undone_although_nobody_waits_for_it() {
+    let mongod = Mongod::replica_set(1);
+    let mut server = Setup::on(&with_database(&mongod.uri(), "idle")).start();
+    mongod.kill(0);
+    let (status, elapsed) = server.terminate();
+    let log = server.stderr();
+    assert!(elapsed < DEADLINE, "{elapsed:?}\n{log}");
+    // Not 1: no part of it failed, and nobody has to start it again.
+    assert_eq!(status.code(), Some(3), "{log}");
+    assert!(log.contains("the store is not closed: "), "{log}");
+}
+
 fn stops(mut server: Server, hang: impl FnOnce()) {
     let [a, b] = server.new_users();
     let argument = json!({"url": server.url(), "token": server.token(&a), "receiver": b});
