@@ -58,7 +58,7 @@ pub enum RunError {
     /// A part of the server failed, and the rest was stopped.
     #[error("a part of the server failed: {0}")]
     Part(&'static str),
-    /// The store failed at the start or at the end.
+    /// The store failed at the start.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The address could not be listened on.
@@ -128,11 +128,10 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     }
     tracing::info!("stopping");
     let supervisor = app.supervisor.clone();
-    let closed = stop::stop(app, &io, serving).await;
+    stop::stop(app, &io, serving).await;
     match supervisor.failed() {
-        // That the store can't be closed is a consequence of it, or less.
         Some(part) => Err(RunError::Part(part)),
-        None => Ok(closed?),
+        None => Ok(()),
     }
 }
 

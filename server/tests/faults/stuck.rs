@@ -23,27 +23,39 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn a_stop_keeps_its_deadline_while_mongod_is_stopped() {
     let mongod = Mongod::replica_set(1);
     let server = Setup::on(&with_database(&mongod.uri(), "stuck")).start();
-    stops(server, "requests without", || mongod.pause(0));
+    stops(server, || mongod.pause(0));
 }
 
 #[test]
 fn a_stop_keeps_its_deadline_while_mongod_is_gone() {
     let mongod = Mongod::replica_set(1);
     let server = Setup::on(&with_database(&mongod.uri(), "stuck")).start();
-    stops(server, "requests without", || mongod.kill(0));
+    stops(server, || mongod.kill(0));
 }
 
 #[test]
 fn a_stop_keeps_its_deadline_on_a_disk_that_hangs() {
     let server = Setup::new(Engine::Embedded).on_hanging_disk().start();
     let folder = server.folder().to_owned();
-    stops(server, "the store is not closed", || {
+    stops(server, || {
         std::fs::write(folder.join("disk-hangs"), "").expect("the server's folder is writable");
     });
 }
 
-/// `undone` is what the stop can't do. MongoDB can always be closed: it is told nothing more.
-fn stops(mut server: Server, undone: &str, hang: impl FnOnce()) {
+#[test]
+fn a_stop_says_what_was_left_undone_although_nobody_waits_for_it() {
+    let mongod = Mongod::replica_set(1);
+    let mut server = Setup::on(&with_database(&mongod.uri(), "idle")).start();
+    mongod.kill(0);
+    let (status, elapsed) = server.terminate();
+    let log = server.stderr();
+    assert!(elapsed < DEADLINE, "{elapsed:?}\n{log}");
+    // Not 1: no part of it failed, and nobody has to start it again.
+    assert_eq!(status.code(), Some(3), "{log}");
+    assert!(log.contains("the store is not closed: "), "{log}");
+}
+
+fn stops(mut server: Server, hang: impl FnOnce()) {
     let [a, b] = server.new_users();
     let argument = json!({"url": server.url(), "token": server.token(&a), "receiver": b});
     let mut client = Script::start("stuck.js", &argument);
@@ -58,7 +70,10 @@ fn stops(mut server: Server, undone: &str, hang: impl FnOnce()) {
     assert_eq!(status.code(), Some(3), "{log}");
     let left = log.lines().find(|line| line.contains("the stop is not finished"));
     let left = left.unwrap_or_else(|| panic!("what was left is not said: {log}"));
-    assert!(left.contains(undone) && left.contains("requests without"), "{left}");
+    assert!(
+        left.contains("the store is not closed") && left.contains("requests without"),
+        "{left}"
+    );
 
     let mut reports = client.finish();
     assert_eq!(reports.pop(), Some(json!({"done": true})));

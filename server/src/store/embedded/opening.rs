@@ -61,12 +61,13 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     let mut directory = Directory::claim(dir)?;
     let database = directory.database();
     let known = Known::read(dir);
-    let log_pages = known.as_ref().and_then(|known| log_pages(&directory, dir, known));
     let found = directory.length(&database)? > 0;
     if !found {
         check_empty(&directory, known.as_ref(), options)?;
     }
     directory.lock_database()?;
+    // Only now: the log of a process that still runs is not to be written down as that of a dead one.
+    let log_pages = known.as_ref().and_then(|known| log_pages(&directory, dir, known));
     let mut connection = Connection::open(&database)?;
     schema::keep_log_on_close(&connection, true)?;
     let mut cut = false;
