@@ -37,6 +37,10 @@ const TRANSPORT_BYTES: usize = 2 * shared::limits::EVENT_BYTES;
 /// are held until the last one has come.
 const ATTACHMENTS: usize = 64;
 
+/// Largest body of a polling client, which can hold many events, in bytes: as Node.js has it, because old clients do not
+/// ask how much it may be.
+const POLL_BYTES: u64 = 1_000_000;
+
 /// Bytes that each WebSocket reads at once, and holds all the time: most events are smaller, larger ones take a few
 /// reads more.
 const WS_READ_BUFFER: usize = 512;
@@ -98,7 +102,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     let (sockets, io) = SocketIo::builder()
         .with_parser(attachments)
         .max_buffer_size(CLIENT_BUFFER)
-        .max_payload(TRANSPORT_BYTES as u64)
+        .max_payload(POLL_BYTES)
         .ws_max_message_size(TRANSPORT_BYTES)
         .ws_max_frame_size(TRANSPORT_BYTES)
         .ws_read_buffer_size(WS_READ_BUFFER)

@@ -73,7 +73,7 @@ pub async fn page(
 }
 
 /// How long a conversation is at most as JSON, in bytes.
-pub(super) fn length(conversation: &Conversation) -> usize {
+pub fn length(conversation: &Conversation) -> usize {
     /// All but the newest message and the name.
     const FIELDS: usize = 512;
     let message = conversation.last_message.as_ref().map_or(0, size::message_bytes);

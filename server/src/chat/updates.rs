@@ -47,8 +47,8 @@ const TOLD: usize = 256 * 1024;
 /// client that has no room for it is disconnected.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Pause if nobody can be told anything now.
-const BUSY: Duration = Duration::from_millis(20);
+/// How long a conversation is left alone whose user can't be told anything now: others need not wait for that.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// Pause after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -133,13 +133,10 @@ impl Updates {
                     }
                 }
                 self.rest(unheard);
-                self.put_back(busy);
+                self.put_off(busy, begun + BUSY);
                 let taken = ready;
                 let Some(oldest) = taken.iter().map(|taken| taken.since).min() else {
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(BUSY) => continue,
-                    }
+                    continue;
                 };
                 let keys: Vec<Key> = taken.iter().map(|taken| taken.key).collect();
                 let pause = match inbox::conversations(&*store, &keys).await {
@@ -187,6 +184,11 @@ impl Updates {
         let mut table = self.table.lock();
         let until = Instant::now() + REST;
         told.into_iter().for_each(|taken| table.rest(taken, until));
+    }
+
+    fn put_off(&self, taken: Vec<Taken>, until: Instant) {
+        let mut table = self.table.lock();
+        taken.into_iter().for_each(|taken| table.put_off(taken, until));
     }
 
     fn put_back(&self, taken: Vec<Taken>) {

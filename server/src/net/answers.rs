@@ -14,6 +14,7 @@ use hyper::body::{Frame, SizeHint};
 
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection, EndReason};
+use super::link::Link;
 use crate::error::{self, HttpError};
 
 /// What a connection on a reserved place may ask for.
@@ -48,7 +49,13 @@ pub async fn charge(request: Request, next: Next) -> Response {
             .charge(usize::try_from(bytes).unwrap_or(usize::MAX))
         {
             Ok(()) => response,
-            Err(_) => HttpError(error::too_much_unread()).into_response(),
+            Err(_) => {
+                // What a poll brings is lost with its answer, so the session must not go on.
+                if let Some(link) = response.extensions().get::<Link>() {
+                    link.end(EndReason::Unread);
+                }
+                HttpError(error::too_much_unread()).into_response()
+            }
         },
         None => response.map(|body| Body::new(Streamed { body, connection })),
     }

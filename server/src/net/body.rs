@@ -9,7 +9,9 @@ use axum::body::{Body, Bytes, HttpBody};
 use futures_util::StreamExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Sleep;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::link::Link;
 
 /// How long a whole body may take. The largest that is read has less than a megabyte, so this is a least rate too.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -22,7 +24,7 @@ const LINGER: (usize, Duration) = (8 << 20, Duration::from_secs(2));
 pub struct Bounded {
     body: Body,
     deadline: Pin<Box<Sleep>>,
-    gone: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    session: Option<(Link, Pin<Box<WaitForCancellationFutureOwned>>)>,
 }
 
 /// Why a body was given up.
@@ -31,7 +33,7 @@ pub enum BodyError {
     /// It took too long.
     #[error("the body did not arrive within {} seconds", DEADLINE.as_secs())]
     TooSlow,
-    /// Its session has ended.
+    /// Its session has ended, or sent too much before it authenticated.
     #[error("the session has ended")]
     Gone,
 }
@@ -39,16 +41,19 @@ pub enum BodyError {
 impl Bounded {
     /// Bounds a body in time.
     pub fn new(body: Body) -> Self {
-        Self::with(body, None)
-    }
-
-    /// The same; it also ends when `gone` is cancelled.
-    pub fn with(body: Body, gone: Option<CancellationToken>) -> Self {
         Self {
             body,
             deadline: Box::pin(tokio::time::sleep(DEADLINE)),
-            gone: gone.map(|gone| Box::pin(gone.cancelled_owned())),
+            session: None,
         }
+    }
+
+    /// The same for a body of a session: it ends with that.
+    pub fn of_session(body: Body, link: &Link) -> Self {
+        let gone = link.gone().clone().cancelled_owned();
+        let mut bounded = Self::new(body);
+        bounded.session = Some((link.clone(), Box::pin(gone)));
+        bounded
     }
 }
 
@@ -58,12 +63,17 @@ impl HttpBody for Bounded {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            if let (Some(Ok(frame)), Some((link, _))) = (&frame, &self.session)
+                && !link.read(frame.data_ref().map_or(0, Bytes::len))
+            {
+                return Poll::Ready(Some(Err(BodyError::Gone.into())));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(BodyError::TooSlow.into())));
         }
-        if let Some(gone) = &mut self.gone
+        if let Some((_, gone)) = &mut self.session
             && gone.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Some(Err(BodyError::Gone.into())));
@@ -108,6 +118,7 @@ mod tests {
     use axum::body::to_bytes;
 
     use super::*;
+    use crate::net::registry::Registry;
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_comes_ends() {
@@ -119,9 +130,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_ends_with_its_session() {
         let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        let gone = CancellationToken::new();
-        gone.cancel();
-        let bounded = Bounded::with(never, Some(gone));
+        let link = Link::new(&Registry::new(), None);
+        link.is_gone();
+        let bounded = Bounded::of_session(never, &link);
         let error = to_bytes(Body::new(bounded), 10).await.unwrap_err();
         assert!(error.to_string().contains("session"), "{error}");
     }

@@ -45,8 +45,21 @@ pub struct Account {
     /// Of the user, once it is known.
     user: OnceLock<Arc<AtomicUsize>>,
     waiting: AtomicUsize,
+    /// The length of what is larger than a connection may hold, while it waits.
+    large: AtomicUsize,
     written: Notify,
 }
+
+/// Bytes that are held for a client and not sent yet, until this is dropped.
+pub struct Held {
+    budget: Arc<Budget>,
+    user: Option<Arc<AtomicUsize>>,
+    bytes: usize,
+}
+
+/// What is held for one client may take one part in so many of what is still free: those that hold much for long leave
+/// room for those that need little.
+const HELD_SHARE: usize = 8;
 
 /// More would wait than may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +92,7 @@ impl Account {
             budget: Arc::clone(budget),
             user: OnceLock::new(),
             waiting: AtomicUsize::new(0),
+            large: AtomicUsize::new(0),
             written: Notify::new(),
         }
     }
@@ -102,22 +116,43 @@ impl Account {
             .get()
             .map(|user| user.fetch_add(bytes, Ordering::SeqCst) + bytes);
         let waiting = self.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
-        let mut most = CONNECTION_BYTES.min(PROCESS_BYTES.saturating_sub(process));
-        if waiting == bytes {
-            // Whatever waits alone may be larger: the messages of old databases have no bound of ours, and a client
-            // that could not be sent one would come back for it for ever.
-            most = PROCESS_BYTES.saturating_sub(process);
+        let free = PROCESS_BYTES.saturating_sub(process);
+        if bytes > CONNECTION_BYTES && waiting - bytes <= LOW && waiting <= free {
+            // The messages of old databases have no bound of ours, and a client that could not be sent one would come
+            // back for it for ever. So one may be larger, and what waits with it is counted beside it.
+            self.large.store(bytes, Ordering::SeqCst);
+            return Ok(());
         }
-        if let Some(of_user) = of_user
-            && of_user > bytes
-        {
-            most = most.min(USER_BYTES.saturating_sub(of_user));
+        let large = self.large.load(Ordering::SeqCst);
+        let mut most = free.min(CONNECTION_BYTES);
+        if let Some(of_user) = of_user {
+            most = most.min(USER_BYTES.saturating_sub(of_user.saturating_sub(large)));
         }
-        if waiting <= most || waiting <= OWN_BYTES {
+        if waiting.saturating_sub(large) <= most || waiting <= OWN_BYTES {
             return Ok(());
         }
         self.take(bytes);
         Err(OverBudget)
+    }
+
+    /// Holds bytes for the client that are not sent yet.
+    ///
+    /// # Errors
+    /// [`OverBudget`] if so many may not be held now.
+    pub fn hold(&self, bytes: usize) -> Result<Held, OverBudget> {
+        let user = self.user.get().cloned();
+        let process = self.budget.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        let of_user = user
+            .as_ref()
+            .map_or(0, |user| user.fetch_add(bytes, Ordering::SeqCst) + bytes);
+        let held = Held {
+            budget: Arc::clone(&self.budget),
+            user,
+            bytes,
+        };
+        let free = PROCESS_BYTES.saturating_sub(process) / HELD_SHARE;
+        let may = bytes <= free.min(USER_BYTES.saturating_sub(of_user)) || bytes <= OWN_BYTES;
+        may.then_some(held).ok_or(OverBudget)
     }
 
     /// The connection took bytes; more than wait is no error, because not all that is written was charged.
@@ -126,6 +161,7 @@ impl Account {
             return;
         }
         if self.take(bytes) <= LOW {
+            self.large.store(0, Ordering::SeqCst);
             self.written.notify_waiters();
         }
     }
@@ -161,6 +197,15 @@ impl Account {
             user.fetch_sub(taken, Ordering::Relaxed);
         }
         before - taken
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.waiting.fetch_sub(self.bytes, Ordering::SeqCst);
+        if let Some(user) = &self.user {
+            user.fetch_sub(self.bytes, Ordering::SeqCst);
+        }
     }
 }
 
@@ -220,15 +265,32 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_alone_may_be_larger() {
+    fn one_of_what_waits_may_be_larger() {
         let budget = Arc::new(Budget::default());
         let account = Account::new(&budget);
         account.belongs_to(UserId::from_bytes([1; 12]));
+        account.charge(100).unwrap();
         account.charge(16 << 20).unwrap();
-        assert_eq!(account.charge(1), Err(OverBudget));
-        let others: Vec<Account> = (0..9).map(|_| Account::new(&budget)).collect();
-        let taken = others.iter().filter(|other| other.charge(16 << 20).is_ok()).count();
-        assert_eq!(taken, 2, "and still leaves the process as much as it takes");
+        account.charge(CONNECTION_BYTES / 2).unwrap();
+        assert_eq!(account.charge(16 << 20), Err(OverBudget));
+        let other = Account::new(&budget);
+        other.belongs_to(UserId::from_bytes([1; 12]));
+        other.charge(16 << 20).unwrap();
+        account.written(usize::MAX);
+        account.charge(10).unwrap();
+        assert_eq!(account.charge(CONNECTION_BYTES), Err(OverBudget));
+    }
+
+    #[test]
+    fn what_is_held_is_given_back_and_leaves_room_for_little() {
+        let budget = Arc::new(Budget::default());
+        let accounts: Vec<Account> = (0..200).map(|_| Account::new(&budget)).collect();
+        let held: Vec<Held> = accounts.iter().filter_map(|one| one.hold(512 << 10).ok()).collect();
+        assert!((100..128).contains(&held.len()), "{}", held.len());
+        let little = accounts[0].hold(100 << 10);
+        assert!(little.is_ok());
+        drop((held, little));
+        assert_eq!(budget.waiting(), 0);
     }
 
     #[test]

@@ -136,8 +136,10 @@ impl Connection {
     /// Notes what was read. False if the connection is to be read from no more.
     pub(super) fn read(&self, bytes: usize) -> bool {
         self.heard.store(self.registry.now(), Ordering::Relaxed);
-        if self.link.get().is_some_and(Link::is_known) {
-            return true;
+        match self.link.get() {
+            Some(link) if link.is_known() => return true,
+            Some(link) if !link.read(bytes) => return false,
+            _ => {}
         }
         // All before its part: whoever settles the part meanwhile must not take more off than there is.
         let all = self.registry.intake.fetch_add(bytes, Ordering::AcqRel) + bytes;
@@ -219,6 +221,9 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.settle_intake();
+        if let Some(link) = self.link.get() {
+            link.departs(self);
+        }
     }
 }
 

@@ -86,6 +86,9 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     match parameter(query, "sid").map(|id| gate.registry.session(id)) {
         None => {
             let place = match websocket {
+                true if gate.registry.too_many_departed(&connection) => {
+                    return HttpError(error::too_many_sessions()).into_response();
+                }
                 // As many as there are connections.
                 true => None,
                 false => match gate.registry.enter_unknown(&connection) {
@@ -117,8 +120,9 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         }
         Some(Some(link)) if poll => {
             link.polled();
-            let response = next.run(Request::from_parts(head, body)).await;
+            let mut response = next.run(Request::from_parts(head, body)).await;
             link.polled();
+            response.extensions_mut().insert(link.clone());
             // From here on it waits for this connection instead.
             if let Some(bytes) = body::HttpBody::size_hint(response.body()).exact() {
                 link.account().written(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -126,7 +130,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             response
         }
         Some(Some(link)) => {
-            let body = Body::new(Bounded::with(body, Some(link.gone().clone())));
+            let body = Body::new(Bounded::of_session(body, &link));
             next.run(Request::from_parts(head, body)).await
         }
     }

@@ -6,7 +6,7 @@
 //! requests as well, so it is never ended by ending one of those.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
@@ -21,6 +21,10 @@ use super::registry::Registry;
 
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
 const ABSENCE: u32 = 46;
+
+/// Bytes that a session may send before it has authenticated: a token is much shorter. The library has a task for each
+/// packet that asks to connect, however many there are.
+const HANDSHAKE_BYTES: usize = 16 << 10;
 
 /// The way to one session's client.
 #[derive(Clone)]
@@ -43,7 +47,11 @@ struct Session {
     upgrades: AtomicBool,
     /// Its place among those that have not authenticated. Held to take it out.
     unknown: Mutex<Option<UnknownPlace>>,
+    /// Its place among those that left without authenticating, until the library lets go of it.
+    departed: OnceLock<DepartedPlace>,
     known: AtomicBool,
+    /// Bytes that were read of it before it was known.
+    handshake: AtomicUsize,
     ended: AtomicBool,
     gone: CancellationToken,
 }
@@ -65,7 +73,9 @@ impl Link {
             socket: Mutex::default(),
             upgrades: AtomicBool::new(false),
             unknown: Mutex::new(place),
+            departed: OnceLock::new(),
             known: AtomicBool::new(false),
+            handshake: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
             gone: CancellationToken::new(),
         }))
@@ -104,9 +114,27 @@ impl Link {
         }
     }
 
+    /// Its WebSocket has ended.
+    pub(super) fn departs(&self, connection: &Connection) {
+        if !self.is_known() {
+            // There is one WebSocket.
+            let _ = self.0.departed.set(self.0.registry.depart(connection));
+        }
+    }
+
     /// Whether it has authenticated.
     pub fn is_known(&self) -> bool {
         self.0.known.load(Ordering::Relaxed)
+    }
+
+    /// Notes what was read of the session. False, and the end of it, if that is too much for one that is not known.
+    pub(super) fn read(&self, bytes: usize) -> bool {
+        let read = || self.0.handshake.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let may = self.is_known() || read() <= HANDSHAKE_BYTES;
+        if !may {
+            self.end(EndReason::Intake);
+        }
+        may
     }
 
     /// Charges a packet of so many bytes before it is sent.
@@ -216,6 +244,18 @@ impl Drop for Session {
         if let Some(id) = self.polls.get() {
             self.registry.remove_session(id);
         }
+    }
+}
+
+/// A place among the WebSockets that left without authenticating.
+pub(super) struct DepartedPlace {
+    pub(super) registry: Arc<Registry>,
+    pub(super) address: IpAddr,
+}
+
+impl Drop for DepartedPlace {
+    fn drop(&mut self) {
+        self.registry.forget_departed(self);
     }
 }
 

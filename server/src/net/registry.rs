@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
 use super::connection::{CloseHandle, Connection, EndReason};
-use super::link::{Link, UnknownPlace, WeakLink};
+use super::link::{DepartedPlace, Link, UnknownPlace, WeakLink};
 
 /// Most sessions that poll and have not authenticated.
 const UNKNOWN_SESSIONS: usize = 4_096;
@@ -50,14 +50,20 @@ pub struct Registry {
     connections: Mutex<Vec<Weak<Connection>>>,
     /// The sessions that began by polling, by their ids. Held to look up or change one entry, or to list all.
     sessions: Mutex<HashMap<Box<str>, WeakLink>>,
-    /// Sessions of nobody: in all, and by address. Held to change one entry.
-    unknown: Mutex<(usize, HashMap<IpAddr, u32>)>,
+    /// Sessions of nobody. Held to change one entry.
+    unknown: Mutex<Counted>,
+    /// WebSockets that left without authenticating and of which the library still keeps something. Held to change one
+    /// entry.
+    departed: Mutex<Counted>,
     /// Ends a session of the Socket.IO library.
     closer: OnceLock<Closer>,
     ended: [AtomicU64; EndReason::ALL.len()],
     refused_connections: AtomicU64,
     refused_sessions: AtomicU64,
 }
+
+/// How many there are in all, and of each address.
+type Counted = (usize, HashMap<IpAddr, u32>);
 
 /// Ends a polling session by its id.
 pub type Closer = Box<dyn Fn(&str) + Send + Sync>;
@@ -73,6 +79,7 @@ impl Registry {
             connections: Mutex::default(),
             sessions: Mutex::default(),
             unknown: Mutex::default(),
+            departed: Mutex::default(),
             closer: OnceLock::new(),
             ended: Default::default(),
             refused_connections: AtomicU64::new(0),
@@ -146,17 +153,36 @@ impl Registry {
         })
     }
 
-    pub(super) fn leave_unknown(&self, place: &UnknownPlace) {
-        let mut unknown = self.unknown.lock();
-        let (all, by_address) = &mut *unknown;
-        *all -= 1;
-        if let Some(count) = by_address.get_mut(&place.address) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(&place.address);
-            }
+    /// A place for what the library keeps, for ten seconds, of a WebSocket that has ended without authenticating.
+    pub(super) fn depart(self: &Arc<Self>, connection: &Connection) -> DepartedPlace {
+        let address = network(connection.address());
+        let mut departed = self.departed.lock();
+        departed.0 += 1;
+        *departed.1.entry(address).or_default() += 1;
+        DepartedPlace {
+            registry: Arc::clone(self),
+            address,
         }
-        drop(unknown);
+    }
+
+    /// Whether so many WebSockets of this address, or of all, have left like that that no more are begun.
+    pub(super) fn too_many_departed(&self, connection: &Connection) -> bool {
+        let departed = self.departed.lock();
+        let of_address = departed.1.get(&network(connection.address())).copied().unwrap_or(0);
+        let too_many = departed.0 >= UNKNOWN_SESSIONS || of_address >= UNKNOWN_OF_ADDRESS;
+        drop(departed);
+        if too_many {
+            self.refused_sessions.fetch_add(1, Ordering::Relaxed);
+        }
+        too_many
+    }
+
+    pub(super) fn forget_departed(&self, place: &DepartedPlace) {
+        leave(&mut self.departed.lock(), place.address);
+    }
+
+    pub(super) fn leave_unknown(&self, place: &UnknownPlace) {
+        leave(&mut self.unknown.lock(), place.address);
         if let Some(connection) = place.connection.connection() {
             connection.unknown_sessions.fetch_sub(1, Ordering::Relaxed);
         }
@@ -240,6 +266,17 @@ impl Registry {
             );
         }
         counters
+    }
+}
+
+/// Takes one off, in all and of its address.
+fn leave((all, by_address): &mut Counted, address: IpAddr) {
+    *all -= 1;
+    if let Some(count) = by_address.get_mut(&address) {
+        *count -= 1;
+        if *count == 0 {
+            by_address.remove(&address);
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use socketioxide::extract::SocketRef;
 
 use super::{Session, emit};
 use crate::chat::inbox;
-use crate::store::Cursor;
+use crate::net::budget::{Held, OverBudget};
+use crate::net::connection::EndReason;
+use crate::store::{Cursor, size};
 use crate::{chat, error};
 
 /// Reads that may fail although the store answers between them; then the connection is ended, so that the client comes
@@ -101,6 +103,7 @@ impl Resume {
         let (app, me) = (Arc::clone(&self.session.app), self.session.caller.user);
         self.session.ready_for_more().await;
         let missed = app.read(me, chat::missed(&*app.store, me, since, limits::PAGE)).await?;
+        let _held = self.hold(missed.events.iter().map(length).sum())?;
         let peers: BTreeSet<UserId> = missed.events.iter().filter_map(|event| peer(event, me)).collect();
         let pairs: Vec<(UserId, UserId)> = peers.into_iter().map(|peer| (me, peer)).collect();
         for event in &missed.events {
@@ -110,11 +113,22 @@ impl Resume {
         drop(missed.events);
         for pairs in pairs.chunks(CONVERSATIONS) {
             self.session.ready_for_more().await;
-            for conversation in app.read(me, inbox::conversations(&*app.store, pairs)).await? {
+            let conversations = app.read(me, inbox::conversations(&*app.store, pairs)).await?;
+            let _held = self.hold(conversations.iter().map(inbox::length).sum())?;
+            for conversation in conversations {
                 self.emit(socket, events::CONVERSATION_UPDATED, &conversation).await;
             }
         }
         Ok((count, missed.next, missed.more))
+    }
+
+    /// Charges what was read and not sent yet, or ends the connection.
+    fn hold(&self, bytes: usize) -> Result<Held, WireError> {
+        let link = &self.session.link;
+        link.account().hold(bytes).map_err(|OverBudget| {
+            link.end(EndReason::Unread);
+            error::too_much_unread()
+        })
     }
 
     async fn event(&mut self, socket: &SocketRef, me: UserId, event: &SyncEvent) {
@@ -143,6 +157,14 @@ impl Resume {
             self.session.ready_for_more().await;
             self.broken = !emit::json(payload).is_some_and(|payload| emit::event(socket, event, &payload, None));
         }
+    }
+}
+
+/// How many bytes an event has, about.
+fn length(event: &SyncEvent) -> usize {
+    match event {
+        SyncEvent::Message { message } => size::message_bytes(message),
+        _ => size::RECEIPT,
     }
 }
 

@@ -157,6 +157,7 @@ impl MongoStore {
             .map_err(|_| error::timed_out("connecting", OPEN))??;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
+        inbox::complete(&database).await?;
         let node = ObjectId::new();
         let meta = Meta::new(&database);
         let begun = meta.begin(clock()).await?;

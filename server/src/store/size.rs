@@ -17,7 +17,7 @@ const ENVELOPE: usize = 1_024;
 const FIELDS: usize = 256;
 
 /// One receipt as an event of a page. A marker can be two of them.
-const RECEIPT: usize = 256;
+pub const RECEIPT: usize = 256;
 
 /// How long a text is between the quotes of JSON.
 pub fn text_bytes(text: &str) -> usize {

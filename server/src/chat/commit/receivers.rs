@@ -24,14 +24,14 @@ const ROOM: usize = CONNECTION_BYTES / 4 * 3;
 const USER_ROOM: usize = USER_BYTES / 4 * 3;
 
 /// A receiver reads if no more than one part in so many of the room is used.
-const READING: usize = 12;
+const READING: usize = 8;
 
 /// A single sender may fill this many times as much as is then left free, as long as the receiver reads: what is on
 /// its way will soon be read.
 const READERS_SHARE: usize = 3;
 
 /// Receivers who fell back that are looked at for each batch, to forget those who have read everything since.
-const LOOKED_AT: usize = 2;
+const LOOKED_AT: usize = 16;
 
 /// What is on its way to each receiver.
 #[derive(Default)]

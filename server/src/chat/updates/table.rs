@@ -41,9 +41,19 @@ pub(super) struct Entry {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    Waiting { since: Instant },
-    Told { changed: bool },
-    Resting { changed: bool },
+    Waiting {
+        since: Instant,
+    },
+    Told {
+        changed: bool,
+    },
+    Resting {
+        changed: bool,
+    },
+    /// Waiting, and not to be taken for a moment.
+    PutOff {
+        since: Instant,
+    },
 }
 
 /// A conversation that is being told.
@@ -67,7 +77,7 @@ impl Table {
         });
         match &mut entry.state {
             State::Told { changed } | State::Resting { changed } => *changed = true,
-            State::Waiting { .. } => {}
+            State::Waiting { .. } | State::PutOff { .. } => {}
         }
         if let Some(cursor) = hold.filter(|_| entry.hold.is_none()) {
             self.holds += 1;
@@ -111,6 +121,12 @@ impl Table {
                 }
                 Some(state @ State::Resting { changed: true }) => {
                     *state = State::Waiting { since: now };
+                    self.wait(user, peer);
+                }
+                Some(state @ State::PutOff { .. }) => {
+                    if let State::PutOff { since } = *state {
+                        *state = State::Waiting { since };
+                    }
                     self.wait(user, peer);
                 }
                 _ => {}
@@ -158,21 +174,40 @@ impl Table {
         }
     }
 
-    /// It could not be told.
+    /// It could not be told, and waits again at once.
     pub(super) fn put_back(&mut self, taken: Taken) {
         let (user, peer) = taken.key;
-        let Some(line) = self.lines.get_mut(&user) else { return };
+        if self.returns(taken, |since| State::Waiting { since }) {
+            self.wait(user, peer);
+        }
+    }
+
+    /// It could not be told, and waits again from then on.
+    pub(super) fn put_off(&mut self, taken: Taken, until: Instant) {
+        let key = taken.key;
+        if self.returns(taken, |since| State::PutOff { since }) {
+            let place = self.resting.partition_point(|(time, _)| *time <= until);
+            self.resting.insert(place, (until, key));
+        }
+    }
+
+    fn returns(&mut self, taken: Taken, state: impl FnOnce(Instant) -> State) -> bool {
+        let (user, peer) = taken.key;
+        let Some(line) = self.lines.get_mut(&user) else {
+            return false;
+        };
         if let Some(entry) = line.entries.get_mut(&peer)
             && let State::Told { .. } = entry.state
         {
-            entry.state = State::Waiting { since: taken.since };
+            entry.state = state(taken.since);
             if taken.hold.is_some()
                 && let Some(later) = std::mem::replace(&mut entry.hold, taken.hold)
             {
                 line.holds.remove(&later);
             }
-            self.wait(user, peer);
+            return true;
         }
+        false
     }
 
     pub(super) fn whose_are_most(&self) -> Option<UserId> {

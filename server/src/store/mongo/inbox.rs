@@ -22,7 +22,7 @@ use super::{READ, WRITE, connect, query};
 use crate::store::{InboxEntry, Position, StoreError};
 pub(super) use build::Builder;
 pub(super) use projector::{Projector, seconds};
-pub(super) use write::project;
+pub(super) use write::{complete, project};
 
 mod build;
 mod projector;
