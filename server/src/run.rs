@@ -182,12 +182,14 @@ fn assemble(
     supervisor: Supervisor,
 ) -> Arc<App> {
     let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
+    let registry = Registry::new();
     let horizon = Horizon::new(Arc::clone(&store));
     let outlet = Outlet {
         io: io.clone(),
         directory: Arc::clone(&directory),
         horizon: Arc::clone(&horizon),
         updates: Arc::default(),
+        budget: Arc::clone(&registry.budget),
     };
     let (committed, marked) = (outlet.clone(), outlet.clone());
     let limits = Limits {
@@ -223,7 +225,7 @@ fn assemble(
         outlet,
         store,
         directory,
-        registry: Registry::new(),
+        registry,
         config,
     })
 }
@@ -246,7 +248,9 @@ fn keep(app: &Arc<App>) {
     let parts = &app.supervisor;
     parts.spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
     parts.spawn("reads", Arc::clone(&app.reads).keep(store(), stop()));
-    let updating = Arc::clone(&app.outlet.updates).keep(store(), stop(), hears, told);
+    let sender = Arc::downgrade(app);
+    let busy = move || sender.upgrade().is_some_and(|app| app.committer.is_busy());
+    let updating = Arc::clone(&app.outlet.updates).keep(store(), stop(), busy, hears, told);
     parts.spawn("conversation-updates", updating);
     let presents = move |follower, state: &_| present.present(follower, state);
     parts.spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));

@@ -139,6 +139,7 @@ fn a_stop_waits_for_all_that_was_taken() {
         };
         queue.stop();
         block_on(queue.emptied());
+        assert!(!queue.is_waited_for());
         // From now on nothing may come in that the reader has not read.
         assert_eq!(queue.put(charge(2), 2), Err((Refused::Stopping, 2)));
         assert!(queue.clear().is_empty());

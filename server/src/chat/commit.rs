@@ -188,6 +188,11 @@ impl<R: Send + 'static> Committer<R> {
             .map_err(|(refused, submitted)| (refused, submitted.reply))
     }
 
+    /// Whether messages wait to be stored.
+    pub fn is_busy(&self) -> bool {
+        self.queues.iter().any(|queue| queue.is_waited_for())
+    }
+
     /// Refuses whatever comes from now on, and returns when all that was taken is answered and delivered.
     pub async fn stop(&self) {
         self.queues.iter().for_each(|queue| queue.stop());

@@ -102,11 +102,13 @@ impl Updates {
         table.lines.get(&user)?.holds.values().next().cloned()
     }
 
-    /// Tells what changed until `stop` is cancelled. Nothing is read for those who do not hear it any more.
+    /// Tells what changed until `stop` is cancelled. `busy` says whether messages wait to be stored. Nothing is read for
+    /// those who do not hear it any more.
     pub async fn keep(
         self: Arc<Self>,
         store: Arc<dyn Store>,
         stop: CancellationToken,
+        busy: impl Fn() -> bool + Send,
         hears: impl Fn(UserId) -> Hearing + Send,
         tell: impl Fn(UserId, &Conversation) + Send,
     ) {
@@ -124,16 +126,16 @@ impl Updates {
                 if taken.is_empty() {
                     break;
                 }
-                let (mut ready, mut busy, mut unheard) = (Vec::new(), Vec::new(), Vec::new());
+                let (mut ready, mut stalled, mut unheard) = (Vec::new(), Vec::new(), Vec::new());
                 for taken in taken {
                     match hears(taken.key.0) {
                         Hearing::Nobody => unheard.push(taken),
-                        Hearing::Busy if begun - taken.since < PATIENCE => busy.push(taken),
+                        Hearing::Busy if begun - taken.since < PATIENCE => stalled.push(taken),
                         Hearing::Busy | Hearing::Ready => ready.push(taken),
                     }
                 }
                 self.rest(unheard);
-                self.put_off(busy, begun + BUSY);
+                self.put_off(stalled, begun + BUSY);
                 let taken = ready;
                 let Some(oldest) = taken.iter().map(|taken| taken.since).min() else {
                     continue;
@@ -158,7 +160,7 @@ impl Updates {
                         self.rest(told);
                         self.put_back(left);
                         at_once = next_size(at_once, keys.len(), took);
-                        (took * (share(begun - oldest) - 1)).min(LONGEST)
+                        (took * (share(begun - oldest, busy()) - 1)).min(LONGEST)
                     }
                     Err(error) => {
                         tracing::warn!(%error, "conversations could not be told; it will be tried again");
@@ -198,9 +200,11 @@ impl Updates {
 }
 
 /// One part in so many of the time is spent on reading, if something waited so long. What waits for longer than a
-/// second and a half is told as fast as the store can.
-fn share(waited: Duration) -> u32 {
+/// second and a half is told as fast as the store can; but while messages wait to be stored, these come first.
+fn share(waited: Duration, busy: bool) -> u32 {
     match waited.as_millis() {
+        0..4_000 if busy => 20,
+        _ if busy => 10,
         0..500 => 20,
         500..1_000 => 10,
         1_000..1_500 => 4,

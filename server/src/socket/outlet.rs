@@ -15,6 +15,7 @@ use super::emit;
 use super::request::Reply;
 use crate::chat::{self, Buffered, Committed, Device, Directory, Hearing, Horizon, Updates};
 use crate::error;
+use crate::net::budget::Budget;
 use crate::net::connection::EndReason;
 use crate::net::link::Link;
 use crate::store::{Cursor, Marker, Watermark};
@@ -33,7 +34,12 @@ pub struct Outlet {
     pub horizon: Arc<Horizon>,
     /// Who is to be told how their conversations stand.
     pub updates: Arc<Updates>,
+    /// What waits for all clients.
+    pub budget: Arc<Budget>,
 }
+
+/// While no more than this waits for all clients together, nobody needs to be looked at by themself.
+const LITTLE: usize = 64 * 1024;
 
 impl Outlet {
     /// Answers the sender, then tells the receiver's connections and the sender's other ones. A sender who was answered
@@ -226,6 +232,12 @@ impl Outlet {
     /// What waits for a user's connections.
     pub fn backlog(&self, user: UserId) -> Buffered {
         let devices = self.directory.devices(user);
+        if self.budget.waiting() <= LITTLE {
+            return Buffered {
+                bytes: 0,
+                connections: devices.len(),
+            };
+        }
         let waiting = |socket: SocketRef| Link::of(&socket).map_or(0, |link| link.account().waiting());
         let sockets = devices.iter().filter_map(|device| self.socket(device.connection));
         Buffered {

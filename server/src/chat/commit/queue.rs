@@ -88,6 +88,11 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Whether anything waits.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.state.lock().waiting.is_empty()
+    }
+
     /// Takes out all that waits, without waiting for anything.
     pub(super) fn clear(&self) -> Vec<T> {
         self.state.lock().waiting.clear()
