@@ -7,7 +7,7 @@
 //! older, are read from where every renewal is announced; markers by their `updatedAt`.
 //!
 //! # Slices
-//! What there is to read is read in [slices](slices) of at most [`SLICE`] of time, the oldest first, each with commands of at most
+//! What there is to read is read in [slices] of at most [`SLICE`] of time, the oldest first, each with commands of at most
 //! [`PAGE`] ids. A slice that was read to its end is done with, whatever becomes of the next: so a store that was separated from
 //! its database for long comes nearer with each command, however much was written meanwhile, and holds a page at a time.
 //!
