@@ -25,7 +25,7 @@ use self::queue::Queue;
 use self::receivers::Receivers;
 use self::shares::Amount;
 use super::{Horizon, NewMessage};
-use crate::store::{AppendError, Appended, Conversation, Store};
+use crate::store::{AppendError, Appended, Conversation, Store, size};
 use crate::supervisor::Supervisor;
 
 mod lane;
@@ -180,7 +180,7 @@ impl<R: Send + 'static> Committer<R> {
         let charge = Charge {
             sender: message.sender,
             receiver: message.receiver,
-            bytes: ENVELOPE + json_bytes(message.text.as_str()),
+            bytes: ENVELOPE + size::text_bytes(message.text.as_str()),
         };
         let submitted = Submitted { message, charge, reply };
         self.queues[lane]
@@ -206,14 +206,4 @@ impl<R> Drop for Committer<R> {
     fn drop(&mut self) {
         self.queues.iter().for_each(|queue| queue.stop());
     }
-}
-
-/// How long a text is in JSON: up to six times as long as it is.
-fn json_bytes(text: &str) -> usize {
-    let bytes = text.bytes().map(|byte| match byte {
-        b'"' | b'\\' => 2,
-        0..=0x1f => 6,
-        _ => 1,
-    });
-    bytes.sum()
 }
