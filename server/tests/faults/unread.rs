@@ -34,6 +34,14 @@ fn send(client: &mut Raw, receiver: &str, text: &str, count: usize) -> usize {
     count
 }
 
+/// Authenticates a session that polls.
+fn connect(polling: &mut Raw, session: &str, token: &str) {
+    polling
+        .post(session, &format!("40{{\"token\":\"{token}\"}}"))
+        .expect("it is open");
+    assert_eq!(polling.answer().expect("an answer").status, 200);
+}
+
 fn is_online(server: &Server, user: &str) -> bool {
     let answer = server.get(&format!("/users/{user}"), &server.admin_token()).json();
     answer["isOnline"] == Value::Bool(true)
@@ -79,11 +87,7 @@ fn a_session_that_does_not_poll_is_ended_itself() {
     let [sender, victim] = server.new_users();
     let mut polling = Raw::connect(&server);
     let session = polling.begin_polling();
-    let token = server.token(&victim);
-    polling
-        .post(&session, &format!("40{{\"token\":\"{token}\"}}"))
-        .expect("it is open");
-    assert_eq!(polling.answer().expect("an answer").status, 200);
+    connect(&mut polling, &session, &server.token(&victim));
     eventually("it is connected", Duration::from_secs(60), || {
         polling.get(&session, "").expect("it is open");
         polling.answer().expect("an answer").body.contains("40{").then_some(())
@@ -109,11 +113,7 @@ fn a_session_that_only_sends_is_ended_in_time() {
     let [victim] = server.new_users();
     let mut polling = Raw::connect(&server);
     let session = polling.begin_polling();
-    let token = server.token(&victim);
-    polling
-        .post(&session, &format!("40{{\"token\":\"{token}\"}}"))
-        .expect("it is open");
-    polling.answer().expect("an answer");
+    connect(&mut polling, &session, &server.token(&victim));
     eventually(
         "a session that is never asked for ends",
         Duration::from_secs(120),
