@@ -9,13 +9,12 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::auth::Verifier;
-use crate::chat::{
-    Committer, Directory, Horizon, Mint, Presence, Reads, Receipts, Refused, SettingsChanges, Typists, Watch,
-};
+use crate::chat::{Committer, Horizon, Mint, Presence, Reads, Receipts, Refused, SettingsChanges, Typists, Watch};
 use crate::config::Config;
 use crate::error;
 use crate::http::store_check::StoreCheck;
 use crate::net::registry::Registry;
+use crate::socket::emit::{Directory, Way};
 use crate::socket::outlet::Outlet;
 use crate::socket::request::Reply;
 use crate::store::{ChangesError, Store, StoreError};
@@ -32,7 +31,7 @@ pub struct App {
     /// Whether it does its work.
     pub store_check: StoreCheck,
     /// Who is connected here.
-    pub directory: Arc<Directory<Sid>>,
+    pub directory: Arc<Directory>,
     /// Tells the store of it.
     pub presence: Arc<Presence>,
     /// The queue of messages in front of the store.
@@ -44,7 +43,7 @@ pub struct App {
     /// From where those that have caught up can go on.
     pub horizon: Arc<Horizon>,
     /// Who is told of whose presence.
-    pub watch: Arc<Watch<Sid>>,
+    pub watch: Arc<Watch<Sid, Way>>,
     /// Who types.
     pub typists: Arc<Typists>,
     /// The way out to the connections.

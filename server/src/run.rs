@@ -19,6 +19,7 @@ use crate::config::{Config, Secret};
 use crate::http::store_check::StoreCheck;
 use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
 use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
+use crate::socket::emit::Connecting;
 use crate::socket::foreign;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
@@ -263,7 +264,7 @@ fn keep(app: &Arc<App>) {
 fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
     let (app, resuming) = (Arc::clone(app), Arc::clone(app));
     let admit =
-        move |socket: SocketRef, handshake: TryData<Handshake>| connect::connect(Arc::clone(&app), socket, handshake);
+        move |socket: Connecting, handshake: TryData<Handshake>| connect::connect(Arc::clone(&app), socket, handshake);
     let connected = move |socket: SocketRef| resume(Arc::clone(&resuming), socket);
     io.ns("/", connected.with(admit));
     // The library would answer every other one with its name, however long, whether or not the client reads.

@@ -161,7 +161,7 @@ fn the_last_note_is_the_truth() {
             let (directory, notes) = (Arc::clone(&directory), Arc::clone(&notes));
             thread::spawn(move || {
                 directory
-                    .enter(USER, connection, note(&notes, true))
+                    .enter(USER, connection, (), note(&notes, true))
                     .expect("there is room");
                 // The library's handler and the end of the session both say so.
                 directory.leave(USER, connection, note(&notes, false));
@@ -191,12 +191,15 @@ fn the_limit_holds() {
         let notes = Notes::default();
         let session = |connection: u8| {
             let (directory, notes) = (Arc::clone(&directory), Arc::clone(&notes));
-            thread::spawn(move || directory.enter(USER, connection, note(&notes, true)).is_ok())
+            thread::spawn(move || directory.enter(USER, connection, (), note(&notes, true)).is_ok())
         };
         let sessions = [session(1), session(2)];
         let entered = sessions.map(|session| session.join().expect("a session ends"));
         assert_eq!(entered.iter().filter(|entered| **entered).count(), 1);
-        assert_eq!(directory.enter(USER, 3, note(&notes, true)), Err(TooManyConnections));
+        assert_eq!(
+            directory.enter(USER, 3, (), note(&notes, true)),
+            Err(TooManyConnections)
+        );
         for (connection, entered) in [1, 2].into_iter().zip(entered) {
             assert_eq!(
                 directory.devices(USER).iter().any(|one| one.connection == connection),
@@ -205,6 +208,6 @@ fn the_limit_holds() {
             directory.leave(USER, connection, note(&notes, false));
         }
         assert_eq!(*notes.lock().expect("nobody panicked"), [true, false]);
-        assert!(directory.enter(USER, 3, note(&notes, true)).is_ok());
+        assert!(directory.enter(USER, 3, (), note(&notes, true)).is_ok());
     });
 }

@@ -12,25 +12,27 @@ use super::sync::Mutex;
 pub struct TooManyConnections;
 
 /// A connection, and whether it has heard everything so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Device<C> {
+#[derive(Debug, Clone)]
+pub struct Device<C, W> {
     /// Which.
     pub connection: C,
+    /// The way to it.
+    pub way: W,
     /// Whether its client has caught up, so that it can be given a cursor with whatever it hears from now on.
     pub caught_up: bool,
 }
 
 /// The connections of one user: nearly always one, so that it needs no allocation of its own.
-pub(super) type Devices<C> = SmallVec<[Device<C>; 1]>;
+pub(super) type Devices<C, W> = SmallVec<[Device<C, W>; 1]>;
 
-/// The connections of each user; `C` names a connection.
-pub struct Directory<C> {
+/// The connections of each user; `C` names a connection, `W` leads to it.
+pub struct Directory<C, W> {
     /// Guards the whole table; held to look up or change one user's few connections, never across an await.
-    users: Mutex<HashMap<UserId, Devices<C>>>,
+    users: Mutex<HashMap<UserId, Devices<C, W>>>,
     limit: usize,
 }
 
-impl<C: Copy + Eq> Directory<C> {
+impl<C: Copy + Eq, W: Clone> Directory<C, W> {
     /// An empty directory that takes up to `limit` connections of each user.
     pub fn new(limit: usize) -> Self {
         Self {
@@ -40,7 +42,13 @@ impl<C: Copy + Eq> Directory<C> {
     }
 
     /// Adds a connection. `on_first` runs, before anyone else can see a change, if it is the user's first.
-    pub fn enter(&self, user: UserId, connection: C, on_first: impl FnOnce()) -> Result<(), TooManyConnections> {
+    pub fn enter(
+        &self,
+        user: UserId,
+        connection: C,
+        way: W,
+        on_first: impl FnOnce(),
+    ) -> Result<(), TooManyConnections> {
         let mut users = self.users.lock();
         let connections = users.entry(user).or_default();
         if connections.len() >= self.limit {
@@ -48,6 +56,7 @@ impl<C: Copy + Eq> Directory<C> {
         }
         connections.push(Device {
             connection,
+            way,
             caught_up: false,
         });
         if connections.len() == 1 {
@@ -74,8 +83,23 @@ impl<C: Copy + Eq> Directory<C> {
     }
 
     /// The connections of a user now.
-    pub fn devices(&self, user: UserId) -> Devices<C> {
+    pub fn devices(&self, user: UserId) -> Devices<C, W> {
         self.users.lock().get(&user).cloned().unwrap_or_default()
+    }
+
+    /// The connections of a user now, except one.
+    pub fn others(&self, user: UserId, except: Option<C>) -> Devices<C, W> {
+        let users = self.users.lock();
+        let devices = users.get(&user).into_iter().flatten();
+        devices
+            .filter(|device| Some(device.connection) != except)
+            .cloned()
+            .collect()
+    }
+
+    /// How many connections a user has.
+    pub fn count(&self, user: UserId) -> usize {
+        self.users.lock().get(&user).map_or(0, SmallVec::len)
     }
 
     /// Whether a user has a connection.

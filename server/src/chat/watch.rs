@@ -30,10 +30,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[error("one connection follows at most {} users", limits::PRESENCE_SUBSCRIPTIONS)]
 pub struct CantFollow;
 
-/// Who follows whom; `C` names a connection.
-pub struct Watch<C> {
+/// Who follows whom; `C` names a connection, `W` leads to it.
+pub struct Watch<C, W> {
     store: Arc<dyn Store>,
-    directory: Arc<Directory<C>>,
+    directory: Arc<Directory<C, W>>,
     /// Held to change or look up a few entries, or to list who is followed; never across an await.
     table: Mutex<Table<C>>,
     changed: Notify,
@@ -53,9 +53,9 @@ struct Followed<C> {
     told: Presence,
 }
 
-impl<C: Copy + Eq + Hash + Send + 'static> Watch<C> {
+impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W> {
     /// Nobody follows anybody.
-    pub fn new(store: Arc<dyn Store>, directory: Arc<Directory<C>>) -> Self {
+    pub fn new(store: Arc<dyn Store>, directory: Arc<Directory<C, W>>) -> Self {
         let table = Table {
             followed: HashMap::new(),
             follows: HashMap::new(),

@@ -1,14 +1,15 @@
 //! Bytes that wait for clients, and who is charged for them.
 //!
 //! What a client asked for or is to be told waits in memory until its connection has taken it. Each waiting byte is
-//! charged to an [`Account`], one for each connection, and through it to the connection's user and to the process.
-//! All three are bounded. A connection may hold no more than [`CONNECTION_BYTES`], and no more than what is still free of
-//! the user's and of the process's share: the more connections stall, the less each may hold. This is the rule of dynamic
-//! thresholds in shared-memory switches (Choudhury and Hahne, 1998). [`OWN_BYTES`] are free to each connection, so that those
-//! that read go on while others have taken all the rest.
+//! charged to an [`Account`], one for each connection, and what goes beyond [`OWN_BYTES`] through it to the connection's
+//! user and to the process. All three are bounded. A connection may hold no more than [`CONNECTION_BYTES`], and no more
+//! than what is still free of the user's and of the process's share: the more connections stall, the less each may hold.
+//! This is the rule of dynamic thresholds in shared-memory switches (Choudhury and Hahne, 1998). The first bytes are free to
+//! each connection, so that those that read go on while others have taken all the rest; and most connections touch
+//! nothing that they share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
@@ -19,10 +20,10 @@ use tokio::sync::Notify;
 /// what it is told.
 pub const CONNECTION_BYTES: usize = 2 * shared::limits::PAGE_BYTES;
 
-/// Most bytes that may wait for all connections of one user.
+/// Most bytes that may wait for all connections of one user, beside [`OWN_BYTES`] for each.
 pub const USER_BYTES: usize = 4 << 20;
 
-/// Most bytes that may wait for all connections of the process.
+/// Most bytes that may wait for all connections of the process, beside [`OWN_BYTES`] for each.
 pub const PROCESS_BYTES: usize = 64 << 20;
 
 /// Bytes that may always wait for a connection, whatever waits for others.
@@ -34,16 +35,38 @@ const LOW: usize = 64 << 10;
 /// The share of the process, and of each user who has bytes waiting.
 #[derive(Default)]
 pub struct Budget {
-    waiting: AtomicUsize,
+    waiting: Share,
     /// Held to look up or add one user; the entries of users without connections are swept out when it grows.
-    users: Mutex<HashMap<UserId, Weak<AtomicUsize>>>,
+    users: Mutex<HashMap<UserId, Weak<Share>>>,
+}
+
+/// Bytes that wait for several connections.
+#[derive(Default)]
+struct Share(AtomicIsize);
+
+impl Share {
+    /// Changes it, and returns how much it is then. What is taken off may come before what it was part of, so it can be less
+    /// than nothing for a moment.
+    fn change(&self, by: isize) -> usize {
+        let before = self.0.fetch_add(by, Ordering::SeqCst);
+        usize::try_from(before.saturating_add(by)).unwrap_or(0)
+    }
+
+    fn get(&self) -> usize {
+        usize::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+}
+
+/// How much of what waits for a connection others have a share in.
+fn shared(waiting: usize) -> isize {
+    isize::try_from(waiting.saturating_sub(OWN_BYTES)).unwrap_or(isize::MAX)
 }
 
 /// What waits for one connection.
 pub struct Account {
     budget: Arc<Budget>,
     /// Of the user, once it is known.
-    user: OnceLock<Arc<AtomicUsize>>,
+    user: OnceLock<Arc<Share>>,
     waiting: AtomicUsize,
     /// The length of what is larger than a connection may hold, while it waits.
     large: AtomicUsize,
@@ -53,8 +76,8 @@ pub struct Account {
 /// Bytes that are held for a client and not sent yet, until this is dropped.
 pub struct Held {
     budget: Arc<Budget>,
-    user: Option<Arc<AtomicUsize>>,
-    bytes: usize,
+    user: Option<Arc<Share>>,
+    bytes: isize,
 }
 
 /// What is held for one client may take one part in so many of what is still free: those that hold much for long leave
@@ -66,12 +89,12 @@ const HELD_SHARE: usize = 8;
 pub struct OverBudget;
 
 impl Budget {
-    /// Bytes that wait for all clients.
+    /// Bytes that wait for all clients, without the first [`OWN_BYTES`] of each.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.get()
     }
 
-    fn of_user(&self, user: UserId) -> Arc<AtomicUsize> {
+    fn of_user(&self, user: UserId) -> Arc<Share> {
         let mut users = self.users.lock();
         if let Some(share) = users.get(&user).and_then(Weak::upgrade) {
             return share;
@@ -109,13 +132,13 @@ impl Account {
     /// # Errors
     /// [`OverBudget`] if they may not; then nothing is charged.
     pub fn charge(&self, bytes: usize) -> Result<(), OverBudget> {
-        // The larger shares first: what is taken off meanwhile is in all of them.
-        let process = self.budget.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
-        let of_user = self
-            .user
-            .get()
-            .map(|user| user.fetch_add(bytes, Ordering::SeqCst) + bytes);
         let waiting = self.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        if waiting <= OWN_BYTES {
+            return Ok(());
+        }
+        let more = shared(waiting) - shared(waiting - bytes);
+        let process = self.budget.waiting.change(more);
+        let of_user = self.user.get().map(|user| user.change(more));
         let free = PROCESS_BYTES.saturating_sub(process);
         if bytes > CONNECTION_BYTES && waiting - bytes <= LOW && waiting <= free {
             // The messages of old databases have no bound of ours, and a client that could not be sent one would come
@@ -128,7 +151,7 @@ impl Account {
         if let Some(of_user) = of_user {
             most = most.min(USER_BYTES.saturating_sub(of_user.saturating_sub(large)));
         }
-        if waiting.saturating_sub(large) <= most || waiting <= OWN_BYTES {
+        if waiting.saturating_sub(large) <= most {
             return Ok(());
         }
         self.take(bytes);
@@ -141,14 +164,13 @@ impl Account {
     /// [`OverBudget`] if so many may not be held now.
     pub fn hold(&self, bytes: usize) -> Result<Held, OverBudget> {
         let user = self.user.get().cloned();
-        let process = self.budget.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
-        let of_user = user
-            .as_ref()
-            .map_or(0, |user| user.fetch_add(bytes, Ordering::SeqCst) + bytes);
+        let more = isize::try_from(bytes).map_err(|_| OverBudget)?;
+        let process = self.budget.waiting.change(more);
+        let of_user = user.as_ref().map_or(0, |user| user.change(more));
         let held = Held {
             budget: Arc::clone(&self.budget),
             user,
-            bytes,
+            bytes: more,
         };
         let free = PROCESS_BYTES.saturating_sub(process) / HELD_SHARE;
         let may = bytes <= free.min(USER_BYTES.saturating_sub(of_user)) || bytes <= OWN_BYTES;
@@ -160,7 +182,9 @@ impl Account {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return;
         }
-        if self.take(bytes) <= LOW {
+        let (before, left) = self.take(bytes);
+        // Whoever waits for it began before.
+        if before > LOW && left <= LOW {
             self.large.store(0, Ordering::SeqCst);
             self.written.notify_waiters();
         }
@@ -183,28 +207,31 @@ impl Account {
         }
     }
 
-    /// Takes bytes off, and returns how many are left.
-    fn take(&self, bytes: usize) -> usize {
+    /// Takes bytes off, and returns how many there were and are left.
+    fn take(&self, bytes: usize) -> (usize, usize) {
         let less = |waiting: usize| Some(waiting.saturating_sub(bytes));
         // Ordered before the notification, and the look of `drained` after its subscription: none is missed.
         let before = self
             .waiting
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
             .unwrap_or(0);
-        let taken = before.min(bytes);
-        self.budget.waiting.fetch_sub(taken, Ordering::Relaxed);
-        if let Some(user) = self.user.get() {
-            user.fetch_sub(taken, Ordering::Relaxed);
+        let left = before.saturating_sub(bytes);
+        if before > OWN_BYTES {
+            let more = shared(left) - shared(before);
+            self.budget.waiting.change(more);
+            if let Some(user) = self.user.get() {
+                user.change(more);
+            }
         }
-        before - taken
+        (before, left)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.waiting.fetch_sub(self.bytes, Ordering::SeqCst);
+        self.budget.waiting.change(-self.bytes);
         if let Some(user) = &self.user {
-            user.fetch_sub(self.bytes, Ordering::SeqCst);
+            user.change(-self.bytes);
         }
     }
 }
@@ -221,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_share_is_ever_less_than_what_is_part_of_it() {
+    fn shares_come_out_even_whatever_is_written_meanwhile() {
         let budget = Arc::new(Budget::default());
         let account = Account::new(&budget);
         account.belongs_to(UserId::from_bytes([1; 12]));
@@ -229,22 +256,26 @@ mod tests {
         let done = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                (0..50_000).for_each(|_| _ = account.charge(100));
+                (0..50_000).for_each(|_| _ = account.charge(1_000));
                 done.store(1, Ordering::Release);
             });
             // More than was charged: a frame has a head, and there are pings.
             scope.spawn(|| {
                 while done.load(Ordering::Acquire) == 0 {
-                    account.written(150);
+                    account.written(1_500);
                 }
             });
-            let most = |share: &AtomicUsize| share.load(Ordering::Relaxed);
             let mut greatest = 0;
             while done.load(Ordering::Acquire) == 0 {
-                greatest = greatest.max(most(&user)).max(budget.waiting());
+                greatest = greatest.max(user.get()).max(budget.waiting());
             }
-            assert!(greatest <= PROCESS_BYTES, "{greatest}");
+            assert!(greatest <= CONNECTION_BYTES + 1_500, "{greatest}");
         });
+        account.written(OWN_BYTES);
+        assert_eq!(shared(account.waiting()), budget.waiting() as isize);
+        assert_eq!(user.get(), budget.waiting());
+        account.written(usize::MAX);
+        assert_eq!((user.get(), budget.waiting()), (0, 0));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The bytes of a TCP connection, counted on their way.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::connection::Connection;
 
@@ -66,6 +67,25 @@ impl Stream {
     }
 }
 
+/// Reads what is there. Less than was asked for is all: the next read waits to be told of more, instead of asking in vain.
+fn try_read(tcp: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    let mut read = None;
+    let waits = tcp.try_io(Interest::READABLE, || {
+        let bytes = (&*SockRef::from(tcp)).read(buf)?;
+        read = Some(bytes);
+        match 0 < bytes && bytes < buf.len() {
+            // Nothing else tells the runtime.
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        }
+    });
+    match (read, waits) {
+        (Some(bytes), _) => Ok(bytes),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Ok(0),
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let tcp = &self.connection.tcp;
@@ -74,7 +94,7 @@ impl AsyncRead for Stream {
                 return Poll::Ready(Ok(()));
             }
             ready!(tcp.poll_read_ready(cx))?;
-            match tcp.try_read(buf.initialize_unfilled()) {
+            match try_read(tcp, buf.initialize_unfilled()) {
                 Ok(bytes) => {
                     if bytes == 0 {
                         self.read_to_the_end.store(true, Ordering::Relaxed);

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use shared::events;
-use socketioxide::extract::{SocketRef, TryData};
-use socketioxide::socket::DisconnectReason;
+use socketioxide::extract::TryData;
+use socketioxide::socket::{DisconnectReason, Socket};
 use tokio::time::{Instant, timeout_at};
 
 use super::Session;
+use super::emit::{Connecting, Way};
 use super::request::EventHandler;
 use super::resume::Resume;
 use crate::app::App;
@@ -57,7 +58,7 @@ pub enum ConnectRefused {
 /// The middleware: authenticates a socket and gives it its handlers.
 pub async fn connect(
     app: Arc<App>,
-    socket: SocketRef,
+    Connecting(socket): Connecting,
     TryData(handshake): TryData<Handshake>,
 ) -> Result<(), ConnectRefused> {
     let (token, since) = handshake.map_or((None, None), |handshake| (handshake.token, handshake.since));
@@ -101,11 +102,13 @@ async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> 
     }
 }
 
-fn enter(app: &Arc<App>, socket: &SocketRef, caller: Caller, since: Option<String>) -> Result<(), ConnectRefused> {
+fn enter(app: &Arc<App>, socket: &Arc<Socket>, caller: Caller, since: Option<String>) -> Result<(), ConnectRefused> {
     // Every session has a link: no request gets to the library without one.
     let link = Link::of(socket).ok_or(ConnectRefused::Unavailable)?.clone();
     app.directory
-        .enter(caller.user, socket.id, || app.presence.note(caller.user, true))
+        .enter(caller.user, socket.id, Way::new(socket, link.clone()), || {
+            app.presence.note(caller.user, true)
+        })
         .map_err(|_| ConnectRefused::TooManyConnections)?;
     link.is_of(caller.user);
     let session = Arc::new(Session::new(Arc::clone(app), caller, socket.id, link));

@@ -8,16 +8,14 @@ use shared::events::{self, Sent};
 use shared::sync::{Receipt, Resume};
 use shared::{Conversation, Message, Presence, UserId};
 use socketioxide::SocketIo;
-use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
-use super::emit;
+use super::emit::{self, Directory, Measured, Way};
 use super::request::Reply;
-use crate::chat::{self, Buffered, Committed, Device, Directory, Hearing, Horizon, Updates};
+use crate::chat::{self, Buffered, Committed, Device, Hearing, Horizon, Updates};
 use crate::error;
 use crate::net::budget::Budget;
 use crate::net::connection::EndReason;
-use crate::net::link::Link;
 use crate::store::{Cursor, Marker, Watermark};
 
 /// With more bytes than this on their way to a client it is not told how conversations stand.
@@ -29,7 +27,7 @@ pub struct Outlet {
     /// The sockets.
     pub io: SocketIo,
     /// Whose they are.
-    pub directory: Arc<Directory<Sid>>,
+    pub directory: Arc<Directory>,
     /// From where those that have caught up can go on.
     pub horizon: Arc<Horizon>,
     /// Who is to be told how their conversations stand.
@@ -160,11 +158,7 @@ impl Outlet {
         if devices.is_empty() {
             return Hearing::Nobody;
         }
-        let is_busy = |device: &Device<Sid>| {
-            let socket = self.socket(device.connection);
-            let link = socket.as_deref().and_then(Link::of);
-            link.is_some_and(|link| link.account().waiting() > WAITING)
-        };
+        let is_busy = |device: &Device<Sid, Way>| device.way.link().account().waiting() > WAITING;
         match devices.iter().any(is_busy) {
             true => Hearing::Busy,
             false => Hearing::Ready,
@@ -182,11 +176,9 @@ impl Outlet {
         if devices.is_empty() {
             return;
         }
-        let Some(payload) = emit::json(payload) else { return };
+        let Some(payload) = Measured::new(payload) else { return };
         for device in devices {
-            if let Some(socket) = self.socket(device.connection)
-                && !emit::event(&socket, event, &payload, None)
-            {
+            if device.way.event(event, &payload, None) == Some(false) {
                 self.directory.set_caught_up(user, device.connection, false);
             }
         }
@@ -194,35 +186,30 @@ impl Outlet {
 
     /// Tells one connection that somebody it follows came or left.
     pub fn present(&self, follower: Sid, presence: &Presence) {
-        if let (Some(socket), Some(presence)) = (self.socket(follower), emit::json(presence)) {
-            emit::event(&socket, events::PRESENCE, &presence, None);
+        // After the sockets were closed there is not even a namespace, for which `io.get_socket` would panic.
+        let socket = self.io.of("/").and_then(|namespace| namespace.get_socket(follower));
+        if let Some(socket) = socket {
+            emit::event(&socket, events::PRESENCE, presence);
         }
     }
 
     /// Tells all connections of a user, with the cursor behind it where they have caught up, except the one that is
     /// the origin of it.
     pub fn tell(&self, user: UserId, event: &str, payload: &(impl Serialize + ?Sized), origin: Option<Sid>) {
-        let devices = self.directory.devices(user);
+        let devices = self.directory.others(user, origin);
         if devices.is_empty() {
             return;
         }
-        let others = || devices.iter().filter(|device| Some(device.connection) != origin);
-        let resume = others()
-            .any(|device| device.caught_up)
-            .then(|| self.resume(user))
-            .flatten();
-        let Some(payload) = emit::json(payload) else { return };
-        for device in others() {
-            // A connection that is just being made or ended is in the directory, but not, or no longer, found here.
-            let Some(socket) = self.socket(device.connection) else {
-                continue;
-            };
+        let caught_up = devices.iter().any(|device| device.caught_up);
+        let resume = caught_up.then(|| self.resume(user)).flatten();
+        let Some(payload) = Measured::new(payload) else { return };
+        for device in devices {
             #[cfg(feature = "sabotage")]
             if crate::sabotage::drops_delivery(event) {
                 continue;
             }
             let resume = resume.as_deref().filter(|_| device.caught_up);
-            if !emit::event(&socket, event, &payload, resume) {
+            if device.way.event(event, &payload, resume) == Some(false) {
                 // It must not be given a cursor behind what it has not heard.
                 self.directory.set_caught_up(user, device.connection, false);
             }
@@ -231,17 +218,16 @@ impl Outlet {
 
     /// What waits for a user's connections.
     pub fn backlog(&self, user: UserId) -> Buffered {
-        let devices = self.directory.devices(user);
         if self.budget.waiting() <= LITTLE {
             return Buffered {
                 bytes: 0,
-                connections: devices.len(),
+                connections: self.directory.count(user),
             };
         }
-        let waiting = |socket: SocketRef| Link::of(&socket).map_or(0, |link| link.account().waiting());
-        let sockets = devices.iter().filter_map(|device| self.socket(device.connection));
+        let devices = self.directory.devices(user);
+        let waiting = devices.iter().map(|device| device.way.link().account().waiting());
         Buffered {
-            bytes: sockets.map(waiting).max().unwrap_or(0),
+            bytes: waiting.max().unwrap_or(0),
             connections: devices.len(),
         }
     }
@@ -289,14 +275,7 @@ impl Outlet {
         for device in self.directory.devices(user) {
             // It must not be given a cursor behind what it has not heard.
             self.directory.set_caught_up(user, device.connection, false);
-            if let Some(link) = self.socket(device.connection).as_deref().and_then(Link::of) {
-                link.end(EndReason::Unread);
-            }
+            device.way.link().end(EndReason::Unread);
         }
-    }
-
-    fn socket(&self, connection: Sid) -> Option<socketioxide::extract::SocketRef> {
-        // After the sockets were closed there is not even a namespace, for which `io.get_socket` would panic.
-        self.io.of("/").and_then(|namespace| namespace.get_socket(connection))
     }
 }

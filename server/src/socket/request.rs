@@ -300,15 +300,11 @@ impl Reply {
             client_message_id: self.client_message_id.take(),
             error,
         };
-        if let Some(failed) = emit::json(&failed) {
-            emit::event(&self.socket, events::REQUEST_FAILED, &failed, None);
-        }
+        emit::event(&self.socket, events::REQUEST_FAILED, &failed);
     }
 
-    fn acknowledge<T: Serialize>(&self, ack: i64, answer: &Answer<T>) {
-        if let Some(answer) = emit::json(answer) {
-            emit::answer(&self.socket, ack, &answer);
-        }
+    fn acknowledge(&self, ack: i64, answer: &impl Serialize) {
+        emit::answer(&self.socket, &self.session.link, ack, answer);
     }
 }
 

@@ -155,7 +155,7 @@ impl Resume {
     async fn emit(&mut self, socket: &SocketRef, event: &str, payload: &(impl Serialize + Sync)) {
         if !self.broken {
             self.session.ready_for_more().await;
-            self.broken = !emit::json(payload).is_some_and(|payload| emit::event(socket, event, &payload, None));
+            self.broken = !emit::event(socket, event, payload);
         }
     }
 }
