@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde::Deserialize;
-use shared::events;
+use shared::{MessageId, events};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 use uuid::Uuid;
@@ -39,8 +39,8 @@ pub(super) struct Courier {
     next: u64,
     /// What was refused: when to repeat it, and when it should have been sent.
     retries: BinaryHeap<Reverse<(u64, u64)>>,
-    /// When each message was sent that was heard, and that no `conversation_updated` was told of yet.
-    untold: VecDeque<u64>,
+    /// Messages that were heard, and that no `conversation_updated` told of yet: their ids, and when they were sent.
+    untold: VecDeque<(MessageId, u64)>,
     /// Whether something waits to be flushed.
     fed: bool,
 }
@@ -225,14 +225,14 @@ impl Courier {
 
     /// Books that a conversation was told as it stands after its last message, whoever of the two sent that.
     fn told(&mut self, frame: &str) {
-        let Some(last) = self.plan.stamper.read(frame) else {
+        let Some(last) = wire::message_id(frame) else {
             return;
         };
         let now = self.plan.now();
-        let told = self.untold.partition_point(|sent| *sent <= last.at);
+        let told = self.untold.partition_point(|(message, _)| *message <= last);
         let mut stats = self.stats.lock();
         stats.counters.untold -= told as u64;
-        for sent in self.untold.drain(..told) {
+        for (_, sent) in self.untold.drain(..told) {
             if self.plan.is_measured(sent) {
                 stats.measured.told.record_nanos(now.saturating_sub(sent));
             }
@@ -261,9 +261,10 @@ impl Courier {
             if self.plan.is_measured(stamp.at) {
                 stats.measured.delivery.record_nanos(now.saturating_sub(stamp.at));
             }
-            stats.counters.untold += 1;
-            drop(stats);
-            self.untold.push_back(stamp.at);
+            if let Some(message) = wire::message_id(frame) {
+                stats.counters.untold += 1;
+                self.untold.push_back((message, stamp.at));
+            }
         }
         if !self.plan.shape.acks {
             self.partner.sent.lock().settle(stamp.sequence, Fate::Done);
