@@ -116,6 +116,14 @@ pub struct MongoStore {
 }
 
 impl MongoStore {
+    /// Finds what is wrong with a connection string, without connecting.
+    ///
+    /// # Errors
+    /// What is wrong, in words that do not repeat what may be secret in it.
+    pub async fn check(uri: &str) -> Result<(), String> {
+        connect::check(uri).await
+    }
+
     /// Connects and creates the indexes that are missing.
     ///
     /// The database is `database`, else the one that `uri` names, else `realtime_chat`.
