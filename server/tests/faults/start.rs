@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use testkit::mongod::Mongod;
 use testkit::process::{Process, eventually};
 use testkit::server::{SECRET, command};
 use testkit::{Engine, Server, Setup};
@@ -204,6 +205,12 @@ fn says_why_it_cannot_reach_mongodb() {
         assert!(ended.elapsed < Duration::from_secs(10), "{host}: {:?}", ended.elapsed);
         assert!(ended.stderr.contains(&host), "{host}: {}", ended.stderr);
         assert!(ended.stderr.contains("MongoDB"), "{host}: {}", ended.stderr);
+        let waits = ended.stderr.lines().find(|line| line.contains("waiting for MongoDB"));
+        assert!(
+            waits.is_some_and(|line| line.contains(&host)),
+            "{host}: {}",
+            ended.stderr
+        );
         let said = ended.stdout + &ended.stderr;
         assert!(!said.contains("hunter2"), "{host}: {said}");
         assert!(
@@ -211,6 +218,26 @@ fn says_why_it_cannot_reach_mongodb() {
             "{host}: {said}"
         );
     }
+}
+
+#[test]
+fn says_that_it_waits_for_mongodb_and_goes_on() {
+    let deployment = Mongod::standalone();
+    deployment.pause(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = [("PORT", "0"), ("MONGO_URI", &deployment.uri()), ("JWT_SECRET", SECRET)];
+    let process = Process::spawn(command(folder.path()).envs(settings));
+    let patience = Duration::from_secs(60);
+    eventually("it says that it waits", patience, || {
+        process.stderr().contains("waiting for MongoDB").then_some(())
+    });
+    deployment.resume(0);
+    eventually("it runs", patience, || {
+        process.stdout().contains("Server running").then_some(())
+    });
+    eventually("it says that it waits no more", patience, || {
+        process.stderr().contains("the wait for MongoDB is over").then_some(())
+    });
 }
 
 #[test]

@@ -9,8 +9,8 @@ use bson::doc;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, ReadConcern, ReadPreference,
-    SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern,
+    ReadPreference, SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Collection, Database};
 use tokio::sync::Notify;
@@ -103,6 +103,18 @@ pub(super) async fn check(uri: &str) -> Result<(), String> {
     let client = Client::with_options(options).map_err(wrong)?;
     client.shutdown().immediate(true).await;
     Ok(())
+}
+
+/// Where a connection string leads, for the log: the hosts, or the name by which they are looked up.
+pub(super) fn hosts(uri: &str) -> String {
+    match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
+        Ok(HostInfo::HostIdentifiers(hosts)) => {
+            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+            hosts.join(", ")
+        }
+        Ok(HostInfo::DnsRecord(name)) => name,
+        Ok(_) | Err(_) => "an unknown host".to_owned(),
+    }
 }
 
 /// Makes the clients. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
