@@ -1,5 +1,6 @@
 //! A data directory that is deleted, moved, damaged or taken by a second server, as an operator sees it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,6 +74,17 @@ fn a_directory_that_is_moved_away_is_noticed_and_heals() {
         assert_eq!(answer["error"]["code"], "store_unavailable", "{answer}");
     }
     assert!(!ready(&server));
+    for _ in 0..5 {
+        send(&server, [&a, &b], &["not stored"]);
+        let history = server.get(&format!("/chat/history/{a}/{b}"), &server.token(&a));
+        assert_eq!(
+            history.status, 200,
+            "what was stored can still be read: {}",
+            history.body
+        );
+        let name = json!({"usernames": [format!("{a}-too")]});
+        assert_eq!(server.post("/users", &server.admin_token(), &name).status, 503);
+    }
     // Nor is it taken for the original what somebody puts in its place.
     fs::create_dir(data(&server)).expect("a folder");
     assert!(!ready(&server));
@@ -85,6 +97,18 @@ fn a_directory_that_is_moved_away_is_noticed_and_heals() {
         .lines()
         .filter(|line| line.contains("ERROR") && line.contains("nothing is stored any more"));
     assert_eq!(errors.count(), 1, "{lines}");
+    // Nobody says twice that it can't do its work, however often it tries.
+    let mut said = BTreeSet::new();
+    for line in lines.lines() {
+        let Some(at) = line.find(" WARN ").or_else(|| line.find("ERROR ")) else {
+            continue;
+        };
+        let what = line[at..].split(" error=").next().expect("a text");
+        assert!(said.insert(what), "{what:?} is said again in {lines}");
+    }
+    eventually("it is said that messages are stored again", PATIENCE, || {
+        server.stderr().contains("messages are stored again").then_some(())
+    });
     let texts = server
         .history(&a, &b)
         .into_iter()
