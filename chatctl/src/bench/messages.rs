@@ -139,6 +139,7 @@ impl Run<'_> {
             tally: load.tally(),
             processes,
             interrupted: self.interrupt.happened(),
+            cut_off: load.cut_off(),
         })
     }
 
@@ -173,7 +174,7 @@ impl Run<'_> {
                 _ = looks.tick() => {}
                 () = self.interrupt.reaches(1) => break,
             }
-            if Instant::now() >= end || load.is_spent() {
+            if Instant::now() >= end || load.is_spent() || load.cut_off().is_some() {
                 break;
             }
             if look.is_multiple_of(SHOW) {
