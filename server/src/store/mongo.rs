@@ -168,9 +168,9 @@ impl MongoStore {
             .map_err(|_| error::timed_out("connecting", OPEN))??;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
-        inbox::complete(&database).await?;
-        let node = ObjectId::new();
         let meta = Meta::new(&database);
+        inbox::complete(&database, &meta).await?;
+        let node = ObjectId::new();
         let begun = meta.begin(clock()).await?;
         let markers = Markers::new(&database, node, clock.clone());
         let projector = Projector::new(&database, clock.clone());
