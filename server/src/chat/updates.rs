@@ -90,10 +90,7 @@ impl Updates {
 
     /// Forgets what waits of a user whose connections were ended.
     pub fn forget(&self, user: UserId) {
-        let mut table = self.table.lock();
-        if let Some(line) = table.lines.remove(&user) {
-            table.size -= line.entries.len();
-        }
+        self.table.lock().forget(user);
     }
 
     /// The cursor that a user's devices can be given now, if not the one of everybody. To be asked after that one, so
