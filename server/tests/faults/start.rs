@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use testkit::mongod::Mongod;
 use testkit::process::{Process, eventually};
-use testkit::server::{SECRET, command};
+use testkit::server::{SECRET, command, fresh_database, with_database};
 use testkit::{Engine, Server, Setup};
 
 /// What a server that ends by itself said.
@@ -218,6 +218,27 @@ fn says_why_it_cannot_reach_mongodb() {
             "{host}: {said}"
         );
     }
+}
+
+#[test]
+fn says_which_documents_are_in_the_way_of_a_unique_index() {
+    let uri = with_database(&testkit::mongod::uri(), &fresh_database());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ids = ["1".repeat(24), "2".repeat(24)];
+    runtime.block_on(async {
+        let client = mongodb::Client::with_uri_str(&uri).await.expect("a client");
+        let database = client.default_database().expect("it is named");
+        let id = |id: &String| bson::oid::ObjectId::parse_str(id).expect("an id");
+        let user = |of: &String| bson::doc! { "_id": id(of), "username": "twice", "usernameKey": "twice" };
+        let users = database.collection::<bson::Document>("users");
+        users.insert_many(ids.iter().map(user)).await.expect("they are stored");
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let ended = run_to_end(folder.path(), &[], &[("PORT", "0"), ("MONGO_URI", &uri)]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().expect("a line");
+    assert!(last.contains("remove the field from the others"), "{}", ended.stderr);
+    assert!(ids.iter().all(|id| last.contains(id)), "{}", ended.stderr);
 }
 
 #[test]
