@@ -21,6 +21,7 @@ mod chat;
 mod cli;
 mod client;
 mod commands;
+mod interrupt;
 mod names;
 mod output;
 mod prompt;

@@ -8,6 +8,7 @@ use shared::{ErrorCode, WireError};
 
 use crate::auth::Denied;
 use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused, TooManyReads};
+use crate::outage::Seldom;
 use crate::store::{AppendError, ChangesError, InvalidCursor, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
@@ -17,6 +18,9 @@ fn later(code: ErrorCode, message: &str, retry_after_ms: u64) -> WireError {
         ..WireError::new(code, message)
     }
 }
+
+/// Requests that met a store that is away.
+static UNAVAILABLE: Seldom = Seldom::new();
 
 /// The wire form of a store's failure, without a log line: for many requests that failed for one reason.
 fn store_failure(error: &StoreError) -> WireError {
@@ -32,7 +36,15 @@ fn store_failure(error: &StoreError) -> WireError {
 
 /// A store's failure in a request of its own.
 pub fn store_error(error: StoreError) -> WireError {
-    tracing::error!(%error, "a request failed");
+    match &error {
+        // Every request meets this, for one reason.
+        StoreError::Unavailable(_) => {
+            if let Some(requests) = UNAVAILABLE.due() {
+                tracing::error!(%error, requests, "requests failed; this is said once a minute");
+            }
+        }
+        StoreError::Failed(_) => tracing::error!(%error, "a request failed"),
+    }
     store_failure(&error)
 }
 

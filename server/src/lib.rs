@@ -15,6 +15,7 @@ pub mod config;
 pub mod error;
 pub mod http;
 pub mod net;
+pub mod outage;
 pub mod router;
 pub mod run;
 #[cfg(feature = "sabotage")]

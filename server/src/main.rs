@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use server::config::Config;
-use server::run;
+use server::run::{self, RunError};
 use server::signals::Signals;
 use server::telemetry::{self, complain, say};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// nobody waits for any more.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
+/// The exit status if a setting is wrong; clap's, too.
+const WRONG_SETTING: u8 = 2;
+
 fn main() -> ExitCode {
     let code = start();
     telemetry::finish();
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
 fn start() -> ExitCode {
     if let Err(message) = read_dotenv() {
         complain(format_args!(".env: {message}"));
-        return ExitCode::from(2);
+        return ExitCode::from(WRONG_SETTING);
     }
     let config = Config::parse();
     telemetry::start(&config);
@@ -50,7 +53,10 @@ fn start() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(format_args!("{error:#}"));
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(RunError::Setting { .. }) => ExitCode::from(WRONG_SETTING),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -49,6 +49,14 @@ const WS_READ_BUFFER: usize = 512;
 /// Why a server could not start, or ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// A setting is wrong, and was found to be before anything was begun.
+    #[error("{name} is wrong: {why}")]
+    Setting {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong, and what is allowed.
+        why: String,
+    },
     /// There is no secret to check tokens with.
     #[error("the secret could not be read or created: {0}")]
     Secret(io::Error),
@@ -78,6 +86,7 @@ pub enum RunError {
 
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is told the port once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u16)) -> Result<(), RunError> {
+    store::open::check(&config).await?;
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
     };

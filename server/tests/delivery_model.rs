@@ -76,7 +76,9 @@ mod store {
 
     impl Store for Numbers {
         fn frontier(&self) -> i64 {
-            self.committed.load(Ordering::Acquire)
+            // Loom tries other orders of an access and the one before it. Of a read it forgets that somebody else read just before,
+            // and with that the orders in which a commit comes between the two; of a change it does not.
+            self.committed.fetch_max(0, Ordering::AcqRel)
         }
 
         fn cursor(&self, frontier: i64) -> Cursor {

@@ -1,8 +1,10 @@
-//! Ctrl-C: the first ends the measuring, the second the wait for what is still on its way, the third everything.
+//! Ctrl-C, or SIGTERM: the first ends the measuring, the second the wait for what is still on its way, the third everything.
 
 use tokio::sync::watch;
 
-/// Counts the interrupts from the terminal.
+use crate::interrupt::Interrupts;
+
+/// Counts the interrupts.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt(watch::Receiver<u32>);
 
@@ -11,7 +13,11 @@ impl Interrupt {
     pub(crate) fn listen() -> Self {
         let (count, seen) = watch::channel(0);
         tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
+            // Without room for it a signal ends the process, as ever.
+            let Ok(mut interrupts) = Interrupts::listen() else {
+                return;
+            };
+            while interrupts.next().await {
                 count.send_modify(|count| *count += 1);
                 if *count.borrow() >= 3 {
                     std::process::exit(130);

@@ -32,6 +32,8 @@ use super::ledger::{Heard, Sent, Tally};
 use super::stats::{Counters, Measured, Stats};
 use super::users::BenchUser;
 
+/// The code by which a server that stops refuses messages.
+const SHUTTING_DOWN: &str = "shutting_down";
 /// Handshakes at a time while a load is being connected; storms are measured elsewhere.
 const CONNECTING: usize = 64;
 /// How long one connection may take.
@@ -193,12 +195,18 @@ impl Load {
         let end = Instant::now() + patience;
         let tells = |counters: &Counters| counters.untold < counters.delivered;
         let is_done = |counters: Counters| self.is_settled(&counters) && (counters.untold == 0 || !tells(&counters));
-        while !is_done(self.counters()) && Instant::now() < end {
+        while !is_done(self.counters()) && self.cut_off().is_none() && Instant::now() < end {
             tokio::select! {
                 () = sleep(LOOK) => {}
                 () = interrupt.reaches(2) => return,
             }
         }
+    }
+
+    /// What happened if no connection is left.
+    pub(crate) fn cut_off(&self) -> Option<String> {
+        let stopping = || self.counters().errors.contains_key(SHUTTING_DOWN);
+        self.plan.ends.lock().of_all(self.users.len() as u64, stopping)
     }
 
     /// Compares what was sent with what arrived.

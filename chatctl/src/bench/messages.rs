@@ -140,6 +140,7 @@ impl Run<'_> {
             tally: load.tally(),
             processes,
             interrupted: self.interrupt.happened(),
+            cut_off: load.cut_off(),
         })
     }
 
@@ -174,7 +175,7 @@ impl Run<'_> {
                 _ = looks.tick() => {}
                 () = self.interrupt.reaches(1) => break,
             }
-            if Instant::now() >= end || load.is_spent() {
+            if Instant::now() >= end || load.is_spent() || load.cut_off().is_some() {
                 break;
             }
             if look.is_multiple_of(SHOW) {

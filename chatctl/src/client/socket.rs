@@ -6,11 +6,13 @@
 //! - ids of acknowledgements are random out of 999 and collide: one request at a time is unanswered, the others wait;
 //! - its blocking client never ends its thread, which spins once the transport is lost. The asynchronous client is
 //!   used instead, on a runtime of its own that is dropped with the connection, with every task and the TCP stream;
+//! - it says nothing when a server ends the connection in order: its task just ends, which is looked for ([`LOOK`]);
 //! - callbacks hold up all dispatching: they only push into a channel.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::ready;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -30,10 +32,16 @@ use super::request::{Reply, Request, unknown_kind};
 
 /// How long opening may take, up to the server's word that the token is good.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How often it is looked whether the library still reads.
+const LOOK: Duration = Duration::from_millis(250);
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
 /// Longer than anybody waits for an answer; who does, gives up the connection.
 const ANSWER: Duration = Duration::from_secs(3_600);
+/// The server said goodbye.
+const ENDED: &str = "the server ended the connection, as it does when it is stopped";
+/// It did not.
+const BROKE: &str = "the connection broke: the server was killed, or the network is gone";
 /// How the library begins the text of a refusal.
 const REFUSAL: &str = "Received an ConnectError frame: ";
 
@@ -129,6 +137,9 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
         }
     };
     let mut waiting = VecDeque::new();
+    let mut looks = tokio::time::interval(LOOK);
+    // The library's tasks are all there are. One of them reads as long as there is a connection.
+    let reads = || tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0;
     loop {
         let request = match early.pop_front() {
             Some(request) => Some(request),
@@ -138,6 +149,10 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
                     None => break,
                 },
                 () = line.free.notified(), if !waiting.is_empty() => None,
+                _ = looks.tick() => match reads() {
+                    true => continue,
+                    false => return events.push(SocketEvent::Lost(ENDED.to_owned())),
+                },
             },
         };
         match request {
@@ -213,7 +228,7 @@ fn builder(url: &str, auth: Value, events: &Events, accepted: &Arc<Notify>, line
         )
         .on(
             LibraryEvent::Close,
-            events.callback(|_| SocketEvent::Lost("the server ended the connection".to_owned())),
+            events.callback(|_| SocketEvent::Lost(ENDED.to_owned())),
         )
         .on(LibraryEvent::Error, events.callback(trouble))
         .on_any(move |name, payload, _| {
@@ -308,15 +323,18 @@ fn trouble(payload: Payload) -> SocketEvent {
             SocketEvent::Refused(message.unwrap_or_else(|| refusal.to_owned()))
         }
         // The library says "EngineIO Error", whatever it was.
-        None => SocketEvent::Lost("the connection broke".to_owned()),
+        None => SocketEvent::Lost(BROKE.to_owned()),
     }
 }
 
 /// The innermost reason: the library's own texts say nothing.
-fn explain(error: &dyn Error) -> String {
+fn explain(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => format!("no server listens there: {innermost}"),
+        _ => innermost.to_string(),
+    }
 }

@@ -17,6 +17,7 @@ use crate::client::http::Http;
 use crate::client::news::News;
 use crate::client::request::{Reply, Request};
 use crate::client::socket::{Connection, Event, SocketEvent};
+use crate::interrupt::Interrupts;
 use crate::names::Names;
 use crate::output::{self, DIM};
 
@@ -25,7 +26,7 @@ mod words;
 /// How long the token of one connection holds. Each connection gets a new one.
 const TOKEN: Duration = Duration::from_secs(3_600);
 
-/// Watches as the user that the arguments name, until Ctrl-C.
+/// Watches as the user that the arguments name, until Ctrl-C or SIGTERM.
 pub(super) fn run(context: &Context, arguments: &Watch) -> anyhow::Result<()> {
     let me = context.user(arguments.me.as_deref(), "Who watches?")?;
     let for_people = !context.json && stdout().is_terminal();
@@ -37,9 +38,10 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> anyhow::Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
+        let mut interrupts = Interrupts::listen()?;
         tokio::select! {
             outcome = watcher.watch() => outcome,
-            interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+            _ = interrupts.next() => Ok(()),
         }
     });
     if !watcher.cursor.is_empty() {

@@ -209,6 +209,25 @@ fn an_interrupt_ends_with_a_report() {
 }
 
 #[test]
+fn a_server_that_ends_ends_the_run() {
+    for (signal, words) in [("TERM", "was stopped"), ("KILL", "was killed, or the network is gone")] {
+        let mut server = Server::start(Engine::Embedded);
+        let ids = server.users(["left-000001", "left-000002"]);
+        let arguments = "messages --users 2 --duration 1h --warmup 0s --drain 1h --prefix left";
+        let mut process = Process::spawn(&mut command(server.folder(), &server.url(), server.secret(), arguments));
+        eventually("messages are stored", PATIENCE, || {
+            (!server.history(&ids[0], &ids[1]).is_empty()).then_some(())
+        });
+        server.stop(signal);
+        let status = process.wait(PATIENCE).expect("it ends");
+        assert_eq!(status.code(), Some(1), "{}", process.stderr());
+        let report: Value = serde_json::from_str(&process.stdout()).unwrap();
+        let ended = report["cutOff"].as_str().expect("a text");
+        assert!(ended.contains(words), "{ended}");
+    }
+}
+
+#[test]
 fn curves_of_several_runs_go_into_one_picture() {
     let server = server();
     let folder = tempfile::tempdir().unwrap();

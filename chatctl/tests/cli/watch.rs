@@ -21,7 +21,12 @@ fn received(script: &mut Script, me: &str) -> Value {
 
 /// Ends it with Ctrl-C; the cursor that it ended with.
 fn interrupted(script: Script) -> String {
-    script.signal("INT");
+    ended_by(script, "INT")
+}
+
+/// Ends it with a signal; the cursor that it ended with.
+fn ended_by(script: Script, signal: &str) -> String {
+    script.signal(signal);
     let (code, _, stderr) = script.end();
     assert_eq!(code, 0, "{stderr}");
     let cursor = stderr.trim_end().rsplit_once("--since ").expect("a cursor").1;
@@ -59,7 +64,7 @@ fn everything_is_a_line_and_nothing_is_skipped() {
     assert_eq!(received(&mut watch, &ada_id)["payload"]["message"], "three");
 
     // It can be continued.
-    let cursor = interrupted(watch);
+    let cursor = ended_by(watch, "TERM");
     (4..=6).for_each(|number| say(&server, &bob, &ada, &format!("number {number}")));
     let mut watch = Script::run(&server, &["watch", "--as", &ada, "--since", &cursor, "--json"]);
     for number in 4..=6 {
@@ -68,6 +73,35 @@ fn everything_is_a_line_and_nothing_is_skipped() {
         while received(&mut watch, &ada_id)["payload"]["message"] != text {}
     }
     interrupted(watch);
+}
+
+#[test]
+fn how_a_connection_ended_is_told() {
+    let mut server = Server::start(Engine::Embedded);
+    let [(ada, _), (bob, _)] = users(&server);
+    let mut watch = Script::run(&server, &["watch", "--as", &ada]);
+    let mut chat = Script::connected(&server, &ada, &bob, &["--stay"]);
+    watch.event_named("sync_done");
+    for (ended, words) in [
+        ("TERM", "as it does when it is stopped"),
+        ("KILL", "was killed, or the network"),
+    ] {
+        server.stop(ended);
+        let told = watch.event_named("disconnected");
+        let reason = told["payload"]["reason"].as_str().expect("a text");
+        assert!(
+            reason.contains(words) && told["payload"]["retryInMs"].is_u64(),
+            "{told}"
+        );
+        let next = watch.event_named("disconnected");
+        assert!(next.to_string().contains("no server listens there"), "{next}");
+        let told = chat.event_named("disconnected");
+        let reason = told["reason"].as_str().expect("a text");
+        assert!(reason.contains(words) && told["retryInMs"].is_u64(), "{told}");
+        server.restart();
+        watch.event_named("sync_done");
+        chat.event_named("sync_done");
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@
 //! | `turns` | whose message is next: senders take turns |
 //! | `receivers` | how much each receiver can take |
 //! | `lane` | the two tasks |
+//!
+//! [`super::Receipts`] has a queue, shares and turns of the same kind.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -20,10 +22,12 @@ use parking_lot::Mutex;
 use shared::UserId;
 use tokio::sync::mpsc;
 
+pub(super) use self::lane::Running;
 use self::lane::{Lane, Shared, Submitted, UNDELIVERED_BATCHES};
-use self::queue::Queue;
+pub(super) use self::queue::Queue;
 use self::receivers::Receivers;
-use self::shares::Amount;
+pub(super) use self::shares::Amount;
+pub(super) use self::turns::Portion;
 use super::{Horizon, NewMessage};
 use crate::store::{AppendError, Appended, Conversation, Store, size};
 use crate::supervisor::Supervisor;
@@ -86,15 +90,15 @@ impl<R> Committed<R> {
     }
 }
 
-/// What a message is charged with until it is answered.
+/// What a message or a mark is charged with until it is answered.
 #[derive(Debug, Clone, Copy)]
-struct Charge {
+pub(crate) struct Charge {
     /// To whom.
-    sender: UserId,
-    /// Whom the message is for.
-    receiver: UserId,
+    pub(super) sender: UserId,
+    /// Whom the message is for, or whose messages are marked.
+    pub(super) receiver: UserId,
     /// How many bytes.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// Why a message was not taken, or was not handed to the store. It is certainly not stored.

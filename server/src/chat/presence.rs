@@ -12,6 +12,7 @@ use shared::{Timestamp, UserId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::outage::Outage;
 use crate::store::{HEARTBEAT, PresenceChange, Store};
 
 use super::now;
@@ -43,28 +44,44 @@ impl Presence {
     pub async fn keep(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
         let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut beats, mut writes) = (Outage::default(), Outage::default());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.changed.notified() => self.write(&*store).await,
-                _ = beat.tick() => {
-                    if let Err(error) = store.heartbeat(now()).await {
-                        tracing::warn!(%error, "the heartbeat of this server was not recorded");
+                () = self.changed.notified() => self.write(&*store, &mut writes).await,
+                _ = beat.tick() => match store.heartbeat(now()).await {
+                    Ok(()) => {
+                        if let Some(ended) = beats.worked() {
+                            tracing::info!(lasted = ?ended.lasted, "the heartbeat of this server is recorded again");
+                        }
                     }
+                    Err(error) if beats.failed() => {
+                        tracing::warn!(%error, "the heartbeat of this server is not recorded; it will be tried again");
+                    }
+                    Err(_) => {}
                 }
             }
         }
     }
 
-    async fn write(&self, store: &dyn Store) {
+    async fn write(&self, store: &dyn Store, outage: &mut Outage) {
         let changes = self.take();
         if !changes.is_empty() {
             let written = store.set_presence(&changes).await;
             self.remember(&changes, written.is_ok());
-            if let Err(error) = written {
-                tracing::warn!(%error, users = changes.len(), "presence was not recorded; it will be tried again");
-                self.put_back(changes);
-                tokio::time::sleep(PAUSE).await;
+            match written {
+                Ok(()) => {
+                    if let Some(ended) = outage.worked() {
+                        tracing::info!(lasted = ?ended.lasted, "presence is recorded again");
+                    }
+                }
+                Err(error) => {
+                    if outage.failed() {
+                        tracing::warn!(%error, users = changes.len(), "presence was not recorded; it will be tried again");
+                    }
+                    self.put_back(changes);
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
         if !self.waiting.lock().is_empty() {

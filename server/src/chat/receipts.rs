@@ -1,5 +1,7 @@
 //! Marking messages as received and read: what waits becomes one durable step, like messages in [`super::Committer`].
 //!
+//! The queue is of the same kind, too: a user may have as many marks under way as are still free, and users take turns.
+//!
 //! A step whose fate is not known after [`PATIENCE`] is answered as a failure, and so is whatever waits after it. But
 //! the task goes on waiting for the fate, with its [`Ticket`]: what turns out to be stored is told then, and no cursor
 //! goes past it before.
@@ -10,20 +12,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{Settings, UserId};
-use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
-use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::commit::{Amount, Charge, Portion, Queue, Running};
 use super::{Horizon, Refused, Ticket};
+use crate::outage::Outage;
 use crate::store::{Mark, MarkError, Marked, Store, StoreError};
 use crate::supervisor::Supervisor;
 
-/// Most marks of one step.
-const BATCH: usize = 256;
+/// What becomes one step.
+const BATCH: Portion = Portion {
+    items: 256,
+    bytes: usize::MAX,
+    sender_bytes: usize::MAX,
+};
 
-/// Marks that may wait; further ones are refused.
+/// Marks that may be under way, waiting or being stored; further ones are refused.
 const WAITING: usize = 8_192;
+
+/// What a mark takes, in bytes: eight of them are one turn of their user.
+const MARK: usize = 128;
 
 /// How long whoever marks waits for a step. As long as it is tried on MongoDB.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,102 +62,110 @@ pub struct Settled<R> {
 
 /// The queue of watermarks that are to be stored.
 pub struct Receipts<R> {
-    queue: mpsc::Sender<Submitted<R>>,
-    /// Marks that were taken and are not settled. Once it is closed, no more are taken.
-    under_way: TaskTracker,
+    queue: Arc<Queue<Submitted<R>>>,
 }
 
 /// A mark that waits, and where its answer goes.
 struct Submitted<R> {
     mark: Mark,
     reply: R,
-    token: TaskTrackerToken,
+}
+
+/// What a mark is charged with until it is told.
+fn charge(mark: &Mark) -> Charge {
+    Charge {
+        sender: mark.user,
+        receiver: mark.peer,
+        bytes: MARK,
+    }
 }
 
 impl<R: Send + 'static> Receipts<R> {
-    /// Starts the task. `settle` is called for each mark in the order of submitting; it must not block. The task ends
+    /// Starts the task. `settle` is called for each mark, for those of a user in the order of submitting; it must not
+    /// block. The task ends
     /// after [`stop`](Self::stop), or when this is dropped.
     pub fn start<F>(store: Arc<dyn Store>, horizon: Arc<Horizon>, parts: &Supervisor, settle: F) -> Self
     where
         F: Fn(Settled<R>) + Send + 'static,
     {
-        let (queue, waiting) = mpsc::channel(WAITING);
-        let under_way = TaskTracker::new();
+        let limit = Amount {
+            messages: WAITING,
+            bytes: WAITING * MARK,
+        };
+        let queue = Arc::new(Queue::new(limit));
         let task = Task {
             store,
             horizon,
-            waiting,
+            queue: Arc::clone(&queue),
             settle,
             unsettled: HashSet::new(),
+            outages: Outages::default(),
         };
-        parts.spawn("receipts", task.run(under_way.clone()));
-        Self { queue, under_way }
+        parts.spawn("receipts", task.run());
+        Self { queue }
     }
 
     /// Takes a mark into the queue, or hands the reply back at once.
     pub fn submit(&self, mark: Mark, reply: R) -> Result<(), (Refused, R)> {
-        // Counted before looking, and both are one number: either `stop` waits for this mark, or it is refused.
-        let token = self.under_way.token();
-        if self.under_way.is_closed() {
-            return Err((Refused::Stopping, reply));
-        }
-        let submitted = Submitted { mark, reply, token };
-        self.queue.try_send(submitted).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(submitted) => (Refused::QueueFull, submitted.reply),
-            mpsc::error::TrySendError::Closed(submitted) => (Refused::Broken, submitted.reply),
-        })
+        self.queue
+            .put(charge(&mark), Submitted { mark, reply })
+            .map_err(|(refused, submitted)| (refused, submitted.reply))
     }
 
     /// Refuses whatever comes from now on, and returns when all that was taken is answered and told.
     pub async fn stop(&self) {
-        self.under_way.close();
-        self.under_way.wait().await;
+        self.queue.stop();
+        self.queue.emptied().await;
+    }
+}
+
+impl<R> Drop for Receipts<R> {
+    fn drop(&mut self) {
+        self.queue.stop();
     }
 }
 
 struct Task<R, F> {
     store: Arc<dyn Store>,
     horizon: Arc<Horizon>,
-    waiting: mpsc::Receiver<Submitted<R>>,
+    queue: Arc<Queue<Submitted<R>>>,
     settle: F,
     /// Whose watermarks, about whose messages, it is not known of whether they moved. If they did, nobody was told of
     /// it; so the next mark that is stored there tells how far they are, whether it moved them or not.
     unsettled: HashSet<(UserId, UserId)>,
+    outages: Outages,
+}
+
+/// What of the store's work for marks fails.
+#[derive(Default)]
+struct Outages {
+    storing: Outage,
+    telling: Outage,
 }
 
 impl<R, F: Fn(Settled<R>)> Task<R, F> {
     /// Stores what comes until the queue is stopped and empty.
-    async fn run(mut self, under_way: TaskTracker) {
-        let mut taken = Vec::with_capacity(BATCH);
-        loop {
-            let count = tokio::select! {
-                count = self.waiting.recv_many(&mut taken, BATCH) => count,
-                () = under_way.wait() => return,
-            };
-            if count == 0 {
-                return;
-            }
-            self.step(taken.drain(..)).await;
+    async fn run(mut self) {
+        let running = Running::new(&self.queue);
+        while let Some(taken) = self.queue.take(BATCH).await {
+            self.step(taken).await;
         }
+        running.end();
     }
 
-    async fn step(&mut self, taken: impl Iterator<Item = Submitted<R>>) {
+    async fn step(&mut self, taken: Vec<Submitted<R>>) {
         let ticket = Arc::new(self.horizon.begin());
-        let (mut marks, mut replies, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
-        for Submitted { mark, reply, token } in taken {
-            marks.push(mark);
-            replies.push(reply);
-            tokens.push(token);
-        }
+        let split = |Submitted { mark, reply }| (mark, reply);
+        let (marks, mut replies): (Vec<Mark>, Vec<R>) = taken.into_iter().map(split).unzip();
         let store = Arc::clone(&self.store);
-        let mut storing = pin!(store_marks(&*store, &marks, &mut self.unsettled));
+        let mut storing = pin!(store_marks(&*store, &marks, &mut self.unsettled, &mut self.outages));
         let mut patience = PATIENCE;
         let (outcomes, shown) = loop {
             match timeout(patience, storing.as_mut()).await {
                 Ok(done) => break done,
                 Err(_) => {
                     let answered = replies.drain(..);
-                    give_up_waiting(&self.settle, &ticket, &marks, answered, &mut self.waiting);
+                    give_up_waiting(&self.settle, &ticket, &marks, answered, &self.queue);
                 }
             }
             patience = SHORT_PATIENCE;
@@ -164,7 +180,7 @@ impl<R, F: Fn(Settled<R>)> Task<R, F> {
                 reply: replies.next(),
             });
         }
-        drop(tokens);
+        self.queue.release(marks.iter().map(charge));
     }
 }
 
@@ -173,10 +189,15 @@ async fn store_marks(
     store: &dyn Store,
     marks: &[Mark],
     unsettled: &mut HashSet<(UserId, UserId)>,
+    outages: &mut Outages,
 ) -> (Vec<Result<Marked, MarkError>>, Vec<bool>) {
     let mut outcomes = store.mark(marks).await;
     if let Some(Err(MarkError::Store(error))) = outcomes.iter().find(|outcome| is_failure(outcome)) {
-        tracing::error!(%error, marks = marks.len(), "watermarks were not stored");
+        if outages.storing.failed() {
+            tracing::error!(%error, marks = marks.len(), "watermarks are not stored");
+        }
+    } else if let Some(ended) = outages.storing.worked() {
+        tracing::info!(failures = ended.failures, lasted = ?ended.lasted, "watermarks are stored again");
     }
     for (mark, outcome) in marks.iter().zip(&mut outcomes) {
         let key = (mark.user, mark.peer);
@@ -193,10 +214,17 @@ async fn store_marks(
     }
     loop {
         match shown(store, marks, &outcomes).await {
-            Ok(shown) => return (outcomes, shown),
+            Ok(shown) => {
+                if let Some(ended) = outages.telling.worked() {
+                    tracing::info!(lasted = ?ended.lasted, "watermarks are told again");
+                }
+                return (outcomes, shown);
+            }
             // They are stored, and marking again would move nothing: whoever is not told now never is.
             Err(error) => {
-                tracing::warn!(%error, "watermarks are stored but can't be told of; it will be tried again");
+                if outages.telling.failed() {
+                    tracing::warn!(%error, "watermarks are stored but can't be told of; it will be tried again");
+                }
                 sleep(PAUSE).await;
             }
         }
@@ -210,7 +238,7 @@ fn give_up_waiting<R>(
     ticket: &Arc<Ticket>,
     marks: &[Mark],
     replies: impl Iterator<Item = R>,
-    waiting: &mut mpsc::Receiver<Submitted<R>>,
+    queue: &Queue<Submitted<R>>,
 ) {
     let fail = |mark, reply| {
         let hangs = StoreError::Unavailable(format!("no answer within {PATIENCE:?}"));
@@ -234,12 +262,12 @@ fn give_up_waiting<R>(
         );
     }
     // What comes meanwhile waits for the next time.
-    for _ in 0..waiting.len() {
-        if let Ok(Submitted { mark, reply, token }) = waiting.try_recv() {
-            fail(mark, reply);
-            drop(token);
-        }
+    let mut charges = Vec::new();
+    for Submitted { mark, reply } in queue.clear() {
+        fail(mark, reply);
+        charges.push(charge(&mark));
     }
+    queue.release(charges.into_iter());
 }
 
 fn is_failure(outcome: &Result<Marked, MarkError>) -> bool {

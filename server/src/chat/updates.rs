@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::inbox;
+use crate::outage::Outage;
 use crate::store::{Cursor, Store};
 use table::{Key, Table, Taken};
 
@@ -89,10 +90,7 @@ impl Updates {
 
     /// Forgets what waits of a user whose connections were ended.
     pub fn forget(&self, user: UserId) {
-        let mut table = self.table.lock();
-        if let Some(line) = table.lines.remove(&user) {
-            table.size -= line.entries.len();
-        }
+        self.table.lock().forget(user);
     }
 
     /// The cursor that a user's devices can be given now, if not the one of everybody. To be asked after that one, so
@@ -113,6 +111,7 @@ impl Updates {
         tell: impl Fn(UserId, &Conversation) + Send,
     ) {
         let mut at_once = *AT_ONCE.start();
+        let mut outage = Outage::default();
         loop {
             let due = self.table.lock().wake(Instant::now());
             tokio::select! {
@@ -144,6 +143,9 @@ impl Updates {
                 let pause = match inbox::conversations(&*store, &keys).await {
                     Ok(conversations) => {
                         let took = begun.elapsed();
+                        if let Some(ended) = outage.worked() {
+                            tracing::info!(lasted = ?ended.lasted, "conversations are told again");
+                        }
                         let (mut told, mut left) = (Vec::new(), Vec::new());
                         let mut bytes: HashMap<UserId, usize> = HashMap::new();
                         for (taken, conversation) in taken.into_iter().zip(&conversations) {
@@ -163,7 +165,9 @@ impl Updates {
                         (took * (share(begun - oldest, busy()) - 1)).min(LONGEST)
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "conversations could not be told; it will be tried again");
+                        if outage.failed() {
+                            tracing::warn!(%error, "conversations could not be told; it will be tried again");
+                        }
                         self.put_back(taken);
                         PAUSE
                     }

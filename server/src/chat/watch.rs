@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::inbox::masked;
 use super::{Directory, now};
+use crate::outage::Outage;
 use crate::store::{HEARTBEAT, Store, StoreError};
 
 /// Users looked at with one question to the store.
@@ -151,13 +152,21 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
     pub async fn keep(self: Arc<Self>, stop: CancellationToken, tell: impl Fn(C, &Presence) + Send) {
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut outage = Outage::default();
         loop {
             let (due, next) = self.due();
             for batch in due.chunks(BATCH) {
                 match self.states(batch).await {
-                    Ok(states) => states.iter().for_each(|state| self.tell(state, &tell)),
+                    Ok(states) => {
+                        if let Some(ended) = outage.worked() {
+                            tracing::info!(lasted = ?ended.lasted, "presence can be looked up again");
+                        }
+                        states.iter().for_each(|state| self.tell(state, &tell));
+                    }
                     Err(error) => {
-                        tracing::warn!(%error, "presence could not be looked up; it will be tried again");
+                        if outage.failed() {
+                            tracing::warn!(%error, "presence could not be looked up; it will be tried again");
+                        }
                         self.look_at(batch.iter().copied(), Instant::now() + PAUSE);
                     }
                 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outlet::Outlet;
 use crate::chat::{inbox, read_receipts};
+use crate::outage::Outage;
 use crate::store::{Change, Marker, Store, StoreError};
 
 /// Pause before the store is asked again after it failed.
@@ -22,6 +23,7 @@ const CONVERSATIONS: usize = 128;
 /// that for the sign that it was told.
 pub async fn hear(store: Arc<dyn Store>, stop: CancellationToken, outlet: Outlet) {
     let mut foreign = store.foreign();
+    let mut outage = Outage::default();
     loop {
         let changes = tokio::select! {
             () = stop.cancelled() => return,
@@ -37,11 +39,16 @@ pub async fn hear(store: Arc<dyn Store>, stop: CancellationToken, outlet: Outlet
             }
         }
         while let Err(error) = tell_markers(&*store, &outlet, &markers).await {
-            tracing::warn!(%error, "receipts of another process could not be told; it will be tried again");
+            if outage.failed() {
+                tracing::warn!(%error, "receipts of another process could not be told; it will be tried again");
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(PAUSE) => {}
             }
+        }
+        if let Some(ended) = outage.worked() {
+            tracing::info!(lasted = ?ended.lasted, "receipts of other processes are told again");
         }
     }
 }

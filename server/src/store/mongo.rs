@@ -27,6 +27,7 @@
 //! | `error` | the driver's errors, time limits and retries |
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ mod window;
 
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
 const OPEN: Duration = Duration::from_secs(8);
+/// How long nothing is said of it.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long one read may take.
 const READ: Duration = Duration::from_secs(10);
 /// How long one attempt of a write may take.
@@ -117,6 +120,14 @@ pub struct MongoStore {
 }
 
 impl MongoStore {
+    /// Finds what is wrong with a connection string, without connecting.
+    ///
+    /// # Errors
+    /// What is wrong, in words that do not repeat what may be secret in it.
+    pub async fn check(uri: &str) -> Result<(), String> {
+        connect::check(uri).await
+    }
+
     /// Connects and creates the indexes that are missing.
     ///
     /// The database is `database`, else the one that `uri` names, else `realtime_chat`.
@@ -153,14 +164,14 @@ impl MongoStore {
             tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN))?;
             Ok::<_, StoreError>(connected)
         };
-        let connected = tokio::time::timeout(OPEN, connecting)
+        let connected = said(uri, tokio::time::timeout(OPEN, connecting))
             .await
             .map_err(|_| error::timed_out("connecting", OPEN))??;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
-        inbox::complete(&database).await?;
-        let node = ObjectId::new();
         let meta = Meta::new(&database);
+        inbox::complete(&database, &meta).await?;
+        let node = ObjectId::new();
         let begun = meta.begin(clock()).await?;
         let markers = Markers::new(&database, node, clock.clone());
         let projector = Projector::new(&database, clock.clone());
@@ -222,6 +233,19 @@ impl MongoStore {
         }
         released
     }
+}
+
+/// Waits for a deployment, and says that it does if it takes long.
+async fn said<T>(uri: &str, connecting: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let mut connecting = pin!(connecting);
+    if let Ok(done) = tokio::time::timeout(SILENCE, connecting.as_mut()).await {
+        return done;
+    }
+    tracing::warn!(hosts = connect::hosts(uri), patience = ?OPEN, "waiting for MongoDB");
+    let done = connecting.await;
+    tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
+    done
 }
 
 #[async_trait]

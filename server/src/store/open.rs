@@ -6,7 +6,7 @@ use super::embedded::{EmbeddedStore, Options};
 use super::mongo::MongoStore;
 use super::{Store, StoreError};
 use crate::chat;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::run::RunError;
 use crate::supervisor::Supervisor;
 use crate::telemetry::say;
@@ -15,15 +15,41 @@ fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
     move |cause| RunError::Open { store, cause }
 }
 
+/// The MongoDB that is configured, if one is. An empty value in `.env` means that there is none.
+fn mongo_uri(config: &Config) -> Option<&str> {
+    let uri = config.mongo_uri.as_ref().map(Secret::expose);
+    uri.filter(|uri| !uri.is_empty())
+}
+
+/// Refuses settings that no start could use, before anything is begun.
+///
+/// # Errors
+/// [`RunError::Setting`].
+pub async fn check(config: &Config) -> Result<(), RunError> {
+    let wrong = |name, why| RunError::Setting { name, why };
+    match std::fs::metadata(&config.data_dir) {
+        Ok(found) if !found.is_dir() => {
+            let why = format!("{} is a file; name a directory", config.data_dir.display());
+            return Err(wrong("DATA_DIR", why));
+        }
+        _ => {}
+    }
+    match mongo_uri(config) {
+        #[cfg(feature = "null-store")]
+        Some("null:") => Ok(()),
+        Some(uri) => MongoStore::check(uri).await.map_err(|why| wrong("MONGO_URI", why)),
+        None => Ok(()),
+    }
+}
+
 /// Opens MongoDB if a URI is configured, else the embedded store in the data directory. Says on standard output which.
 /// `parts` watches what it starts.
 pub async fn open(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>, RunError> {
-    // An empty value in `.env` means that there is none.
-    match config.mongo_uri.as_ref().filter(|uri| !uri.expose().is_empty()) {
+    match mongo_uri(config) {
         #[cfg(feature = "null-store")]
-        Some(uri) if uri.expose() == "null:" => Ok(Arc::new(super::null::NullStore::default())),
+        Some("null:") => Ok(Arc::new(super::null::NullStore::default())),
         Some(uri) => {
-            let store = MongoStore::open_supervised(uri.expose(), None, Arc::new(chat::now), parts)
+            let store = MongoStore::open_supervised(uri, None, Arc::new(chat::now), parts)
                 .await
                 .map_err(named("MongoDB (MONGO_URI)"))?;
             say("MongoDB connected");

@@ -6,6 +6,7 @@ mod disk;
 mod failover;
 mod hang;
 mod kill;
+mod large;
 mod limits;
 mod logs;
 mod network;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use testkit::process::eventually;
 use testkit::raw::Raw;
 use testkit::{Engine, Server, Setup};
@@ -162,4 +163,68 @@ fn bodies_that_never_come_hold_no_place_and_probes_have_their_own() {
         client.get("/users/me", "").expect("it is open");
         (client.answer()?.status == 401).then_some(())
     });
+}
+
+#[test]
+fn websockets_that_leave_are_bounded() {
+    let server = Server::start(Engine::Embedded);
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let begin = || {
+        let mut client = Raw::connect(&server);
+        client
+            .get("/socket.io/?EIO=4&transport=websocket", upgrade)
+            .expect("it is open");
+        let answer = client.answer().expect("an answer");
+        client.close();
+        answer
+    };
+    // Each of them is remembered for ten seconds, so on a slow machine it takes more of them.
+    let refused = (0..20_000).map(|_| begin()).find(|answer| answer.status != 101);
+    let refused = refused.expect("one of them is one too many");
+    assert_eq!(refused.status, 503);
+    assert!(refused.body.contains("overloaded"), "{}", refused.body);
+    eventually("there is room again", Duration::from_secs(60), || {
+        (begin().status == 101).then_some(())
+    });
+}
+
+#[test]
+fn little_is_read_of_a_session_before_it_authenticates() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let connect = |length: usize| {
+        let (token, more) = (server.token(&user), "x".repeat(length));
+        format!("40{}", json!({"token": token, "more": more}))
+    };
+    // With room for a long token.
+    let mut client = Raw::connect(&server);
+    client.upgrade();
+    client.say(&connect(10_000)).expect("it is open");
+    assert!(client.text().expect("an answer").starts_with("40{"));
+    // At once, or bit by bit.
+    let mut client = Raw::connect(&server);
+    client.upgrade();
+    client.say(&connect(20_000)).expect("it is open");
+    assert_eq!(client.text(), None);
+    let mut client = Raw::connect(&server);
+    client.upgrade();
+    // It may be ended before all was said.
+    let _ = (0..5_000).try_for_each(|_| client.say("42[]"));
+    while client.text().is_some() {}
+
+    let mut polling = Raw::connect(&server);
+    let session = polling.begin_polling();
+    polling.post(&session, &connect(20_000)).expect("it is open");
+    polling.answer();
+    let mut again = Raw::connect(&server);
+    again.post(&session, &connect(10)).expect("it is open");
+    assert_eq!(again.answer().expect("an answer").status, 400, "the session has ended");
+    // Whoever is known may send more.
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&user));
+    client
+        .say(&format!("421{}", json!(["typing", "x".repeat(30_000)])))
+        .expect("it is open");
+    assert!(client.text().expect("an answer").starts_with("431["));
 }

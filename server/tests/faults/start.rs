@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use testkit::mongod::Mongod;
 use testkit::process::{Process, eventually};
-use testkit::server::{SECRET, command};
+use testkit::server::{SECRET, command, fresh_database, with_database};
 use testkit::{Engine, Server, Setup};
 
 /// What a server that ends by itself said.
@@ -141,11 +142,28 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         ("LOG_FORMAT", "xml"),
         ("MAX_MESSAGE_BYTES", "0"),
         ("MAX_MESSAGE_BYTES", "many"),
+        ("LOG_LEVEL", "server=loud"),
+        ("DATA_DIR", ""),
+        ("DATA_DIR", "/dev/null"),
+        ("MONGO_URI", "foo"),
         ("MONGO_URI", "postgres://user:hunter2@127.0.0.1/db"),
         ("MONGO_URI", "mongodb://user:hunter2@"),
+        ("MONGO_URI", "mongodb://user:hunter2@127.0.0.1/?maxPoolSize=0"),
+        (
+            "MONGO_URI",
+            "mongodb://user:hunter2@a.invalid,b.invalid/?directConnection=true",
+        ),
+        (
+            "MONGO_URI",
+            "mongodb://user:hunter2@127.0.0.1/?tls=true&tlsCAFile=/nowhere/ca.pem",
+        ),
     ] {
         let ended = run_to_end(folder.path(), &[], &[("PORT", "0"), (name, value)]);
-        assert!(!ended.status.success(), "{name}={value}");
+        assert_eq!(ended.status.code(), Some(2), "{name}={value}: {}", ended.stderr);
+        assert!(
+            !folder.path().join("data").exists(),
+            "{name}={value}: something was begun"
+        );
         let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
         let named = ended.stderr.contains(name) || ended.stderr.contains(&flag);
         assert!(named, "{name}={value} is not named: {}", ended.stderr);
@@ -154,14 +172,14 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
     }
     let ended = run_to_end(folder.path(), &["--no-such-flag"], &[]);
     assert!(
-        !ended.status.success() && ended.stderr.contains("--no-such-flag"),
+        ended.status.code() == Some(2) && ended.stderr.contains("--no-such-flag"),
         "{}",
         ended.stderr
     );
     fs::write(folder.path().join(".env"), "PORT=http\n").expect("a file");
     let ended = run_to_end(folder.path(), &[], &[]);
     assert!(
-        !ended.status.success() && ended.stderr.contains("http"),
+        ended.status.code() == Some(2) && ended.stderr.contains("http"),
         "{}",
         ended.stderr
     );
@@ -187,6 +205,12 @@ fn says_why_it_cannot_reach_mongodb() {
         assert!(ended.elapsed < Duration::from_secs(10), "{host}: {:?}", ended.elapsed);
         assert!(ended.stderr.contains(&host), "{host}: {}", ended.stderr);
         assert!(ended.stderr.contains("MongoDB"), "{host}: {}", ended.stderr);
+        let waits = ended.stderr.lines().find(|line| line.contains("waiting for MongoDB"));
+        assert!(
+            waits.is_some_and(|line| line.contains(&host)),
+            "{host}: {}",
+            ended.stderr
+        );
         let said = ended.stdout + &ended.stderr;
         assert!(!said.contains("hunter2"), "{host}: {said}");
         assert!(
@@ -194,6 +218,47 @@ fn says_why_it_cannot_reach_mongodb() {
             "{host}: {said}"
         );
     }
+}
+
+#[test]
+fn says_which_documents_are_in_the_way_of_a_unique_index() {
+    let uri = with_database(&testkit::mongod::uri(), &fresh_database());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ids = ["1".repeat(24), "2".repeat(24)];
+    runtime.block_on(async {
+        let client = mongodb::Client::with_uri_str(&uri).await.expect("a client");
+        let database = client.default_database().expect("it is named");
+        let id = |id: &String| bson::oid::ObjectId::parse_str(id).expect("an id");
+        let user = |of: &String| bson::doc! { "_id": id(of), "username": "twice", "usernameKey": "twice" };
+        let users = database.collection::<bson::Document>("users");
+        users.insert_many(ids.iter().map(user)).await.expect("they are stored");
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let ended = run_to_end(folder.path(), &[], &[("PORT", "0"), ("MONGO_URI", &uri)]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().expect("a line");
+    assert!(last.contains("remove the field from the others"), "{}", ended.stderr);
+    assert!(ids.iter().all(|id| last.contains(id)), "{}", ended.stderr);
+}
+
+#[test]
+fn says_that_it_waits_for_mongodb_and_goes_on() {
+    let deployment = Mongod::standalone();
+    deployment.pause(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = [("PORT", "0"), ("MONGO_URI", &deployment.uri()), ("JWT_SECRET", SECRET)];
+    let process = Process::spawn(command(folder.path()).envs(settings));
+    let patience = Duration::from_secs(60);
+    eventually("it says that it waits", patience, || {
+        process.stderr().contains("waiting for MongoDB").then_some(())
+    });
+    deployment.resume(0);
+    eventually("it runs", patience, || {
+        process.stdout().contains("Server running").then_some(())
+    });
+    eventually("it says that it waits no more", patience, || {
+        process.stderr().contains("the wait for MongoDB is over").then_some(())
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::process::eventually;
 use testkit::raw::Raw;
-use testkit::{Engine, Server};
+use testkit::{Engine, Server, Setup};
 
 /// A text of which JSON writes each character with six.
 fn large() -> String {
@@ -166,4 +166,88 @@ fn an_answer_that_is_not_read_ends_its_connection() {
         (server.open_files() <= files).then_some(())
     });
     drop(readers);
+}
+
+#[test]
+fn pages_that_are_held_for_stalled_readers_are_bounded() {
+    let server = Setup::new(Engine::Embedded)
+        .env("MAX_CONNECTIONS_PER_USER", 200)
+        .start();
+    let [sender, victim] = server.new_users();
+    let catch_up = |mut client: Raw, since: &str| {
+        client.upgrade();
+        let auth = json!({"token": server.token(&victim), "since": since});
+        client.say(&format!("40{auth}")).expect("it is open");
+        client
+    };
+    let done = |client: &mut Raw| {
+        let mut messages = 0;
+        loop {
+            let text = client.text().expect("it is not ended");
+            messages += usize::from(text.starts_with("42[\"receive_message"));
+            if let Some(done) = text.strip_prefix("42[\"sync_done\",") {
+                let done: Value = serde_json::from_str(done.trim_end_matches(']')).expect("JSON");
+                return (messages, done["next"].as_str().expect("a cursor").to_owned());
+            }
+        }
+    };
+    let (_, cursor) = done(&mut catch_up(Raw::connect(&server), ""));
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&sender));
+    // More than one page.
+    assert_eq!(send(&mut client, &victim, &"x".repeat(10_000), 80), 80);
+    let before = server.resident_bytes();
+    let stalled: Vec<Raw> = (0..150).map(|_| catch_up(Raw::narrow(&server), &cursor)).collect();
+    eventually("those that hold too much are ended", Duration::from_secs(60), || {
+        let grown = server.resident_bytes().saturating_sub(before);
+        assert!(grown < 60 << 20, "{grown} bytes");
+        server.stderr().contains("reason=\"unread\"").then_some(())
+    });
+    drop(stalled);
+    eventually("there is room again", Duration::from_secs(60), || {
+        let mut reads = catch_up(Raw::connect(&server), &cursor);
+        let first = reads.text()?;
+        first.starts_with("40").then(|| assert_eq!(done(&mut reads).0, 80))
+    });
+}
+
+#[test]
+fn an_answer_on_its_way_is_not_lost_by_what_was_sent_after_its_request() {
+    let server = Server::start(Engine::Embedded);
+    let [a, b] = server.new_users();
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&a));
+    assert_eq!(send(&mut client, &b, &"x".repeat(10_000), 20), 20);
+    let path = format!("/chat/history/{a}/{b}?limit=20");
+    let whole = server.get(&path, &server.token(&a)).body;
+    assert!(whole.len() > 200_000);
+    for _ in 0..3 {
+        // It reads little at a time, so the server closes long before all is sent.
+        let mut reader = Raw::narrow(&server);
+        let bearer = format!("Authorization: Bearer {}\r\n", server.token(&a));
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{bearer}\r\n");
+        reader
+            .send(request + &"GET / HTTP/1.1\r\n".repeat(4_000))
+            .expect("it is open");
+        let answer = reader.answer().expect("the whole answer");
+        assert_eq!((answer.status, answer.body.len()), (200, whole.len()));
+    }
+}
+
+#[test]
+fn polling_bodies_may_be_as_large_as_old_clients_send_them() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let mut polling = Raw::connect(&server);
+    let session = polling.begin_polling();
+    connect(&mut polling, &session, &server.token(&user));
+    let packet = format!("42{}", json!(["nothing", "x".repeat(60_000)]));
+    let body = vec![packet.as_str(); 16].join("\u{1e}");
+    assert!((950_000..1_000_000).contains(&body.len()));
+    polling.post(&session, &body).expect("it is open");
+    let answer = polling.answer().expect("an answer");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
+    let body = vec![packet.as_str(); 17].join("\u{1e}");
+    polling.post(&session, &body).expect("it is open");
+    assert_eq!(polling.answer().expect("an answer").status, 413);
 }

@@ -118,6 +118,49 @@ async fn data_that_breaks_a_promise_is_refused() {
 }
 
 #[tokio::test]
+async fn all_that_is_in_the_way_of_unique_indexes_is_named_at_once() {
+    let fixture = Fixture::new().await;
+    let ids = [1, 2, 3, 4].map(|id| ObjectId::from_bytes([id; 12]));
+    let message = |id: &ObjectId| doc! { "_id": id, "sender": 1, "clientMessageId": "secret" };
+    fixture.insert("messages", ids[..2].iter().map(message)).await;
+    let user = |id: &ObjectId| doc! { "_id": id, "username": "private", "usernameKey": "private" };
+    fixture.insert("users", ids[2..].iter().map(user)).await;
+    let Err(StoreError::Failed(text)) = MongoStore::open(&fixture.uri, Some(fixture.database.name())).await else {
+        panic!("opened");
+    };
+    assert!(ids.iter().all(|id| text.contains(&id.to_hex())), "{text}");
+    assert!(
+        text.contains("keep usernameKey in one document of each key and remove the field from the others"),
+        "{text}"
+    );
+    assert!(!text.contains("secret") && !text.contains("private"), "{text}");
+    fixture.end([]).await;
+}
+
+#[tokio::test]
+async fn inboxes_of_an_earlier_version_are_completed_once() {
+    let fixture = Fixture::new().await;
+    let [ada, bob] = [1, 2].map(|id| ObjectId::from_bytes([id; 12]));
+    let last = doc! { "at": bson::DateTime::from_millis(5), "id": ObjectId::from_bytes([7; 12]) };
+    let inbox = doc! { "_id": { "owner": ada, "peer": bob }, "last": &last, "mayHaveUnread": false, "touched": 1_i64 };
+    fixture.insert("inboxes", [inbox]).await;
+    let profiled = fixture.collection("system.profile");
+    let scans =
+        doc! { "op": "update", "ns": format!("{}.inboxes", fixture.database.name()), "planSummary": "COLLSCAN" };
+    fixture.database.run_command(doc! { "profile": 2 }).await.unwrap();
+    for _ in 0..3 {
+        let store = fixture.open().await;
+        let inboxes = fixture.all("inboxes").await;
+        assert_eq!(inboxes[0].get_document("lastIncoming").unwrap(), &last);
+        store.close(at(0)).await.unwrap();
+        // All of them are looked through at the first start only.
+        assert_eq!(profiled.count_documents(scans.clone()).await.unwrap(), 1);
+    }
+    fixture.database.run_command(doc! { "profile": 0 }).await.unwrap();
+    fixture.end([]).await;
+}
+
+#[tokio::test]
 async fn an_unreachable_host_fails_in_time() {
     let start = Instant::now();
     let Err(StoreError::Unavailable(text)) = MongoStore::open("mongodb://joe:s3cret@127.0.0.1:1/chat", None).await

@@ -68,8 +68,9 @@ impl Courier {
 
     /// Waits for the start, then works until the connection or the fleet ends.
     pub(super) async fn run(mut self, start: watch::Receiver<bool>) {
-        if self.work(start).await.is_err() {
+        if let Err(error) = self.work(start).await {
             self.stats.lock().counters.error("disconnected", 1);
+            self.plan.ends.lock().note(&error);
         }
     }
 

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
+use super::super::connection::ConnectError;
 use super::super::stamp::Stamper;
 
 /// How fast messages are sent.
@@ -50,6 +53,46 @@ pub(super) struct Plan {
     measure_from: AtomicU64,
     measure_until: AtomicU64,
     left: AtomicI64,
+    /// How connections ended before the load did. Locked for moments by couriers at their end, and by the coordinator.
+    pub(super) ends: Mutex<Ends>,
+}
+
+/// Connections that have ended before their load did.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// By the server's word.
+    closed: u64,
+    /// Without it.
+    broke: u64,
+    /// How one of them broke.
+    how: Option<String>,
+}
+
+impl Ends {
+    /// One more has ended.
+    pub(super) fn note(&mut self, error: &ConnectError) {
+        match error {
+            ConnectError::Closed => self.closed += 1,
+            error => {
+                self.broke += 1;
+                self.how.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+
+    /// What happened if none of so many is left. `stopping` if the server had said that it stops.
+    pub(super) fn of_all(&self, users: u64, stopping: impl FnOnce() -> bool) -> Option<String> {
+        if self.closed + self.broke < users {
+            return None;
+        }
+        Some(match &self.how {
+            _ if stopping() => format!("the server was stopped and ended all {users} connections"),
+            Some(how) if self.broke > self.closed => {
+                format!("all {users} connections broke ({how}): the server was killed, or the network is gone")
+            }
+            _ => format!("the server ended all {users} connections, as it does when it is stopped"),
+        })
+    }
 }
 
 impl Plan {
@@ -69,6 +112,7 @@ impl Plan {
             measure_from: AtomicU64::new(u64::MAX),
             measure_until: AtomicU64::new(u64::MAX),
             left: AtomicI64::new(left),
+            ends: Mutex::default(),
             shape,
         }
     }

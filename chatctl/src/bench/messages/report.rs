@@ -41,6 +41,9 @@ pub(in crate::bench) struct MessagesReport {
     pub(super) tally: Tally,
     pub(super) processes: Vec<ProcessReport>,
     pub(super) interrupted: bool,
+    /// What happened if all connections ended before the run did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cut_off: Option<String>,
 }
 
 impl MessagesReport {
@@ -117,10 +120,20 @@ impl Report for MessagesReport {
             count(tally.unanswered),
             count(counters.surplus_answers)
         );
+        if let Some(cut_off) = &self.cut_off {
+            report::line(
+                out,
+                "ended",
+                format_args!("{cut_off}; the run is over, start the server and measure again"),
+            )?;
+        }
         report::verdict(out, self.passed(), what)
     }
 
     fn passed(&self) -> bool {
-        self.tally.is_clean() && self.counters.surplus_answers == 0 && self.counters.delivered > 0
+        self.cut_off.is_none()
+            && self.tally.is_clean()
+            && self.counters.surplus_answers == 0
+            && self.counters.delivered > 0
     }
 }

@@ -1,6 +1,6 @@
 //! An event as one line for people: time, kind, and what it says.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
 use jiff::ZonedDateTime;
@@ -111,7 +111,13 @@ fn other_words(names: &mut Names, event: &Event) -> (Style, String, String) {
         }
         "disconnected" => {
             let reason = event.payload["reason"].as_str().unwrap_or_default();
-            (BAD, "disconnected".to_owned(), output::one_line(reason))
+            let pause = event.payload["retryInMs"].as_u64().unwrap_or_default();
+            let text = format!(
+                "{}{DIM}; connecting again in {:.1} s{DIM:#}",
+                output::one_line(reason),
+                Duration::from_millis(pause).as_secs_f64()
+            );
+            (BAD, "disconnected".to_owned(), text)
         }
         name => {
             let payload = output::preview(&event.payload.to_string(), PREVIEW);

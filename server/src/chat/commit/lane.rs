@@ -19,6 +19,7 @@ use super::receivers::Receivers;
 use super::turns::Portion;
 use super::{Backlog, Charge, Committed, NotStored, Refused};
 use crate::chat::{Horizon, NewMessage, Ticket};
+use crate::outage::Outage;
 use crate::store::{AppendError, Appended, Store, StoreError};
 
 /// What becomes one batch. Measured with MongoDB, more than 512 messages no longer raise the rate. The bytes bound how
@@ -104,6 +105,7 @@ pub(super) struct Lane<R> {
     /// Messages whose commit failed with an unknown outcome. If one was stored after all, its sender finds out by
     /// sending again, as a duplicate; but nobody was told of it then, so it is delivered now.
     unsettled: HashSet<MessageId>,
+    outage: Outage,
 }
 
 /// The task that delivers is gone.
@@ -122,12 +124,13 @@ impl<R> Lane<R> {
             shared,
             done,
             unsettled: HashSet::new(),
+            outage: Outage::default(),
         }
     }
 
     /// Stores what comes until the queue is stopped and empty.
     pub(super) async fn run(mut self) {
-        let running = Running::new(&self.shared);
+        let running = Running::new(&self.shared.queue);
         while let Some(taken) = self.shared.queue.take(BATCH).await {
             if let Err(Gone) = self.store(taken).await {
                 return;
@@ -281,14 +284,18 @@ impl<R> Lane<R> {
         }
     }
 
-    /// One log line for a batch, however many of its messages failed for the same reason.
-    fn note_failure(&self, outcomes: &[Result<Appended, AppendError>]) {
+    /// One log line for all messages that failed for the same reason, and one when they are stored again.
+    fn note_failure(&mut self, outcomes: &[Result<Appended, AppendError>]) {
         let mut failures = outcomes.iter().filter_map(|outcome| match outcome {
             Err(AppendError::Store(error)) => Some(error),
             _ => None,
         });
         if let Some(error) = failures.next() {
-            tracing::error!(%error, messages = 1 + failures.count(), "messages were not stored");
+            if self.outage.failed() {
+                tracing::error!(%error, messages = 1 + failures.count(), "messages are not stored");
+            }
+        } else if let Some(ended) = self.outage.worked() {
+            tracing::info!(batches = ended.failures, lasted = ?ended.lasted, "messages are stored again");
         }
     }
 }
@@ -317,7 +324,7 @@ pub(super) async fn deliver<R>(
     shared: Shared<R>,
     settle: impl Fn(Committed<R>),
 ) {
-    let running = Running::new(&shared);
+    let running = Running::new(&shared.queue);
     while let Some(done) = finished.recv().await {
         done.settled.into_iter().for_each(&settle);
         drop(done.ticket);
@@ -334,26 +341,26 @@ pub(super) async fn deliver<R>(
     running.end();
 }
 
-/// A task of a lane that runs. If it is dropped before its end, the lane is broken.
-struct Running<R> {
-    queue: Arc<Queue<Submitted<R>>>,
+/// A task that reads a queue, or answers what was in it. If it is dropped before its end, the queue is broken.
+pub(crate) struct Running<T> {
+    queue: Arc<Queue<T>>,
     ended: bool,
 }
 
-impl<R> Running<R> {
-    fn new(shared: &Shared<R>) -> Self {
+impl<T> Running<T> {
+    pub(crate) fn new(queue: &Arc<Queue<T>>) -> Self {
         Self {
-            queue: Arc::clone(&shared.queue),
+            queue: Arc::clone(queue),
             ended: false,
         }
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.ended = true;
     }
 }
 
-impl<R> Drop for Running<R> {
+impl<T> Drop for Running<T> {
     fn drop(&mut self) {
         if !self.ended {
             self.queue.break_off();

@@ -10,7 +10,7 @@ use super::turns::{Portion, Turns};
 use super::{Charge, Refused};
 
 /// A bounded queue of one reader, whose items are charged to their senders until they are released.
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     /// Held to put in, to take out, to charge and to release; never across an await.
     state: Mutex<State<T>>,
     /// The reader is woken: something waits, or nothing more will come.
@@ -37,7 +37,7 @@ enum Phase {
 
 impl<T> Queue<T> {
     /// An empty queue that charges at most `limit` at a time.
-    pub(super) fn new(limit: Amount) -> Self {
+    pub(crate) fn new(limit: Amount) -> Self {
         let state = State {
             phase: Phase::Open,
             waiting: Turns::new(),
@@ -51,7 +51,7 @@ impl<T> Queue<T> {
     }
 
     /// Charges an item and puts it in, or hands it back.
-    pub(super) fn put(&self, charge: Charge, item: T) -> Result<(), (Refused, T)> {
+    pub(crate) fn put(&self, charge: Charge, item: T) -> Result<(), (Refused, T)> {
         let mut state = self.state.lock();
         match state.phase {
             Phase::Open => {}
@@ -72,7 +72,7 @@ impl<T> Queue<T> {
     }
 
     /// Waits for items and takes out a portion of them. `None` when nothing waits and nothing more will come.
-    pub(super) async fn take(&self, most: Portion) -> Option<Vec<T>> {
+    pub(crate) async fn take(&self, most: Portion) -> Option<Vec<T>> {
         loop {
             {
                 let mut state = self.state.lock();
@@ -89,17 +89,17 @@ impl<T> Queue<T> {
     }
 
     /// Whether anything waits.
-    pub(super) fn is_waited_for(&self) -> bool {
+    pub(crate) fn is_waited_for(&self) -> bool {
         !self.state.lock().waiting.is_empty()
     }
 
     /// Takes out all that waits, without waiting for anything.
-    pub(super) fn clear(&self) -> Vec<T> {
+    pub(crate) fn clear(&self) -> Vec<T> {
         self.state.lock().waiting.clear()
     }
 
     /// Takes back what items were charged with: they are answered.
-    pub(super) fn release(&self, charges: impl Iterator<Item = Charge>) {
+    pub(crate) fn release(&self, charges: impl Iterator<Item = Charge>) {
         let mut state = self.state.lock();
         charges.for_each(|charge| state.shares.release(charge.sender, charge.bytes));
         if state.shares.is_empty() {
@@ -109,7 +109,7 @@ impl<T> Queue<T> {
     }
 
     /// Takes no more items. The reader ends once it has read the ones that wait.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let mut state = self.state.lock();
         if state.phase == Phase::Open {
             state.phase = Phase::Stopping;
@@ -119,7 +119,7 @@ impl<T> Queue<T> {
     }
 
     /// Waits until nothing is under way, or will ever end because the queue is broken.
-    pub(super) async fn emptied(&self) {
+    pub(crate) async fn emptied(&self) {
         loop {
             // Made before looking, so that it hears of an end that comes after.
             let emptied = self.emptied.notified();
@@ -135,7 +135,7 @@ impl<T> Queue<T> {
 
     /// Nobody reads, or nobody answers, although nobody was told to stop. What waits is dropped, which answers whoever
     /// waits for it.
-    pub(super) fn break_off(&self) {
+    pub(crate) fn break_off(&self) {
         let mut state = self.state.lock();
         state.phase = Phase::Broken;
         let left = state.waiting.clear();

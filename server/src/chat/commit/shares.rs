@@ -10,18 +10,18 @@ use shared::UserId;
 
 /// An amount of what is under way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Amount {
+pub(crate) struct Amount {
     /// Messages.
-    pub(super) messages: usize,
+    pub(crate) messages: usize,
     /// Their bytes.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Room that is kept when nothing is under way; what a flood of senders needed beyond that is given back.
 const KEPT: usize = 8_192;
 
 /// What is under way, in all and of each sender.
-pub(super) struct Shares {
+pub(crate) struct Shares {
     limit: Amount,
     used: Amount,
     /// Those who have something under way.
@@ -29,7 +29,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    pub(super) fn new(limit: Amount) -> Self {
+    pub(crate) fn new(limit: Amount) -> Self {
         Self {
             limit,
             used: Amount::default(),
@@ -38,7 +38,7 @@ impl Shares {
     }
 
     /// Charges a message to its sender, or returns false if the sender's share is used up.
-    pub(super) fn charge(&mut self, sender: UserId, bytes: usize) -> bool {
+    pub(crate) fn charge(&mut self, sender: UserId, bytes: usize) -> bool {
         let free = Amount {
             messages: self.limit.messages - self.used.messages,
             bytes: self.limit.bytes - self.used.bytes,
@@ -58,7 +58,7 @@ impl Shares {
     }
 
     /// Takes back what was charged for a message.
-    pub(super) fn release(&mut self, sender: UserId, bytes: usize) {
+    pub(crate) fn release(&mut self, sender: UserId, bytes: usize) {
         let Some(share) = self.senders.get_mut(&sender) else {
             return;
         };
@@ -75,7 +75,7 @@ impl Shares {
     }
 
     /// Whether nothing is under way.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.used.messages == 0
     }
 }

@@ -18,18 +18,18 @@ const KEPT: usize = 8_192;
 
 /// How much is taken at once.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Portion {
+pub(crate) struct Portion {
     /// Most items.
-    pub(super) items: usize,
+    pub(crate) items: usize,
     /// Bytes after which nothing more is taken.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// The same for a single sender, so that what is answered to one, and delivered to one, stays small enough to be
     /// buffered.
-    pub(super) sender_bytes: usize,
+    pub(crate) sender_bytes: usize,
 }
 
 /// Items that wait, each of a sender.
-pub(super) struct Turns<T> {
+pub(crate) struct Turns<T> {
     items: Slab<Item<T>>,
     /// Those of whom something waits.
     senders: HashMap<UserId, Line>,
@@ -58,7 +58,7 @@ struct Line {
 }
 
 impl<T> Turns<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             items: Slab::new(),
             senders: HashMap::new(),
@@ -68,12 +68,12 @@ impl<T> Turns<T> {
     }
 
     /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// Puts an item after all others of its sender.
-    pub(super) fn put(&mut self, sender: UserId, bytes: usize, value: T) {
+    pub(crate) fn put(&mut self, sender: UserId, bytes: usize, value: T) {
         let last = self.items.insert(Item {
             value,
             bytes,
@@ -99,7 +99,7 @@ impl<T> Turns<T> {
     }
 
     /// Takes out what comes next. Empty only if nothing waits.
-    pub(super) fn take(&mut self, most: Portion) -> Vec<T> {
+    pub(crate) fn take(&mut self, most: Portion) -> Vec<T> {
         let mut taken = Vec::with_capacity(self.items.len().min(most.items));
         let mut bytes = 0;
         let mut sated = Vec::new();
@@ -148,7 +148,7 @@ impl<T> Turns<T> {
     }
 
     /// Takes out everything, in no particular order.
-    pub(super) fn clear(&mut self) -> Vec<T> {
+    pub(crate) fn clear(&mut self) -> Vec<T> {
         self.senders.clear();
         self.ring.clear();
         let all = self.items.drain().map(|item| item.value).collect();

@@ -210,6 +210,15 @@ impl Table {
         false
     }
 
+    /// Drops all of a user, and the turn with it: whoever is there again takes one turn, not two.
+    pub(super) fn forget(&mut self, user: UserId) {
+        let Some(line) = self.lines.remove(&user) else { return };
+        self.size -= line.entries.len();
+        if !line.waiting.is_empty() {
+            self.turns.retain(|other| *other != user);
+        }
+    }
+
     pub(super) fn whose_are_most(&self) -> Option<UserId> {
         let counts = self.lines.iter().map(|(user, line)| (line.entries.len(), *user));
         let (count, user) = counts.max()?;

@@ -90,6 +90,32 @@ async fn a_full_table_forgets_nobody_but_who_filled_it() {
     assert_eq!(all, [(flood, ada), (ada, bob), (bob, ada)]);
 }
 
+#[tokio::test]
+async fn whoever_was_forgotten_takes_one_turn() {
+    let updates = Updates::default();
+    let [flood, ada, bob] = [1, 2, 3].map(user);
+    let note = |user, peer| assert_eq!(updates.note(user, peer, None), None);
+    for _ in 0..10 {
+        note(flood, ada);
+        updates.forget(flood);
+    }
+    note(ada, bob);
+    for peer in 100..103 {
+        note(flood, user(peer));
+    }
+    note(bob, ada);
+    assert_eq!(
+        keys(&taken(&updates, 5)),
+        [
+            (ada, bob),
+            (flood, user(100)),
+            (bob, ada),
+            (flood, user(101)),
+            (flood, user(102))
+        ]
+    );
+}
+
 #[test]
 fn as_many_are_read_as_the_store_does() {
     let mut at_once = *AT_ONCE.start();

@@ -19,11 +19,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rusqlite::{Connection, ffi};
 
 use super::files::{Files, Missing};
 use super::known::Keeper;
 use super::schema;
+use crate::outage::Outage;
 use crate::store::StoreError;
 use crate::supervisor::Supervisor;
 
@@ -66,6 +68,8 @@ pub(super) struct Checkpointer {
 struct Trust {
     /// The sync of a copy has failed.
     lost: AtomicBool,
+    /// Copies that fail for another reason. Held to count one.
+    outage: Mutex<Outage>,
 }
 
 impl Checkpointer {
@@ -253,14 +257,23 @@ fn run(connection: &Connection, trust: &Trust, mode: &'static str) -> Option<Log
         })
     });
     match log {
-        Ok(log) => Some(log),
+        Ok(log) => {
+            if mode != LOOK
+                && let Some(ended) = trust.outage.lock().worked()
+            {
+                tracing::info!(lasted = ?ended.lasted, "checkpoints succeed again");
+            }
+            Some(log)
+        }
         Err(error) if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_FSYNC) => {
             trust.lost.store(true, Ordering::Release);
             tracing::error!(mode, %error, "the disk failed to sync the database; the log is kept, to be copied by the next start");
             None
         }
         Err(error) => {
-            tracing::warn!(mode, %error, "checkpoint failed");
+            if trust.outage.lock().failed() {
+                tracing::warn!(mode, %error, "checkpoint failed; it will be tried again");
+            }
             None
         }
     }

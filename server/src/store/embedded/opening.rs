@@ -116,16 +116,14 @@ fn report(connection: &Connection, database: &Path, found: bool, now: &Known) ->
 
 /// Refuses a database that is not there, or is empty, where there was one.
 fn check_empty(directory: &Directory, known: Option<&Known>, options: &Options) -> Result<(), StoreError> {
-    let path = directory.database();
-    let path = path.display();
     let log = directory.length(&directory.log())?;
-    let had = match known {
-        Some(known) if known.changes > 0 => format!("had {}", describe(known)),
+    let expected = match known {
+        Some(known) if known.changes > 0 => at_least(known),
         // SQLite writes the first page of the database before it creates the log.
-        _ if log > 0 => format!("has a log of {log} bytes"),
+        _ if log > 0 => format!("a database, because there is a log of {log} bytes"),
         _ => return Ok(()),
     };
-    loss(format!("{path} is empty or missing, but it {had}"), options)
+    loss(&directory.database(), &expected, "it is empty or missing", options)
 }
 
 /// Refuses what is no database of this program, what is damaged, and what is not all that there was.
@@ -139,27 +137,18 @@ fn check_found(
     if options.check {
         quick_check(connection, path)?;
     }
-    let path = path.display();
     let Some(known) = known else { return Ok(()) };
+    let differs = |found: &str| loss(path, &at_least(known), found, options);
     if version < schema::WITH_NUMBERS {
         // Whatever was kept is of a later schema than this.
-        let known = describe(known);
-        return loss(
-            format!("{path} is empty or of an older version, but it had {known}"),
-            options,
-        );
+        return differs("a database that is empty or of an older version");
     }
     let now = Known::of(connection)?;
     if now.instance != known.instance {
-        let (now, known) = (describe(&now), describe(known));
-        return loss(
-            format!("{path} is another database ({now}) than the one that was here ({known})"),
-            options,
-        );
+        return differs(&format!("another database, which has {}", describe(&now)));
     }
     if is_lost(known, &now) {
-        let (now, known) = (describe(&now), describe(known));
-        return loss(format!("{path} has only {now}, but it had {known}"), options);
+        return differs(&format!("only {}", describe(&now)));
     }
     Ok(())
 }
@@ -188,9 +177,9 @@ fn check_log(connection: &Connection, path: &Path, before: Option<u32>, options:
         return Ok(false);
     }
     let left = Known::of(connection).map_or_else(|_| "nothing".to_owned(), |now| describe(&now));
-    let path = path.display();
-    let what = format!("the log of {path} had {before} pages, of which {now} can be read: what is left is {left}");
-    loss(what, options).map(|()| true)
+    let expected = format!("a log (chat.db-wal) of {before} pages, as the process that died left it");
+    let found = format!("a log of which {now} pages can be read; with them the database has {left}");
+    loss(path, &expected, &found, options).map(|()| true)
 }
 
 /// Whether this database has less than it once had.
@@ -200,22 +189,32 @@ fn is_lost(known: &Known, now: &Known) -> bool {
 
 fn describe(known: &Known) -> String {
     let Known { messages, changes, .. } = known;
-    let mut text = format!("{messages} messages, {changes} changes");
+    let mut text = format!("{messages} messages and {changes} changes");
     if let Some(at) = known.last_message {
         let _ = write!(text, ", the last message of {at}");
     }
     text
 }
 
+/// What was kept. The database had that and may have had more.
+fn at_least(known: &Known) -> String {
+    format!("at least {}, as known.json beside it says", describe(known))
+}
+
 /// Fails, or warns if that was asked for.
-fn loss(what: String, options: &Options) -> Result<(), StoreError> {
+fn loss(path: &Path, expected: &str, found: &str, options: &Options) -> Result<(), StoreError> {
+    let what = format!(
+        "data is missing in {}. Expected: {expected}. Found: {found}",
+        path.display()
+    );
     if options.accept_loss {
-        tracing::warn!("{what}; it is used as it is (--accept-loss). Clients with a cursor are told to begin anew");
+        tracing::warn!("{what}. It is used as it is (--accept-loss); clients with a cursor are told to begin anew");
         return Ok(());
     }
     Err(StoreError::Failed(format!(
-        "{what}. Nothing was changed. Put the files of that time back, all of chat.db, chat.db-wal and known.json, or \
-         start once with --accept-loss to go on with what is here"
+        "{what}. Nothing was changed. To have it all, put chat.db, chat.db-wal and known.json back as they were at one \
+         time, from where they were moved to or from a backup. To go on without what is missing, start once with \
+         --accept-loss"
     )))
 }
 

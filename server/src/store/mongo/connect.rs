@@ -9,8 +9,8 @@ use bson::doc;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, ReadConcern, ReadPreference,
-    SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern,
+    ReadPreference, SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Collection, Database};
 use tokio::sync::Notify;
@@ -88,14 +88,38 @@ impl Connected {
     }
 }
 
+/// Finds what is wrong with a connection string without asking anybody, and says it without what may be secret in it. With
+/// `mongodb+srv` the options are looked at only once the hosts are known.
+pub(super) async fn check(uri: &str) -> Result<(), String> {
+    let parsed =
+        ConnectionString::parse(uri).map_err(|_| format!("the connection string is not valid: {}", fault(uri)))?;
+    if uri.starts_with("mongodb+srv:") {
+        return Ok(());
+    }
+    let wrong = |error: mongodb::error::Error| format!("the connection string can't be used: {}", store_error(&error));
+    let mut options = ClientOptions::parse(parsed).await.map_err(wrong)?;
+    // A client that has nobody to ask: it only reads the files of certificates that are named.
+    options.hosts.clear();
+    let client = Client::with_options(options).map_err(wrong)?;
+    client.shutdown().immediate(true).await;
+    Ok(())
+}
+
+/// Where a connection string leads, for the log: the hosts, or the name by which they are looked up.
+pub(super) fn hosts(uri: &str) -> String {
+    match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
+        Ok(HostInfo::HostIdentifiers(hosts)) => {
+            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+            hosts.join(", ")
+        }
+        Ok(HostInfo::DnsRecord(name)) => name,
+        Ok(_) | Err(_) => "an unknown host".to_owned(),
+    }
+}
+
 /// Makes the clients. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
 pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
-    if ConnectionString::parse(uri).is_err() {
-        return Err(StoreError::Failed(format!(
-            "the connection string is not valid: {}",
-            fault(uri)
-        )));
-    }
+    check(uri).await.map_err(StoreError::Failed)?;
     let mut options = ClientOptions::parse(uri).await.map_err(|error| store_error(&error))?;
     options.app_name.get_or_insert_with(|| "chat-server".into());
     options.server_selection_timeout.get_or_insert(SELECTION);

@@ -130,12 +130,22 @@ fn wanted() -> [Index; 13] {
 }
 
 /// Creates the indexes that are missing. Returns whether there were no inboxes before.
+///
+/// # Errors
+/// All that keeps unique ones from being built, so that it can be mended in one go.
 pub(super) async fn create(database: &Database) -> Result<bool, StoreError> {
     let no_inboxes = list(database, connect::INBOXES, READ).await?.is_empty();
+    let mut wrong = Vec::new();
     for index in missing(database, READ).await? {
-        index.build(database).await?;
+        match index.build(database).await {
+            Err(StoreError::Failed(why)) if index.is_unique() => wrong.push(why),
+            built => built?,
+        }
     }
-    Ok(no_inboxes)
+    match wrong.is_empty() {
+        true => Ok(no_inboxes),
+        false => Err(StoreError::Failed(wrong.join(". "))),
+    }
 }
 
 /// Those that nothing existing does the work of. One that is still being built is among them.

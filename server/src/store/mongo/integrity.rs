@@ -99,6 +99,8 @@ type Uuids = HashMap<String, Option<Bson>>;
 struct Repair {
     running: Option<AbortOnDropHandle<()>>,
     begun: Option<Instant>,
+    /// Those that were last said to be missing.
+    said: Vec<String>,
     /// Why a unique index can't be built; held to read or replace it.
     failure: Arc<Mutex<Option<String>>>,
 }
@@ -230,7 +232,10 @@ impl Task {
         match self.find(before.is_none()).await? {
             Found::Sound if before.is_some() => self.decide(sound),
             Found::Sound => {
-                self.repair = Repair::default();
+                let repaired = std::mem::take(&mut self.repair).said;
+                if !repaired.is_empty() {
+                    tracing::info!(indexes = repaired.join(", "), "indexes are there again");
+                }
                 self.decide(sound);
             }
             Found::Other(what) => self.decide(Verdict::Unsound(format!(
@@ -238,8 +243,8 @@ impl Task {
                  database back, or restart the server if this was meant"
             ))),
             Found::NoInboxes => {
-                tracing::warn!("the collection inboxes was dropped; it is built again from the messages");
                 self.builder.begin_anew().await?;
+                tracing::warn!("the collection inboxes was dropped; it is built again from the messages");
                 // The next look takes what there is then for the right one.
                 self.uuids.remove(connect::INBOXES);
                 self.shared.connections.look_again();
@@ -329,13 +334,20 @@ impl Task {
         }
         missing.sort_by_key(|index| !index.is_unique());
         let names: Vec<String> = missing.iter().map(Index::path).collect();
-        tracing::warn!(indexes = names.join(", "), "indexes are gone; they are built again");
+        // Tried again and again; said when others are missing than before.
+        let is_news = repair.said != names;
+        if is_news {
+            tracing::warn!(indexes = names.join(", "), "indexes are gone; they are built again");
+            repair.said = names;
+        }
         let (database, failure) = (self.database.clone(), Arc::clone(&repair.failure));
         let building = async move {
             let mut failed = None;
             for index in missing {
                 if let Err(error) = index.build(&database).await {
-                    tracing::warn!(%error, index = index.path(), "an index can't be built");
+                    if is_news {
+                        tracing::warn!(%error, index = index.path(), "an index can't be built; it will be tried again");
+                    }
                     if index.is_unique() {
                         let (StoreError::Unavailable(why) | StoreError::Failed(why)) = error;
                         failed.get_or_insert(why);

@@ -16,6 +16,8 @@ use crate::store::{Instance, StoreError};
 const INSTANCE: &str = "instance";
 const FOLLOWER: &str = "follower";
 pub(super) const INBOX: &str = "inbox";
+/// Which fields all inboxes have, also those that an earlier version wrote.
+pub(super) const INBOX_FIELDS: &str = "inboxFields";
 
 /// The collection.
 #[derive(Clone)]
@@ -54,6 +56,12 @@ impl Meta {
     pub(super) async fn instance(&self) -> mongodb::error::Result<Option<Instance>> {
         let found = self.documents.find_one(doc! { "_id": INSTANCE }).await?;
         Ok(found.and_then(|found| Some(first_bytes(found.get_object_id("bytes").ok()?.bytes()))))
+    }
+
+    /// Whether there is a document of this id.
+    pub(super) async fn has(&self, id: &str) -> Result<bool, StoreError> {
+        let found = bounded("reading meta", READ, self.documents.find_one(doc! { "_id": id })).await?;
+        Ok(found.is_some())
     }
 
     /// The document of this id: the one that exists, or a new one of these fields.

@@ -11,6 +11,7 @@ use super::super::projection::{self, Batch};
 use super::super::runs::FeedKey;
 use super::super::writer::Writer;
 use super::{BACKLOG, BATCH, Shared};
+use crate::outage::Outage;
 use crate::store::{Projection, StoreError};
 
 /// Messages in rows of `feed`, or a tenth as many rows of `inbox`, that one step looks at to find wrong ones.
@@ -65,6 +66,7 @@ pub(super) struct Work {
     writer: Arc<Writer>,
     build: Option<Build>,
     last_step: Instant,
+    outage: Outage,
 }
 
 /// What the thread does next.
@@ -83,6 +85,7 @@ impl Work {
             writer,
             build: old.map(|until| Build::new(Stage::Old { until })),
             last_step: Instant::now(),
+            outage: Outage::default(),
         }
     }
 
@@ -100,10 +103,17 @@ impl Work {
                 Next::Step => self.step(),
                 Next::Build => self.build(),
             };
-            if let Err(error) = done
-                && self.failed(error)
-            {
-                break;
+            match done {
+                Ok(()) => {
+                    if let Some(ended) = self.outage.worked() {
+                        tracing::info!(lasted = ?ended.lasted, "messages are projected again");
+                    }
+                }
+                Err(error) => {
+                    if self.failed(error) {
+                        break;
+                    }
+                }
             }
         }
     }
@@ -132,8 +142,10 @@ impl Work {
     }
 
     /// Tells those who wait, and pauses. Returns whether to stop.
-    fn failed(&self, error: StoreError) -> bool {
-        tracing::warn!(%error, "projecting messages failed; trying again");
+    fn failed(&mut self, error: StoreError) -> bool {
+        if self.outage.failed() {
+            tracing::warn!(%error, "projecting messages failed; it will be tried again");
+        }
         self.shared.progress.send_modify(|progress| {
             progress.failures += 1;
             progress.error = Some(error);

@@ -128,10 +128,16 @@ async fn a_database_that_was_emptied_or_removed_is_refused() {
     ] {
         let (dir, ada, cursor) = killed().await;
         damage(&dir.path().join("chat.db"));
-        refused(dir.path(), &["is empty or missing", "300 messages", "--accept-loss"]);
+        refused(
+            dir.path(),
+            &["it is empty or missing", "at least 300 messages", "--accept-loss"],
+        );
         // Also where nothing was kept, for the log is there; SQLite would delete it.
         fs::remove_file(dir.path().join("known.json")).unwrap();
-        refused(dir.path(), &["is empty or missing", "has a log of", "--accept-loss"]);
+        refused(
+            dir.path(),
+            &["it is empty or missing", "there is a log of", "--accept-loss"],
+        );
         accepted(dir.path(), ada, &cursor).await;
     }
 }
@@ -142,7 +148,10 @@ async fn another_database_is_refused() {
     let (other, _) = (tempfile::tempdir().unwrap(), ());
     drop(EmbeddedStore::open(other.path()).unwrap());
     fs::copy(other.path().join("chat.db"), dir.path().join("chat.db")).unwrap();
-    refused(dir.path(), &["is another database", "0 messages", "300 messages"]);
+    refused(
+        dir.path(),
+        &["another database, which has 0 messages", "at least 300 messages"],
+    );
 
     // One of another program stays as it is.
     let foreign = dir.path().join("chat.db");
@@ -211,7 +220,7 @@ async fn a_log_that_lost_its_last_moment_is_refused() {
     cut_a_page(dir.path());
     refused(
         dir.path(),
-        &["the log of", "what is left is 250 messages", "--accept-loss"],
+        &["Expected: a log", "the database has 250 messages", "--accept-loss"],
     );
     accepted(dir.path(), ada, &cursor).await;
 

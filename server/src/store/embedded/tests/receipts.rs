@@ -108,6 +108,34 @@ async fn a_mark_that_is_stored_late_is_told_late() {
 }
 
 #[tokio::test]
+async fn one_user_s_marks_leave_room_and_turns_for_others() {
+    let mut chat = chat();
+    let [flood, ada] = [user(&chat.store, "flood").await, user(&chat.store, "ada").await];
+    let mark = |user| Mark {
+        user,
+        peer: user,
+        kind: MarkKind::Read,
+        up_to: MessageId::from_bytes([1; 12]),
+        at: AT,
+    };
+    let hang = hang(&chat.store).await;
+    let taken = std::iter::repeat_with(|| chat.receipts.submit(mark(flood), "flood")).take_while(Result::is_ok);
+    assert!(taken.count() < 5_000, "as many as are still free");
+    for _ in 0..100 {
+        chat.receipts.submit(mark(ada), "ada").unwrap();
+    }
+    drop(hang);
+    let mut before = 0;
+    while chat.told.recv().await.unwrap().settled.reply != Some("ada") {
+        before += 1;
+    }
+    assert!(
+        before < 1_000,
+        "{before} marks of the flood were stored before the first one of others"
+    );
+}
+
+#[tokio::test]
 async fn a_stop_waits_for_the_marks_that_were_taken() {
     let mut chat = chat();
     let ada = user(&chat.store, "ada").await;

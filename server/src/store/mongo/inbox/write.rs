@@ -10,6 +10,7 @@ use super::projector::{Touches, touch};
 use super::{Entry, Incoming, LAST_INCOMING, key};
 use crate::store::mongo::document::encode_place;
 use crate::store::mongo::indexes::HINT;
+use crate::store::mongo::meta::{INBOX_FIELDS, Meta};
 use crate::store::mongo::query::{self, Order};
 use crate::store::mongo::{WRITE, connect};
 use crate::store::{Position, StoreError};
@@ -50,12 +51,18 @@ pub(super) async fn write(database: &Database, touches: &Touches) -> Result<(), 
 
 /// Gives the inboxes of earlier versions the field that they lack. Their newest message is not older than the newest that
 /// was received, so nothing unread is passed over. Otherwise an old message that is projected late would be taken for it.
-pub(in crate::store::mongo) async fn complete(database: &Database) -> Result<(), StoreError> {
+///
+/// All inboxes are looked through for that, so it is done once and remembered. Later ones are written with the field.
+pub(in crate::store::mongo) async fn complete(database: &Database, meta: &Meta) -> Result<(), StoreError> {
+    if meta.has(INBOX_FIELDS).await? {
+        return Ok(());
+    }
     let lacking = doc! { LAST_INCOMING: { "$exists": false } };
     let update = vec![doc! { "$set": { LAST_INCOMING: "$last" } }];
     let statement = doc! { "q": lacking, "u": update, "multi": true };
     let command = query::update(connect::INBOXES, vec![statement], Order::Any);
-    query::run_update("completing inboxes", COMPLETING, database, command).await
+    query::run_update("completing inboxes", COMPLETING, database, command).await?;
+    meta.ensure(INBOX_FIELDS, doc! { LAST_INCOMING: true }).await.map(drop)
 }
 
 fn statement(owner: UserId, peer: UserId, entry: Entry) -> Document {

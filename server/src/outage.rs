@@ -1,0 +1,144 @@
+//! What goes wrong again and again for one reason: said once when it begins and once when it ends.
+//!
+//! Whoever does the work says the lines; here it is only decided whether one is due. Something that fails every other time is said
+//! once a minute at most.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// Two lines that say that something begins to fail are at least so far apart.
+const APART: Duration = Duration::from_secs(60);
+
+/// Work that fails and succeeds, as its owner sees it.
+#[derive(Debug, Default)]
+pub struct Outage {
+    failing: Option<Failing>,
+    /// When it was last said that it begins.
+    said: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    since: Instant,
+    failures: u64,
+    /// Whether it was said.
+    said: bool,
+}
+
+/// An outage that was said to have begun, and has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// How often the work failed.
+    pub failures: u64,
+    /// How long it did.
+    pub lasted: Duration,
+}
+
+impl Outage {
+    /// The work failed. Returns whether that is to be said.
+    #[must_use]
+    pub fn failed(&mut self) -> bool {
+        let now = Instant::now();
+        let failing = self.failing.get_or_insert(Failing {
+            since: now,
+            failures: 0,
+            said: false,
+        });
+        failing.failures += 1;
+        if failing.said || self.said.is_some_and(|said| now - said < APART) {
+            return false;
+        }
+        failing.said = true;
+        self.said = Some(now);
+        true
+    }
+
+    /// The work succeeded. Returns what is to be said of an outage that this ends.
+    #[must_use]
+    pub fn worked(&mut self) -> Option<Ended> {
+        let ended = self.failing.take().filter(|failing| failing.said)?;
+        Some(Ended {
+            failures: ended.failures,
+            lasted: ended.since.elapsed(),
+        })
+    }
+}
+
+/// A line that many may want to say for one reason, and that is said once a minute at most.
+#[derive(Debug, Default)]
+pub struct Seldom {
+    /// When it was last said, and how often it was not since. Held to look and count.
+    state: Mutex<(Option<Instant>, u64)>,
+}
+
+impl Seldom {
+    /// One that was never said.
+    pub const fn new() -> Self {
+        Self {
+            state: Mutex::new((None, 0)),
+        }
+    }
+
+    /// Whether it is to be said now; then, for how many it stands.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let (said, unsaid) = &mut *state;
+        *unsaid += 1;
+        if said.is_some_and(|said| now - said < APART) {
+            return None;
+        }
+        *said = Some(now);
+        Some(std::mem::take(unsaid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_line_when_it_begins_and_one_when_it_ends() {
+        let mut outage = Outage::default();
+        assert_eq!(outage.worked(), None);
+        let said = (0..500).filter(|_| outage.failed()).count();
+        assert_eq!(said, 1);
+        tokio::time::advance(APART * 3).await;
+        assert!(!outage.failed(), "it was said that it began");
+        let ended = Ended {
+            failures: 501,
+            lasted: APART * 3,
+        };
+        assert_eq!(outage.worked(), Some(ended));
+        assert_eq!(outage.worked(), None);
+        assert!(outage.failed(), "another one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_and_goes_is_said_once_a_minute() {
+        let mut outage = Outage::default();
+        let mut lines = 0;
+        for _ in 0..120 {
+            lines += usize::from(outage.failed());
+            tokio::time::advance(Duration::from_secs(1)).await;
+            lines += usize::from(outage.worked().is_some());
+        }
+        assert_eq!(lines, 4);
+        // One that goes on is said in the end.
+        let said = (0..=APART.as_secs()).filter(|_| outage.failed()).count();
+        tokio::time::advance(APART).await;
+        assert_eq!(said + usize::from(outage.failed()), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_many_say_is_counted() {
+        let seldom = Seldom::new();
+        assert_eq!(seldom.due(), Some(1));
+        assert!((0..99).all(|_| seldom.due().is_none()));
+        tokio::time::advance(APART).await;
+        assert_eq!(seldom.due(), Some(100));
+    }
+}
