@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use axum::BoxError;
@@ -30,14 +31,19 @@ pub async fn charge(request: Request, next: Next) -> Response {
     if connection.is_reserved() && !PROBES.contains(&request.uri().path()) {
         return HttpError(error::no_place()).into_response();
     }
+    let mut body_read = None;
     let request = if request.body().is_end_stream() {
         request
     } else {
-        request.map(|body| Body::new(Bounded::new(body)))
+        request.map(|body| {
+            let body = Bounded::new(body);
+            body_read = Some(body.counted());
+            Body::new(body)
+        })
     };
     let asks_about = request.method() == Method::HEAD;
     let response = next.run(request).await;
-    connection.settle_intake();
+    connection.answered(body_read.map(|bytes| bytes.load(Ordering::Relaxed)));
     // Of what is only asked about no more than the head is written, see `axum`.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || asks_about {
         return response;
