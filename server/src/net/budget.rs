@@ -118,6 +118,34 @@ impl Budget {
     pub fn waiting(&self) -> usize {
         self.waiting.get()
     }
+
+    /// Charges bytes to a user that wait for a connection which is nobody's: a proxy's carries the requests of many.
+    ///
+    /// # Errors
+    /// [`OverBudget`] if so many may not wait for the user.
+    pub(super) fn charge_user(&self, user: UserId, bytes: usize) -> Result<OfUser, OverBudget> {
+        let charged = OfUser {
+            user: self.users.of(user),
+            bytes: isize::try_from(bytes).map_err(|_| OverBudget)?,
+        };
+        let waiting = charged.user.change(charged.bytes);
+        // One may be larger, see [`Account::charge`].
+        let large = bytes > CONNECTION_BYTES && waiting - bytes <= LOW;
+        let may = large || bytes <= USER_BYTES.saturating_sub(waiting);
+        may.then_some(charged).ok_or(OverBudget)
+    }
+}
+
+/// Bytes that wait for a user, until this is dropped.
+pub(super) struct OfUser {
+    user: Arc<Share>,
+    bytes: isize,
+}
+
+impl Drop for OfUser {
+    fn drop(&mut self) {
+        self.user.change(-self.bytes);
+    }
 }
 
 impl Account {
