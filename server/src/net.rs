@@ -8,6 +8,8 @@
 //! | [`link`] | one Engine.IO session, over whichever connections it comes |
 //! | [`registry`] | all of both: counted, found, and ended when they are overdue |
 //! | [`budget`] | bytes that wait for clients, and their bounds |
+//! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
+//! | [`frames`] | where the messages of a WebSocket begin and end |
 //! | [`engine`] | requests of Engine.IO, before and after the library |
 //! | [`answers`], [`body`] | answers over HTTP are charged; bodies arrive in time |
 
@@ -16,6 +18,8 @@ pub mod body;
 pub mod budget;
 pub mod connection;
 pub mod engine;
+mod frames;
+mod intake;
 pub mod link;
 pub mod listener;
 pub mod registry;

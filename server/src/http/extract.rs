@@ -14,6 +14,7 @@ use shared::{ErrorCode, WireError};
 use crate::app::App;
 use crate::auth::{self, Caller};
 use crate::error::{self, HttpError};
+use crate::net::answers::Asker;
 
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = HttpError;
@@ -21,7 +22,11 @@ impl FromRequestParts<Arc<App>> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
         let token = auth::bearer(&parts.headers);
         let caller = auth::authenticate_http(&app.verifier, &*app.store, token).await;
-        caller.map_err(|denied| HttpError(error::denied(denied)))
+        let caller = caller.map_err(|denied| HttpError(error::denied(denied)))?;
+        if let Some(asker) = parts.extensions.get::<Asker>() {
+            asker.is(caller.user);
+        }
+        Ok(caller)
     }
 }
 

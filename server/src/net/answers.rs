@@ -1,7 +1,8 @@
-//! Answers over HTTP, charged to their connection until they are written.
+//! Answers over HTTP, charged to their connection and to the user who asked until they are written.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use axum::BoxError;
@@ -11,8 +12,10 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
+use shared::UserId;
 
 use super::body::Bounded;
+use super::budget::{OWN_BYTES, OfUser, OverBudget};
 use super::connection::{CloseHandle, Connection, EndReason};
 use super::link::Link;
 use crate::error::{self, HttpError};
@@ -30,34 +33,132 @@ pub async fn charge(request: Request, next: Next) -> Response {
     if connection.is_reserved() && !PROBES.contains(&request.uri().path()) {
         return HttpError(error::no_place()).into_response();
     }
-    let request = if request.body().is_end_stream() {
+    let mut body_read = None;
+    let mut request = if request.body().is_end_stream() {
         request
     } else {
-        request.map(|body| Body::new(Bounded::new(body)))
+        request.map(|body| {
+            let body = Bounded::new(body);
+            body_read = Some(body.counted());
+            Body::new(body)
+        })
     };
+    let asker = Asker::default();
+    request.extensions_mut().insert(asker.clone());
     let asks_about = request.method() == Method::HEAD;
     let response = next.run(request).await;
-    connection.settle_intake();
+    connection.answered(body_read.map(|bytes| bytes.load(Ordering::Relaxed)));
     // Of what is only asked about no more than the head is written, see `axum`.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || asks_about {
         return response;
     }
+    let link = response.extensions().get::<Link>().cloned();
+    let user = link.as_ref().map_or_else(|| asker.user(), Link::user);
     match response.body().size_hint().exact() {
         Some(0) => response,
-        Some(bytes) => match connection
-            .answers()
-            .charge(usize::try_from(bytes).unwrap_or(usize::MAX))
-        {
-            Ok(()) => response,
-            Err(_) => {
-                // What a poll brings is lost with its answer, so the session must not go on.
-                if let Some(link) = response.extensions().get::<Link>() {
-                    link.end(EndReason::Unread);
+        Some(bytes) => {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            match charge_user(&connection, user, bytes)
+                .and_then(|of_user| connection.answers().charge(bytes).map(|()| of_user))
+            {
+                Ok(None) => response,
+                Ok(of_user) => response.map(|body| Body::new(Whole { body, bytes, of_user })),
+                Err(OverBudget) => {
+                    // What a poll brings is lost with its answer, so the session must not go on.
+                    if let Some(link) = link {
+                        link.end(EndReason::Unread);
+                    }
+                    HttpError(error::too_much_unread()).into_response()
                 }
-                HttpError(error::too_much_unread()).into_response()
             }
-        },
-        None => response.map(|body| Body::new(Streamed { body, connection })),
+        }
+        None => response.map(|body| Body::new(Streamed { body, connection, user })),
+    }
+}
+
+/// Who asks, once it is known. It travels with the request.
+#[derive(Clone, Default)]
+pub struct Asker(Arc<OnceLock<UserId>>);
+
+impl Asker {
+    /// It is this user.
+    pub fn is(&self, user: UserId) {
+        // A request has one token.
+        let _ = self.0.set(user);
+    }
+
+    fn user(&self) -> Option<UserId> {
+        self.0.get().copied()
+    }
+}
+
+/// Charges a piece of an answer to the user who asked, if it is more than anybody may leave unread. The connection can't be
+/// charged in the user's stead: a proxy's carries the requests of many.
+fn charge_user(connection: &Connection, user: Option<UserId>, bytes: usize) -> Result<Option<OfUser>, OverBudget> {
+    match user {
+        Some(user) if bytes > OWN_BYTES => connection.registry().budget.charge_user(user, bytes).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A piece of an answer, charged to a user until it is written: hyper drops it then.
+struct Piece {
+    data: Bytes,
+    _of_user: OfUser,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+fn piece(data: Bytes, of_user: Option<OfUser>) -> Bytes {
+    match of_user {
+        Some(of_user) => Bytes::from_owner(Piece {
+            data,
+            _of_user: of_user,
+        }),
+        None => data,
+    }
+}
+
+/// A body that was charged as a whole.
+struct Whole {
+    body: Body,
+    bytes: usize,
+    /// Goes with the data.
+    of_user: Option<OfUser>,
+}
+
+impl HttpBody for Whole {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            return Poll::Pending;
+        };
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame.map_err(BoxError::from)?;
+            Ok(match frame.into_data() {
+                // All of it is one piece; of more than one the last would be charged.
+                Ok(data) => {
+                    self.bytes = self.bytes.saturating_sub(data.len());
+                    let of_user = if self.bytes == 0 { self.of_user.take() } else { None };
+                    Frame::data(piece(data, of_user))
+                }
+                Err(other) => other,
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -65,6 +166,7 @@ pub async fn charge(request: Request, next: Next) -> Response {
 struct Streamed {
     body: Body,
     connection: Arc<Connection>,
+    user: Option<UserId>,
 }
 
 impl HttpBody for Streamed {
@@ -75,15 +177,22 @@ impl HttpBody for Streamed {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             return Poll::Pending;
         };
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-            && self.connection.answers().charge(data.len()).is_err()
-        {
-            // hyper asks for the next piece when the ones before have nearly all been written; so this is the
-            // process's bound, and the connection one of those that hold the most.
-            self.connection.end(EndReason::Unread);
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame.map_err(BoxError::from)?;
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(other) => return Ok(other),
+            };
+            let charged = charge_user(&self.connection, self.user, data.len())
+                .and_then(|of_user| self.connection.answers().charge(data.len()).map(|()| of_user));
+            let of_user = charged.unwrap_or_else(|OverBudget| {
+                // hyper asks for the next piece when the ones before have nearly all been written; so this is the
+                // user's or the process's bound, and the connection one of those that hold the most.
+                self.connection.end(EndReason::Unread);
+                None
+            });
+            Ok(Frame::data(piece(data, of_user)))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,6 +1,8 @@
 //! The body of a request, which has to arrive in time.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,7 +26,41 @@ const LINGER: (usize, Duration) = (8 << 20, Duration::from_secs(2));
 pub struct Bounded {
     body: Body,
     deadline: Pin<Box<Sleep>>,
-    session: Option<(Link, Pin<Box<WaitForCancellationFutureOwned>>)>,
+    /// How much of it has come.
+    read: Arc<AtomicUsize>,
+    session: Option<(Link, Packets, Pin<Box<WaitForCancellationFutureOwned>>)>,
+}
+
+/// Counts the packets of a body that ask to connect.
+#[derive(Default)]
+struct Packets {
+    /// The beginning of the packet that comes.
+    beginning: [u8; CONNECT.len()],
+    length: usize,
+}
+
+/// How a packet begins that asks to connect.
+const CONNECT: &[u8; 2] = b"40";
+
+/// What stands between two packets.
+const SEPARATOR: u8 = 0x1e;
+
+impl Packets {
+    /// Follows what was read, and returns how many more ask to connect.
+    fn connects(&mut self, read: &[u8]) -> usize {
+        let mut connects = 0;
+        for (number, part) in read.split(|byte| *byte == SEPARATOR).enumerate() {
+            if number > 0 {
+                self.length = 0;
+            }
+            for byte in part.iter().take(CONNECT.len() - self.length) {
+                self.beginning[self.length] = *byte;
+                self.length += 1;
+                connects += usize::from(self.length == CONNECT.len() && self.beginning == *CONNECT);
+            }
+        }
+        connects
+    }
 }
 
 /// Why a body was given up.
@@ -33,7 +69,7 @@ pub enum BodyError {
     /// It took too long.
     #[error("the body did not arrive within {} seconds", DEADLINE.as_secs())]
     TooSlow,
-    /// Its session has ended, or sent too much before it authenticated.
+    /// Its session has ended, or sent what it may not.
     #[error("the session has ended")]
     Gone,
 }
@@ -44,15 +80,21 @@ impl Bounded {
         Self {
             body,
             deadline: Box::pin(tokio::time::sleep(DEADLINE)),
+            read: Arc::default(),
             session: None,
         }
+    }
+
+    /// How much of it has come, also when it is gone.
+    pub(super) fn counted(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.read)
     }
 
     /// The same for a body of a session: it ends with that.
     pub fn of_session(body: Body, link: &Link) -> Self {
         let gone = link.gone().clone().cancelled_owned();
         let mut bounded = Self::new(body);
-        bounded.session = Some((link.clone(), Box::pin(gone)));
+        bounded.session = Some((link.clone(), Packets::default(), Box::pin(gone)));
         bounded
     }
 }
@@ -63,17 +105,20 @@ impl HttpBody for Bounded {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            if let (Some(Ok(frame)), Some((link, _))) = (&frame, &self.session)
-                && !link.read(frame.data_ref().map_or(0, Bytes::len))
-            {
-                return Poll::Ready(Some(Err(BodyError::Gone.into())));
+            if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                self.read.fetch_add(data.len(), Ordering::Relaxed);
+                if let Some((link, packets, _)) = &mut self.session
+                    && !(link.read(data.len()) && link.asks_to_connect(packets.connects(data)))
+                {
+                    return Poll::Ready(Some(Err(BodyError::Gone.into())));
+                }
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(BodyError::TooSlow.into())));
         }
-        if let Some((_, gone)) = &mut self.session
+        if let Some((_, _, gone)) = &mut self.session
             && gone.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Some(Err(BodyError::Gone.into())));
@@ -119,6 +164,16 @@ mod tests {
 
     use super::*;
     use crate::net::registry::Registry;
+
+    #[test]
+    fn packets_that_ask_to_connect_are_counted() {
+        let body = b"40\x1e40{}\x1e2\x1e\x1e4\x1e042[\"40\"]\x1e40/x,";
+        for piece in 1..body.len() {
+            let mut packets = Packets::default();
+            let connects: usize = body.chunks(piece).map(|read| packets.connects(read)).sum();
+            assert_eq!(connects, 3, "{piece}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_comes_ends() {

@@ -9,6 +9,7 @@
 //! nothing that they share.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -36,23 +37,47 @@ const LOW: usize = 64 << 10;
 #[derive(Default)]
 pub struct Budget {
     waiting: Share,
-    /// Held to look up or add one user; the entries of users without connections are swept out when it grows.
-    users: Mutex<HashMap<UserId, Weak<Share>>>,
+    users: Shares<UserId>,
 }
 
-/// Bytes that wait for several connections.
+/// Bytes of several connections.
 #[derive(Default)]
-struct Share(AtomicIsize);
+pub(super) struct Share(AtomicIsize);
+
+/// The shares of those who have one. Held to look up or add one; what nobody has any more is swept out when it grows.
+pub(super) struct Shares<K>(Mutex<HashMap<K, Weak<Share>>>);
+
+impl<K> Default for Shares<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq> Shares<K> {
+    /// Whoever has one, and a new one otherwise.
+    pub(super) fn of(&self, owner: K) -> Arc<Share> {
+        let mut shares = self.0.lock();
+        if let Some(share) = shares.get(&owner).and_then(Weak::upgrade) {
+            return share;
+        }
+        if shares.len() == shares.capacity() {
+            shares.retain(|_, share| share.strong_count() > 0);
+        }
+        let share = Arc::default();
+        shares.insert(owner, Arc::downgrade(&share));
+        share
+    }
+}
 
 impl Share {
     /// Changes it, and returns how much it is then. What is taken off may come before what it was part of, so it can be less
     /// than nothing for a moment.
-    fn change(&self, by: isize) -> usize {
+    pub(super) fn change(&self, by: isize) -> usize {
         let before = self.0.fetch_add(by, Ordering::SeqCst);
         usize::try_from(before.saturating_add(by)).unwrap_or(0)
     }
 
-    fn get(&self) -> usize {
+    pub(super) fn get(&self) -> usize {
         usize::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0)
     }
 }
@@ -94,17 +119,32 @@ impl Budget {
         self.waiting.get()
     }
 
-    fn of_user(&self, user: UserId) -> Arc<Share> {
-        let mut users = self.users.lock();
-        if let Some(share) = users.get(&user).and_then(Weak::upgrade) {
-            return share;
-        }
-        if users.len() == users.capacity() {
-            users.retain(|_, share| share.strong_count() > 0);
-        }
-        let share = Arc::default();
-        users.insert(user, Arc::downgrade(&share));
-        share
+    /// Charges bytes to a user that wait for a connection which is nobody's: a proxy's carries the requests of many.
+    ///
+    /// # Errors
+    /// [`OverBudget`] if so many may not wait for the user.
+    pub(super) fn charge_user(&self, user: UserId, bytes: usize) -> Result<OfUser, OverBudget> {
+        let charged = OfUser {
+            user: self.users.of(user),
+            bytes: isize::try_from(bytes).map_err(|_| OverBudget)?,
+        };
+        let waiting = charged.user.change(charged.bytes);
+        // One may be larger, see [`Account::charge`].
+        let large = bytes > CONNECTION_BYTES && waiting - bytes <= LOW;
+        let may = large || bytes <= USER_BYTES.saturating_sub(waiting);
+        may.then_some(charged).ok_or(OverBudget)
+    }
+}
+
+/// Bytes that wait for a user, until this is dropped.
+pub(super) struct OfUser {
+    user: Arc<Share>,
+    bytes: isize,
+}
+
+impl Drop for OfUser {
+    fn drop(&mut self) {
+        self.user.change(-self.bytes);
     }
 }
 
@@ -124,7 +164,7 @@ impl Account {
     pub fn belongs_to(&self, user: UserId) {
         // What waits from before is a few bytes of the handshake; they are never taken from the user.
         self.take(usize::MAX);
-        let _ = self.user.set(self.budget.of_user(user));
+        let _ = self.user.set(self.budget.users.of(user));
     }
 
     /// Charges bytes that are about to wait.
@@ -252,7 +292,7 @@ mod tests {
         let budget = Arc::new(Budget::default());
         let account = Account::new(&budget);
         account.belongs_to(UserId::from_bytes([1; 12]));
-        let user = budget.of_user(UserId::from_bytes([1; 12]));
+        let user = budget.users.of(UserId::from_bytes([1; 12]));
         let done = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -7,26 +7,28 @@ use std::net::{IpAddr, Shutdown};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::budget::Account;
+use super::intake::{Charge, FREE, Requests};
 use super::link::Link;
 use super::listener::Place;
-use super::registry::Registry;
+use super::registry::{Registry, network};
 
 /// Seconds without a byte from a client after which its WebSocket is ended: the library sends a ping every 25 s and
 /// gives 20 s for the answer, but can't end a connection whose writer is stuck.
 const SILENCE: u32 = 46;
 
-/// Seconds over which the rate of a reader is measured.
+/// Seconds over which the rate of a reader is measured, and in which a message that has begun must be complete.
 const PATIENCE: u32 = 30;
 
 /// The least rate in bytes a second at which what waits must be read.
 const LEAST_RATE: u64 = 1_024;
 
-/// Bytes that anybody may send before they are known, however many others do.
-const FREE_INTAKE: usize = 4 << 10;
+/// No message has begun that is not complete.
+const COMPLETE: u32 = u32::MAX;
 
 /// Why a connection was ended by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,15 +39,24 @@ pub enum EndReason {
     TooSlow,
     /// Nothing came from it for longer than a ping and its answer may take.
     Silent,
-    /// It sent much without saying who it is, while others did the same.
+    /// It sent much that waits for its rest or for who it is, while others did the same; or the rest did not come in time.
     Intake,
+    /// It asked again and again to be connected.
+    Connects,
     /// It asked for a namespace that does not exist.
     Namespace,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [Self::Unread, Self::TooSlow, Self::Silent, Self::Intake, Self::Namespace];
+    pub const ALL: [Self; 6] = [
+        Self::Unread,
+        Self::TooSlow,
+        Self::Silent,
+        Self::Intake,
+        Self::Connects,
+        Self::Namespace,
+    ];
 
     /// What the log and the counters call it.
     pub fn name(self) -> &'static str {
@@ -54,6 +65,7 @@ impl EndReason {
             Self::TooSlow => "too_slow",
             Self::Silent => "silent",
             Self::Intake => "intake",
+            Self::Connects => "connects",
             Self::Namespace => "namespace",
         }
     }
@@ -72,8 +84,10 @@ pub struct Connection {
     answers: Account,
     /// Engine.IO sessions that were begun here by polling and have not authenticated.
     pub(super) unknown_sessions: AtomicUsize,
-    /// Bytes that were read and neither answered nor sent by somebody who is known.
-    intake: AtomicUsize,
+    /// What was read and waits. Held to note one read or answer; of WebSockets, one of a long message.
+    intake: Mutex<(Requests, Option<Charge>)>,
+    /// Since which second the message that came last is not complete; [`COMPLETE`] if it is.
+    incomplete: AtomicU32,
     /// The second in which something was read.
     heard: AtomicU32,
     written: AtomicU64,
@@ -95,7 +109,8 @@ impl Connection {
             link: OnceLock::new(),
             answers: Account::new(&registry.budget),
             unknown_sessions: AtomicUsize::new(0),
-            intake: AtomicUsize::new(0),
+            intake: Mutex::default(),
+            incomplete: AtomicU32::new(COMPLETE),
             heard: AtomicU32::new(now),
             written: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
@@ -127,24 +142,66 @@ impl Connection {
         let _ = self.link.set(link);
     }
 
-    /// A request was answered, or its sender is known: what was read of it counts no more.
-    pub fn settle_intake(&self) {
-        let settled = self.intake.swap(0, Ordering::AcqRel);
-        self.registry.intake.fetch_sub(settled, Ordering::AcqRel);
+    /// The session whose WebSocket it is, if it is one.
+    pub(super) fn link(&self) -> Option<&Link> {
+        self.link.get()
     }
 
-    /// Notes what was read. False if the connection is to be read from no more.
-    pub(super) fn read(&self, bytes: usize) -> bool {
+    /// A request was answered of whose body, if it has one, so many bytes were read.
+    pub(super) fn answered(&self, body: Option<usize>) {
+        let mut intake = self.intake.lock();
+        let (requests, charge) = &mut *intake;
+        let waits = requests.answered(body);
+        // It is less than before, so it may be.
+        self.charge(charge, waits);
+    }
+
+    /// Whether the client has sent one head of a request since the last answer, and nothing else.
+    pub(super) fn is_one_head(&self) -> bool {
+        self.intake.lock().0.is_one_head()
+    }
+
+    /// Notes that something came, or the end.
+    pub(super) fn hear(&self) {
         self.heard.store(self.registry.now(), Ordering::Relaxed);
-        match self.link.get() {
-            Some(link) if link.is_known() => return true,
-            Some(link) if !link.read(bytes) => return false,
-            _ => {}
+    }
+
+    /// Notes what was read of requests. False if the connection is to be read from no more.
+    pub(super) fn read(&self, read: &[u8]) -> bool {
+        let mut intake = self.intake.lock();
+        let (requests, charge) = &mut *intake;
+        let waits = requests.read(read);
+        let may = self.charge(charge, waits);
+        drop(intake);
+        self.end_unless(may)
+    }
+
+    /// Notes how much was read of a message that is not complete. False if the connection is to be read from no more.
+    pub(super) fn hold(&self, bytes: usize) -> bool {
+        let may = self.charge(&mut self.intake.lock().1, bytes);
+        self.end_unless(may)
+    }
+
+    /// Notes whether another message than before is not complete.
+    pub(super) fn begin_message(&self, begun: bool) {
+        let since = if begun { self.registry.now() } else { COMPLETE };
+        self.incomplete.store(since, Ordering::Relaxed);
+    }
+
+    /// Charges what waits, and returns whether it may.
+    fn charge(&self, charge: &mut Option<Charge>, bytes: usize) -> bool {
+        if bytes <= FREE {
+            *charge = None;
+            return true;
         }
-        // All before its part: whoever settles the part meanwhile must not take more off than there is.
-        let all = self.registry.intake.fetch_add(bytes, Ordering::AcqRel) + bytes;
-        let own = self.intake.fetch_add(bytes, Ordering::AcqRel) + bytes;
-        let may = own <= FREE_INTAKE || all <= super::registry::INTAKE_BYTES;
+        let charge = charge.get_or_insert_with(|| match self.link.get().and_then(Link::user) {
+            Some(user) => self.registry.messages.of(user),
+            None => self.registry.intake.of(network(self.address)),
+        });
+        charge.set(bytes - FREE)
+    }
+
+    fn end_unless(&self, may: bool) -> bool {
         if !may {
             self.end(EndReason::Intake);
         }
@@ -202,6 +259,10 @@ impl Connection {
         if silent && self.is_upgraded() {
             return Some(EndReason::Silent);
         }
+        let since = self.incomplete.load(Ordering::Relaxed);
+        if since != COMPLETE && now.saturating_sub(since) > PATIENCE {
+            return Some(EndReason::Intake);
+        }
         let (since, of) = &self.measured;
         let written = self.written.load(Ordering::Relaxed);
         let blocked = self.blocked.load(Ordering::Relaxed);
@@ -220,7 +281,6 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.settle_intake();
         if let Some(link) = self.link.get() {
             link.departs(self);
         }

@@ -113,10 +113,19 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             }
             let response = next.run(Request::from_parts(head, body)).await;
             match response.status() {
-                StatusCode::SWITCHING_PROTOCOLS => link.moves_to(&connection),
-                _ => link.no_upgrade(),
+                StatusCode::SWITCHING_PROTOCOLS if !connection.is_one_head() => {
+                    link.no_upgrade();
+                    StatusCode::BAD_REQUEST.into_response()
+                }
+                StatusCode::SWITCHING_PROTOCOLS => {
+                    link.moves_to(&connection);
+                    response
+                }
+                _ => {
+                    link.no_upgrade();
+                    response
+                }
             }
-            response
         }
         Some(Some(link)) if poll => {
             link.polled();
@@ -139,6 +148,8 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
 /// Notes the session that an answer begins, if it does.
 async fn begun(response: Response, connection: &Arc<Connection>, link: &Link) -> Response {
     match response.status() {
+        // Frames are followed from the first one on, and a client has to wait for the answer before it sends any.
+        StatusCode::SWITCHING_PROTOCOLS if !connection.is_one_head() => StatusCode::BAD_REQUEST.into_response(),
         StatusCode::SWITCHING_PROTOCOLS => {
             link.moves_to(connection);
             response

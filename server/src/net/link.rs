@@ -26,6 +26,10 @@ const ABSENCE: u32 = 46;
 /// packet that asks to connect, however many there are.
 const HANDSHAKE_BYTES: usize = 16 << 10;
 
+/// How often a session may ask to connect, beside the times that it was refused. Once is enough, but clients whose users
+/// connect twice in a row say it twice.
+const CONNECTS: usize = 8;
+
 /// The way to one session's client.
 #[derive(Clone)]
 pub struct Link(Arc<Session>);
@@ -49,7 +53,10 @@ struct Session {
     unknown: Mutex<Option<UnknownPlace>>,
     /// Its place among those that left without authenticating, until the library lets go of it.
     departed: OnceLock<DepartedPlace>,
-    known: AtomicBool,
+    /// Who it is, once it has authenticated.
+    user: OnceLock<UserId>,
+    /// Packets that asked to connect and were not refused.
+    connects: AtomicUsize,
     /// Bytes that were read of it before it was known.
     handshake: AtomicUsize,
     ended: AtomicBool,
@@ -74,7 +81,8 @@ impl Link {
             upgrades: AtomicBool::new(false),
             unknown: Mutex::new(place),
             departed: OnceLock::new(),
-            known: AtomicBool::new(false),
+            user: OnceLock::new(),
+            connects: AtomicUsize::new(0),
             handshake: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
             gone: CancellationToken::new(),
@@ -107,11 +115,29 @@ impl Link {
     /// The session has authenticated.
     pub fn is_of(&self, user: UserId) {
         self.0.account.belongs_to(user);
-        self.0.known.store(true, Ordering::Relaxed);
+        // The library lets a session in once.
+        let _ = self.0.user.set(user);
         drop(self.0.unknown.lock().take());
-        if let Some(connection) = self.connection() {
-            connection.settle_intake();
+    }
+
+    /// Who it is, if it has authenticated.
+    pub fn user(&self) -> Option<UserId> {
+        self.0.user.get().copied()
+    }
+
+    /// Notes packets that ask to connect. False, and the end of the session, if it asked too often: the library has a task
+    /// for each of them, before anything of ours.
+    pub(super) fn asks_to_connect(&self, packets: usize) -> bool {
+        let may = packets == 0 || self.0.connects.fetch_add(packets, Ordering::Relaxed) + packets <= CONNECTS;
+        if !may {
+            self.end(EndReason::Connects);
         }
+        may
+    }
+
+    /// It was refused, and may ask again.
+    pub fn is_refused(&self) {
+        self.0.connects.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Its WebSocket has ended.
@@ -124,7 +150,7 @@ impl Link {
 
     /// Whether it has authenticated.
     pub fn is_known(&self) -> bool {
-        self.0.known.load(Ordering::Relaxed)
+        self.0.user.get().is_some()
     }
 
     /// Notes what was read of the session. False, and the end of it, if that is too much for one that is not known.

@@ -34,8 +34,8 @@ const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Largest head of a request, in bytes.
-const HEADER_BYTES: usize = 32 * 1024;
+/// Largest head of a request in bytes, and as much as is read ahead.
+pub(super) const HEADER_BYTES: usize = 32 * 1024;
 
 /// How long sent data may stay unacknowledged before the kernel ends the connection: a reader that has stalled would
 /// otherwise hold its writer for ever. As long as a Socket.IO ping and its answer may take.

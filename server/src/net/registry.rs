@@ -6,16 +6,18 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use shared::UserId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
 use super::connection::{CloseHandle, Connection, EndReason};
+use super::intake::Intake;
 use super::link::{DepartedPlace, Link, UnknownPlace, WeakLink};
 
 /// Most sessions that poll and have not authenticated.
@@ -26,9 +28,6 @@ const UNKNOWN_OF_ADDRESS: u32 = 2_048;
 
 /// Most of them begun on one connection; a proxy's carries those of many clients.
 const UNKNOWN_OF_CONNECTION: usize = 64;
-
-/// Bytes of requests and handshakes that may be read from clients before it is known who they are.
-pub(super) const INTAKE_BYTES: usize = 32 << 20;
 
 /// How often what is overdue is looked for.
 const LOOK: Duration = Duration::from_secs(2);
@@ -42,8 +41,10 @@ pub struct Registry {
     now: AtomicU32,
     /// What waits for clients.
     pub budget: Arc<Budget>,
-    /// What was read of clients that are not known yet.
-    pub(super) intake: AtomicUsize,
+    /// What was read of requests and of WebSockets of nobody, by address; see [`network`].
+    pub(super) intake: Intake<IpAddr>,
+    /// What was read of messages of users.
+    pub(super) messages: Intake<UserId>,
     /// Connections that the server has closed, whose client may still be sending.
     pub(super) lingering: TaskTracker,
     /// Held to add one connection, or to list all.
@@ -74,7 +75,8 @@ impl Registry {
         Arc::new(Self {
             now: AtomicU32::new(0),
             budget: Arc::default(),
-            intake: AtomicUsize::new(0),
+            intake: Intake::default(),
+            messages: Intake::default(),
             lingering: TaskTracker::new(),
             connections: Mutex::default(),
             sessions: Mutex::default(),
@@ -281,7 +283,7 @@ fn leave((all, by_address): &mut Counted, address: IpAddr) {
 }
 
 /// What counts as one address: of IPv6 the network, because anybody has a whole one.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(six) => match six.to_ipv4_mapped() {

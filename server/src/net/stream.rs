@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::connection::Connection;
+use super::frames::Frames;
+use super::intake::FREE;
 
 /// An accepted connection, read and written by whoever holds this.
 pub struct Stream {
@@ -21,6 +23,10 @@ pub struct Stream {
     broken: AtomicBool,
     /// Whether the client has said all it will, or can't be read any more.
     read_to_the_end: AtomicBool,
+    /// Follows the messages, once it is a WebSocket.
+    frames: Frames,
+    /// How much of the last one has come, if it is not complete.
+    held: usize,
 }
 
 /// How long a connection that the server closes is still read, see [`linger`].
@@ -51,7 +57,30 @@ impl Stream {
             connection,
             broken: AtomicBool::new(false),
             read_to_the_end: AtomicBool::new(false),
+            frames: Frames::default(),
+            held: 0,
         }
+    }
+
+    /// Notes what was read. False if the connection is to be read from no more.
+    fn note(&mut self, read: &[u8]) -> bool {
+        let connection = &self.connection;
+        connection.hear();
+        let Some(link) = connection.link() else {
+            return connection.read(read);
+        };
+        let seen = self.frames.read(read);
+        if !link.read(read.len()) || !link.asks_to_connect(seen.connects) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.held, self.frames.held());
+        if before == 0 && self.held == 0 {
+            return true;
+        }
+        if seen.completed || before == 0 || self.held == 0 {
+            connection.begin_message(self.held > 0);
+        }
+        before.max(self.held) <= FREE || connection.hold(self.held)
     }
 
     /// A WebSocket whose client is gone takes what is written and ends when it is read: the Socket.IO library keeps a
@@ -87,19 +116,19 @@ fn try_read(tcp: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let tcp = &self.connection.tcp;
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.broken.load(Ordering::Relaxed) {
                 return Poll::Ready(Ok(()));
             }
-            ready!(tcp.poll_read_ready(cx))?;
-            match try_read(tcp, buf.initialize_unfilled()) {
+            ready!(self.connection.tcp.poll_read_ready(cx))?;
+            let unfilled = buf.initialize_unfilled();
+            match try_read(&self.connection.tcp, unfilled) {
                 Ok(bytes) => {
                     if bytes == 0 {
                         self.read_to_the_end.store(true, Ordering::Relaxed);
                     }
-                    if self.connection.read(bytes) {
+                    if self.note(&unfilled[..bytes]) {
                         buf.advance(bytes);
                     }
                     return Poll::Ready(Ok(()));

@@ -75,6 +75,9 @@ pub async fn connect(
     };
     if admitted.is_err() {
         tokio::time::sleep(REFUSAL_DELAY).await;
+        if let Some(link) = Link::of(&socket) {
+            link.is_refused();
+        }
     }
     admitted
 }

@@ -228,3 +228,63 @@ fn little_is_read_of_a_session_before_it_authenticates() {
         .expect("it is open");
     assert!(client.text().expect("an answer").starts_with("431["));
 }
+
+/// A request that is answered, and the beginning of one whose head never ends.
+fn with_endless_head(head: &str) -> String {
+    let endless = "a".repeat(28_000);
+    format!("{head}GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: {endless}")
+}
+
+#[test]
+fn heads_that_never_end_leave_room_for_requests_of_others() {
+    for first in ["", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+        let server = Server::start(Engine::Embedded);
+        let attack = with_endless_head(first);
+        let mut clients: Vec<Raw> = (0..700).map(|_| Raw::connect(&server)).collect();
+        clients.extend((0..200).map(|_| Raw::connect(&server)));
+        for client in &mut clients {
+            client.send(&attack).expect("it is open");
+        }
+        if !first.is_empty() {
+            for client in &mut clients {
+                // Some are ended before they have read it.
+                client.answer();
+            }
+        }
+        eventually("what goes beyond is ended", Duration::from_secs(60), || {
+            server.stderr().contains("reason=\"intake\"").then_some(())
+        });
+        let mut other = Raw::connect(&server);
+        let large = format!("X-B: {}\r\n", "b".repeat(6_000));
+        other.get("/healthz", &large).expect("it is open");
+        assert_eq!(other.answer().expect("an answer").status, 200);
+        let names: Vec<String> = (0..900).map(|number| format!("somebody-{number:012}")).collect();
+        let body = serde_json::json!({ "usernames": names }).to_string();
+        assert!(body.len() > 20_000);
+        let admin = server.admin_token();
+        let length = body.len();
+        other
+            .send(format!(
+                "POST /users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {admin}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+            .expect("it is open");
+        assert_eq!(other.answer().expect("an answer").status, 200);
+        drop(clients);
+    }
+}
+
+#[test]
+fn frames_before_the_answer_to_an_upgrade_are_refused() {
+    let server = Server::start(Engine::Embedded);
+    let mut client = Raw::connect(&server);
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    client
+        .send(format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n\u{1}\0\r\n\r\n"
+        ))
+        .expect("it is open");
+    assert_eq!(client.answer().expect("an answer").status, 400);
+}

@@ -1,9 +1,13 @@
-//! Work of one request that panics: that request is answered, and nothing else notices.
+//! Work of one request that panics: that request is answered, and nothing else notices. Packets that ask for what was
+//! done already are few.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::node::Script;
+use testkit::process::eventually;
+use testkit::raw::Raw;
 use testkit::{Engine, Server, Setup};
 
 use crate::ready;
@@ -73,4 +77,100 @@ fn a_change_of_settings_that_panics_is_answered() {
         answer.body
     );
     assert!(server.terminate().0.success());
+}
+
+#[test]
+fn a_websocket_that_asks_again_and_again_to_connect_is_ended() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&user));
+    // Some clients say it twice.
+    client.say("40{}").expect("it is open");
+    client.say("421[\"typing\",{}]").expect("it is open");
+    let answer = client.text().expect("an answer");
+    assert!(answer.starts_with("431["), "{answer}");
+    for _ in 0..100 {
+        // It can be ended meanwhile.
+        let _ = client.say("40{}");
+    }
+    assert!(client.is_ended());
+    eventually("it is said why", Duration::from_secs(60), || {
+        server.stderr().contains("reason=\"connects\"").then_some(())
+    });
+}
+
+#[test]
+fn a_polling_session_that_asks_again_and_again_to_connect_is_ended() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let mut client = Raw::connect(&server);
+    let session = client.begin_polling();
+    client
+        .post(&session, &format!("40{{\"token\":\"{}\"}}", server.token(&user)))
+        .expect("it is open");
+    assert_eq!(client.answer().expect("an answer").status, 200);
+    eventually("it is connected", Duration::from_secs(60), || {
+        client.get(&session, "").expect("it is open");
+        client.answer().expect("an answer").body.contains("40{").then_some(())
+    });
+    client.post(&session, &["40"; 100].join("\u{1e}")).expect("it is open");
+    let refused = client.answer().expect("an answer");
+    assert_ne!(refused.status, 200, "{}", refused.body);
+    eventually("the session is gone", Duration::from_secs(60), || {
+        client.get(&session, "").expect("it is open");
+        (client.answer().expect("an answer").status == 400).then_some(())
+    });
+}
+
+#[test]
+fn an_event_whose_attachments_never_come_ends_in_time() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&user));
+    client
+        .say("451-[\"typing\",{\"_placeholder\":true,\"num\":0}]")
+        .expect("it is open");
+    eventually("it is ended", Duration::from_secs(120), || {
+        // What answers the pings.
+        client.say("3").is_err().then_some(())
+    });
+    eventually("it is said why", Duration::from_secs(60), || {
+        server.stderr().contains("reason=\"intake\"").then_some(())
+    });
+}
+
+#[test]
+fn messages_that_are_never_complete_leave_room_for_others() {
+    let server = Server::start(Engine::Embedded);
+    let users: [String; 14] = server.new_users();
+    let [sender, receiver] = server.new_users();
+    let mut clients = Vec::new();
+    for user in &users {
+        let token = server.token(user);
+        for _ in 0..30 {
+            let mut client = Raw::connect(&server);
+            client.authenticate(&token);
+            // Two thirds of what one may be long.
+            let mut frame = vec![0x01, 0x80 | 127];
+            frame.extend(100_000_u64.to_be_bytes());
+            frame.extend([0; 4]);
+            frame.extend([b'4'; 90_000]);
+            client.send(frame).expect("it is open");
+            clients.push(client);
+        }
+    }
+    eventually("what goes beyond is ended", Duration::from_secs(60), || {
+        server.stderr().contains("reason=\"intake\"").then_some(())
+    });
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&sender));
+    let message = json!({"receiverId": receiver, "message": "\u{1}".repeat(10_000)});
+    client
+        .say(&format!("421{}", json!(["send_message", message])))
+        .expect("it is open");
+    let answer = client.text().expect("an answer");
+    assert!(answer.starts_with("431[{\"ok\":true"), "{answer:.200}");
+    drop(clients);
 }

@@ -251,3 +251,33 @@ fn polling_bodies_may_be_as_large_as_old_clients_send_them() {
     polling.post(&session, &body).expect("it is open");
     assert_eq!(polling.answer().expect("an answer").status, 413);
 }
+
+#[test]
+fn answers_over_http_that_wait_are_charged_to_whoever_asked() {
+    let server = Server::start(Engine::Embedded);
+    let [a, b] = server.new_users();
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&a));
+    assert_eq!(send(&mut client, &b, &large(), 4), 4);
+    let path = format!("/chat/history/{a}/{b}?limit=4");
+    let bearer = |user: &str| format!("Authorization: Bearer {}\r\n", server.token(user));
+    let mut readers: Vec<Raw> = (0..150).map(|_| Raw::narrow(&server)).collect();
+    for reader in &mut readers {
+        reader.get(&path, &bearer(&a)).expect("it is open");
+    }
+    let refused = eventually("what goes beyond is refused", Duration::from_secs(60), || {
+        let mut other = Raw::connect(&server);
+        other.get(&path, &bearer(&a)).expect("it is open");
+        other.answer().filter(|answer| answer.status != 200)
+    });
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.body.contains("overloaded"), "{}", refused.body);
+    let mut other = Raw::connect(&server);
+    other.get(&path, &bearer(&b)).expect("it is open");
+    assert_eq!(other.answer().expect("an answer").status, 200, "somebody else");
+    drop(readers);
+    eventually("what waited is given back", Duration::from_secs(60), || {
+        other.get(&path, &bearer(&a)).expect("it is open");
+        (other.answer().expect("an answer").status == 200).then_some(())
+    });
+}

@@ -1,0 +1,222 @@
+//! Where the messages of a WebSocket begin and end, seen in its bytes as they pass.
+//!
+//! The library reads frames by itself, above everything that could count them. What must be known before it has a message
+//! is little: how much of one has come that is not complete, and whether it asks to connect.
+
+/// As many bytes of a message's beginning as say what it is: `40`, or `45`, at most two digits and a dash.
+const BEGINNING: usize = 5;
+
+/// Opcodes of frames.
+const CONTINUED: u8 = 0;
+const TEXT: u8 = 1;
+const CONTROL: u8 = 8;
+
+/// Follows one connection.
+#[derive(Default)]
+pub(super) struct Frames {
+    /// The head of a frame, as much as has come.
+    head: [u8; 14],
+    length: usize,
+    /// Whether the head is complete, and how much of the payload has not come.
+    left: Option<u64>,
+    /// How many bytes of the payload have come, up to [`BEGINNING`].
+    place: usize,
+    text: bool,
+    beginning: [u8; BEGINNING],
+    begun: usize,
+    /// Attachments that the last event announced and that have not come: the library keeps the event until then.
+    attachments: usize,
+    held: usize,
+}
+
+/// What was seen in what was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Messages that ask to connect.
+    pub(super) connects: usize,
+    /// Whether nothing was held at some moment.
+    pub(super) completed: bool,
+}
+
+impl Frames {
+    /// Bytes of messages that are not complete.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Follows what was read.
+    pub(super) fn read(&mut self, mut read: &[u8]) -> Seen {
+        let mut seen = Seen::default();
+        while !read.is_empty() {
+            let left = match self.left {
+                Some(left) => left,
+                None => match self.read_head(&mut read) {
+                    Some(length) => length,
+                    None => break,
+                },
+            };
+            let part = usize::try_from(left).map_or(read.len(), |left| left.min(read.len()));
+            let (payload, rest) = read.split_at(part);
+            read = rest;
+            self.left = Some(left - part as u64);
+            if self.opcode() < CONTROL {
+                self.take(payload);
+            }
+            if left == part as u64 {
+                self.end_frame(&mut seen);
+            }
+        }
+        seen
+    }
+
+    /// Takes what it can of a frame's head off, and returns the length of the payload if that was all of it.
+    fn read_head(&mut self, read: &mut &[u8]) -> Option<u64> {
+        while let Some((byte, rest)) = read.split_first() {
+            self.head[self.length] = *byte;
+            self.length += 1;
+            *read = rest;
+            let extended = match self.head[1] & 127 {
+                _ if self.length < 2 => continue,
+                126 => 2,
+                127 => 8,
+                _ => 0,
+            };
+            if self.length < 2 + extended + self.mask_length() {
+                continue;
+            }
+            let length = self.head[2..2 + extended]
+                .iter()
+                .fold(0, |length, byte| length << 8 | u64::from(*byte));
+            self.place = 0;
+            if self.opcode() != CONTINUED && self.opcode() < CONTROL {
+                self.text = self.opcode() == TEXT;
+                self.begun = 0;
+            }
+            return Some(if extended > 0 {
+                length
+            } else {
+                u64::from(self.head[1] & 127)
+            });
+        }
+        None
+    }
+
+    fn opcode(&self) -> u8 {
+        self.head[0] & 15
+    }
+
+    fn mask_length(&self) -> usize {
+        if self.head[1] & 128 == 0 { 0 } else { 4 }
+    }
+
+    /// The mask at the end of a complete head, if there is one.
+    fn mask(&self) -> &[u8] {
+        &self.head[self.length - self.mask_length()..self.length]
+    }
+
+    /// A part of a message.
+    fn take(&mut self, payload: &[u8]) {
+        self.held += payload.len();
+        for byte in payload.iter().take(BEGINNING - self.begun) {
+            let mask = self.mask().get(self.place % 4).copied().unwrap_or(0);
+            self.beginning[self.begun] = byte ^ mask;
+            self.begun += 1;
+            self.place += 1;
+        }
+    }
+
+    fn end_frame(&mut self, seen: &mut Seen) {
+        let (last, control) = (self.head[0] & 128 != 0, self.opcode() >= CONTROL);
+        self.left = None;
+        self.length = 0;
+        if !last || control {
+            return;
+        }
+        match &self.beginning[..self.begun] {
+            _ if !self.text => self.attachments = self.attachments.saturating_sub(1),
+            [b'4', b'0', ..] => seen.connects += 1,
+            [b'4', b'5' | b'6', count @ ..] => self.attachments = attachments(count),
+            _ => {}
+        }
+        if self.attachments == 0 {
+            self.held = 0;
+            seen.completed = true;
+        }
+    }
+}
+
+/// How many attachments the text after `45` announces; more than two digits are refused by the library.
+fn attachments(text: &[u8]) -> usize {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |count, digit| count * 10 + usize::from(digit - b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(first: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ 0..126 => frame.push(128 | length as u8),
+            length @ 126..65_536 => {
+                frame.push(128 | 126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(128 | 127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    fn read(bytes: &[u8], piece: usize) -> (Frames, usize) {
+        let mut frames = Frames::default();
+        let seen = bytes.chunks(piece).map(|bytes| frames.read(bytes).connects).sum();
+        (frames, seen)
+    }
+
+    #[test]
+    fn connects_are_seen_however_they_come() {
+        let mask = [1, 2, 3, 4];
+        let mut bytes = Vec::new();
+        for length in [2, 125, 126, 70_000] {
+            bytes.extend(frame(0x81, "40".repeat(length / 2).as_bytes(), mask));
+            bytes.extend(frame(0x81, "42".repeat(length / 2).as_bytes(), mask));
+            bytes.extend(frame(0x82, "40".repeat(length / 2).as_bytes(), mask));
+        }
+        // In parts, one of them empty, with a ping between.
+        bytes.extend(frame(1, b"4", mask));
+        bytes.extend(frame(0x89, b"40", mask));
+        bytes.extend(frame(0, b"", mask));
+        bytes.extend(frame(0x80, b"0{}", mask));
+        bytes.extend(frame(0x81, b"", mask));
+        for piece in [1, 2, 3, 7, 4_096, usize::MAX] {
+            let (frames, seen) = read(&bytes, piece);
+            assert_eq!((frames.held(), seen), (0, 5), "{piece}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_complete_is_held() {
+        let whole = frame(0x81, &[b'4'; 70_000], [9; 4]);
+        assert_eq!(read(&whole[..whole.len() - 1], 1_000).0.held(), 69_999);
+        let parts = [frame(1, &[b'4'; 60_000], [0; 4]), frame(0, &[b'4'; 60_000], [0; 4])].concat();
+        assert_eq!(read(&parts, 1_000).0.held(), 120_000);
+    }
+
+    #[test]
+    fn an_event_is_complete_with_its_attachments() {
+        let mut bytes = frame(0x81, b"4512-[]", [0; 4]);
+        for _ in 0..11 {
+            bytes.extend(frame(0x82, &[7; 1_000], [0; 4]));
+            bytes.extend(frame(0x81, b"3", [0; 4]));
+        }
+        assert!(read(&bytes, 100).0.held() >= 11_000);
+        bytes.extend(frame(0x82, &[7; 1_000], [0; 4]));
+        assert_eq!(read(&bytes, 100).0.held(), 0);
+    }
+}
