@@ -135,6 +135,12 @@ pub trait Store: Send + Sync + 'static {
     /// The users with these ids, in the order given.
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError>;
 
+    /// The users with these ids and their settings, in the order given.
+    async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
+        let (users, settings) = tokio::try_join!(self.users(ids), self.settings(ids))?;
+        Ok(users.into_iter().zip(settings).collect())
+    }
+
     /// Whether other processes can serve users of the same database.
     fn is_shared(&self) -> bool;
 

@@ -189,10 +189,13 @@ impl Load {
         self.plan.is_spent() && done(self.counters())
     }
 
-    /// Waits until everything that was sent is answered and delivered. Gives up after `patience` or a second interrupt.
+    /// Waits until everything that was sent is answered and delivered, and conversations were told, if the server tells them
+    /// at all. Gives up after `patience` or a second interrupt.
     pub(crate) async fn drain(&self, patience: Duration, interrupt: &Interrupt) {
         let end = Instant::now() + patience;
-        while !self.is_settled(&self.counters()) && self.cut_off().is_none() && Instant::now() < end {
+        let tells = |counters: &Counters| counters.untold < counters.delivered;
+        let is_done = |counters: Counters| self.is_settled(&counters) && (counters.untold == 0 || !tells(&counters));
+        while !is_done(self.counters()) && self.cut_off().is_none() && Instant::now() < end {
             tokio::select! {
                 () = sleep(LOOK) => {}
                 () = interrupt.reaches(2) => return,

@@ -134,6 +134,7 @@ impl Run<'_> {
             delivered_per_second: measured.delivered as f64 / seconds,
             ack: measured.ack.summary(),
             delivery: measured.delivery.summary(),
+            told: measured.told.summary(),
             lag: measured.lag.summary(),
             counters: load.counters(),
             tally: load.tally(),

@@ -101,6 +101,9 @@ pub(crate) struct Measured {
     pub(crate) ack: Latencies,
     /// From sending to the delivery, for messages sent inside the window.
     pub(crate) delivery: Latencies,
+    /// From sending until the receiver was told how the conversation stands with the message, for messages sent inside the
+    /// window.
+    pub(crate) told: Latencies,
     /// How much later than planned this program itself sent, in an open loop.
     pub(crate) lag: Latencies,
 }
@@ -112,6 +115,7 @@ impl Measured {
         self.delivered += other.delivered;
         self.ack.add(&other.ack);
         self.delivery.add(&other.delivery);
+        self.told.add(&other.told);
         self.lag.add(&other.lag);
     }
 }
@@ -130,6 +134,8 @@ pub(crate) struct Counters {
     pub(crate) retried: u64,
     /// Messages that reached their receiver, each counted once.
     pub(crate) delivered: u64,
+    /// Of those, messages that their receiver's conversation was not told with (`conversation_updated`).
+    pub(crate) untold: u64,
     /// Events that were meant for somebody else, or came from outside of this run.
     pub(crate) foreign: u64,
     /// Answers to what had been answered before, or never asked.
@@ -146,6 +152,7 @@ impl Counters {
         self.refused += other.refused;
         self.retried += other.retried;
         self.delivered += other.delivered;
+        self.untold += other.untold;
         self.foreign += other.foreign;
         self.surplus_answers += other.surplus_answers;
         for (code, count) in &other.errors {

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use memchr::memmem;
-use shared::UserId;
+use shared::{MessageId, UserId};
 use uuid::Uuid;
 
 /// Answer to the server's ping.
@@ -79,6 +79,13 @@ pub(crate) fn connect_since(token: &str, since: &str) -> String {
     format!(r#"40{{"token":"{token}","since":"{since}"}}"#)
 }
 
+/// The id of the first message in a frame.
+pub(crate) fn message_id(frame: &str) -> Option<MessageId> {
+    const FIELD: &str = r#""_id":""#;
+    let start = memmem::find(frame.as_bytes(), FIELD.as_bytes())? + FIELD.len();
+    frame.get(start..start + 24)?.parse().ok()
+}
+
 /// The cursor of a `sync_done` event, if this is one.
 pub(crate) fn sync_done<'a>(frame: &Frame<'a>) -> Option<&'a str> {
     let Frame::Event("sync_done", text) = frame else {
@@ -141,6 +148,14 @@ mod tests {
         assert_eq!(sync_done(&done), Some("AQ-_"));
         assert_eq!(sync_done(&Frame::of(r#"42["presence",{"next":"AQ"}]"#)), None);
         assert_eq!(connect_since("t", "AQ"), r#"40{"token":"t","since":"AQ"}"#);
+    }
+
+    #[test]
+    fn messages_are_found() {
+        let id = "6945576383968f286a0ff5f9";
+        let frame = format!(r#"42["conversation_updated",{{"peerId":"x","lastMessage":{{"_id":"{id}","message":""}}}}]"#);
+        assert_eq!(message_id(&frame), Some(id.parse().unwrap()));
+        assert_eq!(message_id(r#"42["presence",{"_id":"short"}]"#), None);
     }
 
     #[test]

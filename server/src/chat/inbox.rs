@@ -101,9 +101,8 @@ async fn complete(
     let mut people: Vec<UserId> = pairs.iter().flat_map(|(viewer, peer)| [*viewer, *peer]).collect();
     people.sort_unstable();
     people.dedup();
-    let (summaries, users, settings) = tokio::try_join!(summaries, store.users(&people), store.settings(&people))?;
-    let known: HashMap<UserId, (Option<User>, Settings)> =
-        people.into_iter().zip(users.into_iter().zip(settings)).collect();
+    let (summaries, found) = tokio::try_join!(summaries, store.people(&people))?;
+    let known: HashMap<UserId, (Option<User>, Settings)> = people.into_iter().zip(found).collect();
     let conversation = |(pair, summary): (&(UserId, UserId), Summary)| {
         let (viewer, peer) = *pair;
         let allows = |one: UserId| known.get(&one).is_none_or(|(_, settings)| settings.read_receipts);

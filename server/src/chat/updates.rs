@@ -204,11 +204,13 @@ impl Updates {
 }
 
 /// One part in so many of the time is spent on reading, if something waited so long. What waits for longer than a
-/// second and a half is told as fast as the store can; but while messages wait to be stored, these come first.
+/// second and a half is told as fast as the store can; while messages wait to be stored, half of the time is theirs.
 fn share(waited: Duration, busy: bool) -> u32 {
     match waited.as_millis() {
-        0..4_000 if busy => 20,
-        _ if busy => 10,
+        0..1_000 if busy => 20,
+        1_000..1_250 if busy => 10,
+        1_250..1_500 if busy => 4,
+        _ if busy => 2,
         0..500 => 20,
         500..1_000 => 10,
         1_000..1_500 => 4,

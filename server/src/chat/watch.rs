@@ -224,8 +224,8 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
 
     /// How users are now, as others may see them, in the order given.
     pub async fn states(&self, users: &[UserId]) -> Result<Vec<Presence>, StoreError> {
-        let (found, settings) = tokio::try_join!(self.store.users(users), self.store.settings(users))?;
-        let state = |((id, found), settings): ((&UserId, Option<shared::User>), shared::Settings)| {
+        let found = self.store.people(users).await?;
+        let state = |(id, (found, settings)): (&UserId, (Option<shared::User>, shared::Settings))| {
             let Some(mut user) = found else {
                 return Presence {
                     user_id: *id,
@@ -246,7 +246,7 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
                 last_seen: user.last_seen,
             }
         };
-        Ok(users.iter().zip(found).zip(settings).map(state).collect())
+        Ok(users.iter().zip(found).map(state).collect())
     }
 }
 

@@ -80,6 +80,7 @@ mod presence;
 mod query;
 mod settings;
 mod summaries;
+mod unread;
 mod users;
 mod window;
 
@@ -355,6 +356,10 @@ impl Store for MongoStore {
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
         self.guard(self.users.by_ids(ids)).await
+    }
+
+    async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
+        self.guard(self.users.with_settings(ids)).await
     }
 
     fn is_shared(&self) -> bool {

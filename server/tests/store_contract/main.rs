@@ -122,6 +122,7 @@ contract! {
     unread:
         counts_what_the_peer_wrote_behind_the_watermark
         stops_at_the_limit
+        counts_many_conversations_together
         is_none_with_oneself
         agrees_with_a_model
         is_right_when_marked_before_and_after_it_is_listed;

@@ -67,6 +67,41 @@ pub(crate) async fn stops_at_the_limit(engine: &dyn Engine) {
     assert_eq!(store.total_unread(ada, 2_000).await, Ok(UNREAD));
 }
 
+pub(crate) async fn counts_many_conversations_together(engine: &dyn Engine) {
+    let store = open_ready(engine).await;
+    let [ada, bob, eve, cleo, dan, fay] = people(&*store).await;
+    let peers = [bob, eve, cleo, dan, fay];
+    // Together more than are looked for at once; and few, at first.
+    for (round, each) in [20_usize, 980].into_iter().enumerate() {
+        let mut halves = Vec::new();
+        for peer in peers {
+            let messages: Vec<_> = (0..each).map(|_| mint(peer, ada, "text")).collect();
+            for batch in messages.chunks(500) {
+                append_new(&*store, batch).await;
+            }
+            halves.push(messages[each / 2].id);
+        }
+        for (index, (peer, half)) in peers.into_iter().zip(halves).enumerate() {
+            if index % 2 == 0 {
+                mark(&*store, ada, peer, MarkKind::Read, half).await;
+            }
+        }
+        let pairs: Vec<_> = peers.iter().flat_map(|peer| [(ada, *peer), (*peer, ada)]).collect();
+        let counts: Vec<u32> = store
+            .summaries(&pairs)
+            .await
+            .unwrap()
+            .iter()
+            .map(|one| one.unread)
+            .collect();
+        let expected = match round {
+            0 => [9, 0, 20, 0, 9, 0, 20, 0, 9, 0],
+            _ => [489, 0, 1_000, 0, 489, 0, 1_000, 0, 489, 0],
+        };
+        assert_eq!(counts, expected);
+    }
+}
+
 pub(crate) async fn is_none_with_oneself(engine: &dyn Engine) {
     let store = open_ready(engine).await;
     let [ada] = people(&*store).await;

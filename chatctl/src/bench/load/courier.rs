@@ -2,13 +2,14 @@
 //! possible: frames are searched, not parsed; all that is there is read before anything is written, in one write.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde::Deserialize;
+use shared::{MessageId, events};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 use uuid::Uuid;
@@ -38,6 +39,8 @@ pub(super) struct Courier {
     next: u64,
     /// What was refused: when to repeat it, and when it should have been sent.
     retries: BinaryHeap<Reverse<(u64, u64)>>,
+    /// Messages that were heard, and that no `conversation_updated` told of yet: their ids, and when they were sent.
+    untold: VecDeque<(MessageId, u64)>,
     /// Whether something waits to be flushed.
     fed: bool,
 }
@@ -58,6 +61,7 @@ impl Courier {
             connection,
             next: 0,
             retries: BinaryHeap::new(),
+            untold: VecDeque::new(),
             fed: false,
         }
     }
@@ -220,8 +224,27 @@ impl Courier {
         }
     }
 
+    /// Books that a conversation was told as it stands after its last message, whoever of the two sent that.
+    fn told(&mut self, frame: &str) {
+        let Some(last) = wire::message_id(frame) else {
+            return;
+        };
+        let now = self.plan.now();
+        let told = self.untold.partition_point(|(message, _)| *message <= last);
+        let mut stats = self.stats.lock();
+        stats.counters.untold -= told as u64;
+        for (_, sent) in self.untold.drain(..told) {
+            if self.plan.is_measured(sent) {
+                stats.measured.told.record_nanos(now.saturating_sub(sent));
+            }
+        }
+    }
+
     fn heard(&mut self, name: &str, frame: &str) {
         let Some(receiver) = name.strip_prefix("receive_message_") else {
+            if name == events::CONVERSATION_UPDATED {
+                self.told(frame);
+            }
             return;
         };
         let mine = (receiver == self.me.text)
@@ -238,6 +261,10 @@ impl Courier {
             stats.measured.delivered += u64::from(self.plan.is_measured(now));
             if self.plan.is_measured(stamp.at) {
                 stats.measured.delivery.record_nanos(now.saturating_sub(stamp.at));
+            }
+            if let Some(message) = wire::message_id(frame) {
+                stats.counters.untold += 1;
+                self.untold.push_back((message, stamp.at));
             }
         }
         if !self.plan.shape.acks {

@@ -31,6 +31,8 @@ pub(in crate::bench) struct MessagesReport {
     pub(super) delivered_per_second: f64,
     pub(super) ack: Option<Summary>,
     pub(super) delivery: Option<Summary>,
+    /// Until the receiver was told how the conversation stands with it; none if the server tells nothing of the kind.
+    pub(super) told: Option<Summary>,
     /// How late the messages of an open loop were sent.
     pub(super) lag: Option<Summary>,
     #[serde(flatten)]
@@ -85,6 +87,7 @@ impl Report for MessagesReport {
         let rows = [
             ("acknowledged", self.ack.as_ref()),
             ("delivered", self.delivery.as_ref()),
+            ("told", self.told.as_ref()),
             ("sent late", self.lag.as_ref()),
         ];
         report::latencies(out, &rows)?;

@@ -7,9 +7,9 @@
 //!   wrote as soon as [`follower`](super::follower) has come across it. Where inboxes are not complete, or name a message
 //!   that is gone, the newest message is looked for in the conversation itself.
 //! - Unread messages are counted where there can be any: where the newest message that the viewer *received*, which inboxes know
-//!   as well, lies behind what was read. Each such conversation is a small pipeline over one range of the index on
-//!   `{sender, receiver, createdAt, _id}`, of which a command holds a union. It needs nothing but the index, and it costs ten
-//!   times as much as reading a message by its id.
+//!   as well, lies behind what was read. Where they are few, [`unread`] finds them. Else each such conversation is a small
+//!   pipeline over one range of the index on `{sender, receiver, createdAt, _id}`, of which a command holds a union. It needs
+//!   nothing but the index, and it costs ten times as much as reading a message by its id.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +24,7 @@ use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
 use super::inbox::{self, Entry, Incoming, Projector};
 use super::markers::Markers;
-use super::{READ, connect, query};
+use super::{READ, connect, query, unread};
 use crate::store::{InboxEntry, Marker, Position, StoreError, Summary};
 
 /// Conversations of one command, where each is a pipeline for itself.
@@ -216,6 +216,25 @@ impl Summaries {
 
     /// Counts the messages of each peer behind what the viewer has read.
     async fn unread(&self, pairs: &[(UserId, UserId)], places: &[Option<Position>]) -> Result<Vec<u32>, StoreError> {
+        let chunks = pairs.chunks(unread::TOGETHER).zip(places.chunks(unread::TOGETHER));
+        let counting = chunks.map(
+            async |(pairs, places)| match unread::few(&self.messages, pairs, places).await? {
+                Some(counts) => Ok(counts),
+                None => self.each_unread(pairs, places).await,
+            },
+        );
+        // Made before they are run: a closure of a stream can't borrow that long.
+        let counting: Vec<_> = counting.collect();
+        let counts: Vec<Vec<u32>> = stream::iter(counting).buffered(COMMANDS).try_collect().await?;
+        Ok(counts.into_iter().flatten().collect())
+    }
+
+    /// The same, one conversation after the other, each up to what is shown.
+    async fn each_unread(
+        &self,
+        pairs: &[(UserId, UserId)],
+        places: &[Option<Position>],
+    ) -> Result<Vec<u32>, StoreError> {
         let branch = |(index, ((viewer, peer), place)): (usize, (&(UserId, UserId), &Option<Position>))| {
             let mut range = doc! { "sender": user_key(*peer), "receiver": user_key(*viewer) };
             if let Some(place) = place {

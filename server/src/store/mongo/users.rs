@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bson::oid::ObjectId;
-use bson::raw::{RawDocumentBuf, cstr};
+use bson::raw::{RawDocument, RawDocumentBuf, cstr};
 use bson::{Document, doc};
 use mongodb::error::ErrorKind;
 use mongodb::{Collection, Database};
-use shared::{Timestamp, User, UserId};
+use shared::{Settings, Timestamp, User, UserId};
 use tokio::time::Instant;
 
 use super::document;
@@ -129,6 +129,26 @@ impl Users {
         let found = self.read(&self.users, doc! { "_id": { "$in": keys } }, 0).await?;
         let found: HashMap<UserId, User> = found.into_iter().map(|user| (user.id, user)).collect();
         Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    /// Users and their settings, which are in the same documents.
+    pub(super) async fn with_settings(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
+        let keys: Vec<_> = ids.iter().copied().map(document::user_key).collect();
+        let find = self
+            .users
+            .find(doc! { "_id": { "$in": keys } })
+            .batch_size(u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1))
+            .max_time(READ);
+        let read = |found: &RawDocument| Some((document::user(found)?, document::settings(found)));
+        let found = query::all("reading users", READ, find, read).await?;
+        let found: HashMap<UserId, (Option<User>, Settings)> = found
+            .into_iter()
+            .map(|(user, settings)| (user.id, (Some(user), settings)))
+            .collect();
+        Ok(ids
+            .iter()
+            .map(|id| found.get(id).cloned().unwrap_or_default())
+            .collect())
     }
 
     pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
