@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn messages_are_found() {
         let id = "6945576383968f286a0ff5f9";
-        let frame = format!(r#"42["conversation_updated",{{"peerId":"x","lastMessage":{{"_id":"{id}","message":""}}}}]"#);
+        let frame =
+            format!(r#"42["conversation_updated",{{"peerId":"x","lastMessage":{{"_id":"{id}","message":""}}}}]"#);
         assert_eq!(message_id(&frame), Some(id.parse().unwrap()));
         assert_eq!(message_id(r#"42["presence",{"_id":"short"}]"#), None);
     }

@@ -169,14 +169,14 @@ impl Account {
         let user = self.user.get().filter(|_| !large).cloned();
         let more = isize::try_from(bytes).map_err(|_| OverBudget)?;
         let process = self.budget.waiting.change(more);
-        let of_user = user.as_ref().map_or(0, |user| user.change(more));
+        let of_user = user.as_ref().map(|user| USER_BYTES.saturating_sub(user.change(more)));
         let held = Held {
             budget: Arc::clone(&self.budget),
             user,
             bytes: more,
         };
         let free = PROCESS_BYTES.saturating_sub(process) / if large { 1 } else { HELD_SHARE };
-        let may = bytes <= free.min(USER_BYTES.saturating_sub(of_user)) || bytes <= OWN_BYTES;
+        let may = bytes <= of_user.unwrap_or(usize::MAX).min(free) || bytes <= OWN_BYTES;
         may.then_some(held).ok_or(OverBudget)
     }
 
