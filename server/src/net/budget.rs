@@ -203,17 +203,20 @@ impl Account {
     /// # Errors
     /// [`OverBudget`] if so many may not be held now.
     pub fn hold(&self, bytes: usize) -> Result<Held, OverBudget> {
-        let user = self.user.get().cloned();
+        // Of what is so large there is one, of an old database: as in `charge`, only the process bounds it, or its reader
+        // would come back for it for ever.
+        let large = bytes > CONNECTION_BYTES;
+        let user = self.user.get().filter(|_| !large).cloned();
         let more = isize::try_from(bytes).map_err(|_| OverBudget)?;
         let process = self.budget.waiting.change(more);
-        let of_user = user.as_ref().map_or(0, |user| user.change(more));
+        let of_user = user.as_ref().map(|user| USER_BYTES.saturating_sub(user.change(more)));
         let held = Held {
             budget: Arc::clone(&self.budget),
             user,
             bytes: more,
         };
-        let free = PROCESS_BYTES.saturating_sub(process) / HELD_SHARE;
-        let may = bytes <= free.min(USER_BYTES.saturating_sub(of_user)) || bytes <= OWN_BYTES;
+        let free = PROCESS_BYTES.saturating_sub(process) / if large { 1 } else { HELD_SHARE };
+        let may = bytes <= of_user.unwrap_or(usize::MAX).min(free) || bytes <= OWN_BYTES;
         may.then_some(held).ok_or(OverBudget)
     }
 
@@ -350,6 +353,19 @@ mod tests {
         account.written(usize::MAX);
         account.charge(10).unwrap();
         assert_eq!(account.charge(CONNECTION_BYTES), Err(OverBudget));
+    }
+
+    #[test]
+    fn one_of_what_is_held_may_be_larger() {
+        let budget = Arc::new(Budget::default());
+        let account = Account::new(&budget);
+        account.belongs_to(UserId::from_bytes([1; 12]));
+        let held = account.hold(16 << 20).unwrap();
+        account.charge(16 << 20).unwrap();
+        account.charge(CONNECTION_BYTES / 2).unwrap();
+        assert!(account.hold(32 << 20).is_err(), "of all there is a bound");
+        drop((held, account));
+        assert_eq!(budget.waiting(), 0);
     }
 
     #[test]

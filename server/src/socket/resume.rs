@@ -103,14 +103,14 @@ impl Resume {
         let (app, me) = (Arc::clone(&self.session.app), self.session.caller.user);
         self.session.ready_for_more().await;
         let missed = app.read(me, chat::missed(&*app.store, me, since, limits::PAGE)).await?;
-        let _held = self.hold(missed.events.iter().map(length).sum())?;
+        let held = self.hold(missed.events.iter().map(length).sum())?;
         let peers: BTreeSet<UserId> = missed.events.iter().filter_map(|event| peer(event, me)).collect();
         let pairs: Vec<(UserId, UserId)> = peers.into_iter().map(|peer| (me, peer)).collect();
         for event in &missed.events {
             self.event(socket, me, event).await;
         }
         let count = missed.events.len();
-        drop(missed.events);
+        drop((missed.events, held));
         for pairs in pairs.chunks(CONVERSATIONS) {
             self.session.ready_for_more().await;
             let conversations = app.read(me, inbox::conversations(&*app.store, pairs)).await?;

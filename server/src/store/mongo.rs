@@ -27,7 +27,6 @@
 //! | `error` | the driver's errors, time limits and retries |
 
 use std::collections::HashSet;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,8 +85,6 @@ mod window;
 
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
 const OPEN: Duration = Duration::from_secs(8);
-/// How long nothing is said of it.
-const SILENCE: Duration = Duration::from_secs(1);
 /// How long one read may take.
 const READ: Duration = Duration::from_secs(10);
 /// How long one attempt of a write may take.
@@ -164,7 +161,7 @@ impl MongoStore {
             tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN))?;
             Ok::<_, StoreError>(connected)
         };
-        let connected = said(uri, tokio::time::timeout(OPEN, connecting))
+        let connected = connect::waits(uri, tokio::time::timeout(OPEN, connecting))
             .await
             .map_err(|_| error::timed_out("connecting", OPEN))??;
         let database = connected.database.clone();
@@ -233,19 +230,6 @@ impl MongoStore {
         }
         released
     }
-}
-
-/// Waits for a deployment, and says that it does if it takes long.
-async fn said<T>(uri: &str, connecting: impl Future<Output = T>) -> T {
-    let begun = Instant::now();
-    let mut connecting = pin!(connecting);
-    if let Ok(done) = tokio::time::timeout(SILENCE, connecting.as_mut()).await {
-        return done;
-    }
-    tracing::warn!(hosts = connect::hosts(uri), patience = ?OPEN, "waiting for MongoDB");
-    let done = connecting.await;
-    tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
-    done
 }
 
 #[async_trait]

@@ -8,7 +8,7 @@ use testkit::raw::Raw;
 use testkit::{Engine, Server};
 
 /// More than may wait for a connection, and more than one transport message of a client.
-const LENGTH: usize = 3 << 20;
+const LENGTH: usize = 6 << 20;
 
 /// Stores a message as Mongoose does, now.
 async fn store(uri: &str, from: &str, to: &str, letter: &str) {

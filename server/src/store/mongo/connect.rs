@@ -1,6 +1,7 @@
 //! From a connection string to a database, with errors that never repeat what may be secret in it.
 
 use std::future::IntoFuture;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use mongodb::options::{
 };
 use mongodb::{Client, Collection, Database};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::error::{bounded, store_error};
 use crate::store::StoreError;
@@ -35,6 +37,8 @@ const DEFAULT_DATABASE: &str = "realtime_chat";
 const SELECTION: Duration = Duration::from_secs(5);
 /// How long the driver waits for a connection, also when it watches the servers, likewise.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long nothing is said of a deployment that does not answer at the start.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Most connections of each client to one server, likewise. The one that inserts uses as many as there are lanes.
 const CONNECTIONS: u32 = 32;
 
@@ -106,7 +110,7 @@ pub(super) async fn check(uri: &str) -> Result<(), String> {
 }
 
 /// Where a connection string leads, for the log: the hosts, or the name by which they are looked up.
-pub(super) fn hosts(uri: &str) -> String {
+fn hosts(uri: &str) -> String {
     match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
         Ok(HostInfo::HostIdentifiers(hosts)) => {
             let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
@@ -115,6 +119,19 @@ pub(super) fn hosts(uri: &str) -> String {
         Ok(HostInfo::DnsRecord(name)) => name,
         Ok(_) | Err(_) => "an unknown host".to_owned(),
     }
+}
+
+/// Waits for a deployment, and says that it does if it takes long.
+pub(super) async fn waits<T>(uri: &str, connecting: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let mut connecting = pin!(connecting);
+    if let Ok(done) = tokio::time::timeout(SILENCE, connecting.as_mut()).await {
+        return done;
+    }
+    tracing::warn!(hosts = hosts(uri), patience = ?super::OPEN, "waiting for MongoDB");
+    let done = connecting.await;
+    tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
+    done
 }
 
 /// Makes the clients. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
