@@ -39,8 +39,8 @@ pub fn store_error(error: StoreError) -> WireError {
     match &error {
         // Every request meets this, for one reason.
         StoreError::Unavailable(_) => {
-            if let Some(requests) = UNAVAILABLE.due() {
-                tracing::error!(%error, requests, "requests failed; this is said once a minute");
+            if let Some(since_last_line) = UNAVAILABLE.due() {
+                tracing::error!(%error, since_last_line, "requests failed; this is said once a minute");
             }
         }
         StoreError::Failed(_) => tracing::error!(%error, "a request failed"),

@@ -1,7 +1,6 @@
 //! Answers over HTTP, charged to their connection and to the user who asked until they are written.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -47,7 +46,7 @@ pub async fn charge(request: Request, next: Next) -> Response {
     request.extensions_mut().insert(asker.clone());
     let asks_about = request.method() == Method::HEAD;
     let response = next.run(request).await;
-    connection.answered(body_read.map(|bytes| bytes.load(Ordering::Relaxed)));
+    connection.answered(body_read);
     // Of what is only asked about no more than the head is written, see `axum`.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || asks_about {
         return response;

@@ -13,6 +13,8 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::connection::EndReason;
+use super::frames::{Attachments, BEGINNING, CONNECT};
 use super::link::Link;
 
 /// How long a whole body may take. The largest that is read has less than a megabyte, so this is a least rate too.
@@ -31,19 +33,20 @@ pub struct Bounded {
     session: Option<(Link, Packets, Pin<Box<WaitForCancellationFutureOwned>>)>,
 }
 
-/// Counts the packets of a body that ask to connect.
+/// Follows the packets of a body.
 #[derive(Default)]
 struct Packets {
     /// The beginning of the packet that comes.
-    beginning: [u8; CONNECT.len()],
+    beginning: [u8; BEGINNING],
     length: usize,
+    attachments: Attachments,
 }
-
-/// How a packet begins that asks to connect.
-const CONNECT: &[u8; 2] = b"40";
 
 /// What stands between two packets.
 const SEPARATOR: u8 = 0x1e;
+
+/// How a packet begins that is an attachment.
+const BINARY: &[u8] = b"b";
 
 impl Packets {
     /// Follows what was read, and returns how many more ask to connect.
@@ -51,15 +54,27 @@ impl Packets {
         let mut connects = 0;
         for (number, part) in read.split(|byte| *byte == SEPARATOR).enumerate() {
             if number > 0 {
-                self.length = 0;
+                self.end_packet();
             }
-            for byte in part.iter().take(CONNECT.len() - self.length) {
+            for byte in part.iter().take(BEGINNING - self.length) {
                 self.beginning[self.length] = *byte;
                 self.length += 1;
-                connects += usize::from(self.length == CONNECT.len() && self.beginning == *CONNECT);
+                connects += usize::from(self.beginning[..self.length] == *CONNECT);
             }
         }
         connects
+    }
+
+    fn end_packet(&mut self) {
+        let beginning = &self.beginning[..self.length];
+        self.attachments.after(beginning, beginning.starts_with(BINARY));
+        self.length = 0;
+    }
+
+    /// Whether an event whose attachments have not come is left at the end of the body.
+    fn leaves_an_event(&mut self) -> bool {
+        self.end_packet();
+        self.attachments.are_missing()
     }
 }
 
@@ -113,6 +128,15 @@ impl HttpBody for Bounded {
                     return Poll::Ready(Some(Err(BodyError::Gone.into())));
                 }
             }
+            let this = &mut *self;
+            if let Some((link, packets, _)) = &mut this.session
+                && (frame.is_none() || this.body.is_end_stream())
+                && packets.leaves_an_event()
+            {
+                // The library would keep it as long as the session lives.
+                link.end(EndReason::Intake);
+                return Poll::Ready(Some(Err(BodyError::Gone.into())));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
         if self.deadline.as_mut().poll(cx).is_ready() {
@@ -142,15 +166,16 @@ impl Drop for Bounded {
         }
         let rest = std::mem::take(&mut self.body);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(tokio::time::timeout(LINGER.1, drain(rest)));
+            runtime.spawn(tokio::time::timeout(LINGER.1, drain(rest, Arc::clone(&self.read))));
         }
     }
 }
 
-async fn drain(body: Body) {
+async fn drain(body: Body, read: Arc<AtomicUsize>) {
     let mut pieces = body.into_data_stream();
     let mut left = LINGER.0;
     while let Some(Ok(piece)) = pieces.next().await {
+        read.fetch_add(piece.len(), Ordering::Relaxed);
         left = left.saturating_sub(piece.len());
         if left == 0 {
             return;
@@ -172,6 +197,21 @@ mod tests {
             let mut packets = Packets::default();
             let connects: usize = body.chunks(piece).map(|read| packets.connects(read)).sum();
             assert_eq!(connects, 3, "{piece}");
+        }
+    }
+
+    #[test]
+    fn attachments_come_with_their_event() {
+        let leaves = |body: &[u8]| {
+            let mut packets = Packets::default();
+            body.chunks(3).for_each(|read| _ = packets.connects(read));
+            packets.leaves_an_event()
+        };
+        for whole in ["", "42[]", "450-[]", "451-[]\x1ebAAAA", "452-[]\x1ebAA\x1ebAA\x1e40"] {
+            assert!(!leaves(whole.as_bytes()), "{whole}");
+        }
+        for left in ["451-[]", "40\x1e452-[]\x1ebAA", "450001-[]\x1ebAA"] {
+            assert!(leaves(left.as_bytes()), "{left}");
         }
     }
 

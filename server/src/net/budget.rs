@@ -130,7 +130,7 @@ impl Budget {
         };
         let waiting = charged.user.change(charged.bytes);
         // One may be larger, see [`Account::charge`].
-        let large = bytes > CONNECTION_BYTES && waiting - bytes <= LOW;
+        let large = bytes > CONNECTION_BYTES && waiting.saturating_sub(bytes) <= LOW;
         let may = large || bytes <= USER_BYTES.saturating_sub(waiting);
         may.then_some(charged).ok_or(OverBudget)
     }

@@ -147,8 +147,8 @@ impl Connection {
         self.link.get()
     }
 
-    /// A request was answered of whose body, if it has one, so many bytes were read.
-    pub(super) fn answered(&self, body: Option<usize>) {
+    /// A request was answered. If it has a body, `body` counts the bytes that are read of it, also from now on.
+    pub(super) fn answered(&self, body: Option<Arc<AtomicUsize>>) {
         let mut intake = self.intake.lock();
         let (requests, charge) = &mut *intake;
         let waits = requests.answered(body);

@@ -4,7 +4,10 @@
 //! is little: how much of one has come that is not complete, and whether it asks to connect.
 
 /// As many bytes of a message's beginning as say what it is: `40`, or `45`, at most two digits and a dash.
-const BEGINNING: usize = 5;
+pub(super) const BEGINNING: usize = 5;
+
+/// How a message begins that asks to connect.
+pub(super) const CONNECT: &[u8] = b"40";
 
 /// Opcodes of frames.
 const CONTINUED: u8 = 0;
@@ -24,9 +27,28 @@ pub(super) struct Frames {
     text: bool,
     beginning: [u8; BEGINNING],
     begun: usize,
-    /// Attachments that the last event announced and that have not come: the library keeps the event until then.
-    attachments: usize,
+    attachments: Attachments,
     held: usize,
+}
+
+/// Attachments that the last event announced and that have not come: the library keeps the event until then.
+#[derive(Default)]
+pub(super) struct Attachments(usize);
+
+impl Attachments {
+    /// A message came that begins like this.
+    pub(super) fn after(&mut self, beginning: &[u8], binary: bool) {
+        match beginning {
+            _ if binary => self.0 = self.0.saturating_sub(1),
+            [b'4', b'5' | b'6', count @ ..] => self.0 = announced(count),
+            _ => {}
+        }
+    }
+
+    /// Whether some have not come.
+    pub(super) fn are_missing(&self) -> bool {
+        self.0 > 0
+    }
 }
 
 /// What was seen in what was read.
@@ -132,23 +154,28 @@ impl Frames {
         if !last || control {
             return;
         }
-        match &self.beginning[..self.begun] {
-            _ if !self.text => self.attachments = self.attachments.saturating_sub(1),
-            [b'4', b'0', ..] => seen.connects += 1,
-            [b'4', b'5' | b'6', count @ ..] => self.attachments = attachments(count),
-            _ => {}
-        }
-        if self.attachments == 0 {
+        let beginning = &self.beginning[..self.begun];
+        self.attachments.after(beginning, !self.text);
+        seen.connects += usize::from(self.text && beginning.starts_with(CONNECT));
+        if !self.attachments.are_missing() {
             self.held = 0;
             seen.completed = true;
         }
     }
 }
 
-/// How many attachments the text after `45` announces; more than two digits are refused by the library.
-fn attachments(text: &[u8]) -> usize {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |count, digit| count * 10 + usize::from(digit - b'0'))
+/// How many attachments the text after `45` announces. One that is written at greater length is never complete: the
+/// library takes leading zeros.
+fn announced(text: &[u8]) -> usize {
+    let mut count = 0;
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => count = count * 10 + usize::from(byte - b'0'),
+            b'-' => return count,
+            _ => break,
+        }
+    }
+    usize::MAX
 }
 
 #[cfg(test)]
@@ -206,6 +233,19 @@ mod tests {
         assert_eq!(read(&whole[..whole.len() - 1], 1_000).0.held(), 69_999);
         let parts = [frame(1, &[b'4'; 60_000], [0; 4]), frame(0, &[b'4'; 60_000], [0; 4])].concat();
         assert_eq!(read(&parts, 1_000).0.held(), 120_000);
+    }
+
+    #[test]
+    fn an_event_that_announces_its_attachments_oddly_is_never_complete() {
+        for announced in ["450001-[]", "45000-[]", "45", "45x"] {
+            let bytes = [
+                frame(0x81, announced.as_bytes(), [0; 4]),
+                frame(0x82, &[7; 100], [0; 4]),
+            ]
+            .concat();
+            assert!(read(&bytes, 100).0.held() >= 100, "{announced}");
+        }
+        assert_eq!(read(&frame(0x81, b"450-[]", [0; 4]), 100).0.held(), 0);
     }
 
     #[test]

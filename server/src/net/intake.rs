@@ -8,6 +8,7 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::budget::{Share, Shares};
 
@@ -85,11 +86,14 @@ pub(super) struct Requests {
     rest: usize,
     /// How much of [`HEAD_END`] came last.
     matched: usize,
+    /// What is read of the body of the request that was answered last, and how much of that was taken off.
+    body: Option<(Arc<AtomicUsize>, usize)>,
 }
 
 impl Requests {
     /// Notes what was read, and returns how much waits.
     pub(super) fn read(&mut self, read: &[u8]) -> usize {
+        self.drop_body();
         let mut at = 0;
         self.rest += read.len();
         while at < read.len() {
@@ -116,14 +120,28 @@ impl Requests {
         self.bytes
     }
 
-    /// A request was answered of whose body so many bytes were read. What was read after it still waits: it is the
-    /// beginning of the next one. Returns how much that is.
-    pub(super) fn answered(&mut self, body: Option<usize>) -> usize {
-        let rest = match body {
+    /// The rest of a body whose request was answered is read and dropped, and does not wait.
+    fn drop_body(&mut self) {
+        let Some((read, taken)) = &mut self.body else { return };
+        let dropped = read.load(Ordering::Relaxed) - *taken;
+        *taken += dropped;
+        self.bytes = self.bytes.saturating_sub(dropped);
+        self.rest = self.rest.min(self.bytes);
+        self.first = self.first.saturating_sub(dropped);
+    }
+
+    /// A request was answered, of whose body, if it has one, `body` counts what is read. What was read after it still waits:
+    /// it is the beginning of the next one. Returns how much that is.
+    pub(super) fn answered(&mut self, body: Option<Arc<AtomicUsize>>) -> usize {
+        let rest = match &body {
             // Heads that are complete are answered at once.
             None => self.rest,
-            Some(body) => self.bytes.saturating_sub(self.first + body),
+            Some(body) => self.bytes.saturating_sub(self.first + body.load(Ordering::Relaxed)),
         };
+        self.body = body.map(|body| {
+            let taken = body.load(Ordering::Relaxed);
+            (body, taken)
+        });
         // No more than this is read ahead.
         self.bytes = rest.min(super::listener::HEADER_BYTES);
         self.first = 0;
@@ -160,7 +178,22 @@ mod tests {
         assert_eq!(requests.answered(None), 0);
         // A body that looks like a head's end.
         requests.read(&[GET, b"ab\r\n\r\n", &GET[..20]].concat());
-        assert_eq!(requests.answered(Some(6)), 20);
+        assert_eq!(requests.answered(Some(Arc::new(AtomicUsize::new(6)))), 20);
+    }
+
+    #[test]
+    fn the_rest_of_a_body_that_is_dropped_does_not_wait() {
+        let mut requests = Requests::default();
+        let body = Arc::new(AtomicUsize::new(0));
+        requests.read(&[GET, &[b'x'; 1_000]].concat());
+        assert_eq!(requests.answered(Some(Arc::clone(&body))), 1_000);
+        for _ in 0..1_000 {
+            body.fetch_add(1_000, Ordering::Relaxed);
+            assert!(requests.read(&[b'x'; 1_000]) <= 1_000);
+        }
+        body.fetch_add(1_000, Ordering::Relaxed);
+        requests.read(GET);
+        assert_eq!(requests.answered(None), 0);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Outlet {
     pub budget: Arc<Budget>,
 }
 
-/// While no more than this waits for all clients together, nobody needs to be looked at by themself.
+/// While no more than this waits for all clients together, beside the first 4 KiB of each, nobody needs to be looked at by themself.
 const LITTLE: usize = 64 * 1024;
 
 impl Outlet {

@@ -27,8 +27,9 @@ fn mongo_uri(config: &Config) -> Option<&str> {
 /// [`RunError::Setting`].
 pub async fn check(config: &Config) -> Result<(), RunError> {
     let wrong = |name, why| RunError::Setting { name, why };
+    let uses_data_dir = mongo_uri(config).is_none() || config.jwt_secret.is_none();
     match std::fs::metadata(&config.data_dir) {
-        Ok(found) if !found.is_dir() => {
+        Ok(found) if uses_data_dir && !found.is_dir() => {
             let why = format!("{} is a file; name a directory", config.data_dir.display());
             return Err(wrong("DATA_DIR", why));
         }

@@ -104,6 +104,8 @@ pub(super) async fn check(uri: &str) -> Result<(), String> {
     let mut options = ClientOptions::parse(parsed).await.map_err(wrong)?;
     // A client that has nobody to ask: it only reads the files of certificates that are named.
     options.hosts.clear();
+    // Such a client needs a host.
+    options.load_balanced = None;
     let client = Client::with_options(options).map_err(wrong)?;
     client.shutdown().immediate(true).await;
     Ok(())

@@ -29,7 +29,7 @@ use crate::store::{InboxEntry, Marker, Position, StoreError, Summary};
 
 /// Conversations of one command, where each is a pipeline for itself.
 const UNION: usize = 25;
-/// Commands at a time, so that messages can be stored meanwhile.
+/// Commands at a time, so that messages can be stored meanwhile; twice as many where much is unread in many conversations.
 const COMMANDS: usize = 2;
 
 /// Documents of one answer: all.

@@ -50,13 +50,14 @@ pub(super) async fn few(
         .limit(FOUND as i64)
         .batch_size(FOUND as u32)
         .max_time(READ);
-    let found = query::all("counting unread messages", READ, find, listed).await?;
+    // Those that are none of ours count for the limit, too.
+    let found = query::all("counting unread messages", READ, find, |message| Some(listed(message))).await?;
     if found.len() >= FOUND {
         return Ok(None);
     }
     let read: HashMap<(UserId, UserId), Option<Position>> = pairs.iter().copied().zip(places.iter().copied()).collect();
     let mut unread: HashMap<(UserId, UserId), u32> = HashMap::new();
-    for (pair, place) in found {
+    for (pair, place) in found.into_iter().flatten() {
         if read.get(&pair).is_some_and(|read| read.is_none_or(|read| read < place)) {
             *unread.entry(pair).or_default() += 1;
         }

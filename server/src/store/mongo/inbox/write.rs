@@ -52,7 +52,8 @@ pub(super) async fn write(database: &Database, touches: &Touches) -> Result<(), 
 /// Gives the inboxes of earlier versions the field that they lack. Their newest message is not older than the newest that
 /// was received, so nothing unread is passed over. Otherwise an old message that is projected late would be taken for it.
 ///
-/// All inboxes are looked through for that, so it is done once and remembered. Later ones are written with the field.
+/// All inboxes are looked through for that, so it is done once and remembered. Later ones are written with the field, so
+/// no server of such an earlier version may go on beside this one, or come after it; `chatctl rebuild` mends it if one did.
 pub(in crate::store::mongo) async fn complete(database: &Database, meta: &Meta) -> Result<(), StoreError> {
     if meta.has(INBOX_FIELDS).await? {
         return Ok(());
