@@ -17,11 +17,12 @@
 //! | `follower` | what other programs write, and what dead ones left |
 //! | `markers` | who has received and read what |
 //! | `inbox` | the list of a user's conversations: how it is written, built and read |
-//! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread |
+//! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts little for many |
 //! | `users` | creating and finding users |
 //! | `settings` | what users let others know |
 //! | `meta` | the few documents about the database as a whole |
 //! | `presence` | who is online, across processes that can die; `lease` says which process is which |
+//! | `batches` | questions of many, read with few commands |
 //! | `query` | a query to its end |
 //! | `document` | documents to wire types and back |
 //! | `error` | the driver's errors, time limits and retries |
@@ -45,6 +46,7 @@ use super::{
 use crate::chat::{self, NewMessage, Username};
 use crate::supervisor::Supervisor;
 use append::Appender;
+use batches::Batches;
 use connect::{Connected, ping};
 use feed::Feed;
 use follower::Follower;
@@ -60,6 +62,7 @@ use users::Users;
 pub use window::Clock;
 
 mod append;
+mod batches;
 mod connect;
 mod document;
 mod duplicates;
@@ -71,7 +74,6 @@ mod inbox;
 mod indexes;
 mod integrity;
 mod lease;
-mod lookup;
 mod markers;
 mod meta;
 mod pages;
@@ -103,6 +105,8 @@ pub struct MongoStore {
     feed: Feed,
     markers: Markers,
     summaries: Summaries,
+    /// Those that are asked for, many at a time.
+    asked_summaries: Batches<(UserId, UserId), Summary>,
     inboxes: Inboxes,
     projector: Projector,
     builder: Builder,
@@ -194,6 +198,13 @@ impl MongoStore {
             presence: Presence::new(&database),
             tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,
+            asked_summaries: Batches::start("summary-lookup", parts, {
+                let summaries = summaries.clone();
+                move |pairs| {
+                    let summaries = summaries.clone();
+                    async move { summaries.of(&pairs).await }
+                }
+            }),
             summaries,
             projector,
             builder,
@@ -302,7 +313,7 @@ impl Store for MongoStore {
     }
 
     async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        self.guard(self.summaries.of(pairs)).await
+        self.guard(self.asked_summaries.read(pairs.to_vec())).await
     }
 
     async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
@@ -343,7 +354,7 @@ impl Store for MongoStore {
     }
 
     async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
-        self.guard(self.users.with_settings(ids)).await
+        self.guard(self.users.people(ids)).await
     }
 
     fn is_shared(&self) -> bool {

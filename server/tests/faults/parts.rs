@@ -33,11 +33,12 @@ const COMMON: [&str; 11] = [
 const EMBEDDED: [&str; 3] = ["store-writer", "projector", "checkpoint"];
 
 /// Those of the store in MongoDB.
-const MONGO: [&str; 5] = [
+const MONGO: [&str; 6] = [
     "follower",
     "inbox-builder",
     "inbox-projector",
     "integrity",
+    "summary-lookup",
     "user-lookup",
 ];
 

@@ -14,10 +14,10 @@ use mongodb::{Collection, Database};
 use shared::{Settings, Timestamp, User, UserId};
 use tokio::time::Instant;
 
+use super::batches::Batches;
 use super::document;
 use super::error::{DUPLICATE_KEY, bounded, retrying, store_error};
 use super::indexes::USERNAME_KEY;
-use super::lookup::Lookup;
 use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
 use crate::store::StoreError;
@@ -26,18 +26,24 @@ use crate::supervisor::Supervisor;
 /// How long creating is tried.
 const CREATE: Duration = Duration::from_secs(10);
 
+/// A user, and their settings.
+type Person = (Option<User>, Settings);
+
 /// The collection of users.
 pub(super) struct Users {
     users: Collection<RawDocumentBuf>,
     durable: Collection<RawDocumentBuf>,
-    lookup: Lookup,
+    lookup: Batches<UserId, Person>,
 }
 
 impl Users {
     pub(super) fn new(database: &Database, parts: &Supervisor) -> Self {
         Self {
             users: database.collection(connect::USERS),
-            lookup: Lookup::start(database.collection(connect::USERS), parts),
+            lookup: Batches::start("user-lookup", parts, {
+                let users = database.collection(connect::USERS);
+                move |ids| people(users.clone(), ids)
+            }),
             durable: connect::majority(database, connect::USERS),
         }
     }
@@ -120,7 +126,8 @@ impl Users {
     }
 
     pub(super) async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.lookup.user(id).await
+        let found = self.lookup.read(vec![id]).await?;
+        Ok(found.into_iter().next().and_then(|(user, _)| user))
     }
 
     /// See [`crate::store::Store::users`].
@@ -131,24 +138,9 @@ impl Users {
         Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 
-    /// Users and their settings, which are in the same documents.
-    pub(super) async fn with_settings(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
-        let keys: Vec<_> = ids.iter().copied().map(document::user_key).collect();
-        let find = self
-            .users
-            .find(doc! { "_id": { "$in": keys } })
-            .batch_size(u32::try_from(ids.len()).unwrap_or(u32::MAX).max(1))
-            .max_time(READ);
-        let read = |found: &RawDocument| Some((document::user(found)?, document::settings(found)));
-        let found = query::all("reading users", READ, find, read).await?;
-        let found: HashMap<UserId, (Option<User>, Settings)> = found
-            .into_iter()
-            .map(|(user, settings)| (user.id, (Some(user), settings)))
-            .collect();
-        Ok(ids
-            .iter()
-            .map(|id| found.get(id).cloned().unwrap_or_default())
-            .collect())
+    /// See [`crate::store::Store::people`].
+    pub(super) async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>, StoreError> {
+        self.lookup.read(ids.to_vec()).await
     }
 
     pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
@@ -182,6 +174,26 @@ impl Users {
             .max_time(READ);
         query::all("reading users", READ, find, document::user).await
     }
+}
+
+/// Users and their settings, which are in the same documents.
+async fn people(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<Vec<Person>, StoreError> {
+    let keys: Vec<_> = ids.iter().copied().map(document::user_key).collect();
+    let find = users
+        .find(doc! { "_id": { "$in": keys } })
+        // With one more than there can be, the first answer is the last.
+        .batch_size(u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1))
+        .max_time(READ);
+    let read = |found: &RawDocument| Some((document::user(found)?, document::settings(found)));
+    let found = query::all("reading users", READ, find, read).await?;
+    let found: HashMap<UserId, Person> = found
+        .into_iter()
+        .map(|(user, settings)| (user.id, (Some(user), settings)))
+        .collect();
+    Ok(ids
+        .iter()
+        .map(|id| found.get(id).cloned().unwrap_or_default())
+        .collect())
 }
 
 fn encode(user: &User) -> RawDocumentBuf {
