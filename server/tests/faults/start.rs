@@ -143,6 +143,10 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         ("MAX_MESSAGE_BYTES", "0"),
         ("MAX_MESSAGE_BYTES", "many"),
         ("LOG_LEVEL", "server=loud"),
+        ("LOG_LEVEL", "warning"),
+        ("LOG_LEVEL", "infoo,server=debug"),
+        ("LOG_LEVEL", "info,server"),
+        ("LOG_LEVEL", ""),
         ("DATA_DIR", ""),
         ("DATA_DIR", "/dev/null"),
         ("MONGO_URI", "foo"),
@@ -169,6 +173,11 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         assert!(named, "{name}={value} is not named: {}", ended.stderr);
         assert!(!ended.stderr.contains("hunter2"), "{name}: {}", ended.stderr);
         assert!(!ended.stdout.contains("Server running"), "{name}={value}");
+        assert!(
+            name != "LOG_LEVEL" || ended.stderr.contains("error, warn, info, debug, trace"),
+            "{name}={value}: what is allowed is not said: {}",
+            ended.stderr
+        );
     }
     let ended = run_to_end(folder.path(), &["--no-such-flag"], &[]);
     assert!(
