@@ -80,20 +80,30 @@ impl Known {
         }
     }
 
-    /// Replaces what was kept: durably, and in one step.
+    /// Replaces what was kept.
     pub(super) fn write(&self, directory: &Path) -> io::Result<()> {
-        let draft = directory.join(format!("{FILE}.new"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs::rename(&draft, directory.join(FILE))?;
-        File::open(directory)?.sync_all()
+        replace(directory, &serde_json::to_vec(self)?)
     }
+}
+
+/// Where it is kept.
+pub(super) fn file(directory: &Path) -> PathBuf {
+    directory.join(FILE)
+}
+
+/// Replaces what is kept: durably, and in one step.
+pub(super) fn replace(directory: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = directory.join(format!("{FILE}.new"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&draft, directory.join(FILE))?;
+    File::open(directory)?.sync_all()
 }
 
 /// Keeps the file up to date.
