@@ -240,9 +240,14 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         .collect::<rusqlite::Result<_>>()?;
     if found != ["ok"] {
         return Err(StoreError::Failed(format!(
-            "quick_check of {}: {}",
+            "{} is damaged. Put a backup in its place. What was found: {}",
             path.display(),
-            found.join("; ")
+            // A part can have several lines.
+            found
+                .iter()
+                .flat_map(|part| part.lines())
+                .collect::<Vec<_>>()
+                .join("; ")
         )));
     }
     tracing::info!(elapsed = ?began.elapsed(), "the embedded database was checked: it is whole");
@@ -252,6 +257,8 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 /// Adds what to do to what SQLite says of a file that it can't read.
 pub(super) fn damaged(path: &Path, error: StoreError) -> StoreError {
     match error {
+        // What was found by reading all of it says so already.
+        StoreError::Failed(text) if text.contains("is damaged") => StoreError::Failed(text),
         StoreError::Failed(text) if text.contains("malformed") || text.contains("not a database") => {
             StoreError::Failed(format!(
                 "{} is damaged or no database: {text}. Put a backup in its place",

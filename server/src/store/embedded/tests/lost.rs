@@ -181,11 +181,16 @@ async fn a_damaged_database_is_refused() {
         check: true,
         ..Options::default()
     };
-    let found = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default());
-    assert!(
-        matches!(&found, Err(StoreError::Failed(text)) if text.contains("chat.db")),
-        "{found:?}"
-    );
+    let before = contents(dir.path());
+    let Err(StoreError::Failed(text)) = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()) else {
+        panic!("it was not refused as damaged");
+    };
+    for word in ["chat.db is damaged", "Put a backup in its place", "What was found"] {
+        assert!(text.contains(word), "{word:?} is not in: {text}");
+    }
+    assert!(!text.contains('\n'), "{text}");
+    assert_eq!(text.matches("backup").count(), 1, "{text}");
+    assert!(contents(dir.path()) == before, "something was changed");
     fs::write(&database, &whole).unwrap();
     EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
 }
