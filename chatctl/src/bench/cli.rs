@@ -257,6 +257,7 @@ Ctrl-C ends the measuring and reports what there is; a second one doesn't wait f
 on its way. With --json, the report is one JSON object.
 
 Start the server under test with a data directory of its own: users and messages stay there.
+Name it as DATA_DIR here, too, where the server has put its secret.
 
 Try it:
   chatctl bench messages --users 1000 --pid server=$(pidof server)
