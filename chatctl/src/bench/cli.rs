@@ -269,6 +269,10 @@ the window divided by the messages that counted in it; microseconds per message 
 as seconds per million messages. Latencies are of all messages sent inside the window, also
 of those that were done after it.
 
+The row \"told\" is the time until the receiver hears the conversation_updated that covers the
+message. These are gathered: one comes at once after the first change of a conversation, and
+then at most one a second, so up to a second is no sign of a slow server.
+
 Examples:
   chatctl bench messages --users 1000 --pid server=$(pidof server) --pid mongod=$(pidof mongod)
   chatctl bench messages --users 1000 --rate 7500 --duration 30s --plot latency.svg
