@@ -381,17 +381,8 @@ mod tests {
 
     #[test]
     fn only_a_message_that_is_written_shows_that_messages_are_stored() {
-        let id = |byte| shared::UserId::from_bytes([byte; 12]);
         let appended = |duplicate| Appended {
-            message: shared::Message {
-                id: MessageId::from_bytes([3; 12]),
-                sender: Some(id(1)),
-                receiver: Some(id(2)),
-                message: Some("hello".to_owned()),
-                created_at: None,
-                updated_at: None,
-                version: None,
-            },
+            message: serde_json::from_str(r#"{"_id":"0123456789abcdef01234567"}"#).unwrap(),
             duplicate,
         };
         assert!(is_stored(&Ok(appended(false))));
