@@ -8,6 +8,7 @@ pub(crate) mod news;
 pub(crate) mod request;
 pub(crate) mod socket;
 pub(crate) mod token;
+mod waiting;
 
 use shared::{UserId, WireError};
 

@@ -9,6 +9,7 @@ mod token;
 mod users;
 mod watch;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -51,8 +52,13 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         complete(&cli.command)?;
     }
     let secret = Arc::new(Secret::load()?);
+    let http = Http::new(cli.url, secret);
     let context = Context {
-        http: Http::new(cli.url, secret),
+        http: match cli.command {
+            // These say by themselves how it goes, on a screen that is theirs.
+            Command::Chat(_) | Command::Prove(_) => http,
+            _ => http.telling(say_that_it_waits),
+        },
         json: cli.json,
     };
     match cli.command {
@@ -70,6 +76,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Prove(arguments) => return prove::run(&context.http, context.json, &arguments),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One line on standard error: the answer may take most of a minute, and nobody is to wonder why.
+fn say_that_it_waits() {
+    let _ = writeln!(
+        anstream::stderr(),
+        "the database of the server does not answer; trying again"
+    );
 }
 
 /// Where nobody can be asked, everything must be said.

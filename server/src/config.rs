@@ -71,7 +71,7 @@ pub struct Config {
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
-    /// What is logged: error, warn, info, debug, trace, or per module as in `info,server::chat=debug`
+    /// What is logged: error, warn, info, debug, trace, off, or per module as in `info,server::chat=debug`
     #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = log_filter)]
     pub log_level: String,
 
@@ -155,12 +155,29 @@ fn non_empty_secret(text: &str) -> Result<Secret, &'static str> {
     }
 }
 
+/// A filter whose every part says a level: the library takes a word that is none for the name of a module, and then nothing
+/// else is logged.
 fn log_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    for part in &parts {
+        let level = part.rsplit('=').next().unwrap_or_default();
+        if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            let levels = LEVELS.join(", ");
+            return Err(format!(
+                "`{level}` is no level; write one of {levels}, or a level and modules with theirs, such as \
+                 info,server::chat=debug"
+            ));
+        }
+    }
+    let filter = parts.join(",");
+    match tracing_subscriber::EnvFilter::try_new(&filter) {
+        Ok(_) => Ok(filter),
         Err(error) => Err(error.to_string()),
     }
 }
+
+/// What a part of `LOG_LEVEL` may say.
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -234,6 +251,28 @@ mod tests {
             "https://a.example,,",
         ] {
             assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn log_levels_are_checked() {
+        assert_eq!(log_filter("info"), Ok("info".to_owned()));
+        assert_eq!(
+            log_filter("WARN, server::chat=debug"),
+            Ok("WARN,server::chat=debug".to_owned())
+        );
+        for wrong in [
+            "",
+            "warning",
+            "infoo,server=debug",
+            "info,server",
+            "info,server=",
+            "info,,",
+        ] {
+            assert!(
+                log_filter(wrong).is_err_and(|why| why.contains("error, warn, info")),
+                "{wrong}"
+            );
         }
     }
 

@@ -3,6 +3,8 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,6 +25,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// How long work that can't be interrupted may go on after the server has stopped, such as opening a database that
 /// nobody waits for any more.
 const LEFTOVERS: Duration = Duration::from_secs(1);
+
+/// Where chatctl finds the server if it is told nothing.
+const CHATCTL_LOOKS_AT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
 /// The exit status if a setting is wrong; clap's, too.
 const WRONG_SETTING: u8 = 2;
@@ -66,24 +71,54 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     // Ends with the server, also while that ends by itself.
     let listening = AbortOnDropHandle::new(tokio::spawn(signals.obey(stop.clone())));
-    run::run(config, stop, greet).await?;
+    let greeting = Greeting::of(&config);
+    run::run(config, stop, |port| greeting.say(port)).await?;
     drop(listening);
     say("Server stopped");
     Ok(())
 }
 
 /// What a person who starts the server reads, and what to try next.
-fn greet(port: u16) {
-    // Under `cargo run`, chatctl is not on the PATH yet.
-    let chatctl = match std::env::var_os("CARGO") {
-        Some(_) => "cargo run --release -p chatctl --",
-        None => "chatctl",
-    };
-    say(format_args!("Server running on port {port}"));
-    say("");
-    say("Try next, in another terminal:");
-    say(format_args!("  {chatctl} seed users"));
-    say(format_args!("  {chatctl} chat --as userA --with userB"));
+struct Greeting {
+    host: IpAddr,
+    /// Where the secret is, if it is in a file that chatctl would not look at by itself.
+    data_dir: Option<PathBuf>,
+}
+
+impl Greeting {
+    fn of(config: &Config) -> Self {
+        let elsewhere =
+            config.jwt_secret.is_none() && config.data_dir.components().ne(Path::new("./data").components());
+        Self {
+            host: match config.host {
+                IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                host => host,
+            },
+            data_dir: elsewhere.then(|| config.data_dir.clone()),
+        }
+    }
+
+    fn say(&self, port: u16) {
+        // Under `cargo run`, chatctl is not on the PATH yet.
+        let chatctl = match std::env::var_os("CARGO") {
+            Some(_) => "cargo run --release -p chatctl --",
+            None => "chatctl",
+        };
+        let mut settings = String::new();
+        let address = SocketAddr::new(self.host, port);
+        if address != CHATCTL_LOOKS_AT {
+            settings += &format!("CHAT_URL=http://{address} ");
+        }
+        if let Some(data_dir) = &self.data_dir {
+            settings += &format!("DATA_DIR='{}' ", data_dir.display());
+        }
+        say(format_args!("Server running on port {port}"));
+        say("");
+        say("Try next, in another terminal:");
+        say(format_args!("  {settings}{chatctl} seed users"));
+        say(format_args!("  {settings}{chatctl} chat --as userA --with userB"));
+    }
 }
 
 /// Reads `.env` in the working directory, where it is. Lines of it are never shown: they hold secrets.

@@ -1,15 +1,18 @@
 //! What goes wrong again and again for one reason: said once when it begins and once when it ends.
 //!
 //! Whoever does the work says the lines; here it is only decided whether one is due. Something that fails every other time is said
-//! once a minute at most.
+//! once a minute at most, unless it goes on for a few seconds.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Two lines that say that something begins to fail are at least so far apart.
+/// Two lines that say that something begins to fail are at least so far apart, if it fails for a moment only.
 const APART: Duration = Duration::from_secs(60);
+
+/// What has failed for so long without once succeeding is said whenever the last line was.
+const LASTING: Duration = Duration::from_secs(5);
 
 /// Work that fails and succeeds, as its owner sees it.
 #[derive(Debug, Default)]
@@ -47,7 +50,8 @@ impl Outage {
             said: false,
         });
         failing.failures += 1;
-        if failing.said || self.said.is_some_and(|said| now - said < APART) {
+        let lately = self.said.is_some_and(|said| now - said < APART);
+        if failing.said || (lately && now - failing.since < LASTING) {
             return false;
         }
         failing.said = true;
@@ -55,7 +59,7 @@ impl Outage {
         true
     }
 
-    /// The work succeeded. Returns what is to be said of an outage that this ends.
+    /// The work was really done, which is more than that there was nothing to do. Returns what is to be said of an outage that this ends.
     #[must_use]
     pub fn worked(&mut self) -> Option<Ended> {
         let ended = self.failing.take().filter(|failing| failing.said)?;
@@ -131,6 +135,27 @@ mod tests {
         let said = (0..=APART.as_secs()).filter(|_| outage.failed()).count();
         tokio::time::advance(APART).await;
         assert_eq!(said + usize::from(outage.failed()), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_goes_on_is_said_though_another_was_just_before() {
+        let mut outage = Outage::default();
+        assert!(outage.failed());
+        assert!(outage.worked().is_some());
+        let begun = Instant::now();
+        let mut lines = 0;
+        for second in 0..20 {
+            let said = outage.failed();
+            assert!(!said || begun.elapsed() == LASTING, "said after {second} s");
+            lines += usize::from(said);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(lines, 1);
+        let ended = Ended {
+            failures: 20,
+            lasted: Duration::from_secs(20),
+        };
+        assert_eq!(outage.worked(), Some(ended));
     }
 
     #[tokio::test(start_paused = true)]

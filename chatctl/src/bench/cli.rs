@@ -257,6 +257,7 @@ Ctrl-C ends the measuring and reports what there is; a second one doesn't wait f
 on its way. With --json, the report is one JSON object.
 
 Start the server under test with a data directory of its own: users and messages stay there.
+Name it as DATA_DIR here, too, where the server has put its secret.
 
 Try it:
   chatctl bench messages --users 1000 --pid server=$(pidof server)
@@ -267,6 +268,10 @@ A message counts when it is acknowledged and delivered. The CPU time per message
 the window divided by the messages that counted in it; microseconds per message are the same
 as seconds per million messages. Latencies are of all messages sent inside the window, also
 of those that were done after it.
+
+The row \"told\" is the time until the receiver hears the conversation_updated that covers the
+message. These are gathered: one comes at once after the first change of a conversation, and
+then at most one a second, so up to a second is no sign of a slow server.
 
 Examples:
   chatctl bench messages --users 1000 --pid server=$(pidof server) --pid mongod=$(pidof mongod)

@@ -116,6 +116,8 @@ impl Run<'_> {
         self.progress.show("waiting for what is on its way");
         load.drain(self.arguments.drain, &self.interrupt).await;
         let measured = load.measured();
+        let (counters, cut_off) = (load.counters(), load.cut_off());
+        let complete = complete(&measured, shape.acks);
         Ok(MessagesReport {
             benchmark,
             server: server.authority.clone(),
@@ -129,18 +131,19 @@ impl Run<'_> {
             client_ids: shape.client_ids,
             acks: shape.acks,
             seconds,
-            messages_per_second: complete(&measured, shape.acks) as f64 / seconds,
+            messages_per_second: complete as f64 / seconds,
             acknowledged_per_second: measured.acknowledged as f64 / seconds,
             delivered_per_second: measured.delivered as f64 / seconds,
             ack: measured.ack.summary(),
             delivery: measured.delivery.summary(),
             told: measured.told.summary(),
             lag: measured.lag.summary(),
-            counters: load.counters(),
+            failure: report::failure(cut_off.as_deref(), complete, &counters),
+            counters,
             tally: load.tally(),
             processes,
             interrupted: self.interrupt.happened(),
-            cut_off: load.cut_off(),
+            cut_off,
         })
     }
 

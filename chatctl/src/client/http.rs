@@ -19,6 +19,7 @@ use ureq::{Agent, Body};
 
 use super::ClientError;
 use super::token::{NOBODY, Secret};
+use super::waiting::Waiting;
 
 /// How long the token of one request holds: long enough for a slow server, and for clocks that differ a little.
 const TOKEN: Duration = Duration::from_secs(300);
@@ -31,6 +32,8 @@ pub(crate) struct Http {
     agent: Agent,
     url: String,
     secret: Arc<Secret>,
+    /// Told if the database keeps a request waiting.
+    waiting: Option<Waiting>,
 }
 
 /// In whose name a request is made.
@@ -70,6 +73,17 @@ struct Inboxes {
     inbox: Building,
 }
 
+/// The part of the server's readiness that is about its database.
+#[derive(Debug, Deserialize)]
+struct Readiness {
+    store: StoreState,
+}
+
+#[derive(Debug, Deserialize)]
+struct StoreState {
+    reachable: bool,
+}
+
 impl Page {
     fn query(self) -> Vec<(&'static str, String)> {
         match self {
@@ -92,6 +106,15 @@ impl Http {
             agent: config.build().new_agent(),
             url,
             secret,
+            waiting: None,
+        }
+    }
+
+    /// The same, which calls `tell` once if a request takes long because the server's database does not answer.
+    pub(crate) fn telling(self, tell: fn()) -> Self {
+        Self {
+            waiting: Some(Waiting::new(tell)),
+            ..self
         }
     }
 
@@ -163,6 +186,14 @@ impl Http {
         Ok(answer.inbox)
     }
 
+    /// Whether the server answers and says that its database does not. Waits no longer than `limit`.
+    pub(super) fn lacks_database(&self, limit: Duration) -> bool {
+        let request = self.agent.get(format!("{}/readyz", self.url)).config();
+        let answer = request.timeout_global(Some(limit)).build().call();
+        let readiness = answer.ok().and_then(|mut answer| answer.body_mut().read_json().ok());
+        readiness.is_some_and(|Readiness { store }| !store.reachable)
+    }
+
     /// How far the inboxes are built. A server that is not ready otherwise tells it all the same.
     pub(crate) fn building(&self) -> Result<Building, ClientError> {
         let mut response = self.request_get(Bearer::Admin, "/readyz", &[])?;
@@ -232,6 +263,7 @@ impl Http {
 
     /// Asks again while the server says that it is worth it.
     fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+        let _watched = self.waiting.as_ref().map(|waiting| waiting.watch(self));
         let mut tries = 1;
         loop {
             match ask() {

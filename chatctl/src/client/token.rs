@@ -22,7 +22,7 @@ pub(crate) struct Secret {
 pub(crate) enum SecretError {
     /// It is nowhere.
     #[error(
-        "no secret found, neither in JWT_SECRET (environment, .env) nor in {}: start the server here first, or set JWT_SECRET",
+        "no secret found, neither in JWT_SECRET (environment, .env) nor in {}: start the server here first, or set its DATA_DIR or JWT_SECRET",
         .0.display()
     )]
     Missing(PathBuf),

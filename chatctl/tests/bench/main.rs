@@ -22,11 +22,17 @@ fn server() -> &'static Server {
 
 /// `chatctl bench --json` with these arguments, separated by blanks.
 fn command(folder: &Path, url: &str, secret: &str, arguments: &str) -> Command {
+    let mut command = for_people(folder, url, secret, arguments);
+    command.arg("--json");
+    command
+}
+
+/// The same with text.
+fn for_people(folder: &Path, url: &str, secret: &str, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chatctl"));
     command
         .arg("bench")
         .args(arguments.split_whitespace())
-        .arg("--json")
         .current_dir(folder)
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"))
@@ -224,7 +230,73 @@ fn a_server_that_ends_ends_the_run() {
         let report: Value = serde_json::from_str(&process.stdout()).unwrap();
         let ended = report["cutOff"].as_str().expect("a text");
         assert!(ended.contains(words), "{ended}");
+        assert_eq!(report["failure"], report["cutOff"]);
     }
+}
+
+#[test]
+fn the_verdict_says_why_a_run_was_cut_off() {
+    let mut server = Server::start(Engine::Embedded);
+    let ids = server.users(["left-000001", "left-000002"]);
+    let arguments = "messages --users 2 --duration 1h --warmup 0s --drain 1h --prefix left";
+    let mut process = Process::spawn(&mut for_people(
+        server.folder(),
+        &server.url(),
+        server.secret(),
+        arguments,
+    ));
+    eventually("messages are stored", PATIENCE, || {
+        (!server.history(&ids[0], &ids[1]).is_empty()).then_some(())
+    });
+    server.stop("TERM");
+    assert_eq!(process.wait(PATIENCE).expect("it ends").code(), Some(1));
+    let verdict = verdict(&process.stdout());
+    assert!(
+        verdict.starts_with("FAILED") && verdict.contains("was stopped"),
+        "{verdict}"
+    );
+}
+
+/// The last line.
+fn verdict(text: &str) -> String {
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_run_in_whose_window_nothing_is_stored_has_failed() {
+    let arguments = "--users 2 --warmup 1s --duration 1s";
+    let report = against(Manner::Full, 1, arguments);
+    assert!(
+        number(&report, "/delivered") > 0,
+        "the server worked at first: {report}"
+    );
+    let reason = report["failure"].as_str().expect("a text");
+    for words in ["nothing was stored in the window", "store_unavailable"] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    let (peer, folder) = (Peer::start(Manner::Full), tempfile::tempdir().unwrap());
+    let arguments = format!("messages --drain 1s {arguments}");
+    let output = for_people(folder.path(), &peer.url(), peer::SECRET, &arguments)
+        .output()
+        .unwrap();
+    let verdict = verdict(&String::from_utf8_lossy(&output.stdout));
+    assert!(
+        verdict.starts_with("FAILED") && verdict.contains(reason.split(',').next().unwrap()),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn the_help_explains_the_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = for_people(folder.path(), "http://127.0.0.1:1", "secret", "messages --help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        help.contains("\"told\"") && help.contains("conversation_updated"),
+        "{help}"
+    );
 }
 
 #[test]

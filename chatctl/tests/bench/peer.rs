@@ -35,6 +35,8 @@ pub(crate) enum Manner {
     Silent,
     /// It refuses every tenth for a moment.
     Busy,
+    /// It stores the first ten of each user, and then has no room any more.
+    Full,
 }
 
 /// A running peer; it ends when this is dropped.
@@ -123,6 +125,9 @@ async fn serve(mut stream: TcpStream, manner: Manner, outlets: Outlets) -> Optio
         let delivery = (receiver.to_owned(), format!("42{}", json!([name, document])));
         let tenth = count % 10 == 0;
         let answer = match manner {
+            Manner::Full if count > 10 => {
+                json!({"ok": false, "error": {"code": "store_unavailable", "retryAfterMs": 50}})
+            }
             Manner::Busy if tenth => json!({"ok": false, "error": {"code": "overloaded", "retryAfterMs": 5}}),
             _ => json!({"ok": true}),
         };
@@ -139,6 +144,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, outlets: Outlets) -> Optio
         };
         match manner {
             Manner::Dropping | Manner::Busy if tenth => {}
+            Manner::Full if count > 10 => {}
             Manner::Swapping if tenth => held = Some(delivery),
             _ => {
                 deliver(&delivery);

@@ -72,12 +72,17 @@ fn inboxes_are_rebuilt() {
         let before = chatctl(&server, &["inbox", "--as", &ada, "--json"]).json();
         let output = chatctl(&server, &["rebuild"]).output();
         assert!(
-            output.lines().last().unwrap().starts_with("rebuilt the inboxes"),
+            output
+                .lines()
+                .last()
+                .unwrap()
+                .starts_with("rebuilt the inboxes from 2 messages"),
             "{output}"
         );
         let output = chatctl(&server, &["rebuild", "--json"]).output();
         let last: Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
         assert_eq!((&last["ready"], &last["building"]), (&json!(true), &json!(false)));
+        assert_eq!((&last["done"], &last["total"]), (&json!(2), &json!(2)));
         assert_eq!(chatctl(&server, &["inbox", "--as", &ada, "--json"]).json(), before);
 
         let mut screen = Screen::start(&server, &["rebuild"]);

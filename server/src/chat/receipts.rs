@@ -196,7 +196,9 @@ async fn store_marks(
         if outages.storing.failed() {
             tracing::error!(%error, marks = marks.len(), "watermarks are not stored");
         }
-    } else if let Some(ended) = outages.storing.worked() {
+    } else if outcomes.iter().any(has_moved)
+        && let Some(ended) = outages.storing.worked()
+    {
         tracing::info!(failures = ended.failures, lasted = ?ended.lasted, "watermarks are stored again");
     }
     for (mark, outcome) in marks.iter().zip(&mut outcomes) {
@@ -268,6 +270,13 @@ fn give_up_waiting<R>(
         charges.push(charge(&mark));
     }
     queue.release(charges.into_iter());
+}
+
+/// Whether something was written. A mark that moves nothing is only compared.
+fn has_moved(outcome: &Result<Marked, MarkError>) -> bool {
+    outcome
+        .as_ref()
+        .is_ok_and(|marked| marked.delivered_moved || marked.read_moved)
 }
 
 fn is_failure(outcome: &Result<Marked, MarkError>) -> bool {

@@ -5,6 +5,7 @@
 //! | `opening` | what is checked before a database is used, and the line that says what was found |
 //! | `directory` | the directory, its locks and its modes |
 //! | `files` | whether the paths still lead to the files that are open |
+//! | `untouched` | the files beside a database that is refused, as they were |
 //! | `known` | what was last known of the database, kept beside it |
 //! | `log_index` | how long the log was when a process died |
 //! | `room` | whether there is room for the next commit |
@@ -68,6 +69,7 @@ mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod untouched;
 mod users;
 mod writer;
 

@@ -35,7 +35,7 @@ pub struct Projection {
     pub ready: bool,
     /// Whether a build or rebuild is under way.
     pub building: bool,
-    /// Messages that it has looked at.
+    /// Messages that it has looked at; after its end, that the last one has.
     pub done: u64,
     /// Messages that it has to look at, as far as is known.
     pub total: u64,

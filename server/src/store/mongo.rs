@@ -160,14 +160,14 @@ impl MongoStore {
         parts: &Supervisor,
     ) -> Result<Self, StoreError> {
         let connecting = async {
-            let connected = connect::connect(uri, database).await?;
-            // Both, so that the first message need not wait for a connection.
-            tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN))?;
+            let deadline = tokio::time::Instant::now() + OPEN;
+            let connecting = tokio::time::timeout_at(deadline, connect::connect(uri, database)).await;
+            // Looking up the hosts took so long.
+            let connected = connecting.map_err(|_| error::timed_out("connecting", OPEN))??;
+            connect::answers(&connected, deadline).await?;
             Ok::<_, StoreError>(connected)
         };
-        let connected = connect::waits(uri, tokio::time::timeout(OPEN, connecting))
-            .await
-            .map_err(|_| error::timed_out("connecting", OPEN))??;
+        let connected = connect::waits(uri, connecting).await?;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
         let meta = Meta::new(&database);

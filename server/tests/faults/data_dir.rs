@@ -237,6 +237,26 @@ fn a_log_that_was_cut_is_refused_unless_the_loss_is_accepted() {
     );
 }
 
+#[test]
+fn what_is_known_is_told_when_it_cannot_be_kept_and_when_it_can_again() {
+    let server = Server::start(Engine::Embedded);
+    let [a, b] = server.new_users();
+    // In the place of the draft.
+    let obstacle = data(&server).join("known.json.new");
+    eventually("nobody writes it now", PATIENCE, || fs::create_dir(&obstacle).ok());
+    all_ok(&send(&server, [&a, &b], &["one"]));
+    eventually("it is told", PATIENCE, || {
+        server
+            .stderr()
+            .contains("known.json could not be written")
+            .then_some(())
+    });
+    fs::remove_dir(&obstacle).expect("it is empty");
+    eventually("its end is told", PATIENCE, || {
+        server.stderr().contains("known.json is written again").then_some(())
+    });
+}
+
 /// A clock that was a day ahead and was set right: as if the messages of before the restart had been made by it.
 #[test]
 fn messages_of_a_clock_that_was_ahead_stay_in_front_of_new_ones() {

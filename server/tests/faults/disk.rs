@@ -18,12 +18,42 @@ use crate::storm::Storm;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Until it is said that the disk is full.
+const SAID: Duration = Duration::from_secs(20);
+
 /// What is left on the disk when it begins to be full, in bytes.
 const ROOM: u64 = 512 * 1024;
 
 #[test]
 fn a_full_disk_is_told_and_outlived() {
     is_told_and_outlived(Server::start(Engine::Embedded));
+}
+
+/// The log says that nothing is stored for as long as that is so, and again when the disk is filled once more.
+#[test]
+fn the_log_says_how_long_a_disk_is_full() {
+    const FULL: &str = "messages are not stored";
+    const ROOM_AGAIN: &str = "messages are stored again";
+    let server = Server::start(Engine::Embedded);
+    let mut storm = Storm::start::<8>(&server, &server.url(), json!({"window": 10, "bytes": 1_000}));
+    storm.more(500);
+    let says = |last: &str| {
+        let log = server.stderr();
+        let said = log
+            .lines()
+            .rfind(|line| line.contains(FULL) || line.contains(ROOM_AGAIN));
+        said.is_some_and(|line| line.contains(last)).then_some(())
+    };
+    for time in 1..=2 {
+        fill_up(&server);
+        // Sooner than a minute after the last such line, which may be one of the same fault.
+        eventually("the log says that nothing is stored", SAID, || says(FULL));
+        server.limit_files(None);
+        storm.more(500);
+        eventually("the log says that it is over", PATIENCE, || says(ROOM_AGAIN));
+        assert!(server.stderr().matches(FULL).count() >= time, "{}", server.stderr());
+    }
+    storm.finish(&server);
 }
 
 #[test]

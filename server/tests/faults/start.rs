@@ -65,18 +65,33 @@ fn needs_no_setting_at_all() {
     let said = process.stdout() + &process.stderr();
     assert!(!said.contains(secret.trim()), "the secret stays in its file");
     // These stand behind the line that says it runs.
-    for next in ["seed users", "chat --as userA"] {
-        eventually("it says what to try next", Duration::from_secs(60), || {
-            process.stdout().contains(next).then_some(())
-        });
-    }
+    let says = |process: &Process, settings: &str| {
+        for next in ["seed users", "chat --as userA"] {
+            eventually("it says what to try next", Duration::from_secs(60), || {
+                let said = process.stdout();
+                let line = said.lines().find(|line| line.contains(next))?.trim().to_owned();
+                assert!(line.starts_with(settings), "{settings}: {line}");
+                Some(())
+            });
+        }
+    };
+    says(&process, &format!("CHAT_URL=http://127.0.0.1:{port} c"));
     process.kill();
 
-    let (_process, _) = start(folder.path(), &[("PORT", "0")]);
+    let (mut process, _) = start(folder.path(), &[("PORT", "0")]);
     assert_eq!(
         fs::read_to_string(&secret_file).expect("it can be read"),
         secret,
         "it is made once"
+    );
+    process.kill();
+
+    // Whatever chatctl would not find by itself is said.
+    let settings = [("PORT", "0"), ("HOST", "0.0.0.0"), ("DATA_DIR", "other data")];
+    let (process, port) = start(folder.path(), &settings);
+    says(
+        &process,
+        &format!("CHAT_URL=http://127.0.0.1:{port} DATA_DIR='other data' c"),
     );
 }
 
@@ -143,6 +158,10 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         ("MAX_MESSAGE_BYTES", "0"),
         ("MAX_MESSAGE_BYTES", "many"),
         ("LOG_LEVEL", "server=loud"),
+        ("LOG_LEVEL", "warning"),
+        ("LOG_LEVEL", "infoo,server=debug"),
+        ("LOG_LEVEL", "info,server"),
+        ("LOG_LEVEL", ""),
         ("DATA_DIR", ""),
         ("DATA_DIR", "/dev/null"),
         ("MONGO_URI", "foo"),
@@ -169,6 +188,11 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         assert!(named, "{name}={value} is not named: {}", ended.stderr);
         assert!(!ended.stderr.contains("hunter2"), "{name}: {}", ended.stderr);
         assert!(!ended.stdout.contains("Server running"), "{name}={value}");
+        assert!(
+            name != "LOG_LEVEL" || ended.stderr.contains("error, warn, info, debug, trace"),
+            "{name}={value}: what is allowed is not said: {}",
+            ended.stderr
+        );
     }
     let ended = run_to_end(folder.path(), &["--no-such-flag"], &[]);
     assert!(
@@ -217,6 +241,7 @@ fn says_why_it_cannot_reach_mongodb() {
             !said.contains("MongoDB connected") && !said.contains("Server running"),
             "{host}: {said}"
         );
+        assert!(!said.contains("the wait for MongoDB is over"), "{host}: {said}");
     }
 }
 
@@ -246,7 +271,12 @@ fn says_that_it_waits_for_mongodb_and_goes_on() {
     let deployment = Mongod::standalone();
     deployment.pause(0);
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = [("PORT", "0"), ("MONGO_URI", &deployment.uri()), ("JWT_SECRET", SECRET)];
+    // The driver gives up sooner than the server says that it waits.
+    let uri = format!(
+        "{}/?serverSelectionTimeoutMS=300&connectTimeoutMS=300",
+        deployment.uri().trim_end_matches('/')
+    );
+    let settings = [("PORT", "0"), ("MONGO_URI", &uri), ("JWT_SECRET", SECRET)];
     let process = Process::spawn(command(folder.path()).envs(settings));
     let patience = Duration::from_secs(60);
     eventually("it says that it waits", patience, || {

@@ -199,6 +199,10 @@ pub(crate) async fn can_be_rebuilt_while_others_write(engine: &dyn Engine) {
             assert!(before.iter().all(|entry| peers.contains(&entry.peer)));
         }
         if !projection.building {
+            assert!(
+                projection.done >= 1_200,
+                "what it has looked at is still known: {projection:?}"
+            );
             break;
         }
     }

@@ -44,6 +44,23 @@ pub(in crate::bench) struct MessagesReport {
     /// What happened if all connections ended before the run did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cut_off: Option<String>,
+    /// Why the run failed, where the numbers of [`Tally`] do not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failure: Option<String>,
+}
+
+/// Why a run failed in which no message was wrong: it was cut off, or nothing was `complete` in its window.
+pub(super) fn failure(cut_off: Option<&str>, complete: u64, counters: &Counters) -> Option<String> {
+    if let Some(cut_off) = cut_off {
+        return Some(cut_off.to_owned());
+    }
+    (complete == 0).then(|| match counters.errors.iter().max_by_key(|(_, number)| **number) {
+        Some((code, _)) => format!(
+            "nothing was stored in the window, {} refused, most with {code}",
+            HumanCount(counters.refused)
+        ),
+        None => "nothing was stored in the window".to_owned(),
+    })
 }
 
 impl MessagesReport {
@@ -127,13 +144,13 @@ impl Report for MessagesReport {
                 format_args!("{cut_off}; the run is over, start the server and measure again"),
             )?;
         }
-        report::verdict(out, self.passed(), what)
+        match &self.failure {
+            Some(failure) => report::verdict(out, false, format_args!("{failure}: {what}")),
+            None => report::verdict(out, self.passed(), what),
+        }
     }
 
     fn passed(&self) -> bool {
-        self.cut_off.is_none()
-            && self.tally.is_clean()
-            && self.counters.surplus_answers == 0
-            && self.counters.delivered > 0
+        self.failure.is_none() && self.tally.is_clean() && self.counters.surplus_answers == 0
     }
 }

@@ -284,7 +284,7 @@ impl<R> Lane<R> {
         }
     }
 
-    /// One log line for all messages that failed for the same reason, and one when they are stored again.
+    /// One log line for all messages that failed for the same reason, and one when one is stored again.
     fn note_failure(&mut self, outcomes: &[Result<Appended, AppendError>]) {
         let mut failures = outcomes.iter().filter_map(|outcome| match outcome {
             Err(AppendError::Store(error)) => Some(error),
@@ -294,10 +294,17 @@ impl<R> Lane<R> {
             if self.outage.failed() {
                 tracing::error!(%error, messages = 1 + failures.count(), "messages are not stored");
             }
-        } else if let Some(ended) = self.outage.worked() {
+        } else if outcomes.iter().any(is_stored)
+            && let Some(ended) = self.outage.worked()
+        {
             tracing::info!(batches = ended.failures, lasted = ?ended.lasted, "messages are stored again");
         }
     }
+}
+
+/// Whether a message was written now. What is refused or was there before shows only that the store can be read.
+fn is_stored(outcome: &Result<Appended, AppendError>) -> bool {
+    outcome.as_ref().is_ok_and(|appended| !appended.duplicate)
 }
 
 /// A batch on its way to the store; the lists are parallel. A sender is answered once, so there are no replies any more
@@ -365,5 +372,22 @@ impl<T> Drop for Running<T> {
         if !self.ended {
             self.queue.break_off();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_message_that_is_written_shows_that_messages_are_stored() {
+        let appended = |duplicate| Appended {
+            message: serde_json::from_str(r#"{"_id":"0123456789abcdef01234567"}"#).unwrap(),
+            duplicate,
+        };
+        assert!(is_stored(&Ok(appended(false))));
+        assert!(!is_stored(&Ok(appended(true))));
+        assert!(!is_stored(&Err(AppendError::UnknownReceiver)));
+        assert!(!is_stored(&Err(AppendError::Conflict)));
     }
 }

@@ -258,7 +258,10 @@ fn run(connection: &Connection, trust: &Trust, mode: &'static str) -> Option<Log
     });
     match log {
         Ok(log) => {
+            // One that was held up has copied nothing, and shows nothing.
             if mode != LOOK
+                && !log.busy
+                && log.copied == log.pages
                 && let Some(ended) = trust.outage.lock().worked()
             {
                 tracing::info!(lasted = ?ended.lasted, "checkpoints succeed again");

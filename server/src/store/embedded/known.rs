@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use shared::Timestamp;
 
 use super::{log_index, numbers};
+use crate::outage::Outage;
 
 /// The name of the file.
 const FILE: &str = "known.json";
@@ -79,28 +80,38 @@ impl Known {
         }
     }
 
-    /// Replaces what was kept: durably, and in one step.
+    /// Replaces what was kept.
     pub(super) fn write(&self, directory: &Path) -> io::Result<()> {
-        let draft = directory.join(format!("{FILE}.new"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs::rename(&draft, directory.join(FILE))?;
-        File::open(directory)?.sync_all()
+        replace(directory, &serde_json::to_vec(self)?)
     }
+}
+
+/// Where it is kept.
+pub(super) fn file(directory: &Path) -> PathBuf {
+    directory.join(FILE)
+}
+
+/// Replaces what is kept: durably, and in one step.
+pub(super) fn replace(directory: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = directory.join(format!("{FILE}.new"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&draft, directory.join(FILE))?;
+    File::open(directory)?.sync_all()
 }
 
 /// Keeps the file up to date.
 pub(super) struct Keeper {
     directory: PathBuf,
-    /// What the file says, and whether writing it failed the last time. Locked while it is written, which only the
+    /// What the file says, and whether writing it fails. Locked while it is written, which only the
     /// checkpoint thread and the end of the writer do.
-    state: Mutex<(Option<Known>, bool)>,
+    state: Mutex<(Option<Known>, Outage)>,
 }
 
 impl Keeper {
@@ -108,7 +119,7 @@ impl Keeper {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
-            state: Mutex::new((None, false)),
+            state: Mutex::new((None, Outage::default())),
         }
     }
 
@@ -116,17 +127,28 @@ impl Keeper {
     /// nothing: the file then says less than it could.
     pub(super) fn keep(&self, connection: &Connection) -> bool {
         let mut state = self.state.lock();
+        let (said, outage) = &mut *state;
         let kept = Known::of(connection).map_err(io::Error::other).and_then(|now| {
-            if state.0.as_ref() != Some(&now) {
+            let news = said.as_ref() != Some(&now);
+            if news {
                 now.write(&self.directory)?;
-                state.0 = Some(now);
+                *said = Some(now);
             }
-            Ok(())
+            Ok(news)
         });
-        if let (Err(error), false) = (&kept, state.1) {
-            tracing::warn!(%error, "{FILE} could not be written; trying again");
+        match &kept {
+            Ok(true) => {
+                if let Some(ended) = outage.worked() {
+                    tracing::info!(lasted = ?ended.lasted, "{FILE} is written again");
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                if outage.failed() {
+                    tracing::warn!(%error, "{FILE} could not be written; trying again");
+                }
+            }
         }
-        state.1 = kept.is_err();
         kept.is_ok()
     }
 }

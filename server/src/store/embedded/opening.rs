@@ -1,7 +1,8 @@
 //! From a directory to a database that is known to be the right one and whole, as far as that can be seen.
 //!
 //! Whatever is refused is left exactly as it was found, the write-ahead log included: SQLite would copy half of a damaged
-//! log into the database and delete the rest, and would delete the log of a database that was emptied.
+//! log into the database and delete the rest, and would delete the log of a database that was emptied. What looking at it
+//! has changed beside them, an index and a note of ours, is put back, see [`untouched`](super::untouched).
 
 use std::fmt::Write;
 use std::path::Path;
@@ -14,6 +15,7 @@ use super::directory::Directory;
 use super::files::Files;
 use super::known::{Keeper, Known};
 use super::room::Room;
+use super::untouched::Untouched;
 use super::{checkpoint, log_index, numbers, room, schema, users};
 use crate::store::StoreError;
 
@@ -66,14 +68,24 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
         check_empty(&directory, known.as_ref(), options)?;
     }
     directory.lock_database()?;
+    let untouched = found.then(|| Untouched::read(&directory, dir));
     // Only now: the log of a process that still runs is not to be written down as that of a dead one.
     let log_pages = known.as_ref().and_then(|known| log_pages(&directory, dir, known));
     let mut connection = Connection::open(&database)?;
     schema::keep_log_on_close(&connection, true)?;
     let mut cut = false;
-    if found {
-        check_found(&connection, &database, known.as_ref(), options).map_err(|error| damaged(&database, error))?;
-        cut = check_log(&connection, &database, log_pages, options)?;
+    if let Some(untouched) = untouched {
+        let checked = check_found(&connection, &database, known.as_ref(), options)
+            .map_err(|error| damaged(&database, error))
+            .and_then(|()| check_log(&connection, &database, log_pages, options));
+        match checked {
+            Ok(is_cut) => cut = is_cut,
+            Err(error) => {
+                drop(connection);
+                untouched.put_back();
+                return Err(error);
+            }
+        }
     }
     schema::set_up_writer(&connection, &database).map_err(|error| damaged(&database, error))?;
     schema::migrate(&mut connection)?;
@@ -228,9 +240,14 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         .collect::<rusqlite::Result<_>>()?;
     if found != ["ok"] {
         return Err(StoreError::Failed(format!(
-            "quick_check of {}: {}",
+            "{} is damaged. Put a backup in its place. What was found: {}",
             path.display(),
-            found.join("; ")
+            // A part can have several lines.
+            found
+                .iter()
+                .flat_map(|part| part.lines())
+                .collect::<Vec<_>>()
+                .join("; ")
         )));
     }
     tracing::info!(elapsed = ?began.elapsed(), "the embedded database was checked: it is whole");
@@ -240,6 +257,8 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 /// Adds what to do to what SQLite says of a file that it can't read.
 pub(super) fn damaged(path: &Path, error: StoreError) -> StoreError {
     match error {
+        // What was found by reading all of it says so already.
+        StoreError::Failed(text) if text.contains("is damaged") => StoreError::Failed(text),
         StoreError::Failed(text) if text.contains("malformed") || text.contains("not a database") => {
             StoreError::Failed(format!(
                 "{} is damaged or no database: {text}. Put a backup in its place",

@@ -17,7 +17,8 @@ use mongodb::{Client, Collection, Database};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::error::{bounded, store_error};
+use super::OPEN;
+use super::error::{Backoff, bounded, store_error, timed_out};
 use crate::store::StoreError;
 
 pub(super) const MESSAGES: &str = "messages";
@@ -123,16 +124,18 @@ fn hosts(uri: &str) -> String {
     }
 }
 
-/// Waits for a deployment, and says that it does if it takes long.
-pub(super) async fn waits<T>(uri: &str, connecting: impl Future<Output = T>) -> T {
+/// Waits for a deployment, and says that it does if it takes long, and when that has come to a good end.
+pub(super) async fn waits<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let begun = Instant::now();
     let mut connecting = pin!(connecting);
     if let Ok(done) = tokio::time::timeout(SILENCE, connecting.as_mut()).await {
         return done;
     }
-    tracing::warn!(hosts = hosts(uri), patience = ?super::OPEN, "waiting for MongoDB");
+    tracing::warn!(hosts = hosts(uri), patience = ?OPEN, "waiting for MongoDB");
     let done = connecting.await;
-    tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
+    if done.is_ok() {
+        tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
+    }
     done
 }
 
@@ -168,6 +171,29 @@ pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<Connect
         inserts: connect(inserts)?,
         connections,
     })
+}
+
+/// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
+pub(super) async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
+    let mut backoff = Backoff::default();
+    let mut reason = None;
+    let answered = async {
+        loop {
+            // Both, so that the first message need not wait for a connection.
+            let both = async { tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN)) };
+            match both.await {
+                Ok(_) => return Ok(()),
+                Err(error @ StoreError::Unavailable(_)) => reason = Some(error),
+                Err(error) => return Err(error),
+            }
+            backoff.pause().await;
+        }
+    };
+    match tokio::time::timeout_at(deadline, answered).await {
+        Ok(done) => done,
+        // The driver's own words name the servers, and what each of them answers.
+        Err(_) => Err(reason.unwrap_or_else(|| timed_out("connecting", OPEN))),
+    }
 }
 
 /// Succeeds if a primary answers that it takes writes.

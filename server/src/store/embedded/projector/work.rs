@@ -100,12 +100,12 @@ impl Work {
             crate::sabotage::panic_in("projector");
             let done = match next {
                 Next::Stop => break,
-                Next::Step => self.step(),
+                Next::Step => self.step().map(|()| true),
                 Next::Build => self.build(),
             };
             match done {
-                Ok(()) => {
-                    if let Some(ended) = self.outage.worked() {
+                Ok(wrote) => {
+                    if wrote && let Some(ended) = self.outage.worked() {
                         tracing::info!(lasted = ?ended.lasted, "messages are projected again");
                     }
                 }
@@ -195,17 +195,19 @@ impl Work {
         Ok(())
     }
 
-    /// Does a part of a build that is not done by ordinary steps.
-    fn build(&mut self) -> Result<(), StoreError> {
-        let Some(build) = &self.build else { return Ok(()) };
+    /// Does a part of a build that is not done by ordinary steps. Returns whether something was written.
+    fn build(&mut self) -> Result<bool, StoreError> {
+        let Some(build) = &self.build else { return Ok(false) };
+        let mut wrote = false;
         let next = match build.stage {
             // A step that is not due any more had come to its end.
-            Stage::Old { .. } => return self.step(),
+            Stage::Old { .. } => return self.step().map(|()| true),
             Stage::Inbox(behind) => {
                 let sweep = projection::sweep_inbox(&self.reader, behind, SWEEP / 10)?;
                 if !sweep.wrong.is_empty() {
                     let mend = move |connection: &_| projection::mend_inbox(connection, &sweep.wrong);
                     self.writer.run_blocking(mend)?;
+                    wrote = true;
                 }
                 sweep.last.map_or(Stage::Feed((i64::MIN, FIRST, 0)), Stage::Inbox)
             }
@@ -214,14 +216,15 @@ impl Work {
                 if !sweep.wrong.is_empty() {
                     let mend = move |connection: &_| projection::mend_feed(connection, &sweep.wrong);
                     self.writer.run_blocking(mend)?;
+                    wrote = true;
                 }
                 sweep.last.map_or(Stage::Messages(0), Stage::Feed)
             }
-            Stage::Messages(behind) => return self.look_again(behind),
+            Stage::Messages(behind) => return self.look_again(behind).map(|()| true),
         };
         self.build = self.build.take().map(|build| Build { stage: next, ..build });
         self.report_now_and_then();
-        Ok(())
+        Ok(wrote)
     }
 
     /// Brings in what is missing of the messages that count as projected, behind a number.

@@ -41,10 +41,7 @@ async fn stopped() -> (tempfile::TempDir, UserId, Cursor) {
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(dir).unwrap().map(Result::unwrap);
     let content = |file: fs::DirEntry| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap());
-    files
-        .map(content)
-        .filter(|(name, _)| name == "chat.db" || name == "chat.db-wal")
-        .collect()
+    files.map(content).filter(|(name, _)| name != "lock").collect()
 }
 
 fn cut(path: &Path, length: impl Fn(u64) -> u64) {
@@ -69,12 +66,9 @@ fn refused(dir: &Path, words: &[&str]) {
             assert!(text.contains(word), "{word:?} is not in: {text}");
         }
         let after = contents(dir);
-        let changed = before.iter().filter(|(name, bytes)| after.get(*name) != Some(bytes));
-        assert_eq!(
-            changed.map(|(name, _)| name).collect::<Vec<_>>(),
-            Vec::<&String>::new(),
-            "{text}"
-        );
+        let names = before.keys().chain(after.keys());
+        let changed = names.filter(|name| before.get(*name) != after.get(*name));
+        assert_eq!(changed.collect::<Vec<_>>(), Vec::<&String>::new(), "{text}");
     }
 }
 
@@ -187,11 +181,16 @@ async fn a_damaged_database_is_refused() {
         check: true,
         ..Options::default()
     };
-    let found = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default());
-    assert!(
-        matches!(&found, Err(StoreError::Failed(text)) if text.contains("chat.db")),
-        "{found:?}"
-    );
+    let before = contents(dir.path());
+    let Err(StoreError::Failed(text)) = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()) else {
+        panic!("it was not refused as damaged");
+    };
+    for word in ["chat.db is damaged", "Put a backup in its place", "What was found"] {
+        assert!(text.contains(word), "{word:?} is not in: {text}");
+    }
+    assert!(!text.contains('\n'), "{text}");
+    assert_eq!(text.matches("backup").count(), 1, "{text}");
+    assert!(contents(dir.path()) == before, "something was changed");
     fs::write(&database, &whole).unwrap();
     EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
 }

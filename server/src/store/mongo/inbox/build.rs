@@ -162,7 +162,7 @@ impl Builder {
             let ended = next.is_none();
             let update = match next {
                 Some(fields) => doc! { "$set": fields },
-                None => doc! { "$set": { "ready": true, "build": Bson::Null } },
+                None => doc! { "$set": { "ready": true, "build": Bson::Null, "built": looked_at(progress.done) } },
             };
             let held = doc! { "_id": INBOX, "build.holder": self.node };
             let advance = self.meta.documents.update_one(held, update);
@@ -303,13 +303,23 @@ impl Builder {
 /// What a build begins with. Anybody may take it up.
 fn start(total: u64) -> Document {
     let epoch = bson::DateTime::from_millis(0);
-    doc! { "reading": true, "done": 0_i64, "total": i64::try_from(total).unwrap_or(i64::MAX), "until": epoch }
+    doc! { "reading": true, "done": 0_i64, "total": looked_at(total), "until": epoch }
 }
 
+/// A number of messages, as it is kept.
+fn looked_at(messages: u64) -> i64 {
+    i64::try_from(messages).unwrap_or(i64::MAX)
+}
+
+/// How far the build is that is under way, or how far the last one came.
 fn progress(state: &Document) -> Projection {
     let build = state.get_document("build").ok();
     let number = |field: &str| build.and_then(|build| build.get_i64(field).ok()).unwrap_or_default();
-    let done = u64::try_from(number("done")).unwrap_or_default();
+    let done = match build {
+        Some(_) => number("done"),
+        None => state.get_i64("built").unwrap_or_default(),
+    };
+    let done = u64::try_from(done).unwrap_or_default();
     Projection {
         ready: state.get_bool("ready").unwrap_or(false),
         building: build.is_some(),
