@@ -33,6 +33,15 @@ pub const OWN_BYTES: usize = 4 << 10;
 /// As much as an answer may leave unwritten before the work for the next one of its connection begins.
 const LOW: usize = 64 << 10;
 
+/// What is longer brings a message that is longer than any of ours: only old databases have those. No page of ours is.
+/// Such a message has no bound but MongoDB's, and a client that could not be sent one would come back for it for ever. So
+/// neither the connection nor its user bounds it; the process alone does.
+const LARGE: usize = shared::limits::PAGE_BYTES + LOW;
+
+/// Most bytes that may wait in the process before one more that is [`LARGE`]: a message of MongoDB's greatest length may be
+/// held, while it waits as an event, and the conversation that brings it once more waits, too.
+const LARGE_AFTER: usize = PROCESS_BYTES / 4 * 3;
+
 /// The share of the process, and of each user who has bytes waiting.
 #[derive(Default)]
 pub struct Budget {
@@ -42,7 +51,11 @@ pub struct Budget {
 
 /// Bytes of several connections.
 #[derive(Default)]
-pub(super) struct Share(AtomicIsize);
+pub(super) struct Share {
+    waiting: AtomicIsize,
+    /// Those of them that are not bounded by this share.
+    large: AtomicIsize,
+}
 
 /// The shares of those who have one. Held to look up or add one; what nobody has any more is swept out when it grows.
 pub(super) struct Shares<K>(Mutex<HashMap<K, Weak<Share>>>);
@@ -73,12 +86,21 @@ impl Share {
     /// Changes it, and returns how much it is then. What is taken off may come before what it was part of, so it can be less
     /// than nothing for a moment.
     pub(super) fn change(&self, by: isize) -> usize {
-        let before = self.0.fetch_add(by, Ordering::SeqCst);
+        let before = self.waiting.fetch_add(by, Ordering::SeqCst);
         usize::try_from(before.saturating_add(by)).unwrap_or(0)
     }
 
     pub(super) fn get(&self) -> usize {
-        usize::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0)
+        usize::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// More or fewer of its bytes are [`LARGE`]. They are counted here before they wait, and until they wait no more.
+    fn change_large(&self, by: isize) {
+        self.large.fetch_add(by, Ordering::SeqCst);
+    }
+
+    fn large(&self) -> usize {
+        usize::try_from(self.large.load(Ordering::SeqCst)).unwrap_or(0)
     }
 }
 
@@ -93,7 +115,7 @@ pub struct Account {
     /// Of the user, once it is known.
     user: OnceLock<Arc<Share>>,
     waiting: AtomicUsize,
-    /// The length of what is larger than a connection may hold, while it waits.
+    /// The length of what is [`LARGE`] of it, and no more than waits.
     large: AtomicUsize,
     written: Notify,
 }
@@ -127,11 +149,14 @@ impl Budget {
         let charged = OfUser {
             user: self.users.of(user),
             bytes: isize::try_from(bytes).map_err(|_| OverBudget)?,
+            is_large: bytes > LARGE,
         };
-        let waiting = charged.user.change(charged.bytes);
-        // One may be larger, see [`Account::charge`].
-        let large = bytes > CONNECTION_BYTES && waiting.saturating_sub(bytes) <= LOW;
-        let may = large || bytes <= USER_BYTES.saturating_sub(waiting);
+        let (user, bytes) = (&charged.user, charged.bytes);
+        if charged.is_large {
+            user.change_large(bytes);
+        }
+        let waiting = user.change(bytes);
+        let may = charged.is_large || waiting.saturating_sub(user.large()) <= USER_BYTES;
         may.then_some(charged).ok_or(OverBudget)
     }
 }
@@ -140,11 +165,15 @@ impl Budget {
 pub(super) struct OfUser {
     user: Arc<Share>,
     bytes: isize,
+    is_large: bool,
 }
 
 impl Drop for OfUser {
     fn drop(&mut self) {
         self.user.change(-self.bytes);
+        if self.is_large {
+            self.user.change_large(-self.bytes);
+        }
     }
 }
 
@@ -167,31 +196,37 @@ impl Account {
         let _ = self.user.set(self.budget.users.of(user));
     }
 
-    /// Charges bytes that are about to wait.
+    /// Charges bytes that are about to wait, beside whatever is [`LARGE`].
     ///
     /// # Errors
     /// [`OverBudget`] if they may not; then nothing is charged.
     pub fn charge(&self, bytes: usize) -> Result<(), OverBudget> {
+        let is_large = bytes > LARGE;
+        let user = self.user.get();
+        let of_large = if is_large { bytes } else { 0 };
+        if let Some(user) = user {
+            user.change_large(of_large.cast_signed());
+        }
         let waiting = self.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
         if waiting <= OWN_BYTES {
             return Ok(());
         }
+        let large = self.large.fetch_add(of_large, Ordering::SeqCst);
         let more = shared(waiting) - shared(waiting - bytes);
         let process = self.budget.waiting.change(more);
-        let of_user = self.user.get().map(|user| user.change(more));
-        let free = PROCESS_BYTES.saturating_sub(process);
-        if bytes > CONNECTION_BYTES && waiting - bytes <= LOW && waiting <= free {
-            // The messages of old databases have no bound of ours, and a client that could not be sent one would come
-            // back for it for ever. So one may be larger, and what waits with it is counted beside it.
-            self.large.store(bytes, Ordering::SeqCst);
-            return Ok(());
-        }
-        let large = self.large.load(Ordering::SeqCst);
-        let mut most = free.min(CONNECTION_BYTES);
-        if let Some(of_user) = of_user {
-            most = most.min(USER_BYTES.saturating_sub(of_user.saturating_sub(large)));
-        }
-        if waiting.saturating_sub(large) <= most {
+        let of_user = user.map(|user| user.change(more).saturating_sub(user.large()));
+        let may = if is_large {
+            // The first one of each connection leads the others.
+            let most = if large == 0 { LARGE_AFTER } else { PROCESS_BYTES / 2 };
+            process.saturating_sub(bytes) <= most
+        } else {
+            let mut most = PROCESS_BYTES.saturating_sub(process).min(CONNECTION_BYTES);
+            if let Some(of_user) = of_user {
+                most = most.min(USER_BYTES.saturating_sub(of_user));
+            }
+            waiting.saturating_sub(large) <= most
+        };
+        if may {
             return Ok(());
         }
         self.take(bytes);
@@ -203,20 +238,24 @@ impl Account {
     /// # Errors
     /// [`OverBudget`] if so many may not be held now.
     pub fn hold(&self, bytes: usize) -> Result<Held, OverBudget> {
-        // Of what is so large there is one, of an old database: as in `charge`, only the process bounds it, or its reader
-        // would come back for it for ever.
+        // As in `charge`, beyond what conversations of ours can have together.
         let large = bytes > CONNECTION_BYTES;
         let user = self.user.get().filter(|_| !large).cloned();
         let more = isize::try_from(bytes).map_err(|_| OverBudget)?;
         let process = self.budget.waiting.change(more);
-        let of_user = user.as_ref().map(|user| USER_BYTES.saturating_sub(user.change(more)));
+        let of_user = user
+            .as_ref()
+            .map(|user| USER_BYTES.saturating_sub(user.change(more).saturating_sub(user.large())));
         let held = Held {
             budget: Arc::clone(&self.budget),
             user,
             bytes: more,
         };
-        let free = PROCESS_BYTES.saturating_sub(process) / if large { 1 } else { HELD_SHARE };
-        let may = bytes <= of_user.unwrap_or(usize::MAX).min(free) || bytes <= OWN_BYTES;
+        let free = PROCESS_BYTES.saturating_sub(process) / HELD_SHARE;
+        let may = match large {
+            true => process.saturating_sub(bytes) <= LARGE_AFTER && bytes <= PROCESS_BYTES / 2,
+            false => bytes <= of_user.unwrap_or(usize::MAX).min(free) || bytes <= OWN_BYTES,
+        };
         may.then_some(held).ok_or(OverBudget)
     }
 
@@ -228,7 +267,6 @@ impl Account {
         let (before, left) = self.take(bytes);
         // Whoever waits for it began before.
         if before > LOW && left <= LOW {
-            self.large.store(0, Ordering::SeqCst);
             self.written.notify_waiters();
         }
     }
@@ -266,7 +304,30 @@ impl Account {
                 user.change(more);
             }
         }
+        self.take_large();
         (before, left)
+    }
+
+    /// No more is large than waits, and nothing if that is little. What is large is counted after it was added to what
+    /// waits, so none of it is taken off too early.
+    fn take_large(&self) {
+        let mut large = self.large.load(Ordering::SeqCst);
+        while large > 0 {
+            let most = Some(self.waiting()).filter(|waiting| *waiting > LOW).unwrap_or(0);
+            let left = large.min(most);
+            match self
+                .large
+                .compare_exchange(large, left, Ordering::SeqCst, Ordering::SeqCst)
+            {
+                Ok(_) => {
+                    if let Some(user) = self.user.get() {
+                        user.change_large(left.cast_signed() - large.cast_signed());
+                    }
+                    return;
+                }
+                Err(now) => large = now,
+            }
+        }
     }
 }
 
@@ -326,7 +387,8 @@ mod tests {
         let budget = Arc::new(Budget::default());
         let account = Account::new(&budget);
         account.charge(10).unwrap();
-        account.charge(CONNECTION_BYTES - 10).unwrap();
+        account.charge(CONNECTION_BYTES / 2 - 10).unwrap();
+        account.charge(CONNECTION_BYTES / 2).unwrap();
         assert_eq!(account.charge(1), Err(OverBudget));
         account.written(10);
         account.charge(10).unwrap();
@@ -339,31 +401,41 @@ mod tests {
     }
 
     #[test]
-    fn one_of_what_waits_may_be_larger() {
+    fn what_is_large_is_bounded_by_the_process_alone() {
         let budget = Arc::new(Budget::default());
         let account = Account::new(&budget);
         account.belongs_to(UserId::from_bytes([1; 12]));
-        account.charge(100).unwrap();
-        account.charge(16 << 20).unwrap();
         account.charge(CONNECTION_BYTES / 2).unwrap();
-        assert_eq!(account.charge(16 << 20), Err(OverBudget));
+        // A message, and its conversation.
+        account.charge(16 << 20).unwrap();
+        account.charge(16 << 20).unwrap();
+        account.charge(CONNECTION_BYTES / 4).unwrap();
         let other = Account::new(&budget);
         other.belongs_to(UserId::from_bytes([1; 12]));
-        other.charge(16 << 20).unwrap();
-        account.written(usize::MAX);
-        account.charge(10).unwrap();
-        assert_eq!(account.charge(CONNECTION_BYTES), Err(OverBudget));
+        other.charge(CONNECTION_BYTES / 2).unwrap();
+        let poll = budget.charge_user(UserId::from_bytes([1; 12]), 16 << 20).unwrap();
+        drop(poll);
+        other.charge(8 << 20).unwrap();
+        assert_eq!(other.charge(900 << 10), Err(OverBudget));
+        for account in [&account, &other] {
+            account.written(usize::MAX);
+            account.charge(CONNECTION_BYTES / 2).unwrap();
+            assert_eq!(account.charge(CONNECTION_BYTES / 2 + 1), Err(OverBudget));
+        }
+        drop((account, other));
+        let user = budget.users.of(UserId::from_bytes([1; 12]));
+        assert_eq!((user.get(), user.large(), budget.waiting()), (0, 0, 0));
     }
 
     #[test]
-    fn one_of_what_is_held_may_be_larger() {
+    fn what_is_held_may_be_large() {
         let budget = Arc::new(Budget::default());
         let account = Account::new(&budget);
         account.belongs_to(UserId::from_bytes([1; 12]));
         let held = account.hold(16 << 20).unwrap();
-        account.charge(16 << 20).unwrap();
+        account.charge(32 << 20).unwrap();
         account.charge(CONNECTION_BYTES / 2).unwrap();
-        assert!(account.hold(32 << 20).is_err(), "of all there is a bound");
+        assert!(account.hold(16 << 20).is_err(), "of all there is a bound");
         drop((held, account));
         assert_eq!(budget.waiting(), 0);
     }

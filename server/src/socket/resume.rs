@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::sync::{Receipt, SyncDone, SyncReset};
-use shared::{ErrorCode, SyncEvent, UserId, WireError, events, limits};
+use shared::{Conversation, ErrorCode, Message, SyncEvent, UserId, WireError, events, limits};
 use socketioxide::extract::SocketRef;
 
 use super::{Session, emit};
@@ -103,7 +103,9 @@ impl Resume {
         let (app, me) = (Arc::clone(&self.session.app), self.session.caller.user);
         self.session.ready_for_more().await;
         let missed = app.read(me, chat::missed(&*app.store, me, since, limits::PAGE)).await?;
-        let held = self.hold(missed.events.iter().map(length).sum())?;
+        let held = self
+            .hold(missed.events.iter().map(length).sum())
+            .map_err(|OverBudget| self.has_no_room())?;
         let peers: BTreeSet<UserId> = missed.events.iter().filter_map(|event| peer(event, me)).collect();
         let pairs: Vec<(UserId, UserId)> = peers.into_iter().map(|peer| (me, peer)).collect();
         for event in &missed.events {
@@ -111,24 +113,37 @@ impl Resume {
         }
         let count = missed.events.len();
         drop((missed.events, held));
-        for pairs in pairs.chunks(CONVERSATIONS) {
+        let (mut pairs, mut most) = (&pairs[..], CONVERSATIONS);
+        while !pairs.is_empty() {
+            let (now, later) = pairs.split_at(pairs.len().min(most));
             self.session.ready_for_more().await;
-            let conversations = app.read(me, inbox::conversations(&*app.store, pairs)).await?;
-            let _held = self.hold(conversations.iter().map(inbox::length).sum())?;
+            let conversations = app.read(me, inbox::conversations(&*app.store, now)).await?;
+            let _held = match self.hold(conversations.iter().map(conversation_length).sum()) {
+                Ok(held) => held,
+                // Each can bring a large message of an old database.
+                Err(OverBudget) if now.len() > 1 => {
+                    most = 1;
+                    continue;
+                }
+                Err(OverBudget) => return Err(self.has_no_room()),
+            };
             for conversation in conversations {
                 self.emit(socket, events::CONVERSATION_UPDATED, &conversation).await;
             }
+            pairs = later;
         }
         Ok((count, missed.next, missed.more))
     }
 
-    /// Charges what was read and not sent yet, or ends the connection.
-    fn hold(&self, bytes: usize) -> Result<Held, WireError> {
-        let link = &self.session.link;
-        link.account().hold(bytes).map_err(|OverBudget| {
-            link.end(EndReason::Unread);
-            error::too_much_unread()
-        })
+    /// Charges what was read and not sent yet.
+    fn hold(&self, bytes: usize) -> Result<Held, OverBudget> {
+        self.session.link.account().hold(bytes)
+    }
+
+    /// Ends the connection.
+    fn has_no_room(&self) -> WireError {
+        self.session.link.end(EndReason::Unread);
+        error::too_much_unread()
     }
 
     async fn event(&mut self, socket: &SocketRef, me: UserId, event: &SyncEvent) {
@@ -160,12 +175,22 @@ impl Resume {
     }
 }
 
-/// How many bytes an event has, about.
+/// How many bytes of memory an event takes, about.
 fn length(event: &SyncEvent) -> usize {
     match event {
-        SyncEvent::Message { message } => size::message_bytes(message),
+        SyncEvent::Message { message } => message_length(message),
         _ => size::RECEIPT,
     }
+}
+
+/// As [`length`], of a message: JSON can have a multiple of it, and is charged when it is written.
+fn message_length(message: &Message) -> usize {
+    size::RECEIPT + message.message.as_deref().map_or(0, str::len)
+}
+
+/// As [`length`], of a conversation.
+fn conversation_length(conversation: &Conversation) -> usize {
+    2 * size::RECEIPT + conversation.last_message.as_ref().map_or(0, message_length)
 }
 
 /// With whom a change was.

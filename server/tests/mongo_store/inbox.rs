@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use server::store::mongo::MongoStore;
 use server::store::{InboxEntry, Mark, MarkKind, Position, Store};
-use shared::{Timestamp, UserId};
+use shared::{MessageId, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, stored, until, users};
 
@@ -193,6 +193,46 @@ async fn unread_messages_are_counted_where_a_hint_says_so() {
     let another = new_message(bob, ada, "more");
     assert_eq!(store.append(std::slice::from_ref(&another)).await, [stored(&another)]);
     assert_eq!((store.total_unread(ada, 1_000).await, hints().await), (Ok(2), 2));
+    fixture.end([store]).await;
+}
+
+/// Other programs can store anything as a time. To readers it is none.
+#[tokio::test]
+async fn a_message_is_read_up_to_which_was_read_whatever_its_time_is() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let times = [
+        None,
+        Some(Bson::Null),
+        Some(Bson::Int32(5)),
+        Some(Bson::String("2019-05-04".into())),
+        Some(Bson::Boolean(true)),
+        Some(Bson::DateTime(DateTime::from_millis(at(5).millis()))),
+    ];
+    let count = times.len();
+    let mut ids = Vec::new();
+    for time in times {
+        let mut message = mongooses(bob, ada, "text", at(0));
+        ids.push(message.get_object_id("_id").unwrap());
+        match time {
+            Some(time) => _ = message.insert("createdAt", time),
+            None => _ = message.remove("createdAt"),
+        }
+        fixture.insert("messages", [message]).await;
+    }
+    for (index, id) in ids.into_iter().enumerate() {
+        let read = Mark {
+            user: ada,
+            peer: bob,
+            kind: MarkKind::Read,
+            up_to: MessageId::from_bytes(id.bytes()),
+            at: at(0),
+        };
+        assert!(store.mark(&[read]).await[0].is_ok());
+        let summaries = store.summaries(&[(ada, bob)]).await.unwrap();
+        assert_eq!(summaries[0].unread as usize, count - index - 1, "after {index}");
+    }
     fixture.end([store]).await;
 }
 

@@ -289,3 +289,64 @@ async fn whole_histories_go_on_behind_any_time_there_can_be() {
     assert!(read == expected, "in the order of the database");
     fixture.end([store]).await;
 }
+
+/// To an index a missing time is null. A merge of what was read to compare it takes it for less.
+#[tokio::test]
+async fn pages_of_messages_with_and_without_a_time_are_parts_of_the_whole() {
+    let fixture = Fixture::new().await;
+    let key = |user: &str| ObjectId::parse_str(user).unwrap();
+    let messages = (0..90_u32).map(|number| {
+        // In no order of the kinds, nor of the directions.
+        let mixed = number.wrapping_mul(2_654_435_761);
+        let mut id = [7; 12];
+        id[..4].copy_from_slice(&mixed.to_be_bytes());
+        let (sender, receiver) = if mixed & 64 == 0 { (A, B) } else { (B, A) };
+        let mut message = doc! { "_id": ObjectId::from_bytes(id), "sender": key(sender), "receiver": key(receiver),
+        "message": number.to_string() };
+        match number % 3 {
+            0 => {}
+            1 => _ = message.insert("createdAt", Bson::Null),
+            _ => _ = message.insert("createdAt", DateTime::from_millis(i64::from(mixed >> 4))),
+        }
+        message
+    });
+    fixture.insert("messages", messages).await;
+    let store = fixture.open().await;
+    let (a, b) = (user(A), user(B));
+    let whole = history(&store, a, b).await;
+    assert_eq!(whole.len(), 90);
+    let order = |message: &Message| Position::of(message);
+    assert!(whole.is_sorted_by_key(order));
+    let page = async |bounds, end, limit| {
+        let page = store.page(Conversation::between(a, b), bounds, end, limit).await;
+        page.unwrap()
+    };
+    for (index, message) in whole.iter().enumerate() {
+        let place = Some(Position::of(message));
+        let before = Bounds {
+            before: place,
+            ..Bounds::default()
+        };
+        let after = Bounds {
+            after: place,
+            ..Bounds::default()
+        };
+        for limit in [1, 7, 40, 90] {
+            let (from, to) = (index.saturating_sub(limit), (index + 1 + limit).min(90));
+            let newest = page(before, End::Newest, limit).await;
+            assert_eq!(newest, whole[from..index], "{limit} before {index}");
+            let oldest = page(before, End::Oldest, limit).await;
+            assert_eq!(oldest, whole[..limit.min(index)], "the first {limit} before {index}");
+            let oldest = page(after, End::Oldest, limit).await;
+            assert_eq!(oldest, whole[index + 1..to], "{limit} after {index}");
+        }
+        let between = Bounds {
+            after: Some(Position::of(&whole[index / 2])),
+            before: place,
+        };
+        let first = index / 2 + 1;
+        let between = page(between, End::Newest, 90).await;
+        assert_eq!(between, whole[first.min(index)..index], "between {first} and {index}");
+    }
+    fixture.end([store]).await;
+}

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bson::oid::ObjectId;
 use bson::raw::{RawDocument, RawDocumentBuf};
-use bson::{Bson, Document, doc};
+use bson::{Bson, DateTime, Document, doc};
 use futures_util::stream::{BoxStream, StreamExt, try_unfold};
 use mongodb::Collection;
 use shared::{Message, MessageId, Timestamp};
@@ -283,24 +283,30 @@ fn sort(end: End) -> Document {
 fn filter(conversation: Conversation, bounds: Bounds) -> Document {
     let mut range = Document::new();
     let mut excluded = Vec::new();
-    let mut exclude = |position: Position, comparison: &str| {
+    let exclusion = |position: Position, comparison: &str| {
         let at = match position.created_at {
             Position::UNDATED => Bson::Null, // Matches a missing field too.
             at => date(at).into(),
         };
         let id = ObjectId::from_bytes(position.id.bytes());
-        excluded.push(doc! { "createdAt": at, "_id": { comparison: id } });
+        doc! { "createdAt": at, "_id": { comparison: id } }
     };
     if let Some(after) = bounds.after {
-        exclude(after, "$lte");
+        excluded.push(exclusion(after, "$lte"));
         if after.created_at != Position::UNDATED {
             range.insert("$gte", date(after.created_at));
         }
     }
     if let Some(before) = bounds.before {
-        exclude(before, "$gte");
+        excluded.push(exclusion(before, "$gte"));
         match before.created_at {
-            Position::UNDATED => range.insert("$eq", Bson::Null),
+            Position::UNDATED => {
+                // Not `null` in the branches: an index does not tell whether a time is null or missing, so each document would
+                // be read to compare it before the branches are merged, and the merge would take what is missing for less.
+                // The expression is compared after that: it uses no index.
+                excluded.push(doc! { "$expr": { "$gt": ["$createdAt", Bson::Null] } });
+                range.insert("$not", doc! { "$gte": DateTime::MIN })
+            }
             at if range.is_empty() => range.insert("$not", doc! { "$gt": date(at) }), // Undated ones come first.
             at => range.insert("$lte", date(at)),
         };

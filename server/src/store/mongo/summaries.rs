@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
-use bson::{Bson, Document, doc};
+use bson::{Bson, DateTime, Document, doc};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use mongodb::{Collection, Database};
 use shared::{Message, MessageId, UserId, limits};
@@ -314,9 +314,10 @@ impl Summaries {
 fn behind(range: &mut Document, place: Position) {
     let id: ObjectId = message_key(place.id);
     match place.created_at {
-        // Those without a time come first.
+        // Those without a time come first, and whatever is no time is taken for none, as in the place.
         Position::UNDATED => {
-            range.insert("$nor", [doc! { "createdAt": Bson::Null, "_id": { "$lte": id } }]);
+            let undated = doc! { "$not": { "$gte": DateTime::MIN } };
+            range.insert("$nor", [doc! { "createdAt": undated, "_id": { "$lte": id } }]);
         }
         at => {
             range.insert("createdAt", doc! { "$gte": date(at) });
