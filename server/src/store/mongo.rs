@@ -85,8 +85,6 @@ mod unread;
 mod users;
 mod window;
 
-/// How long opening may take until the deployment has answered. Building indexes comes on top.
-const OPEN: Duration = Duration::from_secs(8);
 /// How long one read may take.
 const READ: Duration = Duration::from_secs(10);
 /// How long one attempt of a write may take.
@@ -159,15 +157,7 @@ impl MongoStore {
         clock: Clock,
         parts: &Supervisor,
     ) -> Result<Self, StoreError> {
-        let connecting = async {
-            let deadline = tokio::time::Instant::now() + OPEN;
-            let connecting = tokio::time::timeout_at(deadline, connect::connect(uri, database)).await;
-            // Looking up the hosts took so long.
-            let connected = connecting.map_err(|_| error::timed_out("connecting", OPEN))??;
-            connect::answers(&connected, deadline).await?;
-            Ok::<_, StoreError>(connected)
-        };
-        let connected = connect::waits(uri, connecting).await?;
+        let connected = connect::open(uri, database).await?;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
         let meta = Meta::new(&database);

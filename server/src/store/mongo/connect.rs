@@ -17,7 +17,6 @@ use mongodb::{Client, Collection, Database};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::OPEN;
 use super::error::{Backoff, bounded, store_error, timed_out};
 use crate::store::StoreError;
 
@@ -34,6 +33,8 @@ pub(super) const RENEWALS: &str = "renewals";
 pub(super) const META: &str = "meta";
 
 const DEFAULT_DATABASE: &str = "realtime_chat";
+/// How long opening may take until the deployment has answered. Building indexes comes on top.
+pub(super) const OPEN: Duration = Duration::from_secs(8);
 /// How long an operation waits for a primary, unless the connection string says otherwise.
 const SELECTION: Duration = Duration::from_secs(5);
 /// How long the driver waits for a connection, also when it watches the servers, likewise.
@@ -124,8 +125,21 @@ fn hosts(uri: &str) -> String {
     }
 }
 
+/// Makes the clients, and waits for the deployment to answer.
+pub(super) async fn open(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
+    let connecting = async {
+        let deadline = Instant::now() + OPEN;
+        let connecting = tokio::time::timeout_at(deadline, connect(uri, database)).await;
+        // Looking up the hosts took so long.
+        let connected = connecting.map_err(|_| timed_out("connecting", OPEN))??;
+        answers(&connected, deadline).await?;
+        Ok(connected)
+    };
+    waits(uri, connecting).await
+}
+
 /// Waits for a deployment, and says that it does if it takes long, and when that has come to a good end.
-pub(super) async fn waits<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+async fn waits<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let begun = Instant::now();
     let mut connecting = pin!(connecting);
     if let Ok(done) = tokio::time::timeout(SILENCE, connecting.as_mut()).await {
@@ -140,7 +154,7 @@ pub(super) async fn waits<T, E>(uri: &str, connecting: impl Future<Output = Resu
 }
 
 /// Makes the clients. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
-pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
+async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
     check(uri).await.map_err(StoreError::Failed)?;
     let mut options = ClientOptions::parse(uri).await.map_err(|error| store_error(&error))?;
     options.app_name.get_or_insert_with(|| "chat-server".into());
@@ -174,7 +188,7 @@ pub(super) async fn connect(uri: &str, database: Option<&str>) -> Result<Connect
 }
 
 /// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
-pub(super) async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
+async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
     let mut backoff = Backoff::default();
     let mut reason = None;
     let answered = async {

@@ -7,9 +7,10 @@ use mongodb::{Collection, Database};
 use shared::Timestamp;
 use tokio::time::Instant;
 
+use super::connect::{self, OPEN};
 use super::document::{date, timestamp};
 use super::error::{bounded, retrying};
-use super::{OPEN, READ, WRITE, connect};
+use super::{READ, WRITE};
 use crate::store::{Instance, StoreError};
 
 /// The documents' ids.
