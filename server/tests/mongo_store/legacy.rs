@@ -293,9 +293,11 @@ async fn whole_histories_go_on_behind_any_time_there_can_be() {
 /// To an index a missing time is null. A merge of what was read to compare it takes it for less.
 #[tokio::test]
 async fn pages_of_messages_with_and_without_a_time_are_parts_of_the_whole() {
+    // With much fewer the database sorts by itself.
+    const COUNT: usize = 400;
     let fixture = Fixture::new().await;
     let key = |user: &str| ObjectId::parse_str(user).unwrap();
-    let messages = (0..90_u32).map(|number| {
+    let messages = (0..COUNT as u32).map(|number| {
         // In no order of the kinds, nor of the directions.
         let mixed = number.wrapping_mul(2_654_435_761);
         let mut id = [7; 12];
@@ -314,14 +316,15 @@ async fn pages_of_messages_with_and_without_a_time_are_parts_of_the_whole() {
     let store = fixture.open().await;
     let (a, b) = (user(A), user(B));
     let whole = history(&store, a, b).await;
-    assert_eq!(whole.len(), 90);
+    assert_eq!(whole.len(), COUNT);
     let order = |message: &Message| Position::of(message);
     assert!(whole.is_sorted_by_key(order));
     let page = async |bounds, end, limit| {
         let page = store.page(Conversation::between(a, b), bounds, end, limit).await;
         page.unwrap()
     };
-    for (index, message) in whole.iter().enumerate() {
+    // The last ones first: the database keeps to the plan that was best for the first query of a kind.
+    for (index, message) in whole.iter().enumerate().rev().step_by(3) {
         let place = Some(Position::of(message));
         let before = Bounds {
             before: place,
@@ -331,8 +334,8 @@ async fn pages_of_messages_with_and_without_a_time_are_parts_of_the_whole() {
             after: place,
             ..Bounds::default()
         };
-        for limit in [1, 7, 40, 90] {
-            let (from, to) = (index.saturating_sub(limit), (index + 1 + limit).min(90));
+        for limit in [7, 1, 40, COUNT] {
+            let (from, to) = (index.saturating_sub(limit), (index + 1 + limit).min(COUNT));
             let newest = page(before, End::Newest, limit).await;
             assert_eq!(newest, whole[from..index], "{limit} before {index}");
             let oldest = page(before, End::Oldest, limit).await;
@@ -345,7 +348,7 @@ async fn pages_of_messages_with_and_without_a_time_are_parts_of_the_whole() {
             before: place,
         };
         let first = index / 2 + 1;
-        let between = page(between, End::Newest, 90).await;
+        let between = page(between, End::Newest, COUNT).await;
         assert_eq!(between, whole[first.min(index)..index], "between {first} and {index}");
     }
     fixture.end([store]).await;
