@@ -216,7 +216,7 @@ fn an_interrupt_ends_with_a_report() {
 
 #[test]
 fn a_server_that_ends_ends_the_run() {
-    for (signal, words) in [("TERM", "was stopped"), ("KILL", "was killed, or the network is gone")] {
+    for (signal, words) in [("TERM", "stopped"), ("KILL", "was killed, or the network is gone")] {
         let mut server = Server::start(Engine::Embedded);
         let ids = server.users(["left-000001", "left-000002"]);
         let arguments = "messages --users 2 --duration 1h --warmup 0s --drain 1h --prefix left";
