@@ -13,8 +13,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::connection::EndReason;
-use super::frames::{Attachments, BEGINNING, CONNECT};
+use super::frames::CONNECT;
 use super::link::Link;
 
 /// How long a whole body may take. The largest that is read has less than a megabyte, so this is a least rate too.
@@ -37,16 +36,12 @@ pub struct Bounded {
 #[derive(Default)]
 struct Packets {
     /// The beginning of the packet that comes.
-    beginning: [u8; BEGINNING],
+    beginning: [u8; CONNECT.len()],
     length: usize,
-    attachments: Attachments,
 }
 
 /// What stands between two packets.
 const SEPARATOR: u8 = 0x1e;
-
-/// How a packet begins that is an attachment.
-const BINARY: &[u8] = b"b";
 
 impl Packets {
     /// Follows what was read, and returns how many more ask to connect.
@@ -54,27 +49,15 @@ impl Packets {
         let mut connects = 0;
         for (number, part) in read.split(|byte| *byte == SEPARATOR).enumerate() {
             if number > 0 {
-                self.end_packet();
+                self.length = 0;
             }
-            for byte in part.iter().take(BEGINNING - self.length) {
+            for byte in part.iter().take(CONNECT.len() - self.length) {
                 self.beginning[self.length] = *byte;
                 self.length += 1;
                 connects += usize::from(self.beginning[..self.length] == *CONNECT);
             }
         }
         connects
-    }
-
-    fn end_packet(&mut self) {
-        let beginning = &self.beginning[..self.length];
-        self.attachments.after(beginning, beginning.starts_with(BINARY));
-        self.length = 0;
-    }
-
-    /// Whether an event whose attachments have not come is left at the end of the body.
-    fn leaves_an_event(&mut self) -> bool {
-        self.end_packet();
-        self.attachments.are_missing()
     }
 }
 
@@ -127,15 +110,6 @@ impl HttpBody for Bounded {
                 {
                     return Poll::Ready(Some(Err(BodyError::Gone.into())));
                 }
-            }
-            let this = &mut *self;
-            if let Some((link, packets, _)) = &mut this.session
-                && (frame.is_none() || this.body.is_end_stream())
-                && packets.leaves_an_event()
-            {
-                // The library would keep it as long as the session lives.
-                link.end(EndReason::Intake);
-                return Poll::Ready(Some(Err(BodyError::Gone.into())));
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
@@ -197,21 +171,6 @@ mod tests {
             let mut packets = Packets::default();
             let connects: usize = body.chunks(piece).map(|read| packets.connects(read)).sum();
             assert_eq!(connects, 3, "{piece}");
-        }
-    }
-
-    #[test]
-    fn attachments_come_with_their_event() {
-        let leaves = |body: &[u8]| {
-            let mut packets = Packets::default();
-            body.chunks(3).for_each(|read| _ = packets.connects(read));
-            packets.leaves_an_event()
-        };
-        for whole in ["", "42[]", "450-[]", "451-[]\x1ebAAAA", "452-[]\x1ebAA\x1ebAA\x1e40"] {
-            assert!(!leaves(whole.as_bytes()), "{whole}");
-        }
-        for left in ["451-[]", "40\x1e452-[]\x1ebAA", "450001-[]\x1ebAA"] {
-            assert!(leaves(left.as_bytes()), "{left}");
         }
     }
 

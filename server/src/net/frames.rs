@@ -4,7 +4,7 @@
 //! is little: how much of one has come that is not complete, and whether it asks to connect.
 
 /// As many bytes of a message's beginning as say what it is: `40`, or `45`, at most two digits and a dash.
-pub(super) const BEGINNING: usize = 5;
+const BEGINNING: usize = 5;
 
 /// How a message begins that asks to connect.
 pub(super) const CONNECT: &[u8] = b"40";
@@ -33,11 +33,11 @@ pub(super) struct Frames {
 
 /// Attachments that the last event announced and that have not come: the library keeps the event until then.
 #[derive(Default)]
-pub(super) struct Attachments(usize);
+struct Attachments(usize);
 
 impl Attachments {
     /// A message came that begins like this.
-    pub(super) fn after(&mut self, beginning: &[u8], binary: bool) {
+    fn after(&mut self, beginning: &[u8], binary: bool) {
         match beginning {
             _ if binary => self.0 = self.0.saturating_sub(1),
             [b'4', b'5' | b'6', count @ ..] => self.0 = announced(count),
@@ -46,7 +46,7 @@ impl Attachments {
     }
 
     /// Whether some have not come.
-    pub(super) fn are_missing(&self) -> bool {
+    fn are_missing(&self) -> bool {
         self.0 > 0
     }
 }

@@ -160,41 +160,6 @@ fn a_body_that_is_much_too_large_is_answered() {
 }
 
 #[test]
-fn a_polled_event_comes_with_its_attachments() {
-    let server = Server::start(Engine::Embedded);
-    let [user] = server.new_users();
-    let event = "451-7[\"typing\",{\"_placeholder\":true,\"num\":0}]";
-    let begin = || {
-        let mut client = Raw::connect(&server);
-        let session = client.begin_polling();
-        let connect = format!("40{{\"token\":\"{}\"}}", server.token(&user));
-        client.post(&session, &connect).expect("it is open");
-        assert_eq!(client.answer().expect("an answer").status, 200);
-        eventually("it is connected", Duration::from_secs(60), || {
-            client.get(&session, "").expect("it is open");
-            client.answer().expect("an answer").body.contains("40{").then_some(())
-        });
-        (client, session)
-    };
-    let (mut client, session) = begin();
-    client
-        .post(&session, &format!("{event}\u{1e}bAAAA"))
-        .expect("it is open");
-    assert_eq!(client.answer().expect("an answer").status, 200);
-    eventually("it is answered", Duration::from_secs(60), || {
-        client.get(&session, "").expect("it is open");
-        client.answer().expect("an answer").body.contains("437[").then_some(())
-    });
-    let (mut client, session) = begin();
-    client.post(&session, event).expect("it is open");
-    assert_ne!(client.answer().expect("an answer").status, 200);
-    eventually("the session is gone", Duration::from_secs(60), || {
-        client.get(&session, "").expect("it is open");
-        (client.answer().expect("an answer").status == 400).then_some(())
-    });
-}
-
-#[test]
 fn messages_that_are_never_complete_leave_room_for_others() {
     let server = Server::start(Engine::Embedded);
     let users: [String; 14] = server.new_users();
