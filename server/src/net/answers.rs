@@ -61,7 +61,7 @@ pub async fn charge(request: Request, next: Next) -> Response {
                 .and_then(|of_user| connection.answers().charge(bytes).map(|()| of_user))
             {
                 Ok(None) => response,
-                Ok(of_user) => response.map(|body| Body::new(Whole { body, bytes, of_user })),
+                Ok(of_user) => response.map(|body| Body::new(whole(body, bytes, of_user))),
                 Err(OverBudget) => {
                     // What a poll brings is lost with its answer, so the session must not go on.
                     if let Some(link) = link {
@@ -71,7 +71,7 @@ pub async fn charge(request: Request, next: Next) -> Response {
                 }
             }
         }
-        None => response.map(|body| Body::new(Streamed { body, connection, user })),
+        None => response.map(|body| Body::new(streamed(body, connection, user))),
     }
 }
 
@@ -123,14 +123,42 @@ fn piece(data: Bytes, of_user: Option<OfUser>) -> Bytes {
 }
 
 /// A body that was charged as a whole.
-struct Whole {
-    body: Body,
-    bytes: usize,
-    /// Goes with the data.
-    of_user: Option<OfUser>,
+fn whole(body: Body, bytes: usize, of_user: Option<OfUser>) -> impl HttpBody<Data = Bytes, Error = BoxError> {
+    let (mut left, mut of_user) = (bytes, of_user);
+    // All of it is one piece; of more than one the last would be charged.
+    let charge = move |length| {
+        left = left.saturating_sub(length);
+        if left == 0 { of_user.take() } else { None }
+    };
+    Charged { body, charge }
 }
 
-impl HttpBody for Whole {
+/// A body that is charged piece by piece, as they are made.
+fn streamed(
+    body: Body,
+    connection: Arc<Connection>,
+    user: Option<UserId>,
+) -> impl HttpBody<Data = Bytes, Error = BoxError> {
+    let charge = move |length| {
+        let charged = charge_user(&connection, user, length)
+            .and_then(|of_user| connection.answers().charge(length).map(|()| of_user));
+        charged.unwrap_or_else(|OverBudget| {
+            // hyper asks for the next piece when the ones before have nearly all been written; so this is the
+            // user's or the process's bound, and the connection one of those that hold the most.
+            connection.end(EndReason::Unread);
+            None
+        })
+    };
+    Charged { body, charge }
+}
+
+/// A body of whose pieces each goes with what `charge` returns for its length.
+struct Charged<F> {
+    body: Body,
+    charge: F,
+}
+
+impl<F: FnMut(usize) -> Option<OfUser> + Unpin> HttpBody for Charged<F> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -139,58 +167,13 @@ impl HttpBody for Whole {
             return Poll::Pending;
         };
         Poll::Ready(frame.map(|frame| {
-            let frame = frame.map_err(BoxError::from)?;
-            Ok(match frame.into_data() {
-                // All of it is one piece; of more than one the last would be charged.
+            Ok(match frame?.into_data() {
                 Ok(data) => {
-                    self.bytes = self.bytes.saturating_sub(data.len());
-                    let of_user = if self.bytes == 0 { self.of_user.take() } else { None };
+                    let of_user = (self.charge)(data.len());
                     Frame::data(piece(data, of_user))
                 }
                 Err(other) => other,
             })
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A body that is charged piece by piece, as they are made.
-struct Streamed {
-    body: Body,
-    connection: Arc<Connection>,
-    user: Option<UserId>,
-}
-
-impl HttpBody for Streamed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            return Poll::Pending;
-        };
-        Poll::Ready(frame.map(|frame| {
-            let frame = frame.map_err(BoxError::from)?;
-            let data = match frame.into_data() {
-                Ok(data) => data,
-                Err(other) => return Ok(other),
-            };
-            let charged = charge_user(&self.connection, self.user, data.len())
-                .and_then(|of_user| self.connection.answers().charge(data.len()).map(|()| of_user));
-            let of_user = charged.unwrap_or_else(|OverBudget| {
-                // hyper asks for the next piece when the ones before have nearly all been written; so this is the
-                // user's or the process's bound, and the connection one of those that hold the most.
-                self.connection.end(EndReason::Unread);
-                None
-            });
-            Ok(Frame::data(piece(data, of_user)))
         }))
     }
 
