@@ -132,10 +132,7 @@ impl Users {
 
     /// See [`crate::store::Store::users`].
     pub(super) async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        let keys: Vec<_> = ids.iter().copied().map(document::user_key).collect();
-        let found = self.read(&self.users, doc! { "_id": { "$in": keys } }, 0).await?;
-        let found: HashMap<UserId, User> = found.into_iter().map(|user| (user.id, user)).collect();
-        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+        Ok(self.people(ids).await?.into_iter().map(|(user, _)| user).collect())
     }
 
     /// See [`crate::store::Store::people`].
