@@ -34,12 +34,16 @@ fn send(client: &mut Raw, receiver: &str, text: &str, count: usize) -> usize {
     count
 }
 
-/// Authenticates a session that polls.
+/// Authenticates a session that polls, and waits until it is told so: before that it may send little.
 fn connect(polling: &mut Raw, session: &str, token: &str) {
     polling
         .post(session, &format!("40{{\"token\":\"{token}\"}}"))
         .expect("it is open");
     assert_eq!(polling.answer().expect("an answer").status, 200);
+    eventually("it is connected", Duration::from_secs(60), || {
+        polling.get(session, "").expect("it is open");
+        polling.answer().expect("an answer").body.contains("40{").then_some(())
+    });
 }
 
 fn is_online(server: &Server, user: &str) -> bool {
@@ -88,10 +92,6 @@ fn a_session_that_does_not_poll_is_ended_itself() {
     let mut polling = Raw::connect(&server);
     let session = polling.begin_polling();
     connect(&mut polling, &session, &server.token(&victim));
-    eventually("it is connected", Duration::from_secs(60), || {
-        polling.get(&session, "").expect("it is open");
-        polling.answer().expect("an answer").body.contains("40{").then_some(())
-    });
     assert!(is_online(&server, &victim));
 
     let mut client = Raw::connect(&server);
