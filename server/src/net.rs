@@ -9,7 +9,7 @@
 //! | [`registry`] | all of both: counted, found, and ended when they are overdue |
 //! | [`budget`] | bytes that wait for clients, and their bounds |
 //! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
-//! | [`frames`] | where the messages of a WebSocket begin and end |
+//! | [`frames`], [`packets`] | where the messages of a WebSocket, and the packets of polling bodies, begin and end |
 //! | [`engine`] | requests of Engine.IO, before and after the library |
 //! | [`answers`], [`body`] | answers over HTTP are charged; bodies arrive in time |
 
@@ -22,5 +22,6 @@ mod frames;
 mod intake;
 pub mod link;
 pub mod listener;
+mod packets;
 pub mod registry;
 pub mod stream;

@@ -12,7 +12,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::budget::Account;
-use super::intake::{Charge, FREE, Requests};
+use super::intake::{self, Charge, Requests};
 use super::link::Link;
 use super::listener::Place;
 use super::registry::{Registry, network};
@@ -22,7 +22,7 @@ use super::registry::{Registry, network};
 const SILENCE: u32 = 46;
 
 /// Seconds over which the rate of a reader is measured, and in which a message that has begun must be complete.
-const PATIENCE: u32 = 30;
+pub(super) const PATIENCE: u32 = 30;
 
 /// The least rate in bytes a second at which what waits must be read.
 const LEAST_RATE: u64 = 1_024;
@@ -190,15 +190,12 @@ impl Connection {
 
     /// Charges what waits, and returns whether it may.
     fn charge(&self, charge: &mut Option<Charge>, bytes: usize) -> bool {
-        if bytes <= FREE {
-            *charge = None;
-            return true;
-        }
-        let charge = charge.get_or_insert_with(|| match self.link.get().and_then(Link::user) {
-            Some(user) => self.registry.messages.of(user),
-            None => self.registry.intake.of(network(self.address)),
-        });
-        charge.set(bytes - FREE)
+        intake::charge(charge, bytes, || {
+            Some(match self.link.get().and_then(Link::user) {
+                Some(user) => self.registry.messages.of(user),
+                None => self.registry.intake.of(network(self.address)),
+            })
+        })
     }
 
     fn end_unless(&self, may: bool) -> bool {

@@ -3,11 +3,7 @@
 //! The library reads frames by itself, above everything that could count them. What must be known before it has a message
 //! is little: how much of one has come that is not complete, and whether it asks to connect.
 
-/// As many bytes of a message's beginning as say what it is: `40`, or `45`, at most two digits and a dash.
-const BEGINNING: usize = 5;
-
-/// How a message begins that asks to connect.
-pub(super) const CONNECT: &[u8] = b"40";
+use super::packets::{Attachments, BEGINNING, CONNECT};
 
 /// Opcodes of frames.
 const CONTINUED: u8 = 0;
@@ -31,31 +27,13 @@ pub(super) struct Frames {
     held: usize,
 }
 
-/// Attachments that the last event announced and that have not come: the library keeps the event until then.
-#[derive(Default)]
-struct Attachments(usize);
-
-impl Attachments {
-    /// A message came that begins like this.
-    fn after(&mut self, beginning: &[u8], binary: bool) {
-        match beginning {
-            _ if binary => self.0 = self.0.saturating_sub(1),
-            [b'4', b'5' | b'6', count @ ..] => self.0 = announced(count),
-            _ => {}
-        }
-    }
-
-    /// Whether some have not come.
-    fn are_missing(&self) -> bool {
-        self.0 > 0
-    }
-}
-
 /// What was seen in what was read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     /// Messages that ask to connect.
     pub(super) connects: usize,
+    /// Binary messages that no event of this connection announced.
+    pub(super) unannounced: usize,
     /// Whether nothing was held at some moment.
     pub(super) completed: bool,
 }
@@ -155,27 +133,13 @@ impl Frames {
             return;
         }
         let beginning = &self.beginning[..self.begun];
-        self.attachments.after(beginning, !self.text);
+        seen.unannounced += usize::from(!self.attachments.after(beginning, !self.text));
         seen.connects += usize::from(self.text && beginning.starts_with(CONNECT));
         if !self.attachments.are_missing() {
             self.held = 0;
             seen.completed = true;
         }
     }
-}
-
-/// How many attachments the text after `45` announces. One that is written at greater length is never complete: the
-/// library takes leading zeros.
-fn announced(text: &[u8]) -> usize {
-    let mut count = 0;
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => count = count * 10 + usize::from(byte - b'0'),
-            b'-' => return count,
-            _ => break,
-        }
-    }
-    usize::MAX
 }
 
 #[cfg(test)]

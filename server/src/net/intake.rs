@@ -69,6 +69,18 @@ impl Charge {
     }
 }
 
+/// Charges what goes beyond [`FREE`] of so many bytes to their owner, if they have one. False if it may not wait.
+pub(super) fn charge(charge: &mut Option<Charge>, bytes: usize, owner: impl FnOnce() -> Option<Charge>) -> bool {
+    if bytes <= FREE {
+        *charge = None;
+        return true;
+    }
+    if charge.is_none() {
+        *charge = owner();
+    }
+    charge.as_mut().is_none_or(|charge| charge.set(bytes - FREE))
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         self.set(0);

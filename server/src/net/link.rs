@@ -16,7 +16,8 @@ use socketioxide::socket::Socket;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{Account, OverBudget};
-use super::connection::{CloseHandle, Connection, EndReason};
+use super::connection::{CloseHandle, Connection, EndReason, PATIENCE};
+use super::packets::{CONNECT, Waiting};
 use super::registry::Registry;
 
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
@@ -59,6 +60,8 @@ struct Session {
     connects: AtomicUsize,
     /// Bytes that were read of it before it was known.
     handshake: AtomicUsize,
+    /// What came by polling of an event that is not complete. Held to note one packet.
+    waiting: Mutex<Waiting>,
     ended: AtomicBool,
     gone: CancellationToken,
 }
@@ -84,6 +87,7 @@ impl Link {
             user: OnceLock::new(),
             connects: AtomicUsize::new(0),
             handshake: AtomicUsize::new(0),
+            waiting: Mutex::default(),
             ended: AtomicBool::new(false),
             gone: CancellationToken::new(),
         }))
@@ -133,6 +137,25 @@ impl Link {
             self.end(EndReason::Connects);
         }
         may
+    }
+
+    /// Notes a packet that came by polling. False, and the end of the session, if it may not come.
+    pub(super) fn packet(&self, beginning: &[u8], bytes: usize) -> bool {
+        let session = &self.0;
+        let owner = || self.user().map(|user| session.registry.messages.of(user));
+        let may = session
+            .waiting
+            .lock()
+            .came(beginning, bytes, session.registry.now(), owner);
+        if !may {
+            self.end(EndReason::Intake);
+        }
+        may && self.asks_to_connect(usize::from(beginning.starts_with(CONNECT)))
+    }
+
+    /// So many attachments came over the WebSocket that no event there had announced.
+    pub(super) fn attached(&self, attachments: usize) {
+        self.0.waiting.lock().came_elsewhere(attachments);
     }
 
     /// It was refused, and may ask again.
@@ -248,12 +271,16 @@ impl Link {
         self.0.socket.lock().as_ref().and_then(CloseHandle::connection)
     }
 
-    /// Ends it if it polls no more.
-    pub(super) fn end_if_absent(&self, now: u32) {
-        let absent = now.saturating_sub(self.0.polled.load(Ordering::Relaxed)) > ABSENCE;
+    /// Ends it if it polls no more, or an event that came by polling lacks its attachments for too long.
+    pub(super) fn end_if_overdue(&self, now: u32) {
+        let late = |since, patience| now.saturating_sub(since) > patience;
+        let absent = late(self.0.polled.load(Ordering::Relaxed), ABSENCE);
+        let incomplete = self.0.waiting.lock().since();
         // A WebSocket is looked after by itself.
         if absent && self.0.socket.lock().is_none() {
             self.end(EndReason::Silent);
+        } else if incomplete.is_some_and(|since| late(since, PATIENCE)) {
+            self.end(EndReason::Intake);
         }
     }
 }

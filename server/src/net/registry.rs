@@ -248,7 +248,7 @@ impl Registry {
         }
         let sessions: Vec<Link> = self.sessions.lock().values().filter_map(WeakLink::upgrade).collect();
         for session in sessions {
-            session.end_if_absent(now);
+            session.end_if_overdue(now);
         }
     }
 

@@ -73,6 +73,9 @@ impl Stream {
         if !link.read(read.len()) || !link.asks_to_connect(seen.connects) {
             return false;
         }
+        if seen.unannounced > 0 {
+            link.attached(seen.unannounced);
+        }
         let before = std::mem::replace(&mut self.held, self.frames.held());
         if before == 0 && self.held == 0 {
             return true;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use socket2::SockRef;
 
 use crate::Server;
+use crate::process::eventually;
 
 /// How long reading waits; slow machines are meant to pass.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -116,6 +117,22 @@ impl Raw {
             "/socket.io/?EIO=4&transport=polling&sid={}",
             open["sid"].as_str().expect("an id")
         )
+    }
+
+    /// Begins a session that polls, authenticates it, and returns its path as soon as it is let in.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn authenticate_polling(&mut self, token: &str) -> String {
+        let session = self.begin_polling();
+        self.post(&session, &format!("40{{\"token\":\"{token}\"}}"))
+            .expect("it is open");
+        assert_eq!(self.answer().expect("an answer").status, 200);
+        eventually("it is connected", PATIENCE, || {
+            self.get(&session, "").expect("it is open");
+            self.answer().expect("an answer").body.contains("40{").then_some(())
+        });
+        session
     }
 
     /// Becomes a WebSocket that has not authenticated.

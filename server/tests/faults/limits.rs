@@ -150,12 +150,9 @@ fn whoever_leaves_holds_no_connection() {
     assert_eq!(client.text(), None);
 
     let mut polling = Raw::connect(&server);
-    let session = polling.begin_polling();
-    for packet in [&format!("40{{\"token\":\"{token}\"}}"), "41"] {
-        polling.post(&session, packet).expect("it is open");
-        assert_eq!(polling.answer().expect("an answer").status, 200);
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    let session = polling.authenticate_polling(&token);
+    polling.post(&session, "41").expect("it is open");
+    assert_eq!(polling.answer().expect("an answer").status, 200);
     eventually("the session is gone", Duration::from_secs(10), || {
         polling.post(&session, "3").expect("it is open");
         (polling.answer().expect("an answer").status == 400).then_some(())

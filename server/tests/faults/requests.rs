@@ -105,15 +105,7 @@ fn a_polling_session_that_asks_again_and_again_to_connect_is_ended() {
     let server = Server::start(Engine::Embedded);
     let [user] = server.new_users();
     let mut client = Raw::connect(&server);
-    let session = client.begin_polling();
-    client
-        .post(&session, &format!("40{{\"token\":\"{}\"}}", server.token(&user)))
-        .expect("it is open");
-    assert_eq!(client.answer().expect("an answer").status, 200);
-    eventually("it is connected", Duration::from_secs(60), || {
-        client.get(&session, "").expect("it is open");
-        client.answer().expect("an answer").body.contains("40{").then_some(())
-    });
+    let session = client.authenticate_polling(&server.token(&user));
     client.post(&session, &["40"; 100].join("\u{1e}")).expect("it is open");
     let refused = client.answer().expect("an answer");
     assert_ne!(refused.status, 200, "{}", refused.body);
@@ -123,15 +115,16 @@ fn a_polling_session_that_asks_again_and_again_to_connect_is_ended() {
     });
 }
 
+/// An event that announces an attachment.
+const INCOMPLETE: &str = r#"451-["typing",{"text":"{}","_placeholder":true,"num":0}]"#;
+
 #[test]
 fn an_event_whose_attachments_never_come_ends_in_time() {
     let server = Server::start(Engine::Embedded);
     let [user] = server.new_users();
     let mut client = Raw::connect(&server);
     client.authenticate(&server.token(&user));
-    client
-        .say("451-[\"typing\",{\"_placeholder\":true,\"num\":0}]")
-        .expect("it is open");
+    client.say(INCOMPLETE).expect("it is open");
     eventually("it is ended", Duration::from_secs(120), || {
         // What answers the pings.
         client.say("3").is_err().then_some(())
@@ -139,6 +132,47 @@ fn an_event_whose_attachments_never_come_ends_in_time() {
     eventually("it is said why", Duration::from_secs(60), || {
         server.stderr().contains("reason=\"intake\"").then_some(())
     });
+}
+
+#[test]
+fn a_polled_event_whose_attachments_never_come_ends_in_time() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let session = Raw::connect(&server).authenticate_polling(&server.token(&user));
+    let post = |packet: &str| {
+        // The server closes connections that are idle for as long as a poll may take.
+        let mut client = Raw::connect(&server);
+        client.post(&session, packet).expect("it is open");
+        client.answer().expect("an answer").status
+    };
+    // It answers the pings, of which one has come.
+    assert_eq!((post("3"), post(INCOMPLETE)), (200, 200));
+    eventually("it is ended", Duration::from_secs(120), || {
+        let mut polling = Raw::connect(&server);
+        polling.get(&session, "").expect("it is open");
+        polling.answer().expect("an answer");
+        (post("3") == 400).then_some(())
+    });
+    let log = server.stderr();
+    assert!(log.contains("reason=\"intake\""), "{log}");
+}
+
+#[test]
+fn polled_events_that_are_never_complete_are_bounded_in_bytes() {
+    let server = Server::start(Engine::Embedded);
+    let [user, other] = server.new_users();
+    let incomplete = INCOMPLETE.replace("{}", &"x".repeat(900_000));
+    let post = |user: &str| {
+        let mut client = Raw::connect(&server);
+        let session = client.authenticate_polling(&server.token(user));
+        client.post(&session, &incomplete).expect("it is open");
+        let taken = client.answer().expect("an answer").status == 200;
+        (client, taken)
+    };
+    let posted: Vec<_> = (0..30).map(|_| post(&user)).collect();
+    let taken = posted.iter().filter(|(_, taken)| *taken).count();
+    assert!((5..20).contains(&taken), "{taken}");
+    assert!(post(&other).1, "somebody else");
 }
 
 #[test]

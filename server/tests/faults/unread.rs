@@ -34,18 +34,6 @@ fn send(client: &mut Raw, receiver: &str, text: &str, count: usize) -> usize {
     count
 }
 
-/// Authenticates a session that polls, and waits until it is told so: before that it may send little.
-fn connect(polling: &mut Raw, session: &str, token: &str) {
-    polling
-        .post(session, &format!("40{{\"token\":\"{token}\"}}"))
-        .expect("it is open");
-    assert_eq!(polling.answer().expect("an answer").status, 200);
-    eventually("it is connected", Duration::from_secs(60), || {
-        polling.get(session, "").expect("it is open");
-        polling.answer().expect("an answer").body.contains("40{").then_some(())
-    });
-}
-
 fn is_online(server: &Server, user: &str) -> bool {
     let answer = server.get(&format!("/users/{user}"), &server.admin_token()).json();
     answer["isOnline"] == Value::Bool(true)
@@ -90,8 +78,7 @@ fn a_session_that_does_not_poll_is_ended_itself() {
     let server = Server::start(Engine::Embedded);
     let [sender, victim] = server.new_users();
     let mut polling = Raw::connect(&server);
-    let session = polling.begin_polling();
-    connect(&mut polling, &session, &server.token(&victim));
+    let session = polling.authenticate_polling(&server.token(&victim));
     assert!(is_online(&server, &victim));
 
     let mut client = Raw::connect(&server);
@@ -112,8 +99,7 @@ fn a_session_that_only_sends_is_ended_in_time() {
     let server = Server::start(Engine::Embedded);
     let [victim] = server.new_users();
     let mut polling = Raw::connect(&server);
-    let session = polling.begin_polling();
-    connect(&mut polling, &session, &server.token(&victim));
+    let session = polling.authenticate_polling(&server.token(&victim));
     eventually(
         "a session that is never asked for ends",
         Duration::from_secs(120),
@@ -238,8 +224,7 @@ fn polling_bodies_may_be_as_large_as_old_clients_send_them() {
     let server = Server::start(Engine::Embedded);
     let [user] = server.new_users();
     let mut polling = Raw::connect(&server);
-    let session = polling.begin_polling();
-    connect(&mut polling, &session, &server.token(&user));
+    let session = polling.authenticate_polling(&server.token(&user));
     let packet = format!("42{}", json!(["nothing", "x".repeat(60_000)]));
     let body = vec![packet.as_str(); 16].join("\u{1e}");
     assert!((950_000..1_000_000).contains(&body.len()));
