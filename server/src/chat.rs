@@ -36,7 +36,7 @@ pub use directory::{Device, Directory, TooManyConnections};
 pub use horizon::{Horizon, Ticket};
 pub use mint::{Clock, Mint, now};
 pub use model::{ClientMessageId, InvalidClientMessageId, InvalidText, InvalidUsername, NewMessage, Text, Username};
-pub use presence::Presence;
+pub use presence::{Presence, heartbeat};
 pub use reads::{Reading, Reads, TooManyReads};
 pub use receipts::{Receipts, Settled, read_receipts};
 pub use settings::SettingsChanges;

@@ -54,6 +54,25 @@ async fn count(store: &EmbeddedStore) -> i64 {
     store.readers.run(count).await.unwrap()
 }
 
+/// An administrator's shell can hold the lock. Each write would wait for it by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_database_fails_all_that_waits_at_once() {
+    let (dir, store) = store();
+    let ada = user(&store, "ada").await;
+    let shell = Connection::open(dir.path().join("chat.db")).unwrap();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
+    // The first is tried alone; what comes meanwhile is one group.
+    let batches: Vec<_> = (0..30).map(|number| messages(ada, number..number + 1, 10)).collect();
+    let outcomes = futures_util::future::join_all(batches.iter().map(|batch| store.append(batch))).await;
+    assert!(begun.elapsed() < 4 * schema::BUSY_TIMEOUT, "{:?}", begun.elapsed());
+    let locked = |outcome: &Result<_, _>| matches!(outcome, Err(AppendError::Store(StoreError::Unavailable(_))));
+    assert!(outcomes.iter().flatten().all(locked));
+    shell.execute_batch("ROLLBACK").unwrap();
+    assert!(store.append(&batches[0]).await[0].is_ok());
+    assert_eq!(count(&store).await, 1);
+}
+
 #[tokio::test]
 async fn a_full_disk_fails_the_batch_and_heals() {
     let (_dir, store) = store();
