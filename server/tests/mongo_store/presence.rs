@@ -227,7 +227,7 @@ async fn a_change_that_is_slow_to_be_written_does_not_cost_the_lease() {
     let server = tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap();
     let fixture = Fixture::on(server.uri()).await;
     let (store, other) = (Arc::new(fixture.open().await), fixture.open().await);
-    let [ada] = users(&*store, ["ada"]).await;
+    let [ada] = users(&store, ["ada"]).await;
     store.heartbeat(at(0)).await.unwrap();
     let own = nodes(&fixture).await;
     other.heartbeat(at(0)).await.unwrap();

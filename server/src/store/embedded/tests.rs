@@ -22,8 +22,10 @@ const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
 fn store() -> (tempfile::TempDir, EmbeddedStore) {
     let dir = tempfile::tempdir().unwrap();
     // The messages of the tests are no older than that.
-    let mut options = Options::default();
-    options.now = AT;
+    let options = Options {
+        now: AT,
+        ..Options::default()
+    };
     let store = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
     (dir, store)
 }
