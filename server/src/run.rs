@@ -19,7 +19,7 @@ use crate::chat::{
 };
 use crate::config::{Config, Secret};
 use crate::http::store_check::StoreCheck;
-use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
+use crate::net::{connection::EndReason, engine::POLL_BYTES, link::Link, listener, registry::Registry};
 use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
 use crate::socket::foreign;
@@ -39,10 +39,6 @@ const TRANSPORT_BYTES: usize = 2 * shared::limits::EVENT_BYTES;
 /// Most binary attachments of an event, which has no use for any. Together they are bounded like a transport message: they
 /// are held until the last one has come.
 const ATTACHMENTS: usize = 64;
-
-/// Largest body of a polling client, which can hold many events, in bytes: as Node.js has it, because old clients do not
-/// ask how much it may be.
-const POLL_BYTES: u64 = 1_000_000;
 
 /// Bytes that each WebSocket reads at once, and holds all the time: most events are smaller, larger ones take a few
 /// reads more.
