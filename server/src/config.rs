@@ -60,6 +60,13 @@ pub struct Config {
     #[arg(long, env = "CORS_ORIGINS", default_value = "*")]
     pub cors_origins: Origins,
 
+    /// Take the token of a connection also from its address, as ?token=…; addresses end up in the logs of proxies
+    #[arg(
+        long, env = "ALLOW_QUERY_TOKEN", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
+        default_missing_value = "true", value_parser = BoolishValueParser::new()
+    )]
+    pub allow_query_token: bool,
+
     /// Serve history without a token, as the program that this server replaces did; for a migration only
     #[arg(
         long, env = "LEGACY_OPEN_HISTORY", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
@@ -149,7 +156,7 @@ impl From<&str> for Secret {
 }
 
 fn non_empty_secret(text: &str) -> Result<Secret, &'static str> {
-    match text {
+    match text.trim() {
         "" => Err("the secret must not be empty; leave JWT_SECRET unset to have one created"),
         _ => Ok(text.into()),
     }

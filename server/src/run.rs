@@ -18,9 +18,10 @@ use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts
 use crate::config::{Config, Secret};
 use crate::http::store_check::StoreCheck;
 use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
-use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
+use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
 use crate::socket::foreign;
+use crate::socket::handshake::Handshake;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
 use crate::store::{self, Store, StoreError};

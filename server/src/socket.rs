@@ -9,6 +9,7 @@ pub mod connect;
 pub mod conversations;
 pub mod emit;
 pub mod foreign;
+pub mod handshake;
 pub mod mark;
 pub mod outlet;
 pub mod presence;
