@@ -217,6 +217,13 @@ pub fn invalid_request(message: impl Into<String>) -> WireError {
     WireError::new(ErrorCode::InvalidRequest, message)
 }
 
+/// What to say where the JSON library could not read an escape. The digits of one are right, so what is missing is its other half.
+pub fn half_character(cause: &str) -> Option<&'static str> {
+    cause
+        .contains("hex escape")
+        .then_some("half a character: an escape such as \\ud83d needs its other half; send well-formed Unicode")
+}
+
 /// A text that should be an id; `name` says where it stood.
 pub fn invalid_id(name: &str, text: &str) -> WireError {
     WireError::new(

@@ -18,6 +18,7 @@ pub mod resume;
 pub mod send_message;
 pub mod settings;
 pub mod sync;
+mod text;
 pub mod typing;
 
 use std::sync::Arc;

@@ -24,6 +24,7 @@ use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
 use super::link::Link;
 use super::registry::Registry;
+use super::unserved;
 use crate::config::Origins;
 use crate::error::{self, HttpError};
 
@@ -83,6 +84,9 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     let query = head.uri.query().unwrap_or_default();
     let websocket = parameter(query, "transport") == Some("websocket");
     let poll = head.method == Method::GET;
+    if parameter(query, "EIO") != Some("4") {
+        unserved::say(unserved::PROTOCOL);
+    }
     match parameter(query, "sid").map(|id| gate.registry.session(id)) {
         None => {
             let place = match websocket {

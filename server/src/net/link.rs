@@ -19,6 +19,7 @@ use super::budget::{Account, OverBudget};
 use super::connection::{CloseHandle, Connection, EndReason, PATIENCE};
 use super::packets::{CONNECT, Waiting};
 use super::registry::Registry;
+use super::unserved;
 
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
 const ABSENCE: u32 = 46;
@@ -143,19 +144,24 @@ impl Link {
     pub(super) fn packet(&self, beginning: &[u8], bytes: usize) -> bool {
         let session = &self.0;
         let owner = || self.user().map(|user| session.registry.messages.of(user));
-        let may = session
-            .waiting
-            .lock()
-            .came(beginning, bytes, session.registry.now(), owner);
+        let mut waiting = session.waiting.lock();
+        if beginning.starts_with(b"b") && waiting.since().is_none() {
+            unserved::say(unserved::PARSER);
+        }
+        let may = waiting.came(beginning, bytes, session.registry.now(), owner);
+        drop(waiting);
         if !may {
             self.end(EndReason::Intake);
         }
         may && self.asks_to_connect(usize::from(beginning.starts_with(CONNECT)))
     }
 
-    /// So many attachments came over the WebSocket that no event there had announced.
-    pub(super) fn attached(&self, attachments: usize) {
-        self.0.waiting.lock().came_elsewhere(attachments);
+    /// So many attachments came over the WebSocket that no event there had announced. False if none by polling had, either.
+    pub(super) fn attached(&self, attachments: usize) -> bool {
+        let mut waiting = self.0.waiting.lock();
+        let announced = waiting.since().is_some();
+        waiting.came_elsewhere(attachments);
+        announced
     }
 
     /// It was refused, and may ask again.

@@ -19,6 +19,7 @@ use super::resume::Resume;
 use crate::app::App;
 use crate::auth::{self, Caller, Denied};
 use crate::net::link::Link;
+use crate::net::unserved;
 use crate::outage::SeldomEach;
 use crate::store::StoreError;
 
@@ -137,6 +138,9 @@ fn enter(app: &Arc<App>, socket: &Arc<Socket>, caller: Caller, since: Option<Str
     socket.on_fallback(EventHandler::new(Arc::clone(&session)));
     socket.on_disconnect(move |reason: DisconnectReason| {
         session.leave();
+        if reason == DisconnectReason::PacketParsingError {
+            unserved::say(unserved::UNREADABLE);
+        }
         // Whoever leaves the one namespace there is has nothing more to say, and is counted no more.
         if reason == DisconnectReason::ClientNSDisconnect {
             session.link.close();

@@ -1,6 +1,7 @@
 //! Clients of the replaced program, with their habits: whoever comes from it changes one address and nothing else. What can't
 //! be served is refused in words, to the client or in the log.
 
+mod habits;
 mod handshakes;
 
 use std::time::Duration;
