@@ -12,6 +12,7 @@
 //! | [`frames`], [`packets`] | where the messages of a WebSocket, and the packets of polling bodies, begin and end |
 //! | [`names`] | names of events that the library can't read are changed before |
 //! | [`unserved`] | clients that can't be served, in the log |
+//! | [`origins`] | the pages that may connect |
 //! | [`engine`] | requests of Engine.IO, before and after the library |
 //! | [`answers`], [`body`] | answers over HTTP are charged; bodies arrive in time |
 
@@ -25,6 +26,7 @@ mod intake;
 pub mod link;
 pub mod listener;
 mod names;
+pub mod origins;
 mod packets;
 pub mod registry;
 pub mod stream;

@@ -16,8 +16,8 @@ use crate::app::App;
 use crate::auth::{Verifier, secret};
 use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
-use crate::http::store_check::StoreCheck;
-use crate::net::{connection::EndReason, link::Link, listener, registry::Registry, unserved};
+use crate::http::{about, store_check::StoreCheck};
+use crate::net::{connection::EndReason, link::Link, listener, origins::OriginCheck, registry::Registry, unserved};
 use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
 use crate::socket::foreign;
@@ -92,6 +92,10 @@ pub enum RunError {
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is told the port once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u16)) -> Result<(), RunError> {
     store::open::check(&config).await?;
+    if let Some(folder) = &config.client_dist {
+        let name = "CLIENT_DIST";
+        about::check_client(folder).map_err(|why| RunError::Setting { name, why })?;
+    }
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
     };
@@ -127,7 +131,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
     let app = assemble(config, &secret, store, mint, &io, supervisor);
     serve_sockets(&io, &app);
     keep(&app);
-    let origins = Arc::new(app.config.cors_origins.clone());
+    let origins = Arc::new(OriginCheck::new(app.config.cors_origins.clone()));
     let routes = router::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
     let serving = listener::serve(

@@ -23,9 +23,9 @@ use shared::{ErrorCode, WireError};
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
 use super::link::Link;
+use super::origins::OriginCheck;
 use super::registry::Registry;
 use super::unserved;
-use crate::config::Origins;
 use crate::error::{self, HttpError};
 
 /// Where Socket.IO listens.
@@ -53,7 +53,7 @@ const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 #[derive(Clone)]
 pub struct Gate {
     /// Who may connect.
-    pub origins: Arc<Origins>,
+    pub origins: Arc<OriginCheck>,
     /// The connections and sessions.
     pub registry: Arc<Registry>,
 }
@@ -64,7 +64,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     if head
         .headers
         .get(header::ORIGIN)
-        .is_some_and(|origin| !gate.origins.allow(origin))
+        .is_some_and(|origin| !gate.origins.allow(origin, &head.headers))
     {
         let message = "this origin may not connect; it is not among CORS_ORIGINS";
         return HttpError(WireError::new(ErrorCode::Forbidden, message)).into_response();

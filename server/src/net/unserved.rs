@@ -19,6 +19,10 @@ pub const NAMESPACE: &str = "a client asks for another namespace than `/`; there
 /// Of packets that are no events.
 pub const UNREADABLE: &str = "a client sent a packet that can't be read, and its connection was closed";
 
+/// Of pages that load the client from here.
+pub const CLIENT_FILE: &str = "a page asks for /socket.io/socket.io.js, which is not served here; set CLIENT_DIST, or have it load the client \
+     from elsewhere";
+
 /// Says that a client of this kind came.
 pub fn say(what: &'static str) {
     if let Some(since_last_line) = UNSERVED.due(what) {

@@ -1,8 +1,10 @@
 //! Clients of the replaced program, with their habits: whoever comes from it changes one address and nothing else. What can't
 //! be served is refused in words, to the client or in the log.
 
+mod addresses;
 mod habits;
 mod handshakes;
+mod origins;
 
 use std::time::Duration;
 
