@@ -31,6 +31,12 @@ fn store_failure(error: &StoreError) -> WireError {
             1_000,
         ),
         StoreError::Failed(_) => failed(),
+        StoreError::ForeignIndex(name) => WireError::new(
+            ErrorCode::Internal,
+            format!(
+                "the unique index {name} of the database, which is not this server's, keeps it out; drop it, or make it partial"
+            ),
+        ),
     }
 }
 
@@ -43,7 +49,7 @@ pub fn store_error(error: StoreError) -> WireError {
                 tracing::error!(%error, since_last_line, "requests failed; this is said once a minute");
             }
         }
-        StoreError::Failed(_) => tracing::error!(%error, "a request failed"),
+        StoreError::Failed(_) | StoreError::ForeignIndex(_) => tracing::error!(%error, "a request failed"),
     }
     store_failure(&error)
 }

@@ -10,6 +10,7 @@
 //! apply CORS to WebSockets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{self, Body};
 use axum::extract::{Request, State};
@@ -19,9 +20,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use shared::{ErrorCode, WireError};
+use tokio::time::timeout;
 
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
+use super::few;
 use super::link::Link;
 use super::origins::OriginCheck;
 use super::registry::Registry;
@@ -45,6 +48,9 @@ const KEPT: [HeaderName; 8] = [
 
 /// Largest answer that begins a session, in bytes; the library's has some 120.
 const OPEN_BYTES: usize = 4_096;
+
+/// How long a WebSocket may wait until what was kept for polls was polled.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// The library's answer to a session that it does not know.
 const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
@@ -78,6 +84,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     if let Some(upgrade) = head.extensions.remove::<OnUpgrade>() {
         extensions.insert(upgrade);
     }
+    let few = few::takes_few(&head.headers);
     head.uri = copy_uri(&head.uri);
     head.headers = copy_headers(&head.headers);
     head.extensions = extensions;
@@ -115,6 +122,11 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             if !link.begin_upgrade() {
                 return StatusCode::BAD_REQUEST.into_response();
             }
+            // What was kept for a poll is polled while the WebSocket is tried.
+            if timeout(PROBE, link.rest_is_taken()).await.is_err() {
+                link.no_upgrade();
+                return StatusCode::BAD_REQUEST.into_response();
+            }
             let response = next.run(Request::from_parts(head, body)).await;
             match response.status() {
                 StatusCode::SWITCHING_PROTOCOLS if !connection.is_one_head() => {
@@ -133,7 +145,16 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         }
         Some(Some(link)) if poll => {
             link.polled();
-            let mut response = next.run(Request::from_parts(head, body)).await;
+            let mut response = match link.take_rest() {
+                Some(rest) => few::next_packets(rest, &link),
+                None => {
+                    let answer = next.run(Request::from_parts(head, body)).await;
+                    match few {
+                        true => few::first_packets(answer, &link).await,
+                        false => answer,
+                    }
+                }
+            };
             link.polled();
             response.extensions_mut().insert(link.clone());
             // From here on it waits for this connection instead.

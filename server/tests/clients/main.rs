@@ -5,6 +5,8 @@ mod addresses;
 mod habits;
 mod handshakes;
 mod origins;
+mod people;
+mod polling;
 
 use std::time::Duration;
 
