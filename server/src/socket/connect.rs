@@ -67,9 +67,10 @@ pub async fn connect(
         Err(denied) => Err(denied),
     };
     let admitted = match authenticated {
-        Ok(caller) => enter(&app, &socket, caller, handshake.since()).inspect_err(|refused| match refused {
-            ConnectRefused::TooManyConnections => say_refused("the user has MAX_CONNECTIONS_PER_USER connections"),
-            _ => {}
+        Ok(caller) => enter(&app, &socket, caller, handshake.since()).inspect_err(|refused| {
+            if let ConnectRefused::TooManyConnections = refused {
+                say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
+            }
         }),
         Err(denied) => {
             say_refused(denied.kind());
