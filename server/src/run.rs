@@ -14,7 +14,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::auth::{Verifier, secret};
-use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
+use crate::chat::{
+    Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat, now,
+};
 use crate::config::{Config, Secret};
 use crate::http::{about, store_check::StoreCheck};
 use crate::net::{
@@ -106,11 +108,20 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         address: address.clone(),
         cause,
     };
-    let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
-    let port = listener.local_addr().map_err(listen_error)?.port();
+    // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
+    let socket = listener::bind((config.host, config.port).into()).map_err(listen_error)?;
     let supervisor = Supervisor::default();
     let Some((store, mint)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
         return Ok(());
+    };
+    let listening = listener::listen(socket).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+    let (port, listener) = match listening {
+        Ok(listening) => listening,
+        Err(cause) => {
+            // Why it can't listen says more than how the store ended.
+            let _ = store.close(now()).await;
+            return Err(listen_error(cause));
+        }
     };
 
     let attachments = ParserConfig::common()
@@ -264,6 +275,7 @@ fn keep(app: &Arc<App>) {
     let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
     let parts = &app.supervisor;
     parts.spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
+    parts.spawn("heartbeat", heartbeat(store(), stop()));
     parts.spawn("reads", Arc::clone(&app.reads).keep(store(), stop()));
     let sender = Arc::downgrade(app);
     let busy = move || sender.upgrade().is_some_and(|app| app.committer.is_busy());
