@@ -23,7 +23,7 @@ pub mod open;
 pub mod size;
 
 pub use cursor::{Cursor, Instance, InvalidCursor, PageEnd};
-pub use feed::{Change, Changes, ChangesError, Mark, MarkError, MarkKind, Marked, Marker, Watermark};
+pub use feed::{Change, Changes, ChangesError, Foreign, Mark, MarkError, MarkKind, Marked, Marker, Watermark};
 pub use inbox::{InboxEntry, Projection, Summary};
 
 /// A database that keeps users and messages.
@@ -84,8 +84,8 @@ pub trait Store: Send + Sync + 'static {
     async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError>;
 
     /// Changes that other programs commit to the same database, for those who are connected here: soon after, at least
-    /// once, in no particular order. Settings are not among them. The stream never ends; it is asked for once.
-    fn foreign(&self) -> BoxStream<'static, Vec<Change>>;
+    /// once, in no particular order. The stream never ends; it is asked for once.
+    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>>;
 
     /// Moves watermarks forward, each in one durable step, and returns one outcome for each mark in the order given.
     /// One that lies further back than what is stored changes nothing.

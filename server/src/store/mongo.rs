@@ -40,7 +40,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Mark,
+    AppendError, Appended, Bounds, Changes, ChangesError, Conversation, Cursor, End, Foreign, InboxEntry, Mark,
     MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{self, NewMessage, Username};
@@ -184,7 +184,7 @@ impl MongoStore {
             feed: Feed::new(&database, begun.instance, clock.clone()),
             inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),
             users: Users::new(&database, parts),
-            settings: UserSettings::new(&database, clock.clone()),
+            settings: UserSettings::new(&database, node, clock.clone()),
             presence: Presence::new(&database),
             tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,
@@ -290,7 +290,7 @@ impl Store for MongoStore {
         self.guard(self.feed.changes(user, since, limit)).await
     }
 
-    fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
         self.follower.foreign()
     }
 

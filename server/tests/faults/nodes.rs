@@ -41,3 +41,21 @@ fn a_killed_node_leaves_nobody_online_but_those_connected_elsewhere() {
     );
     assert!(online(&on_both));
 }
+
+#[test]
+fn settings_changed_on_one_node_are_told_on_the_other() {
+    let one = Server::start(Engine::Mongo);
+    let two = Setup::on(one.mongo_uri().expect("it has one")).start();
+    let [a, b] = one.new_users();
+    let reports = testkit::node::run(
+        "nodes.js",
+        &json!({
+            "urls": {"one": one.url(), "two": two.url()},
+            "users": {"a": a, "b": b},
+            "tokens": {"a": one.token(&a), "b": one.token(&b)},
+        }),
+    );
+    for report in reports {
+        assert!(report["error"].is_null(), "{report}");
+    }
+}

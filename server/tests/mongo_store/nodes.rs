@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use server::chat::{Mint, NewMessage};
 use server::store::mongo::MongoStore;
-use server::store::{Change, Mark, MarkKind, Store};
-use shared::{MessageId, UserId};
+use server::store::{Change, Foreign, Mark, MarkKind, Store};
+use shared::{MessageId, SettingsChange, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};
 
@@ -31,11 +31,11 @@ fn id(document: &bson::Document) -> MessageId {
 }
 
 /// The ids of the next `count` messages that are heard of, each counted once.
-async fn hear(foreign: &mut BoxStream<'static, Vec<Change>>, count: usize) -> Vec<MessageId> {
+async fn hear(foreign: &mut BoxStream<'static, Vec<Foreign>>, count: usize) -> Vec<MessageId> {
     let mut heard = Vec::new();
     while heard.len() < count {
         for change in foreign.next().await.unwrap() {
-            if let Change::Message(message) = change
+            if let Foreign::Message(message) = change
                 && !heard.contains(&message.id)
             {
                 heard.push(message.id);
@@ -77,9 +77,9 @@ async fn nodes_hear_each_other_and_not_themselves() {
     let marked = one.mark(&[mark(bob, ada, first[0].id)]).await.remove(0).unwrap();
     let marker = loop {
         match heard_by_two.next().await.unwrap().remove(0) {
-            Change::Marker(marker) => break marker,
-            Change::Message(_) => {} // At least once: it may come again.
-            Change::Settings(_) => panic!("nobody has changed any"),
+            Foreign::Marker(marker) => break marker,
+            Foreign::Message(_) => {} // At least once: it may come again.
+            Foreign::Settings(_) => panic!("nobody has changed any"),
         }
     };
     assert_eq!(marker, marked.marker);
@@ -183,4 +183,45 @@ async fn what_a_dead_node_left_is_listed_by_the_next() {
         next.close(fixture.clock.now()).await.unwrap();
     }
     fixture.end([store]).await;
+}
+
+/// The next user whose settings are heard of.
+async fn hear_settings(foreign: &mut BoxStream<'static, Vec<Foreign>>) -> UserId {
+    loop {
+        for change in foreign.next().await.unwrap() {
+            if let Foreign::Settings(user) = change {
+                return user;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_them() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.open().await, fixture.open().await);
+    let [ada, bob] = users(&one, ["ada", "bob"]).await;
+    let invisible = |on| SettingsChange {
+        read_receipts: None,
+        invisible: Some(on),
+    };
+    let (mut heard_by_one, mut heard_by_two) = (one.foreign(), two.foreign());
+    // Each hears of the other's change, and not of its own.
+    one.change_settings(ada, invisible(true), at(0)).await.unwrap();
+    two.change_settings(bob, invisible(true), at(0)).await.unwrap();
+    assert_eq!(hear_settings(&mut heard_by_two).await, ada);
+    assert_eq!(hear_settings(&mut heard_by_one).await, bob);
+    assert!(two.settings(&[ada]).await.unwrap()[0].invisible);
+
+    // The cursors of the one stay before a change until it was told.
+    fixture.clock.set(at(3));
+    two.change_settings(ada, invisible(false), at(3)).await.unwrap();
+    fixture.clock.set(at(600));
+    let point = || one.cursor(one.frontier()).point;
+    assert_eq!(hear_settings(&mut heard_by_one).await, ada);
+    assert!(point() < at(3).millis(), "it is being told");
+    let more = tokio::spawn(async move { heard_by_one.next().await });
+    until("the cursor moves on", async || point() > at(3).millis()).await;
+    more.abort();
+    fixture.end([one, two]).await;
 }

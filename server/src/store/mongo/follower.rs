@@ -4,7 +4,7 @@
 //! read, which is nearly all that is new; and once more those of the second that has just become *settled*, in which by the
 //! argument of [`window`](super::window) nothing will become visible any more. What this process has minted itself lies together in
 //! each second, and is stepped over: the cost is per second, not per message. Messages that were renewed, whose ids are
-//! older, are read from where every renewal is announced; markers by their `updatedAt`.
+//! older, are read from where every renewal is announced; markers and settings by their `updatedAt`.
 //!
 //! # Slices
 //! What there is to read is read in [slices] of at most [`SLICE`] of time, the oldest first, each with commands of at most
@@ -25,7 +25,7 @@
 //! later. Or it was renewed or announced before anybody was told, by a document with a time not greater than u, of which the
 //! same holds. S does not move while the database can't be read, and cursors do not either.
 //!
-//! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals and the markers whose times lie in
+//! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals, the markers and the settings whose times lie in
 //! it were read and handed out, and after those of all earlier slices were; and a slice ends no later than [`SETTLED`] before
 //! the moment at which its reading began. Within a slice pages follow each other in the order of ids, or of time and id: what becomes
 //! visible in a part that was read already did so later than is assumed, and would have been missed by one read as well.
@@ -59,7 +59,7 @@ use super::integrity::Integrity;
 use super::meta::Meta;
 use super::window::{Clock, WINDOW};
 use super::{READ, connect};
-use crate::store::{Change, StoreError};
+use crate::store::{Foreign, StoreError};
 use ids::Own;
 use past::{Past, Whole};
 use seen::Seen;
@@ -92,7 +92,7 @@ const UNHEARD: usize = 16;
 
 /// What is handed to the receiver.
 enum Told {
-    Changes(Vec<Change>),
+    Changes(Vec<Foreign>),
     /// All up to this moment was handed out before.
     Settled(i64),
 }
@@ -119,6 +119,7 @@ pub(super) struct Task {
     messages: Collection<RawDocumentBuf>,
     markers: Collection<RawDocumentBuf>,
     renewals: Collection<RawDocumentBuf>,
+    users: Collection<RawDocumentBuf>,
     meta: Meta,
     projector: Projector,
     node: ObjectId,
@@ -159,6 +160,7 @@ impl Follower {
             messages: connect::majority(database, connect::MESSAGES),
             markers: connect::majority(database, connect::MARKERS),
             renewals: connect::majority(database, connect::RENEWALS),
+            users: connect::majority(database, connect::USERS),
             meta: Meta::new(database),
             projector,
             node,
@@ -189,7 +191,7 @@ impl Follower {
     }
 
     /// See [`crate::store::Store::foreign`].
-    pub(super) fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+    pub(super) fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();
         };
@@ -249,7 +251,7 @@ impl Task {
     }
 
     /// Waits for the receiver if that one is behind. Before there is one, nobody misses anything.
-    async fn tell(&self, changes: Vec<Change>) {
+    async fn tell(&self, changes: Vec<Foreign>) {
         if !changes.is_empty() && self.is_heard() {
             // An error means that nobody listens any more.
             let _ = self.told.send(Told::Changes(changes)).await;

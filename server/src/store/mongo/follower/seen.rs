@@ -17,6 +17,8 @@ pub(super) enum Sight {
     Renewal(ObjectId, i64),
     /// A marker as of a moment: who has read, and whose messages.
     Marker(UserId, UserId, Timestamp),
+    /// A user's settings as of a moment.
+    Settings(UserId, Timestamp),
 }
 
 impl Sight {
@@ -24,7 +26,7 @@ impl Sight {
     pub(super) fn message(&self) -> Option<ObjectId> {
         match self {
             Self::Message(id) | Self::Renewal(id, _) => Some(*id),
-            Self::Marker(..) => None,
+            Self::Marker(..) | Self::Settings(..) => None,
         }
     }
 }
