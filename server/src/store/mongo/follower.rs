@@ -35,7 +35,7 @@
 //! |---|---|
 //! | ids of a page | [`PAGE`], 12 bytes each |
 //! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
-//! | what was seen lately | 200,000 of 40 bytes in two hash tables, some 20 MiB (`seen`) |
+//! | what was seen and is not settled | 20 MiB; whole seconds are forgotten beyond that, and told again once (`seen`) |
 //! | seconds in doubt | 1,000 (`inbox/projector`) |
 //!
 //! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
@@ -240,6 +240,7 @@ impl Task {
             integrity.admit(READ).await?;
             self.looked = slice.looked;
             self.settled = slice.settled;
+            self.seen.pass(to_seconds(self.settled), recent(self.looked));
             self.tell_settled();
         }
         self.catch_up(now).await?;
@@ -308,6 +309,11 @@ impl Task {
 /// The beginning of the second of a moment.
 fn second(at: i64) -> i64 {
     at.div_euclid(1_000) * 1_000
+}
+
+/// From which second on the next look reads everything, after one that has looked up to a moment.
+fn recent(looked: i64) -> u32 {
+    to_seconds(looked.saturating_sub(slices::RECENT))
 }
 
 /// A moment as the time in ids has it.

@@ -69,7 +69,11 @@ impl Task {
             let seen = &self.seen;
             let new: Vec<Sight> = found
                 .into_iter()
-                .filter(|id| !self.shared.own.is_own(id) || doubts.contains(&seconds(document::message_id(*id))))
+                .filter(|id| {
+                    let (is_own, second) = (self.shared.own.is_own(id), seconds(document::message_id(*id)));
+                    // What others wrote before was read when it settled.
+                    is_own && doubts.contains(&second) || !is_own && second >= settled
+                })
                 .map(Sight::Message)
                 .filter(|sight| !seen.contains(sight))
                 .collect();
