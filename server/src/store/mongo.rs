@@ -210,6 +210,11 @@ impl MongoStore {
         self.integrity.guard(READ, work).await
     }
 
+    /// Reads while the database is sound.
+    async fn sound<T, E: From<StoreError>>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.integrity.read(READ, read).await
+    }
+
     /// Writes what the end of this process leaves to be written, and says what could not be.
     async fn leave(&self, now: Timestamp, limit: Duration) -> Result<(), StoreError> {
         let deadline = Instant::now() + limit;
@@ -256,7 +261,7 @@ impl Store for MongoStore {
     }
 
     async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError> {
-        self.guard(self.history.message(conversation, id)).await
+        self.sound(self.history.message(conversation, id)).await
     }
 
     async fn page(
@@ -266,7 +271,7 @@ impl Store for MongoStore {
         end: End,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        self.guard(self.history.page(conversation, bounds, end, limit)).await
+        self.sound(self.history.page(conversation, bounds, end, limit)).await
     }
 
     fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
@@ -287,7 +292,7 @@ impl Store for MongoStore {
     }
 
     async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
-        self.guard(self.feed.changes(user, since, limit)).await
+        self.sound(self.feed.changes(user, since, limit)).await
     }
 
     fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
@@ -299,23 +304,23 @@ impl Store for MongoStore {
     }
 
     async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError> {
-        self.guard(self.inboxes.page(user, after, limit)).await
+        self.sound(self.inboxes.page(user, after, limit)).await
     }
 
     async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        self.guard(self.asked_summaries.read(pairs.to_vec())).await
+        self.sound(self.asked_summaries.read(pairs.to_vec())).await
     }
 
     async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
-        self.guard(self.summaries.listed(user, entries)).await
+        self.sound(self.summaries.listed(user, entries)).await
     }
 
     async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
-        self.guard(self.inboxes.total_unread(user, most)).await
+        self.sound(self.inboxes.total_unread(user, most)).await
     }
 
     async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
-        self.guard(self.summaries.acquainted(user, others)).await
+        self.sound(self.summaries.acquainted(user, others)).await
     }
 
     fn projection(&self) -> Projection {
@@ -327,7 +332,7 @@ impl Store for MongoStore {
     }
 
     async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
-        self.guard(self.settings.of(users)).await
+        self.sound(self.settings.of(users)).await
     }
 
     async fn change_settings(
@@ -340,11 +345,11 @@ impl Store for MongoStore {
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        self.guard(self.users.by_ids(ids)).await
+        self.sound(self.users.by_ids(ids)).await
     }
 
     async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
-        self.guard(self.users.people(ids)).await
+        self.sound(self.users.people(ids)).await
     }
 
     fn is_shared(&self) -> bool {
@@ -356,15 +361,15 @@ impl Store for MongoStore {
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.guard(self.users.by_id(id)).await
+        self.sound(self.users.by_id(id)).await
     }
 
     async fn users_named(&self, name: &str) -> Result<Vec<User>, StoreError> {
-        self.guard(self.users.named(name)).await
+        self.sound(self.users.named(name)).await
     }
 
     async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        self.guard(self.users.list(after, limit)).await
+        self.sound(self.users.list(after, limit)).await
     }
 
     /// If this fails, the next [`heartbeat`](Store::heartbeat) makes up for it.
@@ -377,7 +382,7 @@ impl Store for MongoStore {
     }
 
     async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.guard(self.history.newest((self.clock)())).await
+        self.sound(self.history.newest((self.clock)())).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -157,10 +157,10 @@ impl Follower {
         let (told, receiver) = mpsc::channel(UNHEARD);
         let task = Task {
             shared: Arc::clone(&shared),
-            messages: connect::majority(database, connect::MESSAGES),
-            markers: connect::majority(database, connect::MARKERS),
-            renewals: connect::majority(database, connect::RENEWALS),
-            users: connect::majority(database, connect::USERS),
+            messages: database.collection(connect::MESSAGES),
+            markers: database.collection(connect::MARKERS),
+            renewals: database.collection(connect::RENEWALS),
+            users: database.collection(connect::USERS),
             meta: Meta::new(database),
             projector,
             node,
