@@ -144,6 +144,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether other processes can serve users of the same database.
     fn is_shared(&self) -> bool;
 
+    /// Whether others do, as far as was known at the last [`heartbeat`](Store::heartbeat). Once it says that they do no more, their
+    /// users are offline.
+    fn others_live(&self) -> bool {
+        false
+    }
+
     /// Creates the users of these names, or finds the ones that exist: one per name, in the order given, with
     /// whether it was created now. A name given twice yields one user, created at most once. Where an old database
     /// holds a name twice, the oldest user of it is found.

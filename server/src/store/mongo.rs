@@ -170,7 +170,9 @@ impl MongoStore {
         let builder = Builder::begin(&database, meta.clone(), summaries.clone(), node, no_inboxes).await?;
         let (integrity, looking) = Integrity::begin(&connected, meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();
-        let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone());
+        let presence = Presence::new(&database);
+        let others = presence.others();
+        let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone(), others);
         let tasks = parts.child();
         let tasks = [
             tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
@@ -185,7 +187,7 @@ impl MongoStore {
             inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),
             users: Users::new(&database, parts),
             settings: UserSettings::new(&database, node, clock.clone()),
-            presence: Presence::new(&database),
+            presence,
             tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,
             asked_summaries: Batches::start("summary-lookup", parts, {
@@ -253,7 +255,7 @@ impl Store for MongoStore {
         self.projector
             .add(outcomes.iter().flatten().map(|appended| &appended.message));
         let unknown = batch.iter().zip(&outcomes).filter_map(|(new, outcome)| {
-            let unknown = matches!(outcome, Err(AppendError::Store(StoreError::Unavailable(_))));
+            let unknown = matches!(outcome, Err(AppendError::Store(_)));
             unknown.then(|| inbox::seconds(new.id))
         });
         self.projector.doubt(unknown);
@@ -356,6 +358,10 @@ impl Store for MongoStore {
         true
     }
 
+    fn others_live(&self) -> bool {
+        self.presence.others_live()
+    }
+
     async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
         self.guard(self.users.create(names, at)).await
     }
@@ -378,7 +384,7 @@ impl Store for MongoStore {
     }
 
     async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.guard(self.presence.heartbeat(now)).await
+        self.guard(self.presence.heartbeat(now, self.follower.claim())).await
     }
 
     async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -225,3 +225,90 @@ async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_the
     more.abort();
     fixture.end([one, two]).await;
 }
+
+/// Lets a node live of which others know by which bytes its ids are known. `hears` is another node, and its stream.
+async fn introduce(fixture: &Fixture, node: &MongoStore, mint: &Mint, hears: &mut BoxStream<'static, Vec<Foreign>>) {
+    let [ada, bob] = users(node, ["ada", "bob"]).await;
+    let first = minted(mint, ada, bob);
+    assert!(node.append(std::slice::from_ref(&first)).await[0].is_ok());
+    assert_eq!(hear(hears, 1).await, [first.id]);
+    node.heartbeat(fixture.clock.now()).await.unwrap();
+    // Whoever hears of this one reads the leases again before it looks for more.
+    let fence = mongooses(ada, bob, "fence", fixture.clock.now());
+    fixture.insert("messages", [fence.clone()]).await;
+    assert_eq!(hear(hears, 1).await, [id(&fence)]);
+}
+
+/// How often the inbox of one user was written for another.
+async fn touched(fixture: &Fixture, owner: UserId, peer: UserId) -> i64 {
+    let [owner, peer] = [owner, peer].map(|user| ObjectId::from_bytes(user.bytes()));
+    let one = doc! { "_id.owner": owner, "_id.peer": peer };
+    let inbox = fixture.collection("inboxes").find_one(one).await.unwrap();
+    inbox.map_or(0, |inbox| inbox.get_i64("touched").unwrap())
+}
+
+#[tokio::test]
+async fn each_node_writes_the_inboxes_of_what_it_stored_itself() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.open().await, fixture.open().await);
+    let [ada, bob, eve] = users(&one, ["ada", "bob", "eve"]).await;
+    let mut heard = two.foreign();
+    let mint = new_mint(&fixture);
+    introduce(&fixture, &one, &mint, &mut heard).await;
+    let messages = [minted(&mint, ada, eve), minted(&mint, bob, eve)];
+    assert!(one.append(&messages).await.iter().all(Result::is_ok));
+    assert_eq!(hear(&mut heard, 2).await, messages.each_ref().map(|new| new.id));
+    // Whoever has heard of a message there sees it there.
+    let summary = two.summaries(&[(eve, ada)]).await.unwrap().remove(0);
+    assert_eq!((summary.last.unwrap().id, summary.unread), (messages[0].id, 1));
+    assert!(peers(&two, bob).await.contains(&(eve, messages[1].id)));
+    // Both write all they have.
+    two.close(fixture.clock.now()).await.unwrap();
+    one.close(fixture.clock.now()).await.unwrap();
+    for (owner, peer, times) in [(ada, eve, 1), (eve, ada, 1), (eve, bob, 1), (bob, eve, 2)] {
+        assert_eq!(
+            touched(&fixture, owner, peer).await,
+            times,
+            "bob has asked for his, the others have not"
+        );
+    }
+    fixture.end([]).await;
+}
+
+#[tokio::test]
+async fn what_a_node_left_is_written_by_those_that_live_and_else_by_the_next() {
+    for all_die in [false, true] {
+        let fixture = Fixture::new().await;
+        let (dies, other) = (fixture.open().await, fixture.open().await);
+        let [ada, eve] = users(&dies, ["ada", "eve"]).await;
+        let mut heard = other.foreign();
+        let mint = new_mint(&fixture);
+        introduce(&fixture, &dies, &mint, &mut heard).await;
+        let message = minted(&mint, ada, eve);
+        assert!(dies.append(std::slice::from_ref(&message)).await[0].is_ok());
+        assert_eq!(hear(&mut heard, 1).await, [message.id]);
+        drop(dies);
+        // Whether it came to it or not: nothing of that message is listed.
+        let inboxes = fixture.collection("inboxes");
+        let id = ObjectId::from_bytes(message.id.bytes());
+        inboxes.delete_many(doc! { "last.id": id }).await.unwrap();
+        if all_die {
+            drop(other);
+            fixture.clock.set(at(100_000));
+            let next = fixture.open().await;
+            until("the next lists it", async || {
+                peers(&next, ada).await.contains(&(eve, message.id))
+            })
+            .await;
+            fixture.end([next]).await;
+        } else {
+            // It notices that the other one is gone.
+            other.heartbeat(fixture.clock.now()).await.unwrap();
+            until("the other one has written it", async || {
+                inboxes.count_documents(doc! { "last.id": id }).await.unwrap() == 2
+            })
+            .await;
+            fixture.end([other]).await;
+        }
+    }
+}

@@ -12,10 +12,12 @@
 //! its database for long comes nearer with each command, however much was written meanwhile, and holds a page at a time.
 //!
 //! # Inboxes
+//! A node projects what it stored itself; what other nodes stored is held until they say that they have ([`writers`]), or are gone: then
+//! it is projected here, by every node that lives. So is what other programs wrote.
+//!
 //! `settled` in `meta` is a moment in front of which every message is in the inboxes: a store writes it only up to where its
-//! own follower has settled, and not beyond what it has itself projected less the window. A store that is opened goes on
-//! from there. So a message that a dead node committed and did not project is projected by the next node, or by any other
-//! that lives, and so is one of another program. The time in such a message's id must be right, see `window`; of an import of old
+//! own follower has settled, not beyond what it has itself projected less the window, and not beyond what it holds. A store
+//! that is opened goes on from there. So what a node left that died alone, or together with all others, is projected by the next. The time in such a message's id must be right, see `window`; of an import of old
 //! messages only a rebuilding learns.
 //!
 //! # Cursors of live events
@@ -36,6 +38,7 @@
 //! | ids of a page | [`PAGE`], 12 bytes each |
 //! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
 //! | what was seen and is not settled | 20 MiB; whole seconds are forgotten beyond that, and told again once (`seen`) |
+//! | entries of inboxes that are held | 50,000, 22 MiB (`inbox/projector`) |
 //! | seconds in doubt | 1,000 (`inbox/projector`) |
 //!
 //! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
@@ -45,6 +48,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use bson::Document;
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use futures_util::StreamExt;
@@ -63,12 +67,14 @@ use crate::store::{Foreign, StoreError};
 use ids::Own;
 use past::{Past, Whole};
 use seen::Seen;
+use writers::Writers;
 
 mod ids;
 mod past;
 mod read;
 mod seen;
 mod slices;
+mod writers;
 
 /// How often it looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -110,6 +116,8 @@ struct Shared {
     /// Whether somebody receives what other programs write.
     heard: AtomicBool,
     own: Own,
+    /// In front of which moment all that this process stored is projected, by the time in ids.
+    projected: AtomicI64,
     whole: Whole,
 }
 
@@ -126,6 +134,7 @@ pub(super) struct Task {
     clock: Clock,
     told: mpsc::Sender<Told>,
     seen: Seen,
+    writers: Writers,
     /// All in front of this moment was looked at a second time; whole seconds, in milliseconds.
     settled: i64,
     /// When it last looked for what is new.
@@ -138,13 +147,14 @@ pub(super) struct Task {
 
 impl Follower {
     /// Prepares to follow a database in whose inboxes is all before `projected`. `node` tells what this store writes from
-    /// what others do.
+    /// what others do; `others` says whether there are other nodes.
     pub(super) fn new(
         database: &Database,
         projector: Projector,
         projected: i64,
         node: ObjectId,
         clock: Clock,
+        others: Arc<AtomicBool>,
     ) -> (Self, Task) {
         let now = clock().millis();
         let settled = second(now.saturating_sub(SETTLED));
@@ -152,6 +162,7 @@ impl Follower {
             frontier: AtomicI64::new(settled.saturating_sub(1)),
             heard: AtomicBool::new(false),
             own: Own::default(),
+            projected: AtomicI64::new(settled),
             whole: Whole::new(database),
         });
         let (told, receiver) = mpsc::channel(UNHEARD);
@@ -167,6 +178,7 @@ impl Follower {
             clock,
             told,
             seen: Seen::default(),
+            writers: Writers::new(database, others),
             settled,
             looked: settled,
             past: (projected < settled).then(|| Past::new(second(projected), settled)),
@@ -188,6 +200,11 @@ impl Follower {
     /// Learns by which bytes to know this process's own ids.
     pub(super) fn minted(&self, id: MessageId) {
         self.shared.own.learn(id);
+    }
+
+    /// What the lease of this node says of what it stored.
+    pub(super) fn claim(&self) -> Document {
+        writers::claim(self.shared.own.bytes(), self.shared.projected.load(Ordering::Acquire))
     }
 
     /// See [`crate::store::Store::foreign`].
@@ -233,6 +250,10 @@ impl Task {
     /// Looks once for whatever is new.
     async fn look(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
         integrity.admit(READ).await?;
+        if self.writers.read(self.shared.own.bytes()).await? {
+            self.projector.take_over();
+        }
+        self.projector.release(to_seconds(self.writers.projected()));
         let now = (self.clock)().millis();
         for slice in slices::until(now, self.settled, self.looked) {
             self.read_slice(&slice, now).await?;
@@ -244,6 +265,8 @@ impl Task {
             self.tell_settled();
         }
         self.catch_up(now).await?;
+        let projected = self.own_projected().min(self.settled);
+        self.shared.projected.fetch_max(projected, Ordering::AcqRel);
         self.remember().await
     }
 
@@ -291,16 +314,21 @@ impl Task {
         Ok(())
     }
 
+    /// In front of which moment all that was handed to the projector to be written is written, by the time in ids.
+    fn own_projected(&self) -> i64 {
+        self.projector.done().millis().saturating_sub(UNWRITTEN)
+    }
+
     /// Writes down up to where all messages are projected.
     async fn remember(&mut self) -> Result<(), StoreError> {
         if self.remembered.is_some_and(|at| at.elapsed() < REMEMBER) {
             return Ok(());
         }
-        let projected = self.projector.done().millis().saturating_sub(UNWRITTEN);
+        let held = self.projector.held_since();
+        let held = held.map_or(i64::MAX, |second| i64::from(second) * 1_000);
         let followed = self.past.as_ref().map_or(self.settled, Past::begin);
-        self.meta
-            .settle(Timestamp::from_millis(projected.min(followed)))
-            .await?;
+        let projected = self.own_projected().min(followed).min(held);
+        self.meta.settle(Timestamp::from_millis(projected)).await?;
         self.remembered = Some(tokio::time::Instant::now());
         Ok(())
     }

@@ -18,6 +18,8 @@
 //! while the first node starts has its users shown as offline until they connect again.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -43,6 +45,8 @@ pub(super) struct Presence {
     users: Collection<Document>,
     nodes: Collection<Document>,
     process: Process,
+    /// Whether other nodes had a lease when that was looked up last.
+    others: Arc<AtomicBool>,
     /// Held across writes: changes must reach the database in order, and none may overtake a change of the node id.
     state: Mutex<State>,
 }
@@ -53,6 +57,8 @@ struct State {
     node: Option<Node>,
     /// Whether the database may differ from `online`; the next heartbeat then begins a new node.
     diverged: bool,
+    /// What the lease says beside whose it is.
+    claim: Document,
     /// Who is connected to this process.
     online: HashSet<UserId>,
     /// When the lease was last renewed.
@@ -70,6 +76,7 @@ impl Presence {
             users: database.collection(connect::USERS),
             nodes: database.collection(connect::NODES),
             process: Process::current(),
+            others: Arc::new(AtomicBool::new(true)),
             state: Mutex::default(),
         }
     }
@@ -92,9 +99,20 @@ impl Presence {
         written
     }
 
-    /// See [`crate::store::Store::heartbeat`].
-    pub(super) async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// See [`crate::store::Store::others_live`].
+    pub(super) fn others_live(&self) -> bool {
+        self.others.load(Ordering::Acquire)
+    }
+
+    /// The same, for who asks again and again.
+    pub(super) fn others(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.others)
+    }
+
+    /// See [`crate::store::Store::heartbeat`]. `claim` is what the lease says of the messages that this process stored.
+    pub(super) async fn heartbeat(&self, now: Timestamp, claim: Document) -> Result<(), StoreError> {
         let mut state = self.lock().await?;
+        state.claim = claim;
         let late = state.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
         let node = self.renew(&mut state, now).await?;
         state.renewed = Some(Instant::now());
@@ -105,7 +123,9 @@ impl Presence {
         if state.lenient_until.is_none_or(|until| until <= Instant::now()) {
             self.delete_expired().await?;
         }
-        self.relieve(now).await?;
+        let others = self.relieve(now, node).await?;
+        // Only now: of whoever went offline by it is to be told by those who ask because of others.
+        self.others.store(others, Ordering::Release);
         if !state.swept {
             self.sweep(node).await?;
             state.swept = true;
@@ -139,7 +159,10 @@ impl Presence {
     async fn renew(&self, state: &mut State, now: Timestamp) -> Result<ObjectId, StoreError> {
         let old = state.node.as_ref().map(Node::id);
         if let Some(node) = old.filter(|_| !state.diverged) {
-            let renewal = doc! { "$currentDate": { "renewedAt": true } };
+            let mut renewal = doc! { "$currentDate": { "renewedAt": true } };
+            if !state.claim.is_empty() {
+                renewal.insert("$set", &state.claim);
+            }
             let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
             if bounded("renewing the lease", WRITE, renew).await?.matched_count == 1 {
                 return Ok(node);
@@ -170,7 +193,7 @@ impl Presence {
         let node = Node::new();
         let id = node.id();
         let mut fields = doc! { "startedAt": "$$NOW", "renewedAt": "$$NOW" };
-        for (name, value) in self.process.fields() {
+        for (name, value) in self.process.fields().into_iter().chain(state.claim.clone()) {
             fields.insert(name, doc! { "$literal": value });
         }
         let insert = self
@@ -211,9 +234,9 @@ impl Presence {
         Ok(())
     }
 
-    /// Relieves users of the nodes that have no lease. The order matters: who is seen in `onlineNodes` had a lease
+    /// Relieves users of the nodes that have no lease, and returns whether there are others than the own one. The order matters: who is seen in `onlineNodes` had a lease
     /// before, so if it has none afterwards, it is gone.
-    async fn relieve(&self, now: Timestamp) -> Result<(), StoreError> {
+    async fn relieve(&self, now: Timestamp, own: ObjectId) -> Result<bool, StoreError> {
         let seen = self.users.distinct("onlineNodes", doc! {});
         let seen = bounded("listing online nodes", READ, seen).await?;
         let leases = async { self.nodes.find(doc! {}).await?.try_collect::<Vec<_>>().await };
@@ -228,9 +251,10 @@ impl Presence {
                 living.push(node);
             }
         }
+        let others = living.iter().any(|node| *node != Bson::ObjectId(own));
         let dead: Vec<Bson> = seen.into_iter().filter(|node| !living.contains(node)).collect();
         if dead.is_empty() {
-            return Ok(());
+            return Ok(others);
         }
         let theirs = doc! { "onlineNodes": { "$in": &dead } };
         let relieve = self.users.update_many(theirs, leave(dead, now));
@@ -239,7 +263,7 @@ impl Presence {
             count = relieved.modified_count,
             "users of ended processes are taken offline"
         );
-        Ok(())
+        Ok(others)
     }
 
     /// Takes the users offline that an older program left online, if no other node came first.

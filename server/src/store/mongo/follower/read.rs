@@ -175,7 +175,7 @@ impl Task {
         }
     }
 
-    /// Projects messages and hands them out.
+    /// Projects messages, unless the node that stored them does, and hands them out.
     async fn take_messages(&mut self, sights: Vec<Sight>) -> Result<(), StoreError> {
         for sights in sights.chunks(BATCH) {
             let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
@@ -190,7 +190,13 @@ impl Task {
             while !ended {
                 let messages;
                 (messages, ended) = bounded("reading messages of others", READ, some(&mut cursor)).await?;
-                self.projector.add(messages.iter());
+                // The claims of others are about what is stored in time.
+                let in_time = matches!(sights.first(), Some(Sight::Message(_)));
+                let projects =
+                    |message: &&Message| in_time && self.writers.projects(&document::message_key(message.id));
+                let (theirs, ours): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(projects);
+                self.projector.hold(theirs.into_iter());
+                self.projector.add(ours.into_iter());
                 self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
             }
             for sight in sights {
