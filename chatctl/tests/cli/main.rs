@@ -9,10 +9,12 @@
 //! | [`people`], [`typing`] | `chat` in a terminal |
 //! | [`receipts`] | ticks, who is there and types, what is unread |
 //! | [`inbox`], [`watch`] | `inbox`, `rebuild` and `watch` |
+//! | [`endings`] | every way in which a connection can end |
 //! | [`outage`] | commands while the server's database is away |
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
 mod commands;
+mod endings;
 mod inbox;
 mod outage;
 mod people;
