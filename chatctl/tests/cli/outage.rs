@@ -6,6 +6,7 @@ use testkit::server::with_database;
 use testkit::{Server, Setup};
 
 use crate::program::{PATIENCE, chatctl, command};
+use crate::screen::Screen;
 use crate::users;
 
 const LINE: &str = "the database of the server does not answer; trying again";
@@ -30,7 +31,14 @@ fn a_database_that_is_away_is_told_of_once() {
     for process in &waiting {
         eventually("it is told", PATIENCE, || process.stderr().contains(LINE).then_some(()));
     }
+    let screen = Screen::start(&server, &["users"]);
+    screen.wait_for("waiting for the server at");
+    screen.wait_for(LINE);
     mongod.resume(0);
+    screen.wait_for("never seen");
+    screen.wait("the waiting gone", |rows| {
+        (!rows.iter().any(|row| row.contains("waiting for"))).then_some(())
+    });
     for process in &mut waiting {
         let status = process.wait(PATIENCE).expect("it ends");
         let said = process.stderr();
