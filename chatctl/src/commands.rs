@@ -55,8 +55,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let http = Http::new(cli.url, secret);
     let context = Context {
         http: match cli.command {
-            // These say by themselves how it goes, on a screen that is theirs.
-            Command::Chat(_) | Command::Prove(_) => http,
+            // It says by itself how it goes, on a screen that is its own.
+            Command::Prove(_) => http,
             _ => http.telling(say_that_it_waits),
         },
         json: cli.json,

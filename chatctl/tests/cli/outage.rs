@@ -16,12 +16,13 @@ fn a_database_that_is_away_is_told_of_once() {
     let mongod = Mongod::standalone();
     let server: Server = Setup::on(&with_database(&mongod.uri(), "outage")).start();
     let [(ada, _), (bob, _)] = users(&server);
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
         &["users"],
         &["history", &ada, &bob],
         &["inbox", "--as", &ada],
         &["seed", "users", &ada],
         &["token", &ada],
+        &["chat", "--as", &ada, "--with", &bob],
     ];
     mongod.pause(0);
     let mut waiting: Vec<Process> = commands
@@ -40,6 +41,7 @@ fn a_database_that_is_away_is_told_of_once() {
         (!rows.iter().any(|row| row.contains("waiting for"))).then_some(())
     });
     for process in &mut waiting {
+        process.close_stdin();
         let status = process.wait(PATIENCE).expect("it ends");
         let said = process.stderr();
         assert_eq!((status.code(), said.matches(LINE).count()), (Some(0), 1), "{said}");
