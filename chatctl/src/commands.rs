@@ -61,8 +61,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     let context = Context {
         http: match cli.command {
-            // These say by themselves how it goes, on a screen that is theirs.
-            Command::Chat(_) | Command::Prove(_) => http,
+            // It says by itself how it goes, on a screen that is its own.
+            Command::Prove(_) => http,
             _ => http.telling(say_that_it_waits),
         },
         json: cli.json,
