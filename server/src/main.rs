@@ -2,17 +2,16 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-use server::config::Config;
+use server::config::{self, Config, ConfigError};
 use server::run::{self, RunError};
 use server::signals::Signals;
 use server::telemetry::{self, complain, say};
+use shared::settings::SettingsError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -39,12 +38,13 @@ fn main() -> ExitCode {
 }
 
 fn start() -> ExitCode {
-    if let Err(message) = read_dotenv() {
-        complain(format_args!(".env: {message}"));
-        return ExitCode::from(WRONG_SETTING);
-    }
-    let config = Config::parse();
-    telemetry::start(&config);
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let given = match config::read(&arguments) {
+        Ok(given) => given,
+        Err(error) => return refuse(&error),
+    };
+    telemetry::start(&given.config);
+    given.warn();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -52,7 +52,7 @@ fn start() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(serve(given.config));
     runtime.shutdown_timeout(LEFTOVERS);
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,6 +62,21 @@ fn start() -> ExitCode {
                 Some(RunError::Setting { .. }) => ExitCode::from(WRONG_SETTING),
                 _ => ExitCode::FAILURE,
             }
+        }
+    }
+}
+
+/// Says what is wrong with the settings, or the help that was asked for.
+fn refuse(error: &ConfigError) -> ExitCode {
+    match &error.error {
+        SettingsError::Flags(flags) => {
+            // The exit status says it, too, where nothing can be written.
+            let _ = flags.print();
+            ExitCode::from(u8::try_from(flags.exit_code()).unwrap_or(WRONG_SETTING))
+        }
+        wrong => {
+            complain(wrong);
+            ExitCode::from(WRONG_SETTING)
         }
     }
 }
@@ -118,18 +133,5 @@ impl Greeting {
         say("Try next, in another terminal:");
         say(format_args!("  {settings}{chatctl} seed users"));
         say(format_args!("  {settings}{chatctl} chat --as userA --with userB"));
-    }
-}
-
-/// Reads `.env` in the working directory, where it is. Lines of it are never shown: they hold secrets.
-fn read_dotenv() -> Result<(), String> {
-    match dotenvy::from_path(".env") {
-        Ok(()) => Ok(()),
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(dotenvy::Error::Io(error)) => Err(error.to_string()),
-        Err(dotenvy::Error::LineParse(_, column)) => Err(format!(
-            "a line is not NAME=value (the fault is at its column {column}); quote values with spaces"
-        )),
-        Err(_) => Err("the file could not be read".to_owned()),
     }
 }

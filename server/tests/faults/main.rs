@@ -3,6 +3,7 @@
 
 mod data_dir;
 mod disk;
+mod env_file;
 mod failover;
 mod hang;
 mod kill;

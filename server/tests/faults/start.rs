@@ -13,15 +13,15 @@ use testkit::server::{SECRET, command, fresh_database, with_database};
 use testkit::{Engine, Server, Setup};
 
 /// What a server that ends by itself said.
-struct Ended {
-    status: ExitStatus,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     elapsed: Duration,
 }
 
 /// Runs the server with these settings and nothing else, until it ends by itself.
-fn run_to_end(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+pub(crate) fn run_to_end(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
     let begun = Instant::now();
     let mut process = Process::spawn(command(folder).args(arguments).envs(settings.iter().copied()));
     let status = process.wait(Duration::from_secs(60));
@@ -36,7 +36,7 @@ fn run_to_end(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> E
 }
 
 /// Starts the server with these settings and nothing else, and waits for its start line.
-fn start(folder: &Path, settings: &[(&str, &str)]) -> (Process, u16) {
+pub(crate) fn start(folder: &Path, settings: &[(&str, &str)]) -> (Process, u16) {
     let process = Process::spawn(command(folder).envs(settings.iter().copied()));
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut position = 0;
@@ -150,8 +150,8 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
     for (name, value) in [
         ("PORT", "http"),
         ("PORT", "65536"),
+        ("PORT", "-1"),
         ("HOST", "not an address"),
-        ("JWT_SECRET", ""),
         ("CORS_ORIGINS", "app.example.com"),
         ("LEGACY_OPEN_HISTORY", "perhaps"),
         ("LOG_FORMAT", "xml"),
@@ -161,8 +161,9 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         ("LOG_LEVEL", "warning"),
         ("LOG_LEVEL", "infoo,server=debug"),
         ("LOG_LEVEL", "info,server"),
-        ("LOG_LEVEL", ""),
+        ("LOG_LEVEL", "loud"),
         ("DATA_DIR", ""),
+        ("MONGO_URI", ""),
         ("DATA_DIR", "/dev/null"),
         ("MONGO_URI", "foo"),
         ("MONGO_URI", "postgres://user:hunter2@127.0.0.1/db"),
@@ -191,6 +192,11 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         assert!(
             name != "LOG_LEVEL" || ended.stderr.contains("error, warn, info, debug, trace"),
             "{name}={value}: what is allowed is not said: {}",
+            ended.stderr
+        );
+        assert!(
+            !ended.stderr.contains("invalid digit") && !ended.stderr.contains("not a boolean"),
+            "{name}={value}: that says nothing to do: {}",
             ended.stderr
         );
     }
