@@ -1,7 +1,6 @@
 //! All configuration: one struct, read once, from flags, the environment and `.env`.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,9 +9,11 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
 use shared::limits;
 
+mod host;
 mod read;
 mod values;
 
+pub use host::Host;
 pub use read::{ConfigError, Given, read};
 
 /// One-to-one chat over Socket.IO, with durable messages.
@@ -23,9 +24,12 @@ pub use read::{ConfigError, Given, read};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "server", version, about, long_about, max_term_width = 110)]
 pub struct Config {
-    /// Address to listen on; 0.0.0.0 or :: for all
+    /// Address or name to listen on; *, 0.0.0.0 or :: for all
+    ///
+    /// Of the addresses that a name has, one of IPv4 goes first. Without this setting, only this machine can reach the
+    /// server.
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
-    pub host: IpAddr,
+    pub host: Host,
 
     /// TCP port to listen on; 0 takes a free one
     #[arg(long, env = "PORT", default_value_t = 5000, value_parser = values::number(0..=u16::MAX))]
@@ -33,8 +37,9 @@ pub struct Config {
 
     /// MongoDB to keep users and messages in, such as mongodb://localhost:27017/realtime_chat
     ///
-    /// The database is the one named in the URI, else `realtime_chat`. Without this setting an embedded database in
-    /// DATA_DIR is used.
+    /// The database is the one named in the URI. If it names none, it is the one of `realtime_chat` and `test` (which
+    /// Mongoose means then) that holds users; `realtime_chat` if none does; and if both do, one has to be named. Without
+    /// this setting an embedded database in DATA_DIR is used.
     #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = values::mongo_uri)]
     pub mongo_uri: Option<Secret>,
 

@@ -1,6 +1,7 @@
 //! From a configuration to a running server, and to its orderly end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +18,14 @@ use crate::auth::{Verifier, secret};
 use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
 use crate::http::store_check::StoreCheck;
+use crate::net::bind::{self, BindError};
 use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
 use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
 use crate::socket::foreign;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
+use crate::store::open::Opened;
 use crate::store::{self, Store, StoreError};
 use crate::supervisor::{self, Supervisor};
 use crate::{net, router, socket::request::Reply, stop};
@@ -75,17 +78,30 @@ pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The address could not be listened on.
-    #[error("can't listen on {address}: {cause}")]
-    Listen {
-        /// The host and port that were configured.
-        address: String,
-        /// Why not.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Listen(BindError),
 }
 
-/// Runs a server until `stop` is cancelled, also while it starts. `started` is told the port once connections are accepted.
-pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u16)) -> Result<(), RunError> {
+impl From<BindError> for RunError {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::Host(why) => Self::Setting { name: "HOST", why },
+            BindError::Port(why) => Self::Setting { name: "PORT", why },
+            other => Self::Listen(other),
+        }
+    }
+}
+
+/// A server that takes connections.
+pub struct Started {
+    /// Where.
+    pub address: SocketAddr,
+    /// The database and its hosts, for people; nothing if it is embedded.
+    pub database: Option<String>,
+}
+
+/// Runs a server until `stop` is cancelled, also while it starts. `started` is told of it once connections are accepted.
+pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
     store::open::check(&config).await?;
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
@@ -94,15 +110,13 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
     listener::raise_file_limit(config.max_connections);
-    let address = format!("{}:{}", config.host, config.port);
-    let listen_error = |cause| RunError::Listen {
-        address: address.clone(),
+    let listener = bind::bind(&config.host, config.port).await?;
+    let address = listener.local_addr().map_err(|cause| BindError::Other {
+        address: config.host.to_string(),
         cause,
-    };
-    let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
-    let port = listener.local_addr().map_err(listen_error)?.port();
+    })?;
     let supervisor = Supervisor::default();
-    let Some((store, mint)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
+    let Some((store, mint, database)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
         return Ok(());
     };
 
@@ -134,7 +148,8 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         stop::CONNECTIONS,
     );
     let serving = app.supervisor.child().spawn("listener", serving);
-    started(port);
+    tracing::info!(%address, database, "listening");
+    started(&Started { address, database });
 
     tokio::select! {
         () = stop.cancelled() => {}
@@ -166,14 +181,14 @@ async fn load_secret(config: &Config) -> Result<Secret, RunError> {
         .map_err(RunError::Secret)
 }
 
-async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint), RunError> {
-    let store = store::open::open(config, parts).await?;
+async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint, Option<String>), RunError> {
+    let Opened { store, database } = store::open::open(config, parts).await?;
     let begun = async {
         store.heartbeat(now()).await?;
         store.newest().await
     };
     match begun.await {
-        Ok(newest) => Ok((store, Mint::new(Arc::new(now), newest))),
+        Ok(newest) => Ok((store, Mint::new(Arc::new(now), newest), database)),
         Err(error) => {
             // Why it could not begin says more than how it ended.
             let _ = store.close(now()).await;

@@ -85,12 +85,10 @@ impl Settings {
         self.file.passed_over()
     }
 
-    /// Where a setting was found, for people: nothing if it is in the environment or nowhere.
-    pub fn place(&self, name: &str) -> Option<String> {
-        match self.find(name)?.1 {
-            Origin::Environment => None,
-            Origin::Line(line) => Some(format!("{FILE}, line {line}")),
-        }
+    /// What `.env` says of a setting, whatever the environment says; nothing if that is empty.
+    pub fn in_file(&self, name: &str) -> Option<&str> {
+        let (value, _) = self.file.get(name)?;
+        Some(value).filter(|value| !value.is_empty())
     }
 
     /// Whether a setting is given without a value, which counts as none.

@@ -55,16 +55,9 @@ pub fn read(arguments: &[OsString]) -> Result<Given, ConfigError> {
 }
 
 impl Given {
-    /// Whether a `chatctl` that is started in this folder finds the same `JWT_SECRET`.
-    pub fn secret_is_in_the_file(&self) -> bool {
-        let found = self.settings.get("JWT_SECRET");
-        let same = |secret: &OsString| {
-            self.config
-                .jwt_secret
-                .as_ref()
-                .is_some_and(|ours| **secret == *ours.expose())
-        };
-        self.settings.place("JWT_SECRET").is_some() && found.as_ref().is_some_and(same)
+    /// What `.env` says of a name, which is what another program in this folder finds.
+    pub fn in_file(&self, name: &str) -> Option<&str> {
+        self.settings.in_file(name)
     }
 
     /// Logs what somebody may have meant otherwise.
