@@ -31,6 +31,9 @@ pub enum Denied {
     /// There is no token.
     #[error("a token is missing; send it as `Authorization: Bearer <token>`")]
     Missing,
+    /// There is none where the client connects from; the text says what is there instead.
+    #[error("{0}")]
+    NoToken(&'static str),
     /// The token is not accepted.
     #[error("the token is not accepted: {0}")]
     Invalid(&'static str),
@@ -40,6 +43,18 @@ pub enum Denied {
     /// It could not be found out whether the user exists.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Denied {
+    /// The reason, of which there are few.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing => "a token is missing",
+            Self::NoToken(reason) | Self::Invalid(reason) => reason,
+            Self::UnknownUser => "no user has the token's userId",
+            Self::Store(_) => "the database did not answer who this is",
+        }
+    }
 }
 
 /// Checks a token, and that its user exists.

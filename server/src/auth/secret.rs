@@ -15,7 +15,7 @@ pub const FILE: &str = "jwt_secret";
 /// The configured secret, else the one in the data directory, which is created if it isn't there.
 pub fn load(config: &Config) -> io::Result<Secret> {
     let secret = match &config.jwt_secret {
-        Some(secret) => secret.clone(),
+        Some(secret) => trimmed(secret),
         None => from_file(&config.data_dir)?,
     };
     let bytes = secret.expose().len();
@@ -27,6 +27,17 @@ pub fn load(config: &Config) -> io::Result<Secret> {
         );
     }
     Ok(secret)
+}
+
+/// A secret that is set has no white space around it: whoever set it saw none, and tokens are signed without.
+fn trimmed(secret: &Secret) -> Secret {
+    let text = secret.expose().trim();
+    if text.len() < secret.expose().len() {
+        tracing::warn!(
+            "white space around JWT_SECRET was cut off; tokens have to be signed with the secret without it"
+        );
+    }
+    text.into()
 }
 
 fn from_file(dir: &Path) -> io::Result<Secret> {

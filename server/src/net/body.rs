@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
+use bytes::BytesMut;
 use futures_util::StreamExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::link::Link;
-use super::packets::Packets;
+use super::names::Name;
+use super::packets::{Packets, SEPARATOR};
 
 /// How long a whole body may take. The largest that is read has less than a megabyte, so this is a least rate too.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -30,6 +32,8 @@ pub struct Bounded {
     /// How much of it has come.
     read: Arc<AtomicUsize>,
     session: Option<(Link, Packets, Pin<Box<WaitForCancellationFutureOwned>>)>,
+    /// Where in the name of its event a packet of the session is.
+    name: Name,
 }
 
 /// Why a body was given up.
@@ -51,6 +55,7 @@ impl Bounded {
             deadline: Box::pin(tokio::time::sleep(DEADLINE)),
             read: Arc::default(),
             session: None,
+            name: Name::default(),
         }
     }
 
@@ -81,6 +86,30 @@ impl Bounded {
     }
 }
 
+/// A piece of a body with names of events that the library can read.
+fn readable(name: &mut Name, data: Bytes) -> Bytes {
+    let mut changed: Option<BytesMut> = None;
+    let mut at = 0;
+    while let Some(byte) = data.get(at).copied() {
+        if byte == SEPARATOR {
+            *name = Name::default();
+        } else if name.is_done() {
+            match memchr::memchr(SEPARATOR, &data[at..]) {
+                Some(next) => at += next,
+                None => break,
+            }
+            continue;
+        } else {
+            let instead = name.byte(byte);
+            if instead != byte {
+                changed.get_or_insert_with(|| BytesMut::from(&data[..]))[at] = instead;
+            }
+        }
+        at += 1;
+    }
+    changed.map_or(data, BytesMut::freeze)
+}
+
 impl HttpBody for Bounded {
     type Data = Bytes;
     type Error = BoxError;
@@ -91,7 +120,13 @@ impl HttpBody for Bounded {
             // The library takes trailers for the end.
             let may = self.note(data.map_or(&[], |data| data), data.is_none());
             return Poll::Ready(match may {
-                true => frame.map(|frame| frame.map_err(BoxError::from)),
+                true => frame.map(|frame| {
+                    let frame = frame.map_err(BoxError::from)?;
+                    Ok(match self.session.is_some() {
+                        true => frame.map_data(|data| readable(&mut self.name, data)),
+                        false => frame,
+                    })
+                }),
                 false => Some(Err(BodyError::Gone.into())),
             });
         }

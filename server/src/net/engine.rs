@@ -10,6 +10,7 @@
 //! apply CORS to WebSockets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{self, Body};
 use axum::extract::{Request, State};
@@ -20,12 +21,15 @@ use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use shared::{ErrorCode, WireError};
+use tokio::time::timeout;
 
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
+use super::few;
 use super::link::Link;
+use super::origins::OriginCheck;
 use super::registry::Registry;
-use crate::config::Origins;
+use super::unserved;
 use crate::error::{self, HttpError};
 
 /// Where Socket.IO listens.
@@ -46,13 +50,16 @@ const KEPT: [HeaderName; 8] = [
 /// Largest answer that begins a session, in bytes; the library's has some 120.
 const OPEN_BYTES: usize = 4_096;
 
-/// Largest body of a polling client, which can hold many events, in bytes: as Node.js has it, because old clients do not
-/// ask how much it may be.
-pub const POLL_BYTES: u64 = 1_000_000;
+/// Largest body of a polling client, which can hold many events, in bytes: as long as the stock server's, because old clients
+/// do not ask how much it may be and send all that waits in one.
+pub const POLL_BYTES: u64 = 1 << 20;
 
 /// What clients are told to be the longest body, half of what is taken: they count attachments as if base64 took a third more,
 /// and that of a single byte takes four times as much.
 const BODY_BYTES: u64 = POLL_BYTES / 2;
+
+/// How long a WebSocket may wait until what was kept for polls was polled.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// The library's answer to a session that it does not know.
 const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
@@ -61,7 +68,7 @@ const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 #[derive(Clone)]
 pub struct Gate {
     /// Who may connect.
-    pub origins: Arc<Origins>,
+    pub origins: Arc<OriginCheck>,
     /// The connections and sessions.
     pub registry: Arc<Registry>,
 }
@@ -72,7 +79,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     if head
         .headers
         .get(header::ORIGIN)
-        .is_some_and(|origin| !gate.origins.allow(origin))
+        .is_some_and(|origin| !gate.origins.allow(origin, &head.headers))
     {
         let message = "this origin may not connect; it is not among CORS_ORIGINS";
         return HttpError(WireError::new(ErrorCode::Forbidden, message)).into_response();
@@ -86,12 +93,16 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     if let Some(upgrade) = head.extensions.remove::<OnUpgrade>() {
         extensions.insert(upgrade);
     }
+    let few = few::takes_few(&head.headers);
     head.uri = copy_uri(&head.uri);
     head.headers = copy_headers(&head.headers);
     head.extensions = extensions;
     let query = head.uri.query().unwrap_or_default();
     let websocket = parameter(query, "transport") == Some("websocket");
     let poll = head.method == Method::GET;
+    if parameter(query, "EIO") != Some("4") {
+        unserved::say(unserved::PROTOCOL);
+    }
     match parameter(query, "sid").map(|id| gate.registry.session(id)) {
         None => {
             let place = match websocket {
@@ -120,6 +131,11 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             if !link.begin_upgrade() {
                 return StatusCode::BAD_REQUEST.into_response();
             }
+            // What was kept for a poll is polled while the WebSocket is tried.
+            if timeout(PROBE, link.rest_is_taken()).await.is_err() {
+                link.no_upgrade();
+                return StatusCode::BAD_REQUEST.into_response();
+            }
             let response = next.run(Request::from_parts(head, body)).await;
             match response.status() {
                 StatusCode::SWITCHING_PROTOCOLS if !connection.is_one_head() => {
@@ -138,7 +154,16 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         }
         Some(Some(link)) if poll => {
             link.polled();
-            let mut response = next.run(Request::from_parts(head, body)).await;
+            let mut response = match link.take_rest() {
+                Some(rest) => few::next_packets(rest, &link),
+                None => {
+                    let answer = next.run(Request::from_parts(head, body)).await;
+                    match few {
+                        true => few::first_packets(answer, &link).await,
+                        false => answer,
+                    }
+                }
+            };
             link.polled();
             response.extensions_mut().insert(link.clone());
             // From here on it waits for this connection instead.
@@ -229,7 +254,7 @@ mod tests {
         let (id, open) = opened(open).unwrap();
         assert_eq!(id, "AAAAAAAAAAAAAAHs");
         assert!(
-            open.starts_with("0{") && open.contains("\"maxPayload\":500000"),
+            open.starts_with("0{") && open.contains("\"maxPayload\":524288"),
             "{open}"
         );
         assert_eq!(opened(b"ok"), None);

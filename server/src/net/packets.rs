@@ -20,7 +20,7 @@ pub(super) const CONNECT: &[u8] = b"40";
 const ATTACHMENT: u8 = b'b';
 
 /// What stands between two packets.
-const SEPARATOR: u8 = 0x1e;
+pub(super) const SEPARATOR: u8 = 0x1e;
 
 /// Attachments that the last event announced and that have not come.
 #[derive(Default)]

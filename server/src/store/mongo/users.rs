@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::batches::Batches;
 use super::document;
-use super::error::{DUPLICATE_KEY, bounded, retrying, store_error};
+use super::error::{DUPLICATE_KEY, bounded, index_of, retrying, store_error};
 use super::indexes::USERNAME_KEY;
 use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
@@ -26,13 +26,15 @@ use crate::supervisor::Supervisor;
 /// How long creating is tried.
 const CREATE: Duration = Duration::from_secs(10);
 
+/// Indexes by which a user that is stored twice is found.
+const OURS: [&str; 2] = ["_id_", "usernameKey_unique"];
+
 /// A user, and their settings.
 type Person = (Option<User>, Settings);
 
 /// The collection of users.
 pub(super) struct Users {
     users: Collection<RawDocumentBuf>,
-    durable: Collection<RawDocumentBuf>,
     lookup: Batches<UserId, Person>,
 }
 
@@ -44,7 +46,6 @@ impl Users {
                 let users = database.collection(connect::USERS);
                 move |ids| people(users.clone(), ids)
             }),
-            durable: connect::majority(database, connect::USERS),
         }
     }
 
@@ -75,7 +76,7 @@ impl Users {
         let names: Vec<&str> = minted.keys().copied().collect();
         let filter = doc! { "username": { "$in": &names } };
         let mut found: HashMap<String, User> = HashMap::new();
-        for user in self.read(&self.durable, filter, 0).await? {
+        for user in self.read(filter, 0).await? {
             found.entry(user.username.clone()).or_insert(user);
         }
         let mut missing: Vec<User> = minted
@@ -100,17 +101,29 @@ impl Users {
                 found.extend(missing.into_iter().map(|user| (user.username.clone(), user)));
                 Ok(found)
             }
-            Err(error) => Err(self.after_failed_insert(&error, &names).await),
+            Err(error) => Err(self.after_failed_insert(&error, &names, &missing).await),
         }
     }
 
-    async fn after_failed_insert(&self, error: &mongodb::error::Error, names: &[&str]) -> StoreError {
+    async fn after_failed_insert(&self, error: &mongodb::error::Error, names: &[&str], missing: &[User]) -> StoreError {
         let ErrorKind::InsertMany(failed) = error.kind.as_ref() else {
             return store_error(error);
         };
-        let mut write_errors = failed.write_errors.iter().flatten();
-        if write_errors.any(|error| error.code != DUPLICATE_KEY) {
+        let write_errors = || failed.write_errors.iter().flatten();
+        if write_errors().any(|error| error.code != DUPLICATE_KEY) {
             return StoreError::Failed("a user was not stored".into());
+        }
+        let foreign = write_errors().find_map(|error| {
+            let index = index_of(&error.message).filter(|index| !OURS.contains(index))?;
+            Some((missing.get(error.index)?.username.as_str(), index))
+        });
+        if let Some((name, index)) = foreign {
+            // One on names is met by whoever was slower, and then the name is there.
+            match self.read(doc! { "username": name }, 1).await {
+                Ok(found) if found.is_empty() => return StoreError::ForeignIndex(index.to_owned()),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
         }
         // Either another process was faster, and the next attempt finds its users; or another program renamed a user
         // that was written here, and its key still holds the old name. The key is let go of then.
@@ -141,7 +154,7 @@ impl Users {
     }
 
     pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
-        self.read(&self.users, doc! { "username": name }, 0).await
+        self.read(doc! { "username": name }, 0).await
     }
 
     pub(super) async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
@@ -153,18 +166,13 @@ impl Users {
             // Such a comparison meets ObjectIds only, so that other ids don't shorten a page.
             None => doc! { "_id": { "$gte": ObjectId::from_bytes([0; 12]) } },
         };
-        self.read(&self.users, filter, i64::try_from(limit).unwrap_or(i64::MAX))
-            .await
+        self.read(filter, i64::try_from(limit).unwrap_or(i64::MAX)).await
     }
 
     /// Reads users in the order of their ids; a limit of zero is none.
-    async fn read(
-        &self,
-        collection: &Collection<RawDocumentBuf>,
-        filter: Document,
-        limit: i64,
-    ) -> Result<Vec<User>, StoreError> {
-        let find = collection
+    async fn read(&self, filter: Document, limit: i64) -> Result<Vec<User>, StoreError> {
+        let find = self
+            .users
             .find(filter)
             .sort(doc! { "_id": 1 })
             .limit(limit)
