@@ -17,7 +17,9 @@ use crate::auth::{Verifier, secret};
 use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
 use crate::config::{Config, Secret};
 use crate::http::{about, store_check::StoreCheck};
-use crate::net::{connection::EndReason, link::Link, listener, origins::OriginCheck, registry::Registry, unserved};
+use crate::net::{
+    connection::EndReason, engine::POLL_BYTES, link::Link, listener, origins::OriginCheck, registry::Registry, unserved,
+};
 use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
 use crate::socket::foreign;
@@ -39,10 +41,6 @@ const TRANSPORT_BYTES: usize = 1 << 20;
 /// Most binary attachments of an event, which has no use for any. Together they are bounded like a transport message: they
 /// are held until the last one has come.
 const ATTACHMENTS: usize = 64;
-
-/// Largest body of a polling client, which can hold many events, in bytes: old clients do not ask how much it may be, and
-/// send all that waits in one.
-const POLL_BYTES: u64 = TRANSPORT_BYTES as u64;
 
 /// Longest name of a namespace that is repeated where it is refused.
 const NAMESPACE_BYTES: usize = 128;

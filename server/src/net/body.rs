@@ -117,7 +117,8 @@ impl HttpBody for Bounded {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-            let may = self.note(data.map_or(&[], |data| data), frame.is_none());
+            // The library takes trailers for the end.
+            let may = self.note(data.map_or(&[], |data| data), data.is_none());
             return Poll::Ready(match may {
                 true => frame.map(|frame| {
                     let frame = frame.map_err(BoxError::from)?;
@@ -175,7 +176,12 @@ async fn drain(body: Body, read: Arc<AtomicUsize>) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use axum::body::to_bytes;
+    use axum::http::{HeaderMap, HeaderValue, header};
+    use futures_util::stream;
+    use http_body_util::StreamBody;
 
     use super::*;
     use crate::net::registry::Registry;
@@ -195,5 +201,25 @@ mod tests {
         let bounded = Bounded::of_session(never, &link);
         let error = to_bytes(Body::new(bounded), 10).await.unwrap_err();
         assert!(error.to_string().contains("session"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn trailers_end_the_last_packet_too() {
+        let link = Link::new(&Registry::new(), None);
+        let post = async || {
+            let frames = [
+                Frame::data(Bytes::from_static(b"40")),
+                Frame::trailers(HeaderMap::from_iter([(header::AGE, HeaderValue::from(1))])),
+            ];
+            let body = StreamBody::new(stream::iter(frames.map(Ok::<_, std::io::Error>)));
+            let mut body = Bounded::of_session(Body::new(body), &link);
+            while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {}
+        };
+        for _ in 0..8 {
+            post().await;
+        }
+        assert!(!link.gone().is_cancelled());
+        post().await;
+        assert!(link.gone().is_cancelled(), "it asked to connect nine times");
     }
 }

@@ -19,6 +19,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusC
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
+use serde_json::Value;
 use shared::{ErrorCode, WireError};
 use tokio::time::timeout;
 
@@ -51,6 +52,14 @@ const OPEN_BYTES: usize = 4_096;
 
 /// How long a WebSocket may wait until what was kept for polls was polled.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// Largest body of a polling client, which can hold many events, in bytes: as much as a message of a WebSocket, because old
+/// clients do not ask how much it may be, and send all that waits in one.
+pub const POLL_BYTES: u64 = 1 << 20;
+
+/// What clients are told to be the longest body, half of what is taken: they count attachments as if base64 took a third more,
+/// and that of a single byte takes four times as much.
+const BODY_BYTES: u64 = POLL_BYTES / 2;
 
 /// The library's answer to a session that it does not know.
 const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
@@ -164,6 +173,12 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             response
         }
         Some(Some(link)) => {
+            let Some(_posting) = link.begin_post() else {
+                return StatusCode::BAD_REQUEST.into_response();
+            };
+            if !link.user().is_none_or(|user| connection.reads_body_of(user)) {
+                return StatusCode::BAD_REQUEST.into_response();
+            }
             let body = Body::new(Bounded::of_session(body, &link));
             next.run(Request::from_parts(head, body)).await
         }
@@ -180,27 +195,28 @@ async fn begun(response: Response, connection: &Arc<Connection>, link: &Link) ->
             response
         }
         StatusCode::OK => {
-            let (head, body) = response.into_parts();
+            let (mut head, body) = response.into_parts();
             let Ok(open) = body::to_bytes(body, OPEN_BYTES).await else {
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             };
-            if let Some(id) = session_id(&open) {
-                link.polls_as(id);
-            }
+            let Some((id, open)) = opened(&open) else {
+                return Response::from_parts(head, Body::from(open));
+            };
+            link.polls_as(&id);
+            head.headers.remove(header::CONTENT_LENGTH);
             Response::from_parts(head, Body::from(open))
         }
         _ => response,
     }
 }
 
-/// The id in the packet that opens a session.
-fn session_id(open: &[u8]) -> Option<&str> {
-    #[derive(serde::Deserialize)]
-    struct Open<'a> {
-        sid: &'a str,
-    }
+/// The id in the packet that opens a session, and that packet with a smaller [`BODY_BYTES`].
+fn opened(open: &[u8]) -> Option<(String, String)> {
     let json = open.strip_prefix(b"0")?;
-    serde_json::from_slice::<Open<'_>>(json).ok().map(|open| open.sid)
+    let mut open: serde_json::Map<String, Value> = serde_json::from_slice(json).ok()?;
+    let id = open.get("sid")?.as_str()?.to_owned();
+    open.insert("maxPayload".to_owned(), BODY_BYTES.into());
+    Some((id, format!("0{}", Value::Object(open))))
 }
 
 /// The first parameter of a name in a query, as the library reads it.
@@ -234,9 +250,14 @@ mod tests {
 
     #[test]
     fn the_session_is_found_where_the_library_puts_it() {
-        let open = br#"0{"sid":"AAAAAAAAAAAAAAHs","upgrades":["websocket"],"pingInterval":25000}"#;
-        assert_eq!(session_id(open), Some("AAAAAAAAAAAAAAHs"));
-        assert_eq!(session_id(b"ok"), None);
+        let open = br#"0{"sid":"AAAAAAAAAAAAAAHs","upgrades":["websocket"],"pingInterval":25000,"maxPayload":1000000}"#;
+        let (id, open) = opened(open).unwrap();
+        assert_eq!(id, "AAAAAAAAAAAAAAHs");
+        assert!(
+            open.starts_with("0{") && open.contains("\"maxPayload\":500000"),
+            "{open}"
+        );
+        assert_eq!(opened(b"ok"), None);
         let query = "EIO=4&transport=polling&sid=x&sid=y";
         assert_eq!((parameter(query, "sid"), parameter(query, "si")), (Some("x"), None));
     }

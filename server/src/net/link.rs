@@ -67,6 +67,8 @@ struct Session {
     connects: AtomicUsize,
     /// Bytes that were read of it before it was known.
     handshake: AtomicUsize,
+    /// Whether a body is being taken.
+    posts: AtomicBool,
     /// What came by polling of an event that is not complete. Held to note one packet.
     waiting: Mutex<Waiting>,
     ended: AtomicBool,
@@ -96,6 +98,7 @@ impl Link {
             user: OnceLock::new(),
             connects: AtomicUsize::new(0),
             handshake: AtomicUsize::new(0),
+            posts: AtomicBool::new(false),
             waiting: Mutex::default(),
             ended: AtomicBool::new(false),
             gone: CancellationToken::new(),
@@ -148,6 +151,15 @@ impl Link {
         may
     }
 
+    /// Begins to take a body that the session posts. `None`, and the end of the session, if another one is not taken yet.
+    pub(super) fn begin_post(&self) -> Option<Posting> {
+        if self.0.posts.swap(true, Ordering::Acquire) {
+            self.end(EndReason::Protocol);
+            return None;
+        }
+        Some(Posting(self.clone()))
+    }
+
     /// Notes a packet that came by polling. False, and the end of the session, if it may not come.
     pub(super) fn packet(&self, beginning: &[u8], bytes: usize) -> bool {
         let session = &self.0;
@@ -156,12 +168,12 @@ impl Link {
         if beginning.starts_with(b"b") && waiting.since().is_none() {
             unserved::say(unserved::PARSER);
         }
-        let may = waiting.came(beginning, bytes, session.registry.now(), owner);
+        let came = waiting.came(beginning, bytes, session.registry.now(), owner);
         drop(waiting);
-        if !may {
-            self.end(EndReason::Intake);
+        if let Err(reason) = came {
+            self.end(reason);
         }
-        may && self.asks_to_connect(usize::from(beginning.starts_with(CONNECT)))
+        came.is_ok() && self.asks_to_connect(usize::from(beginning.starts_with(CONNECT)))
     }
 
     /// So many attachments came over the WebSocket that no event there had announced. False if none by polling had, either.
@@ -342,6 +354,15 @@ impl Drop for Session {
         if let Some(id) = self.polls.get() {
             self.registry.remove_session(id);
         }
+    }
+}
+
+/// A body is being taken, until this is dropped.
+pub(super) struct Posting(Link);
+
+impl Drop for Posting {
+    fn drop(&mut self) {
+        self.0.0.posts.store(false, Ordering::Release);
     }
 }
 
