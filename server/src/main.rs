@@ -102,7 +102,7 @@ impl Greeting {
     fn say(&self, port: u16) {
         // Under `cargo run`, chatctl is not on the PATH yet.
         let chatctl = match std::env::var_os("CARGO") {
-            Some(_) => "cargo run --release -p chatctl --",
+            Some(_) => "cargo chatctl",
             None => "chatctl",
         };
         let mut settings = String::new();

@@ -14,7 +14,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::auth::{Verifier, secret};
-use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
+use crate::chat::{
+    Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat, now,
+};
 use crate::config::{Config, Secret};
 use crate::http::{about, store_check::StoreCheck};
 use crate::net::{
@@ -22,7 +24,7 @@ use crate::net::{
 };
 use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
-use crate::socket::foreign;
+use crate::socket::foreign::Hearer;
 use crate::socket::handshake::Handshake;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
@@ -106,11 +108,20 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         address: address.clone(),
         cause,
     };
-    let listener = listener::listen((config.host, config.port).into()).map_err(listen_error)?;
-    let port = listener.local_addr().map_err(listen_error)?.port();
+    // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
+    let socket = listener::bind((config.host, config.port).into()).map_err(listen_error)?;
     let supervisor = Supervisor::default();
     let Some((store, mint)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
         return Ok(());
+    };
+    let listening = listener::listen(socket).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+    let (port, listener) = match listening {
+        Ok(listening) => listening,
+        Err(cause) => {
+            // Why it can't listen says more than how the store ended.
+            let _ = store.close(now()).await;
+            return Err(listen_error(cause));
+        }
     };
 
     let attachments = ParserConfig::common()
@@ -228,7 +239,11 @@ fn assemble(
         receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), &supervisor, move |done| {
             marked.marked(done)
         }),
-        settings: SettingsChanges::new(Arc::clone(&store), Arc::clone(&horizon), &supervisor),
+        settings: Arc::new(SettingsChanges::new(
+            Arc::clone(&store),
+            Arc::clone(&horizon),
+            &supervisor,
+        )),
         watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
         presence: Arc::default(),
         typists: Arc::default(),
@@ -251,7 +266,7 @@ fn assemble(
 fn keep(app: &Arc<App>) {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
-    let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
+    let (updated, present, expired) = (outlet(), outlet(), outlet());
     let hearing = outlet();
     let hears = move |user| hearing.hearing(user);
     let typed = move |typist, receiver| {
@@ -264,6 +279,7 @@ fn keep(app: &Arc<App>) {
     let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
     let parts = &app.supervisor;
     parts.spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
+    parts.spawn("heartbeat", heartbeat(store(), stop()));
     parts.spawn("reads", Arc::clone(&app.reads).keep(store(), stop()));
     let sender = Arc::downgrade(app);
     let busy = move || sender.upgrade().is_some_and(|app| app.committer.is_busy());
@@ -272,7 +288,13 @@ fn keep(app: &Arc<App>) {
     let presents = move |follower, state: &_| present.present(follower, state);
     parts.spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));
     parts.spawn("typing", Arc::clone(&app.typists).keep(stop(), typed));
-    parts.spawn("remote-changes", foreign::hear(store(), stop(), heard));
+    let hearer = Hearer {
+        store: store(),
+        outlet: outlet(),
+        settings: Arc::clone(&app.settings),
+        watch: Arc::clone(&app.watch),
+    };
+    parts.spawn("remote-changes", hearer.hear(stop()));
     parts.spawn("connections", Arc::clone(&app.registry).look_after(stop()));
 }
 

@@ -15,8 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::inbox::masked;
-use super::{Directory, now};
+use super::{Directory, now, privacy};
 use crate::outage::Outage;
 use crate::store::{HEARTBEAT, Store, StoreError};
 
@@ -25,6 +24,10 @@ const BATCH: usize = 500;
 
 /// Pause before the store is asked again after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// After so many heartbeats without another process those who are absent are looked at all the same: programs that know of no
+/// heartbeats can bring them online, too.
+const ALONE: u32 = 20;
 
 /// A connection would follow more users than are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +156,7 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut outage = Outage::default();
+        let (mut others, mut unlooked) = (false, 0);
         loop {
             let (due, next) = self.due();
             for batch in due.chunks(BATCH) {
@@ -175,8 +179,15 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
                 () = stop.cancelled() => return,
                 () = self.changed.notified() => {}
                 () = super::sleep_until(next) => {}
-                // Nobody tells this process when another one's users come and go.
-                _ = beat.tick(), if self.store.is_shared() => self.look_at_absent(),
+                // Nobody tells this process when another one's users come and go. Once more when the last other one is gone.
+                _ = beat.tick(), if self.store.is_shared() => {
+                    let before = std::mem::replace(&mut others, self.store.others_live());
+                    unlooked += 1;
+                    if others || before || unlooked >= ALONE {
+                        unlooked = 0;
+                        self.look_at_absent();
+                    }
+                }
             }
         }
     }
@@ -239,7 +250,8 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
                 user.is_online = here;
                 user.last_seen = Some(now());
             }
-            let user = masked(user, settings, NOBODY);
+            // Only those with whom a message was exchanged can follow somebody.
+            let user = privacy::to_acquaintances(user, settings);
             Presence {
                 user_id: *id,
                 is_online: user.is_online,
@@ -255,9 +267,6 @@ fn still_absent(left: Timestamp) -> Option<Duration> {
     let absent = Duration::from_millis(u64::try_from(now().millis() - left.millis()).unwrap_or(0));
     limits::ABSENCE.checked_sub(absent).filter(|wait| !wait.is_zero())
 }
-
-/// A viewer who is nobody in particular.
-const NOBODY: UserId = UserId::from_bytes([0; 12]);
 
 impl<C: Copy + Eq + Hash> Table<C> {
     fn forget(&mut self, connection: C, users: impl IntoIterator<Item = UserId>) {

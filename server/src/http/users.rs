@@ -15,8 +15,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::extract::{self, Admin, Body, Member};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::chat::inbox::masked;
-use crate::chat::{self, Username};
+use crate::chat::{self, Username, privacy};
 use crate::error::{self, HttpError};
 use crate::socket::settings;
 use crate::store::StoreError;
@@ -164,13 +163,9 @@ async fn find(app: &App, caller: Caller, id: UserId) -> Result<Json<User>, HttpE
 
 /// Users as the caller may see them: an administrator sees them as they are.
 async fn as_seen(app: &App, caller: Caller, users: Vec<User>) -> Result<Vec<User>, WireError> {
-    if caller.admin || users.is_empty() {
+    if caller.admin {
         return Ok(users);
     }
-    let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-    let settings = app.read(caller.user, app.store.settings(&ids)).await?;
-    let pairs = users.into_iter().zip(settings);
-    Ok(pairs
-        .map(|(user, settings)| masked(user, settings, caller.user))
-        .collect())
+    let seen = privacy::as_seen(&*app.store, caller.user, users);
+    app.read(caller.user, seen).await
 }

@@ -50,16 +50,16 @@ const KEPT: [HeaderName; 8] = [
 /// Largest answer that begins a session, in bytes; the library's has some 120.
 const OPEN_BYTES: usize = 4_096;
 
-/// How long a WebSocket may wait until what was kept for polls was polled.
-const PROBE: Duration = Duration::from_secs(5);
-
-/// Largest body of a polling client, which can hold many events, in bytes: as much as a message of a WebSocket, because old
-/// clients do not ask how much it may be, and send all that waits in one.
+/// Largest body of a polling client, which can hold many events, in bytes: as long as the stock server's, because old clients
+/// do not ask how much it may be and send all that waits in one.
 pub const POLL_BYTES: u64 = 1 << 20;
 
 /// What clients are told to be the longest body, half of what is taken: they count attachments as if base64 took a third more,
 /// and that of a single byte takes four times as much.
 const BODY_BYTES: u64 = POLL_BYTES / 2;
+
+/// How long a WebSocket may wait until what was kept for polls was polled.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// The library's answer to a session that it does not know.
 const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
@@ -254,7 +254,7 @@ mod tests {
         let (id, open) = opened(open).unwrap();
         assert_eq!(id, "AAAAAAAAAAAAAAHs");
         assert!(
-            open.starts_with("0{") && open.contains("\"maxPayload\":500000"),
+            open.starts_with("0{") && open.contains("\"maxPayload\":524288"),
             "{open}"
         );
         assert_eq!(opened(b"ok"), None);
