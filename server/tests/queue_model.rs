@@ -15,7 +15,7 @@ use shares::Amount;
 use turns::Portion;
 
 // What only the marks use.
-#[allow(dead_code)]
+#[expect(dead_code)]
 #[path = "../src/chat/commit/queue.rs"]
 mod queue;
 #[path = "../src/chat/commit/shares.rs"]
