@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use shared::User;
+use shared::settings::Settings;
 
 use crate::bench;
 use crate::cli::{Cli, Command, Seed};
@@ -47,11 +48,11 @@ impl Context {
 ///
 /// # Errors
 /// What went wrong, as one line for people; [`Usage`] if the command line was wrong.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     if !prompt::possible() {
         complete(&cli.command)?;
     }
-    let secret = Arc::new(Secret::load()?);
+    let secret = Arc::new(Secret::load(settings)?);
     let node = |url: &String| Http::new(url.clone(), Arc::clone(&secret));
     let nodes: Vec<Http> = cli.url.iter().map(node).collect();
     let several = "only `prove` takes several servers";
@@ -61,8 +62,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     let context = Context {
         http: match cli.command {
-            // These say by themselves how it goes, on a screen that is theirs.
-            Command::Chat(_) | Command::Prove(_) => http,
+            // It says by itself how it goes, on a screen that is its own.
+            Command::Prove(_) => http,
             _ => http.telling(say_that_it_waits),
         },
         json: cli.json,

@@ -12,9 +12,11 @@
 //! | [`record`], [`truth`] | what was seen; what the server says in the end |
 //! | [`audit`], [`violation`] | the comparison, and what it can find |
 //! | [`board`], [`verdict`], [`report`] | what is counted; what is said at the end; the report |
+//! | [`about`] | when and against what it was; on how much each promise was checked |
 //!
 //! The transport, threads, latencies and curves are those of [`mod@crate::bench`].
 
+mod about;
 mod audit;
 mod board;
 mod cli;

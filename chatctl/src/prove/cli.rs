@@ -65,18 +65,17 @@ fn has_extension(path: &Path, extension: &str) -> bool {
 
 /// The help behind `chatctl prove --help`.
 pub(crate) const HELP: &str = "\
-Every device keeps a copy of its user's conversations and settings as PROTOCOL.md describes: it
-connects with its cursor, is cut off at random moments, comes back with the cursor it has or, after
-a crash, with the copy and cursor it saved last. Senders repeat what was not answered under the same
-clientMessageId, and sometimes what was. At the end all come back, and the audit compares what the
-server said with what it has:
+Every device keeps a copy of its user's conversations and settings as PROTOCOL.md describes: it connects with its \
+cursor, is cut off at random moments, comes back with the cursor it has or, after a crash, with the copy and cursor \
+it saved last. Senders repeat what was not answered under the same clientMessageId, and sometimes what was. At the \
+end all come back, and the audit compares what the server said with what it has:
   every acknowledged message is in history, once, as acknowledged, in the order of sending;
   every device has exactly the messages, watermarks and settings of its user, and heard of no others;
   unread numbers and the inbox equal a recount; presence is true.
 
-The exit status is 1 if anything was violated, or if nothing could be proven, for example because
-the fault command failed. Ctrl-C ends the writing and begins the audit. With --json, the verdict is
-one JSON object, as in the report's .json.
+The exit status is 1 if anything was violated, or if nothing could be proven, for example because the fault command \
+failed. Ctrl-C ends the writing and begins the audit. With --json, the verdict is one JSON object, as in the \
+report's .json.
 
 With several addresses in --url, all of one database, devices that come back come to another server
 than before, and the audit asks all of them.

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::audit;
 use super::cli::Prove;
 use super::device::{Device, Phase, Shared};
 use super::fault::Faults;
@@ -21,6 +20,7 @@ use super::plan::Plan;
 use super::record::{DeviceRecord, Fault, Truth, UserRecord, WrongPresence};
 use super::truth;
 use super::verdict::{Seen, Verdict};
+use super::{about, audit};
 use crate::bench::connection::Server;
 use crate::bench::interrupt::Interrupt;
 use crate::bench::progress::Progress;
@@ -139,12 +139,15 @@ impl Run<'_> {
             // There is nothing to compare with; what showed by itself still counts.
             None => audit::strays(&records),
         };
+        let checked = truth.as_ref().map(|truth| about::checked(&records, truth));
         let seconds = self.shared.board.lock().seconds();
         let board = &*self.shared.board.lock();
         if board.counts.acknowledged == 0 {
             self.unproven.push("no message was acknowledged".to_owned());
         }
         let seen = Seen {
+            about: about::About::now(self.nodes.iter().map(Http::url)),
+            checked: checked.unwrap_or_default(),
             seed,
             prefix,
             writing: (begun, ended),

@@ -122,6 +122,19 @@ fn tokens_are_accepted() {
 }
 
 #[test]
+fn a_user_whose_name_looks_like_an_id_is_found_by_it_and_by_the_id() {
+    let name = format!("{:024x}", rand::random::<u128>() >> 32);
+    let [id] = server().users([name.as_str()]);
+    let [(ada, _)] = users(server());
+    for who in [&name, &id] {
+        assert_eq!(chatctl(server(), &["history", who, &ada]).output(), "", "{who}");
+    }
+    let nobody = "ffffffffffffffffffffffff";
+    let error = chatctl(server(), &["history", nobody, &ada]).complaint(1);
+    assert!(error.contains(nobody), "{error}");
+}
+
+#[test]
 fn tokens_hold_as_long_as_asked() {
     let id = "6945576383968f286a0ff5f9";
     // With an id no server is needed.
@@ -290,7 +303,24 @@ fn settings_are_found_where_the_server_keeps_them() {
     )
     .unwrap();
     run(&[]).json();
+    // As Node.js reads it.
+    let file = format!(
+        "not a line\nJWT_SECRET=no#b\nAPP_NAME=My Chat\nJWT_SECRET: {}\n",
+        server.secret()
+    );
+    fs::write(folder.path().join(".env"), file).unwrap();
+    run(&[]).json();
+    run(&[("JWT_SECRET", "")]).complaint(1);
     fs::write(folder.path().join(".env"), "JWT_SECRET=do not show me\n").unwrap();
-    let complaint = run(&[]).complaint(2);
-    assert!(complaint.contains(".env") && !complaint.contains("show"), "{complaint}");
+    let complaint = run(&[]).complaint(1);
+    assert!(!complaint.contains("show"), "{complaint}");
+    // What is wrong in it is found by its line.
+    fs::write(folder.path().join(".env"), "# mine\n\nCHAT_URL=127.0.0.1\n").unwrap();
+    let mut command = bare(folder.path(), &["users"]);
+    command.env("JWT_SECRET", server.secret());
+    let complaint = ended(command).complaint(2);
+    assert!(
+        complaint.contains("CHAT_URL") && complaint.contains(".env, line 3"),
+        "{complaint}"
+    );
 }

@@ -7,6 +7,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `connect` | from a connection string to a database; errors that never repeat it |
+//! | `opening` | the ways to open it |
+//! | `choice` | which database is meant by a string that names none |
+//! | `advice` | what to do about a deployment that can't be used |
+//! | `shapes` | documents that other programs wrote in another shape |
 //! | `indexes` | what is created at the start, beside what others created; `duplicates` names what is in the way |
 //! | `integrity` | whether it is still the same database with its indexes, while the server runs |
 //! | `append` | the durable write of a batch, its retries, what a duplicate key means, and what took too long |
@@ -29,7 +33,6 @@
 //! | `error` | the driver's errors, time limits and retries |
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,10 +46,11 @@ use super::{
     AppendError, Appended, Bounds, Changes, ChangesError, Conversation, Cursor, End, Foreign, InboxEntry, Mark,
     MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
-use crate::chat::{self, NewMessage, Username};
+use crate::chat::{NewMessage, Username};
 use crate::supervisor::Supervisor;
 use append::Appender;
 use batches::Batches;
+pub use choice::ChoiceError;
 use connect::{Connected, ping};
 use feed::Feed;
 use follower::Follower;
@@ -61,8 +65,10 @@ use summaries::Summaries;
 use users::Users;
 pub use window::Clock;
 
+mod advice;
 mod append;
 mod batches;
+mod choice;
 mod closing;
 mod connect;
 mod document;
@@ -77,10 +83,12 @@ mod integrity;
 mod lease;
 mod markers;
 mod meta;
+mod opening;
 mod pages;
 mod presence;
 mod query;
 mod settings;
+mod shapes;
 mod summaries;
 mod unread;
 mod users;
@@ -120,54 +128,19 @@ pub struct MongoStore {
 }
 
 impl MongoStore {
-    /// Finds what is wrong with a connection string, without connecting.
-    ///
-    /// # Errors
-    /// What is wrong, in words that do not repeat what may be secret in it.
-    pub async fn check(uri: &str) -> Result<(), String> {
-        connect::check(uri).await
-    }
-
-    /// Connects and creates the indexes that are missing.
-    ///
-    /// The database is `database`, else the one that `uri` names, else `realtime_chat`.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] within about eight seconds if no primary can be reached; the text names the hosts
-    /// and the reasons. [`StoreError::Failed`] if the string can't be used, the login is refused, or an index can't
-    /// be built. No text repeats the connection string.
-    pub async fn open(uri: &str, database: Option<&str>) -> Result<Self, StoreError> {
-        Self::open_with(uri, database, Arc::new(chat::now)).await
-    }
-
-    /// The same by another clock, which decides how old messages and watermarks are and what of a feed is settled.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub async fn open_with(uri: &str, database: Option<&str>, clock: Clock) -> Result<Self, StoreError> {
-        Self::open_supervised(uri, database, clock, &Supervisor::default()).await
-    }
-
-    /// The same; `parts` watches the tasks.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub async fn open_supervised(
-        uri: &str,
-        database: Option<&str>,
-        clock: Clock,
-        parts: &Supervisor,
-    ) -> Result<Self, StoreError> {
+    /// Connects, and wires the parts together.
+    async fn connect(uri: &str, database: Option<&str>, clock: Clock, parts: &Supervisor) -> Result<Self, StoreError> {
         let connected = connect::open(uri, database).await?;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
+        shapes::report(&database).await;
         let meta = Meta::new(&database);
         inbox::complete(&database, &meta).await?;
         let node = ObjectId::new();
         let begun = meta.begin(clock()).await?;
         let markers = Markers::new(&database, node, clock.clone());
         let projector = Projector::new(&database, clock.clone());
-        let summaries = Summaries::new(&database, markers.clone(), projector.clone());
+        let summaries = Summaries::new(&database, markers.clone(), projector.clone(), begun.first_start);
         let builder = Builder::begin(&database, meta.clone(), summaries.clone(), node, no_inboxes).await?;
         let (integrity, looking) = Integrity::begin(&connected, meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();

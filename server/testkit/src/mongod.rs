@@ -73,6 +73,14 @@ impl Mongod {
         set
     }
 
+    /// A server that is to be the first of a replica set, which nobody has initiated: it takes nothing yet.
+    ///
+    /// # Panics
+    /// If it does not start; the message ends with its log.
+    pub fn uninitiated() -> Self {
+        Self::start(1, Some(SET))
+    }
+
     fn start(members: usize, set: Option<&str>) -> Self {
         let members: Vec<Member> = (0..members).map(|_| Member::start(set)).collect();
         Self {

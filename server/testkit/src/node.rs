@@ -101,6 +101,11 @@ pub fn run(name: &str, argument: &Value) -> Vec<Value> {
     Script::start(name, argument).finish()
 }
 
+/// The `node_modules` in which scripts find their packages. A module of the newer kind (`.mjs`) looks for them only beside itself.
+pub fn modules() -> PathBuf {
+    packages().join("node_modules")
+}
+
 fn scripts() -> PathBuf {
     crate::workspace().join("server/tests/js")
 }
@@ -110,7 +115,7 @@ fn program(variable: &str, default: &str) -> String {
 }
 
 /// The folder that holds `node_modules`, installed on first use and kept for as long as the lock file is the same.
-fn packages() -> &'static Path {
+pub fn packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
     PACKAGES.get_or_init(install)
 }

@@ -79,7 +79,9 @@ fn a_session_that_does_not_poll_is_ended_itself() {
     let [sender, victim] = server.new_users();
     let mut polling = Raw::connect(&server);
     let session = polling.authenticate_polling(&server.token(&victim));
-    assert!(is_online(&server, &victim));
+    eventually("the user has come", Duration::from_secs(60), || {
+        is_online(&server, &victim).then_some(())
+    });
 
     let mut client = Raw::connect(&server);
     client.authenticate(&server.token(&sender));
@@ -231,7 +233,7 @@ fn polling_bodies_may_be_as_large_as_old_clients_send_them() {
     polling.post(&session, &body).expect("it is open");
     let answer = polling.answer().expect("an answer");
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
-    let body = vec![packet.as_str(); 17].join("\u{1e}");
+    let body = vec![packet.as_str(); 18].join("\u{1e}");
     polling.post(&session, &body).expect("it is open");
     assert_eq!(polling.answer().expect("an answer").status, 413);
 }

@@ -18,5 +18,6 @@ mod majority;
 mod nodes;
 mod opening;
 mod presence;
+mod receipts;
 mod separated;
 mod stop;

@@ -18,6 +18,7 @@ use mongodb::{Client, Database, ServerInfo, ServerType};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::advice;
 use super::error::{Backoff, bounded, store_error, timed_out};
 use crate::store::StoreError;
 
@@ -33,7 +34,8 @@ pub(super) const RENEWALS: &str = "renewals";
 /// What this database is, and how far work on all of it has come.
 pub(super) const META: &str = "meta";
 
-const DEFAULT_DATABASE: &str = "realtime_chat";
+/// The database, where nothing else says which.
+pub(super) const DEFAULT_DATABASE: &str = "realtime_chat";
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
 pub(super) const OPEN: Duration = Duration::from_secs(8);
 /// How long an operation waits for a primary, unless the connection string says otherwise.
@@ -144,7 +146,7 @@ pub(super) async fn check(uri: &str) -> Result<(), String> {
 }
 
 /// Where a connection string leads, for the log: the hosts, or the name by which they are looked up.
-fn hosts(uri: &str) -> String {
+pub(super) fn hosts(uri: &str) -> String {
     match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
         Ok(HostInfo::HostIdentifiers(hosts)) => {
             let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
@@ -162,7 +164,7 @@ pub(super) async fn open(uri: &str, database: Option<&str>) -> Result<Connected,
         let connecting = tokio::time::timeout_at(deadline, connect(uri, database)).await;
         // Looking up the hosts took so long.
         let connected = connecting.map_err(|_| timed_out("connecting", OPEN))??;
-        answers(&connected, deadline).await?;
+        answers(uri, &connected, deadline).await?;
         Ok(connected)
     };
     waits(uri, connecting).await
@@ -222,7 +224,7 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
 }
 
 /// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
-async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
+async fn answers(uri: &str, connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
     let mut backoff = Backoff::default();
     let mut reason = None;
     let answered = async {
@@ -231,7 +233,10 @@ async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreEr
             let both = async { tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN)) };
             match both.await {
                 Ok(_) => return Ok(()),
-                Err(error @ StoreError::Unavailable(_)) => reason = Some(error),
+                Err(error @ StoreError::Unavailable(_)) => {
+                    let advice = advice::on_servers(uri).await;
+                    reason = Some(advice.map_or(error, StoreError::Unavailable));
+                }
                 Err(error) => return Err(error),
             }
             backoff.pause().await;
@@ -239,7 +244,7 @@ async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreEr
     };
     match tokio::time::timeout_at(deadline, answered).await {
         Ok(done) => done,
-        // The driver's own words name the servers, and what each of them answers.
+        // What to do, else the driver's own words: they name the servers, and what each of them answers.
         Err(_) => Err(reason.unwrap_or_else(|| timed_out("connecting", OPEN))),
     }
 }

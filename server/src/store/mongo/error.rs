@@ -14,6 +14,9 @@ use crate::store::StoreError;
 /// The error code of a unique index that already holds the key.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
+/// What the text of a refused login begins with.
+pub(super) const LOGIN_REFUSED: &str = "the login was refused: ";
+
 /// Server error codes after which the same operation can succeed later.
 const PASSING: [i32; 26] = [
     6,     // HostUnreachable
@@ -82,9 +85,9 @@ fn describe(error: &Error) -> String {
         | ErrorKind::ConnectionPoolCleared { .. }
         | ErrorKind::DnsResolve { .. }
         | ErrorKind::Shutdown
-        | ErrorKind::Authentication { .. }
         | ErrorKind::InvalidTlsConfig { .. }
         | ErrorKind::IncompatibleServer { .. }) => kind.to_string(),
+        kind @ ErrorKind::Authentication { .. } => format!("{LOGIN_REFUSED}{kind}"),
         ErrorKind::Command(command) => format!("server error {} ({})", command.code, command.code_name),
         ErrorKind::Write(WriteFailure::WriteError(write)) => write_error(write.code, &write.message),
         ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
@@ -119,13 +122,16 @@ fn unreachable_hosts(account: &str) -> String {
 /// Describes the failure of one write by its code and, for a duplicate key, the index.
 pub(super) fn write_error(code: i32, message: &str) -> String {
     // "E11000 duplicate key error collection: db.coll index: NAME dup key: { … }": what follows is data.
-    let index = message
-        .split_once(" index: ")
-        .and_then(|(_, rest)| rest.split(' ').next());
-    match index {
+    match index_of(message) {
         Some(index) if code == DUPLICATE_KEY => format!("duplicate key in index {index}"),
         _ => format!("write error {code}"),
     }
+}
+
+/// The index that the server's message of a duplicate key names.
+pub(super) fn index_of(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once(" index: ")?;
+    rest.split(' ').next()
 }
 
 /// Waits for an operation of the driver for at most `limit`.

@@ -18,8 +18,10 @@
 //! while the first node starts has its users shown as offline until they connect again.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -27,7 +29,7 @@ use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
 use shared::{Timestamp, UserId};
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::document::{date, user_key};
 use super::error::{bounded, retrying, timed_out};
@@ -39,6 +41,9 @@ use crate::store::{HEARTBEAT, LEASE, PresenceChange, StoreError};
 /// Changes in one command.
 const CHANGES: usize = 1_000;
 
+/// How long one renewal of the lease may take: the lease outlasts one that fails, and the next.
+const RENEWAL: Duration = Duration::from_secs(2);
+
 /// This process's part in who is online.
 pub(super) struct Presence {
     database: Database,
@@ -49,6 +54,23 @@ pub(super) struct Presence {
     others: Arc<AtomicBool>,
     /// Held across writes: changes must reach the database in order, and none may overtake a change of the node id.
     state: Mutex<State>,
+    /// The id in `state`, to renew its lease while a change is being written. Held to set or copy it.
+    node: parking_lot::Mutex<Option<ObjectId>>,
+    /// What the lease says beside whose it is. Held to set or copy it.
+    claim: parking_lot::Mutex<Document>,
+    /// Held for a heartbeat.
+    beats: Mutex<Beats>,
+}
+
+/// What one heartbeat leaves to the next.
+#[derive(Default)]
+struct Beats {
+    /// When the lease was last renewed.
+    renewed: Option<Instant>,
+    /// Until when the leases of others are let be.
+    lenient_until: Option<Instant>,
+    /// Whether what an older program left was looked at.
+    swept: bool,
 }
 
 #[derive(Default)]
@@ -57,16 +79,8 @@ struct State {
     node: Option<Node>,
     /// Whether the database may differ from `online`; the next heartbeat then begins a new node.
     diverged: bool,
-    /// What the lease says beside whose it is.
-    claim: Document,
     /// Who is connected to this process.
     online: HashSet<UserId>,
-    /// When the lease was last renewed.
-    renewed: Option<Instant>,
-    /// Until when the leases of others are let be.
-    lenient_until: Option<Instant>,
-    /// Whether what an older program left was looked at.
-    swept: bool,
 }
 
 impl Presence {
@@ -78,6 +92,9 @@ impl Presence {
             process: Process::current(),
             others: Arc::new(AtomicBool::new(true)),
             state: Mutex::default(),
+            node: parking_lot::Mutex::default(),
+            claim: parking_lot::Mutex::default(),
+            beats: Mutex::default(),
         }
     }
 
@@ -111,26 +128,77 @@ impl Presence {
 
     /// See [`crate::store::Store::heartbeat`]. `claim` is what the lease says of the messages that this process stored.
     pub(super) async fn heartbeat(&self, now: Timestamp, claim: Document) -> Result<(), StoreError> {
-        let mut state = self.lock().await?;
-        state.claim = claim;
-        let late = state.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
-        let node = self.renew(&mut state, now).await?;
-        state.renewed = Some(Instant::now());
+        let mut beats = self.beats.lock().await;
+        *self.claim.lock() = claim;
+        let late = beats.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
+        let node = self.hold(now).await?;
+        beats.renewed = Some(Instant::now());
         if late {
             // Most likely the database was away, and for the other nodes too: they get the time to come back.
-            state.lenient_until = Some(Instant::now() + LEASE);
+            beats.lenient_until = Some(Instant::now() + LEASE);
         }
-        if state.lenient_until.is_none_or(|until| until <= Instant::now()) {
+        self.holding(self.clean(&mut beats, node, now)).await
+    }
+
+    /// Does something that may take longer than a lease lasts, which is renewed meanwhile.
+    async fn holding<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let mut work = pin!(work);
+        loop {
+            if let Ok(done) = timeout(HEARTBEAT, work.as_mut()).await {
+                return done;
+            }
+            let node = *self.node.lock();
+            if let Some(node) = node
+                && let Err(error) = self.renew_lease(node).await
+            {
+                tracing::debug!(%error, "the lease is not renewed; it will be tried again");
+            }
+        }
+    }
+
+    /// Renews the lease without waiting for changes that are being written, and begins a new node where that is needed.
+    async fn hold(&self, now: Timestamp) -> Result<ObjectId, StoreError> {
+        let held = *self.node.lock();
+        if let Some(node) = held
+            && self.renew_lease(node).await?
+        {
+            return match self.state.try_lock() {
+                Ok(mut state) if state.diverged => self.holding(self.renew(&mut state, now)).await,
+                // Whatever goes wrong with a change that is still being written is seen to by the next heartbeat.
+                _ => Ok(node),
+            };
+        }
+        let renewing = async {
+            let mut state = self.lock().await?;
+            self.renew(&mut state, now).await
+        };
+        self.holding(renewing).await
+    }
+
+    /// Sees to what others left behind.
+    async fn clean(&self, beats: &mut Beats, node: ObjectId, now: Timestamp) -> Result<(), StoreError> {
+        if beats.lenient_until.is_none_or(|until| until <= Instant::now()) {
             self.delete_expired().await?;
         }
         let others = self.relieve(now, node).await?;
         // Only now: of whoever went offline by it is to be told by those who ask because of others.
         self.others.store(others, Ordering::Release);
-        if !state.swept {
+        if !beats.swept {
             self.sweep(node).await?;
-            state.swept = true;
+            beats.swept = true;
         }
         Ok(())
+    }
+
+    /// Whether the lease was there to be renewed.
+    async fn renew_lease(&self, node: ObjectId) -> Result<bool, StoreError> {
+        let mut renewal = doc! { "$currentDate": { "renewedAt": true } };
+        let claim = self.claim.lock().clone();
+        if !claim.is_empty() {
+            renewal.insert("$set", claim);
+        }
+        let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
+        Ok(bounded("renewing the lease", RENEWAL, renew).await?.matched_count == 1)
     }
 
     /// Takes this process's users offline and gives up the lease.
@@ -143,6 +211,7 @@ impl Presence {
             .users
             .update_many(doc! { "onlineNodes": node }, leave(vec![node.into()], now));
         bounded("taking users offline", WRITE, offline).await?;
+        *self.node.lock() = None;
         self.delete_lease(node.into()).await?;
         state.node = None;
         Ok(())
@@ -159,12 +228,7 @@ impl Presence {
     async fn renew(&self, state: &mut State, now: Timestamp) -> Result<ObjectId, StoreError> {
         let old = state.node.as_ref().map(Node::id);
         if let Some(node) = old.filter(|_| !state.diverged) {
-            let mut renewal = doc! { "$currentDate": { "renewedAt": true } };
-            if !state.claim.is_empty() {
-                renewal.insert("$set", &state.claim);
-            }
-            let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
-            if bounded("renewing the lease", WRITE, renew).await?.matched_count == 1 {
+            if self.renew_lease(node).await? {
                 return Ok(node);
             }
             tracing::warn!(%node, "this process lost its lease and brings its users online again");
@@ -193,7 +257,8 @@ impl Presence {
         let node = Node::new();
         let id = node.id();
         let mut fields = doc! { "startedAt": "$$NOW", "renewedAt": "$$NOW" };
-        for (name, value) in self.process.fields().into_iter().chain(state.claim.clone()) {
+        let claim = self.claim.lock().clone();
+        for (name, value) in self.process.fields().into_iter().chain(claim) {
             fields.insert(name, doc! { "$literal": value });
         }
         let insert = self
@@ -202,6 +267,7 @@ impl Presence {
             .upsert(true);
         bounded("writing the lease", WRITE, insert).await?;
         state.node = Some(node);
+        *self.node.lock() = Some(id);
         Ok(id)
     }
 
@@ -234,8 +300,8 @@ impl Presence {
         Ok(())
     }
 
-    /// Relieves users of the nodes that have no lease, and returns whether there are others than the own one. The order matters: who is seen in `onlineNodes` had a lease
-    /// before, so if it has none afterwards, it is gone.
+    /// Relieves users of the nodes that have no lease, and returns whether there are others than the own one. The order
+    /// matters: who is seen in `onlineNodes` had a lease before, so if it has none afterwards, it is gone.
     async fn relieve(&self, now: Timestamp, own: ObjectId) -> Result<bool, StoreError> {
         let seen = self.users.distinct("onlineNodes", doc! {});
         let seen = bounded("listing online nodes", READ, seen).await?;
