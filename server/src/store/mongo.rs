@@ -25,6 +25,7 @@
 //! | `users` | creating and finding users |
 //! | `settings` | what users let others know |
 //! | `meta` | the few documents about the database as a whole |
+//! | `closing` | what the end of a process leaves to be written |
 //! | `presence` | who is online, across processes that can die; `lease` says which process is which |
 //! | `batches` | questions of many, read with few commands |
 //! | `query` | a query to its end |
@@ -39,7 +40,6 @@ use bson::oid::ObjectId;
 use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
-use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -69,6 +69,7 @@ mod advice;
 mod append;
 mod batches;
 mod choice;
+mod closing;
 mod connect;
 mod document;
 mod duplicates;
@@ -188,28 +189,6 @@ impl MongoStore {
     /// Reads while the database is sound.
     async fn sound<T, E: From<StoreError>>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         self.integrity.read(READ, read).await
-    }
-
-    /// Writes what the end of this process leaves to be written, and says what could not be.
-    async fn leave(&self, now: Timestamp, limit: Duration) -> Result<(), StoreError> {
-        let deadline = Instant::now() + limit;
-        let in_time = async |what: &str, work: &mut (dyn Future<Output = Result<(), StoreError>> + Send + Unpin)| {
-            let done = tokio::time::timeout_at(deadline, work).await;
-            done.unwrap_or_else(|_| Err(error::timed_out(what, limit)))
-        };
-        let mut release = Box::pin(self.integrity.guard(limit, self.presence.release(now)));
-        let mut write = Box::pin(self.projector.write_all(&self.integrity));
-        let (released, written) = tokio::join!(
-            in_time("taking users offline", &mut release),
-            in_time("writing inboxes", &mut write)
-        );
-        if let Err(error) = &released {
-            tracing::warn!(%error, "users of this process stay online until its lease has run out");
-        }
-        if let Err(error) = written {
-            tracing::warn!(%error, "inboxes are behind; the next server that runs brings them up to date");
-        }
-        released
     }
 }
 

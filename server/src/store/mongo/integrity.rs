@@ -30,10 +30,8 @@ use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use mongodb::Database;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::{self, Connected, Connections};
 use super::error::{Backoff, bounded, timed_out};
@@ -41,6 +39,9 @@ use super::inbox::Builder;
 use super::indexes::{self, Index};
 use super::meta::Meta;
 use crate::store::{Instance, StoreError};
+use repair::Repair;
+
+mod repair;
 
 /// How often the database is looked at.
 const EVERY: Duration = Duration::from_secs(2);
@@ -48,9 +49,6 @@ const EVERY: Duration = Duration::from_secs(2);
 const LATEST: Duration = Duration::from_secs(10);
 /// How long one command of a look may take.
 const COMMAND: Duration = Duration::from_secs(5);
-/// How long a unique index that could not be built is left alone: a try reads the whole collection.
-const AGAIN: Duration = Duration::from_secs(10);
-
 /// The collections that can't be made again from others.
 const ORIGINALS: [&str; 4] = [connect::META, connect::MESSAGES, connect::USERS, connect::MARKERS];
 
@@ -95,17 +93,6 @@ pub(super) struct Task {
 
 /// The collections that exist, by their UUIDs. Without a value where the database does not tell.
 type Uuids = HashMap<String, Option<Bson>>;
-
-/// The building of indexes that were missing.
-#[derive(Default)]
-struct Repair {
-    running: Option<AbortOnDropHandle<()>>,
-    begun: Option<Instant>,
-    /// Those that were last said to be missing.
-    said: Vec<String>,
-    /// Why a unique index can't be built; held to read or replace it.
-    failure: Arc<Mutex<Option<String>>>,
-}
 
 /// What a look has found.
 enum Found {
@@ -273,7 +260,7 @@ impl Task {
             Found::Missing(missing) => {
                 let names = missing.iter().filter(|index| index.is_unique()).map(Index::path);
                 let unique: Vec<String> = names.collect();
-                self.build(missing);
+                self.repair.build(&self.database, missing);
                 if unique.is_empty() {
                     self.decide(sound);
                 } else {
@@ -370,42 +357,6 @@ impl Task {
             _ => {}
         }
         self.shared.verdict.send_replace(verdict);
-    }
-
-    /// Builds missing indexes in a task of its own, those that promise something first, unless that is under way.
-    fn build(&mut self, mut missing: Vec<Index>) {
-        let repair = &mut self.repair;
-        let is_running = repair.running.as_ref().is_some_and(|running| !running.is_finished());
-        if is_running || repair.begun.is_some_and(|begun| begun.elapsed() < AGAIN) {
-            return;
-        }
-        missing.sort_by_key(|index| !index.is_unique());
-        let names: Vec<String> = missing.iter().map(Index::path).collect();
-        // Tried again and again; said when others are missing than before.
-        let is_news = repair.said != names;
-        if is_news {
-            tracing::warn!(indexes = names.join(", "), "indexes are gone; they are built again");
-            repair.said = names;
-        }
-        let (database, failure) = (self.database.clone(), Arc::clone(&repair.failure));
-        let building = async move {
-            let mut failed = None;
-            for index in missing {
-                if let Err(error) = index.build(&database).await {
-                    if is_news {
-                        tracing::warn!(%error, index = index.path(), "an index can't be built; it will be tried again");
-                    }
-                    if index.is_unique() {
-                        let (StoreError::Unavailable(why) | StoreError::Failed(why) | StoreError::ForeignIndex(why)) =
-                            error;
-                        failed.get_or_insert(why);
-                    }
-                }
-            }
-            *failure.lock() = failed;
-        };
-        repair.begun = Some(Instant::now());
-        repair.running = Some(AbortOnDropHandle::new(tokio::spawn(building)));
     }
 }
 

@@ -8,7 +8,7 @@
 //! What another node has stored is written by that node. Until it says that this is done, it is *held* here: seen by whoever asks
 //! for a conversation, written for whoever asks for an inbox, and written for all should the node be gone before.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,54 +18,20 @@ use parking_lot::Mutex;
 use shared::{Message, MessageId, Timestamp, UserId};
 use tokio::sync::{Notify, oneshot};
 
+use super::Entry;
 use super::write::{STATEMENTS, write};
-use super::{Entry, Incoming};
+use state::{DOUBTS, State, earlier};
+pub(super) use state::{Touches, touch};
+
+mod state;
+use crate::store::StoreError;
 use crate::store::mongo::error::{Backoff, timed_out};
 use crate::store::mongo::integrity::Integrity;
 use crate::store::mongo::window::Clock;
 use crate::store::mongo::{READ, WRITE};
-use crate::store::{Position, StoreError};
 
-/// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being written
-/// is as large as one command's entries.
-const WAITING: usize = 100_000;
 /// How often what waits is written. The longer it waits, the more messages one statement stands for.
 const INTERVAL: Duration = Duration::from_secs(3);
-/// Entries that are held at most: 22 MiB. Beyond that they are written here as well.
-const HELD: usize = 50_000;
-/// Over how many seconds entries are held together; they are let go of together, too.
-const TOGETHER: u32 = 20;
-/// In how many parts they are held at most.
-const PARTS: usize = 16;
-/// Seconds that are remembered in which a message may have been stored unheard, 4 bytes each. Beyond that, all messages since the
-/// oldest are read.
-const DOUBTS: usize = 1_000;
-
-/// Entries by owner and peer.
-pub(super) type Touches = HashMap<UserId, HashMap<UserId, Entry>>;
-
-/// Adds what a message means to the inboxes of its two people, and returns how many entries are new.
-pub(super) fn touch(touches: &mut Touches, sender: UserId, receiver: UserId, last: Position) -> usize {
-    let mut added = 0;
-    let mut add = |owner, peer, incoming| {
-        let incoming = Some(if incoming { Incoming::Last(last) } else { Incoming::None });
-        let new = Entry { last, incoming };
-        let entries = touches.entry(owner).or_default();
-        entries
-            .entry(peer)
-            .and_modify(|old| *old = old.merge(new))
-            .or_insert_with(|| {
-                added += 1;
-                new
-            });
-    };
-    add(sender, receiver, false);
-    if sender != receiver {
-        add(receiver, sender, true);
-    }
-    added
-}
-
 /// Writes inboxes. Its clones are the same one.
 #[derive(Clone)]
 pub(in crate::store::mongo) struct Projector {
@@ -83,129 +49,9 @@ struct Shared {
     complete: AtomicBool,
 }
 
-struct State {
-    waiting: Touches,
-    entries: usize,
-    /// What is being written.
-    writing: Touches,
-    /// Who asked for whose inbox; these are written first.
-    asked: HashMap<UserId, Vec<oneshot::Sender<()>>>,
-    /// What other nodes have stored and write themselves, the oldest first.
-    held: VecDeque<Held>,
-    /// Since when there is, of what was held, something among what waits; and among that which waited when the writing of all began.
-    taken_over: Option<u32>,
-    writing_over: Option<u32>,
-    /// Messages since this second, of the time in their ids, were left out.
-    left_out: Option<u32>,
-    /// What was left out before, and is being projected.
-    making_up: Option<u32>,
-    /// Seconds in whose messages there may be some of this process of which it did not hear that they are stored.
-    doubts: BTreeSet<u32>,
-    /// What this process was told is stored up to this moment is projected.
-    done: Timestamp,
-}
-
-/// What other nodes have stored within [`TOGETHER`].
-struct Held {
-    touches: Touches,
-    entries: usize,
-    /// The seconds of the first and the last message, of the time in their ids.
-    oldest: u32,
-    newest: u32,
-}
-
-impl State {
-    /// Adds what a message means, unless too much waits.
-    fn add(&mut self, message: &Message) {
-        let Some((sender, receiver)) = people(message) else {
-            return;
-        };
-        if self.entries >= WAITING {
-            self.leave_out(seconds(message.id));
-            return;
-        }
-        self.entries += touch(&mut self.waiting, sender, receiver, Position::of(message));
-    }
-
-    fn leave_out(&mut self, since: u32) {
-        let first = self.left_out.get_or_insert(since);
-        *first = since.min(*first);
-    }
-
-    fn hold(&mut self, message: &Message) {
-        let (Some((sender, receiver)), second) = (people(message), seconds(message.id)) else {
-            return;
-        };
-        if self.held.iter().map(|held| held.entries).sum::<usize>() >= HELD {
-            return self.add(message);
-        }
-        let fits = |held: &Held| (held.oldest..=held.oldest.saturating_add(TOGETHER)).contains(&second);
-        if self.held.len() < PARTS && !self.held.back().is_some_and(fits) {
-            self.held.push_back(Held {
-                touches: Touches::new(),
-                entries: 0,
-                oldest: second,
-                newest: second,
-            });
-        }
-        if let Some(held) = self.held.back_mut() {
-            held.entries += touch(&mut held.touches, sender, receiver, Position::of(message));
-            held.oldest = second.min(held.oldest);
-            held.newest = second.max(held.newest);
-        }
-    }
-
-    /// Has what is held written here: that of one owner, or all.
-    fn take_over(&mut self, owner: Option<UserId>) {
-        let mut left_out = None;
-        for held in &mut self.held {
-            let taken = match owner {
-                Some(owner) => held.touches.remove_entry(&owner).into_iter().collect(),
-                None => std::mem::take(&mut held.touches),
-            };
-            for (owner, entries) in taken {
-                held.entries -= entries.len();
-                self.taken_over = earlier(self.taken_over, Some(held.oldest));
-                let waiting = self.waiting.entry(owner).or_default();
-                for (peer, entry) in entries {
-                    if let Some(known) = waiting.get_mut(&peer) {
-                        *known = known.merge(entry);
-                    } else if self.entries < WAITING {
-                        waiting.insert(peer, entry);
-                        self.entries += 1;
-                    } else {
-                        left_out.get_or_insert(held.oldest);
-                    }
-                }
-            }
-        }
-        self.held.retain(|held| held.entries > 0);
-        if let Some(since) = left_out {
-            self.leave_out(since);
-        }
-    }
-
-    /// Whether nothing was left out.
-    fn is_whole(&self) -> bool {
-        self.left_out.is_none() && self.making_up.is_none()
-    }
-}
-
 impl Projector {
     pub(in crate::store::mongo) fn new(database: &Database, clock: Clock) -> Self {
-        let state = State {
-            waiting: HashMap::new(),
-            entries: 0,
-            writing: Touches::new(),
-            asked: HashMap::new(),
-            held: VecDeque::new(),
-            taken_over: None,
-            writing_over: None,
-            left_out: None,
-            making_up: None,
-            doubts: BTreeSet::new(),
-            done: clock(),
-        };
+        let state = State::new(clock());
         Self {
             database: database.clone(),
             clock,
@@ -459,15 +305,6 @@ impl Projector {
         }
         Ok(())
     }
-}
-
-fn earlier(one: Option<u32>, other: Option<u32>) -> Option<u32> {
-    one.into_iter().chain(other).min()
-}
-
-/// In whose inboxes a message is listed.
-fn people(message: &Message) -> Option<(UserId, UserId)> {
-    message.sender.zip(message.receiver)
 }
 
 /// The time in an id, in seconds.
