@@ -38,7 +38,7 @@ impl Secret {
     /// Looks where the server looks: `JWT_SECRET` (environment, `.env`), then the file it creates in its data folder.
     pub(crate) fn load() -> Result<Self, SecretError> {
         if let Ok(secret) = std::env::var("JWT_SECRET") {
-            return Self::new(&secret, "JWT_SECRET".to_owned());
+            return Self::new(secret.trim(), "JWT_SECRET".to_owned());
         }
         let folder = std::env::var_os("DATA_DIR").unwrap_or_else(|| "data".into());
         let path = PathBuf::from(folder).join("jwt_secret");

@@ -66,8 +66,8 @@ pub fn raise_file_limit(connections: u32) {
     }
 }
 
-/// Begins to listen.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Takes an address without listening on it: whoever connects is refused.
+pub fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -75,6 +75,11 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // So that a server that was restarted need not wait for its last connections to be forgotten.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Begins to listen. That, too, fails if another program does by now.
+pub fn listen(socket: TcpSocket) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 

@@ -2,7 +2,12 @@
 //!
 //! The library keeps an event until its attachments have come. By polling that may be in another body: stock clients fill
 //! each with whole packets. So what waits is known to the session, see [`Waiting`].
+//!
+//! The library takes packets a little later than they are seen here, and the bodies of one session could cross a message of its
+//! WebSocket. So that both come to the same count of missing attachments, whatever the order, everything that is not allowed
+//! where it comes ends the session here too, also what the library only refuses.
 
+use super::connection::EndReason;
 use super::intake::{self, Charge};
 
 /// As many bytes of a packet's beginning as say what it is: `40`, or `45`, at most two digits and a dash.
@@ -15,20 +20,21 @@ pub(super) const CONNECT: &[u8] = b"40";
 const ATTACHMENT: u8 = b'b';
 
 /// What stands between two packets.
-const SEPARATOR: u8 = 0x1e;
+pub(super) const SEPARATOR: u8 = 0x1e;
 
 /// Attachments that the last event announced and that have not come.
 #[derive(Default)]
 pub(super) struct Attachments(usize);
 
 impl Attachments {
-    /// Something came that begins like this. False if it was an attachment that none was announced for.
+    /// Something came that begins like this. False if it is not allowed here: an attachment that none was announced for, or
+    /// anything else in the middle of an event.
     pub(super) fn after(&mut self, beginning: &[u8], attachment: bool) -> bool {
         match beginning {
             _ if attachment && self.0 == 0 => return false,
             _ if attachment => self.0 -= 1,
-            // In the middle of another one it is none: the library ends the session.
-            [b'4', b'5' | b'6', count @ ..] if self.0 == 0 => self.0 = announced(count),
+            [b'4', ..] if self.0 > 0 => return false,
+            [b'4', b'5' | b'6', count @ ..] => self.0 = announced(count),
             _ => {}
         }
         true
@@ -97,24 +103,41 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// A whole packet came. False if so much of an event may not wait.
+    /// A whole packet came.
+    ///
+    /// # Errors
+    /// If it may not come, or so much of an event may not wait: the session is then to be ended.
     pub(super) fn came(
         &mut self,
         beginning: &[u8],
         bytes: usize,
         now: u32,
         owner: impl FnOnce() -> Option<Charge>,
-    ) -> bool {
+    ) -> Result<(), EndReason> {
+        let attachment = match beginning {
+            [b'2' | b'3', b'p', b'r', b'o', b'b'] => return Err(EndReason::Protocol),
+            // A close, pings and pongs.
+            [b'1'..=b'3', ..] => return Ok(()),
+            [b'4', ..] => false,
+            [ATTACHMENT, ..] => true,
+            _ => return Err(EndReason::Protocol),
+        };
         let waited = self.attachments.are_missing();
-        let attachment = beginning.first() == Some(&ATTACHMENT);
-        self.attachments.after(beginning, attachment);
-        self.bytes += bytes;
+        if !self.attachments.after(beginning, attachment) {
+            return Err(EndReason::Protocol);
+        }
         if !self.attachments.are_missing() {
             *self = Self::default();
-        } else if !waited {
+            return Ok(());
+        }
+        if !waited {
             self.since = now;
         }
-        intake::charge(&mut self.charge, self.bytes, owner)
+        self.bytes += bytes;
+        match intake::charge(&mut self.charge, self.bytes, owner) {
+            true => Ok(()),
+            false => Err(EndReason::Intake),
+        }
     }
 
     /// Attachments came over the WebSocket that the session has moved to.
@@ -186,24 +209,38 @@ mod tests {
     fn an_event_waits_for_its_attachments_only() {
         let mut waiting = Waiting::default();
         let mut came = |beginning: &[u8], now| {
-            assert!(waiting.came(beginning, 100, now, || None));
+            assert_eq!(waiting.came(beginning, 100, now, || None), Ok(()), "{beginning:?}");
             (waiting.since(), waiting.bytes)
         };
-        assert_eq!(came(b"bAAAA", 1), (None, 0), "nobody announced it");
         assert_eq!(came(b"42[\"a", 1), (None, 0));
         assert_eq!(came(b"450-[", 1), (None, 0));
         assert_eq!(came(b"452-[", 2), (Some(2), 100));
-        assert_eq!(came(b"3", 3), (Some(2), 200));
-        assert_eq!(came(b"450-[", 3), (Some(2), 300), "the library ends the session");
-        assert_eq!(came(b"bAAAA", 4), (Some(2), 400));
+        assert_eq!(came(b"3", 3), (Some(2), 100));
+        assert_eq!(came(b"bAAAA", 4), (Some(2), 200));
         assert_eq!(came(b"bAAAA", 5), (None, 0));
         assert_eq!(came(b"46000", 6), (Some(6), 100), "never complete");
     }
 
     #[test]
+    fn what_may_not_come_ends_the_session() {
+        let outcome = |packets: &[&[u8]]| {
+            let mut waiting = Waiting::default();
+            let mut came = |packet: &&[u8]| waiting.came(packet, packet.len(), 0, || None);
+            packets.iter().try_for_each(&mut came)
+        };
+        for wrong in [&b"6"[..], b"5", b"0{", b"2prob", b"3prob", b"x"] {
+            assert_eq!(outcome(&[b"451-[", wrong]), Err(EndReason::Protocol), "{wrong:?}");
+        }
+        assert_eq!(outcome(&[b"bAAAA"]), Err(EndReason::Protocol), "nobody announced it");
+        assert_eq!(outcome(&[b"451-[", b"450-["]), Err(EndReason::Protocol));
+        assert_eq!(outcome(&[b"451-[", b"42[\"a"]), Err(EndReason::Protocol));
+        assert_eq!(outcome(&[b"1", b"2", b"3", b"2pro", b"40", b"41", b"43[]"]), Ok(()));
+    }
+
+    #[test]
     fn attachments_may_come_over_the_websocket() {
         let mut waiting = Waiting::default();
-        assert!(waiting.came(b"452-[", 9_000, 7, || None));
+        assert_eq!(waiting.came(b"452-[", 9_000, 7, || None), Ok(()));
         waiting.came_elsewhere(1);
         assert_eq!(waiting.since(), Some(7));
         waiting.came_elsewhere(1);

@@ -1,7 +1,8 @@
 //! How the server starts, and how it says why it can't.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -276,16 +277,23 @@ fn says_that_it_waits_for_mongodb_and_goes_on() {
         "{}/?serverSelectionTimeoutMS=300&connectTimeoutMS=300",
         deployment.uri().trim_end_matches('/')
     );
-    let settings = [("PORT", "0"), ("MONGO_URI", &uri), ("JWT_SECRET", SECRET)];
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let port = port.expect("a port").port();
+    let connect = || TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.kind());
+    let text = port.to_string();
+    let settings = [("PORT", text.as_str()), ("MONGO_URI", &uri), ("JWT_SECRET", SECRET)];
     let process = Process::spawn(command(folder.path()).envs(settings));
     let patience = Duration::from_secs(60);
     eventually("it says that it waits", patience, || {
         process.stderr().contains("waiting for MongoDB").then_some(())
     });
+    // Nobody gets through who would not be answered.
+    assert_eq!(connect().err(), Some(ErrorKind::ConnectionRefused));
     deployment.resume(0);
     eventually("it runs", patience, || {
         process.stdout().contains("Server running").then_some(())
     });
+    assert_eq!(connect().err(), None);
     eventually("it says that it waits no more", patience, || {
         process.stderr().contains("the wait for MongoDB is over").then_some(())
     });
