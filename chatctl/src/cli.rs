@@ -20,9 +20,10 @@ Try it:
   chatctl chat --as userA --with userB    in one terminal
   chatctl chat --as userB --with userA    in another")]
 pub(crate) struct Cli {
-    /// Where the server is.
+    /// Where the server is. `prove` takes several of one database, with commas in between.
     #[arg(long, global = true, env = "CHAT_URL", default_value = "http://127.0.0.1:5000", value_parser = url)]
-    pub(crate) url: String,
+    #[arg(value_delimiter = ',', value_name = "URL")]
+    pub(crate) url: Vec<String>,
 
     /// Print JSON instead of text for people.
     #[arg(long, global = true)]

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use shared::User;
+use shared::settings::Settings;
 
 use crate::bench;
 use crate::cli::{Cli, Command, Seed};
@@ -47,12 +48,18 @@ impl Context {
 ///
 /// # Errors
 /// What went wrong, as one line for people; [`Usage`] if the command line was wrong.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     if !prompt::possible() {
         complete(&cli.command)?;
     }
-    let secret = Arc::new(Secret::load()?);
-    let http = Http::new(cli.url, secret);
+    let secret = Arc::new(Secret::load(settings)?);
+    let node = |url: &String| Http::new(url.clone(), Arc::clone(&secret));
+    let nodes: Vec<Http> = cli.url.iter().map(node).collect();
+    let several = "only `prove` takes several servers";
+    let http = match (&nodes[..], &cli.command) {
+        ([http], _) | ([http, ..], Command::Prove(_)) => http.clone(),
+        _ => return Err(Usage(several.to_owned()).into()),
+    };
     let context = Context {
         http: match cli.command {
             // It says by itself how it goes, on a screen that is its own.
@@ -73,7 +80,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Watch(arguments) => watch::run(&context, &arguments)?,
         Command::Rebuild => rebuild::run(&context)?,
         Command::Bench { what } => return bench::run(context.http, context.json, &what),
-        Command::Prove(arguments) => return prove::run(&context.http, context.json, &arguments),
+        Command::Prove(arguments) => return prove::run(&nodes, context.json, &arguments),
     }
     Ok(ExitCode::SUCCESS)
 }

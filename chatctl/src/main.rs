@@ -31,18 +31,23 @@ mod ticks;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use shared::settings::{Settings, SettingsError};
 
 use crate::cli::Cli;
 use crate::commands::Usage;
 
 fn main() -> ExitCode {
-    // Before the arguments are read: some have their default in the environment.
-    if let Err(message) = read_dotenv() {
-        complain(&format!(".env: {message}"));
-        return ExitCode::from(2);
-    }
-    match commands::run(Cli::parse()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = Settings::read(&[]).and_then(|settings| Ok((settings.parse::<Cli>(&arguments)?, settings)));
+    let (cli, settings) = match cli {
+        Ok(read) => read,
+        Err(SettingsError::Flags(error)) => error.exit(),
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(2);
+        }
+    };
+    match commands::run(cli, &settings) {
         Ok(code) => code,
         // Whoever reads our output has had enough, as in `chatctl users | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -54,19 +59,6 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         }
-    }
-}
-
-/// Reads `.env` in the working directory, where it is. Lines of it are never shown: they hold secrets.
-fn read_dotenv() -> Result<(), String> {
-    match dotenvy::from_path(".env") {
-        Ok(()) => Ok(()),
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(dotenvy::Error::Io(error)) => Err(error.to_string()),
-        Err(dotenvy::Error::LineParse(_, column)) => Err(format!(
-            "a line is not NAME=value (the fault is at its column {column}); quote values with spaces"
-        )),
-        Err(_) => Err("the file could not be read".to_owned()),
     }
 }
 

@@ -1,49 +1,61 @@
 //! All configuration: one struct, read once, from flags, the environment and `.env`.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
 use shared::limits;
 
 use crate::http::paths::{self, Paths};
 
+mod host;
 mod origins;
+mod read;
+mod values;
 
+pub use host::Host;
 pub use origins::{Origins, Pattern};
+pub use read::{ConfigError, Given, read};
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///
-/// Every setting can be given as a flag, in the environment or in a file `.env` in the working directory; the first of
-/// these that has it counts.
+/// Every setting can be given as a flag, in the environment or in a file `.env` in the working directory, which is read
+/// as Node.js reads it; the first of these that has it counts. A setting without a value counts as unset, beside
+/// MONGO_URI and DATA_DIR, which are refused then.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "server", version, about, long_about, max_term_width = 110)]
 pub struct Config {
-    /// Address to listen on; 0.0.0.0 or :: for all
+    /// Address or name to listen on; *, 0.0.0.0 or :: for all
+    ///
+    /// Of the addresses that a name has, one of IPv4 goes first. Without this setting, only this machine can reach the
+    /// server.
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
-    pub host: IpAddr,
+    pub host: Host,
 
     /// TCP port to listen on; 0 takes a free one
-    #[arg(long, env = "PORT", default_value_t = 5000)]
+    #[arg(long, env = "PORT", default_value_t = 5000, value_parser = values::number(0..=u16::MAX))]
     pub port: u16,
 
     /// MongoDB to keep users and messages in, such as mongodb://localhost:27017/realtime_chat
     ///
-    /// The database is the one named in the URI, else `realtime_chat`. Without this setting an embedded database in
-    /// DATA_DIR is used.
-    #[arg(long, env = "MONGO_URI", hide_env_values = true)]
+    /// The database is the one named in the URI. If it names none, it is the one of `realtime_chat` and `test` (which
+    /// Mongoose means then) that holds users; `realtime_chat` if none does; and if both do, one has to be named. Without
+    /// this setting an embedded database in DATA_DIR is used.
+    #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = values::mongo_uri)]
     pub mongo_uri: Option<Secret>,
 
     /// Directory of the embedded database and of the generated secret
-    #[arg(long, env = "DATA_DIR", default_value = "./data")]
+    #[arg(
+        long, env = "DATA_DIR", default_value = "./data",
+        value_parser = OsStringValueParser::new().try_map(values::data_dir)
+    )]
     pub data_dir: PathBuf,
 
     /// Read the whole embedded database for damage before it is used; takes a second or two for each gigabyte
     #[arg(
         long, env = "CHECK_STORE", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
-        default_missing_value = "true", value_parser = BoolishValueParser::new()
+        default_missing_value = "true", value_parser = values::flag
     )]
     pub check_store: bool,
 
@@ -57,7 +69,7 @@ pub struct Config {
     /// Secret that tokens are signed with (HS256), 32 bytes or more
     ///
     /// Without this setting a random one is created once, in DATA_DIR/jwt_secret.
-    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = non_empty_secret)]
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = values::jwt_secret)]
     pub jwt_secret: Option<Secret>,
 
     /// Path below which everything is, such as /api, where a proxy does not take it off; probes work at the root as well
@@ -82,14 +94,14 @@ pub struct Config {
     /// Take the token of a connection also from its address, as ?token=…; addresses end up in the logs of proxies
     #[arg(
         long, env = "ALLOW_QUERY_TOKEN", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
-        default_missing_value = "true", value_parser = BoolishValueParser::new()
+        default_missing_value = "true", value_parser = values::flag
     )]
     pub allow_query_token: bool,
 
     /// Serve history without a token, as the program that this server replaces did; for a migration only
     #[arg(
         long, env = "LEGACY_OPEN_HISTORY", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
-        default_missing_value = "true", value_parser = BoolishValueParser::new()
+        default_missing_value = "true", value_parser = values::flag
     )]
     pub legacy_open_history: bool,
 
@@ -98,13 +110,13 @@ pub struct Config {
     pub log_format: LogFormat,
 
     /// What is logged: error, warn, info, debug, trace, off, or per module as in `info,server::chat=debug`
-    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = log_filter)]
+    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = values::log_filter)]
     pub log_level: String,
 
     /// Longest message, in bytes of UTF-8 (1 to 32768)
     #[arg(
         long, env = "MAX_MESSAGE_BYTES", default_value_t = limits::MESSAGE_BYTES as u32,
-        value_parser = clap::value_parser!(u32).range(1..=32_768)
+        value_parser = values::number(1..=32_768_u32)
     )]
     pub max_message_bytes: u32,
 
@@ -113,35 +125,35 @@ pub struct Config {
     /// A user may have as many as are still free, so one of them can take half of it at most.
     #[arg(
         long, env = "MAX_QUEUED_MESSAGES", default_value_t = 8_192,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = values::number(1..=1_000_000_u32)
     )]
     pub max_queued_messages: u32,
 
     /// Bytes of those messages, as clients are sent them (1048576 to 4294967295)
     #[arg(
         long, env = "MAX_QUEUED_BYTES", default_value_t = 32 * 1024 * 1024,
-        value_parser = clap::value_parser!(u32).range(1_048_576..)
+        value_parser = values::number(1_048_576..=u32::MAX)
     )]
     pub max_queued_bytes: u32,
 
     /// Messages of one connection that may wait for their answer (1 to 2048)
     #[arg(
         long, env = "MAX_UNANSWERED_PER_CONNECTION", default_value_t = 1_024,
-        value_parser = clap::value_parser!(u32).range(1..=2_048)
+        value_parser = values::number(1..=2_048_u32)
     )]
     pub max_unanswered_per_connection: u32,
 
     /// Socket.IO connections one user may have at a time (1 to 10000)
     #[arg(
         long, env = "MAX_CONNECTIONS_PER_USER", default_value_t = 32,
-        value_parser = clap::value_parser!(u32).range(1..=10_000)
+        value_parser = values::number(1..=10_000_u32)
     )]
     pub max_connections_per_user: u32,
 
     /// TCP connections the server holds at a time; more are closed at once (1 to 1000000)
     #[arg(
         long, env = "MAX_CONNECTIONS", default_value_t = 19_000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = values::number(1..=1_000_000_u32)
     )]
     pub max_connections: u32,
 }
@@ -181,37 +193,6 @@ impl From<&str> for Secret {
     }
 }
 
-fn non_empty_secret(text: &str) -> Result<Secret, &'static str> {
-    match text.trim() {
-        "" => Err("the secret must not be empty; leave JWT_SECRET unset to have one created"),
-        _ => Ok(text.into()),
-    }
-}
-
-/// A filter whose every part says a level: the library takes a word that is none for the name of a module, and then nothing
-/// else is logged.
-fn log_filter(text: &str) -> Result<String, String> {
-    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
-    for part in &parts {
-        let level = part.rsplit('=').next().unwrap_or_default();
-        if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
-            let levels = LEVELS.join(", ");
-            return Err(format!(
-                "`{level}` is no level; write one of {levels}, or a level and modules with theirs, such as \
-                 info,server::chat=debug"
-            ));
-        }
-    }
-    let filter = parts.join(",");
-    match tracing_subscriber::EnvFilter::try_new(&filter) {
-        Ok(_) => Ok(filter),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// What a part of `LOG_LEVEL` may say.
-const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
-
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -224,28 +205,6 @@ pub enum LogFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn log_levels_are_checked() {
-        assert_eq!(log_filter("info"), Ok("info".to_owned()));
-        assert_eq!(
-            log_filter("WARN, server::chat=debug"),
-            Ok("WARN,server::chat=debug".to_owned())
-        );
-        for wrong in [
-            "",
-            "warning",
-            "infoo,server=debug",
-            "info,server",
-            "info,server=",
-            "info,,",
-        ] {
-            assert!(
-                log_filter(wrong).is_err_and(|why| why.contains("error, warn, info")),
-                "{wrong}"
-            );
-        }
-    }
 
     #[test]
     fn secrets_stay_hidden() {

@@ -2,6 +2,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
+//! | [`bind`] | where connections are taken |
 //! | [`listener`] | accepting connections, as many as there are places |
 //! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
 //! | [`stream`] | its bytes, counted on their way |
@@ -18,6 +19,7 @@
 //! | [`answers`], [`body`] | answers over HTTP are charged; bodies arrive in time |
 
 pub mod answers;
+pub mod bind;
 pub mod body;
 pub mod budget;
 pub mod connection;

@@ -1,6 +1,7 @@
 //! From a configuration to a running server, and to its orderly end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,15 +20,17 @@ use crate::chat::{
 };
 use crate::config::{Config, Secret};
 use crate::http::{about, store_check::StoreCheck};
+use crate::net::bind::{self, BindError};
 use crate::net::{
     connection::EndReason, engine::POLL_BYTES, link::Link, listener, origins::OriginCheck, registry::Registry, unserved,
 };
 use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
-use crate::socket::foreign;
+use crate::socket::foreign::Hearer;
 use crate::socket::handshake::Handshake;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
+use crate::store::open::Opened;
 use crate::store::{self, Store, StoreError};
 use crate::supervisor::{self, Supervisor};
 use crate::{net, router, socket::request::Reply, stop};
@@ -80,17 +83,30 @@ pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The address could not be listened on.
-    #[error("can't listen on {address}: {cause}")]
-    Listen {
-        /// The host and port that were configured.
-        address: String,
-        /// Why not.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Listen(BindError),
 }
 
-/// Runs a server until `stop` is cancelled, also while it starts. `started` is told the port once connections are accepted.
-pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u16)) -> Result<(), RunError> {
+impl From<BindError> for RunError {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::Host(why) => Self::Setting { name: "HOST", why },
+            BindError::Port(why) => Self::Setting { name: "PORT", why },
+            other => Self::Listen(other),
+        }
+    }
+}
+
+/// A server that takes connections.
+pub struct Started {
+    /// Where.
+    pub address: SocketAddr,
+    /// The database and its hosts, for people; nothing if it is embedded.
+    pub database: Option<String>,
+}
+
+/// Runs a server until `stop` is cancelled, also while it starts. `started` is told of it once connections are accepted.
+pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
     store::open::check(&config).await?;
     if let Some(folder) = &config.client_dist {
         let name = "CLIENT_DIST";
@@ -103,24 +119,18 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
     listener::raise_file_limit(config.max_connections);
-    let address = format!("{}:{}", config.host, config.port);
-    let listen_error = |cause| RunError::Listen {
-        address: address.clone(),
-        cause,
-    };
     // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
-    let socket = listener::bind((config.host, config.port).into()).map_err(listen_error)?;
+    let bound = bind::bind(&config.host, config.port).await?;
     let supervisor = Supervisor::default();
-    let Some((store, mint)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
+    let Some((store, mint, database)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
         return Ok(());
     };
-    let listening = listener::listen(socket).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
-    let (port, listener) = match listening {
+    let (listener, address) = match bound.listen() {
         Ok(listening) => listening,
-        Err(cause) => {
+        Err(error) => {
             // Why it can't listen says more than how the store ended.
             let _ = store.close(now()).await;
-            return Err(listen_error(cause));
+            return Err(error.into());
         }
     };
 
@@ -152,7 +162,8 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(u
         stop::CONNECTIONS,
     );
     let serving = app.supervisor.child().spawn("listener", serving);
-    started(port);
+    tracing::info!(%address, database, "listening");
+    started(&Started { address, database });
 
     tokio::select! {
         () = stop.cancelled() => {}
@@ -184,14 +195,14 @@ async fn load_secret(config: &Config) -> Result<Secret, RunError> {
         .map_err(RunError::Secret)
 }
 
-async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint), RunError> {
-    let store = store::open::open(config, parts).await?;
+async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint, Option<String>), RunError> {
+    let Opened { store, database } = store::open::open(config, parts).await?;
     let begun = async {
         store.heartbeat(now()).await?;
         store.newest().await
     };
     match begun.await {
-        Ok(newest) => Ok((store, Mint::new(Arc::new(now), newest))),
+        Ok(newest) => Ok((store, Mint::new(Arc::new(now), newest), database)),
         Err(error) => {
             // Why it could not begin says more than how it ended.
             let _ = store.close(now()).await;
@@ -239,7 +250,11 @@ fn assemble(
         receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), &supervisor, move |done| {
             marked.marked(done)
         }),
-        settings: SettingsChanges::new(Arc::clone(&store), Arc::clone(&horizon), &supervisor),
+        settings: Arc::new(SettingsChanges::new(
+            Arc::clone(&store),
+            Arc::clone(&horizon),
+            &supervisor,
+        )),
         watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
         presence: Arc::default(),
         typists: Arc::default(),
@@ -262,7 +277,7 @@ fn assemble(
 fn keep(app: &Arc<App>) {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
-    let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
+    let (updated, present, expired) = (outlet(), outlet(), outlet());
     let hearing = outlet();
     let hears = move |user| hearing.hearing(user);
     let typed = move |typist, receiver| {
@@ -284,7 +299,13 @@ fn keep(app: &Arc<App>) {
     let presents = move |follower, state: &_| present.present(follower, state);
     parts.spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));
     parts.spawn("typing", Arc::clone(&app.typists).keep(stop(), typed));
-    parts.spawn("remote-changes", foreign::hear(store(), stop(), heard));
+    let hearer = Hearer {
+        store: store(),
+        outlet: outlet(),
+        settings: Arc::clone(&app.settings),
+        watch: Arc::clone(&app.watch),
+    };
+    parts.spawn("remote-changes", hearer.hear(stop()));
     parts.spawn("connections", Arc::clone(&app.registry).look_after(stop()));
 }
 

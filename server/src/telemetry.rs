@@ -21,6 +21,7 @@ use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::chat::now;
 use crate::config::{Config, LogFormat};
 
 mod lines;
@@ -36,8 +37,17 @@ const PANIC: &str = "panic";
 /// How long the last lines may take to get out when the process ends.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// How lines for people are written: once it is known, as the log is.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Sets how the lines of [`say`] and [`complain`] are written. The first call counts.
+pub fn write_as(format: LogFormat) {
+    let _ = FORMAT.set(format);
+}
+
 /// Starts logging as configured, panics included. To be called once.
 pub fn start(config: &Config) {
+    write_as(config.log_format);
     // The filter was checked when the configuration was read.
     let mut filter = EnvFilter::new(&config.log_level);
     if let Ok(always) = format!("{PANIC}=error").parse() {
@@ -60,18 +70,41 @@ pub fn start(config: &Config) {
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Says a line to the person at standard output.
+/// Says a line to the person at standard output; a JSON object if the log is made of them.
 pub fn say(line: impl Display) {
     if let Some(lines) = stdout() {
+        let line = match is_json() {
+            true => object(Level::INFO, &line),
+            false => line.to_string(),
+        };
         lines.push(format!("{line}\n").as_bytes());
     }
 }
 
-/// Says why the program ends, in a line for people on standard error, whatever the format of the log.
+/// Says why the program ends, in a line on standard error: for people, or a JSON object if the log is made of them.
 pub fn complain(line: impl Display) {
     if let Some(lines) = stderr() {
-        lines.push(format!("error: {line}\n").as_bytes());
+        let line = match is_json() {
+            true => object(Level::ERROR, &line),
+            false => format!("error: {line}"),
+        };
+        lines.push(format!("{line}\n").as_bytes());
     }
+}
+
+/// Whether somebody at a terminal reads what is said, and not a file or another program.
+pub fn is_read_by_a_person() -> bool {
+    !is_json() && io::stdout().is_terminal()
+}
+
+fn is_json() -> bool {
+    FORMAT.get() == Some(&LogFormat::Json)
+}
+
+/// A line as the log's own are.
+fn object(level: Level, message: &dyn Display) -> String {
+    let (timestamp, level, message) = (now().to_string(), level.as_str(), message.to_string());
+    serde_json::json!({ "timestamp": timestamp, "level": level, "message": message, "target": "server" }).to_string()
 }
 
 /// Log lines that could not be written since the start.

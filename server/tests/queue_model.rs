@@ -14,6 +14,8 @@ use queue::Queue;
 use shares::Amount;
 use turns::Portion;
 
+// What only the marks use.
+#[allow(dead_code)]
 #[path = "../src/chat/commit/queue.rs"]
 mod queue;
 #[path = "../src/chat/commit/shares.rs"]

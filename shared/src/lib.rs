@@ -13,17 +13,21 @@
 //! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
 //! | [`claims`] | what a token says |
 //! | [`limits`] | sizes both sides must agree on |
+//! | [`settings`] | where both programs find their settings: flags, environment, `.env` |
+//! | [`dotenv`] | the file `.env`, as Node.js reads it |
 //!
 //! Nothing here talks to a network, a clock or a database. `PROTOCOL.md` beside this crate is the contract in prose.
 
 pub mod claims;
 pub mod conversation;
+pub mod dotenv;
 pub mod error;
 pub mod events;
 pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod presence;
+pub mod settings;
 pub mod sync;
 pub mod time;
 pub mod user;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{EncodingKey, Header};
+use shared::settings::Settings;
 use shared::{Claims, Role, UserId};
 
 /// The id in an administrator's token that belongs to no user.
@@ -22,10 +23,10 @@ pub(crate) struct Secret {
 pub(crate) enum SecretError {
     /// It is nowhere.
     #[error(
-        "no secret found, neither in JWT_SECRET (environment, .env) nor in {}: start the server here first, or set its DATA_DIR or JWT_SECRET",
-        .0.display()
+        "no secret found, neither in JWT_SECRET ({0}) nor in {path}: start the server here first, or set its DATA_DIR or JWT_SECRET",
+        path = .1.display()
     )]
-    Missing(PathBuf),
+    Missing(&'static str, PathBuf),
     /// An empty secret signs nothing.
     #[error("the secret in {0} is empty: set the one that the server was started with")]
     Empty(String),
@@ -35,16 +36,23 @@ pub(crate) enum SecretError {
 }
 
 impl Secret {
-    /// Looks where the server looks: `JWT_SECRET` (environment, `.env`), then the file it creates in its data folder.
-    pub(crate) fn load() -> Result<Self, SecretError> {
-        if let Ok(secret) = std::env::var("JWT_SECRET") {
-            return Self::new(secret.trim(), "JWT_SECRET".to_owned());
+    /// Looks where the server looks: `JWT_SECRET` (environment, `.env`), then the file it creates in its data folder. An
+    /// empty `JWT_SECRET` counts as none there, too.
+    pub(crate) fn load(settings: &Settings) -> Result<Self, SecretError> {
+        if let Some(secret) = settings.get("JWT_SECRET") {
+            return Self::new(secret.to_string_lossy().trim(), "JWT_SECRET".to_owned());
         }
-        let folder = std::env::var_os("DATA_DIR").unwrap_or_else(|| "data".into());
+        let folder = settings.get("DATA_DIR").unwrap_or_else(|| "data".into());
         let path = PathBuf::from(folder).join("jwt_secret");
         match std::fs::read_to_string(&path) {
             Ok(secret) => Self::new(secret.trim(), path.display().to_string()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SecretError::Missing(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let variable = match settings.is_empty("JWT_SECRET") {
+                    true => "which is empty",
+                    false => "environment, .env",
+                };
+                Err(SecretError::Missing(variable, path))
+            }
             Err(error) => Err(SecretError::Unreadable(path, error)),
         }
     }

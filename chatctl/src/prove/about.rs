@@ -10,7 +10,7 @@ use super::record::{Truth, UserRecord};
 pub(crate) struct About {
     /// When the run had ended, in UTC.
     pub(crate) date: String,
-    /// The address of the server.
+    /// The addresses of the servers.
     pub(crate) address: String,
     /// The version of this program.
     pub(crate) version: &'static str,
@@ -19,12 +19,12 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// Of a run that ends now, against the server at `address`.
-    pub(crate) fn now(address: &str) -> Self {
+    /// Of a run that ends now, against the servers at `addresses`.
+    pub(crate) fn now<'a>(addresses: impl Iterator<Item = &'a str>) -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).map(|argument| quoted(&argument)).collect();
         Self {
             date: jiff::Timestamp::now().strftime("%F %T UTC").to_string(),
-            address: address.to_owned(),
+            address: addresses.collect::<Vec<_>>().join(","),
             version: env!("CARGO_PKG_VERSION"),
             command: format!("chatctl {}", arguments.join(" ")),
         }

@@ -16,7 +16,8 @@ pub(crate) struct Prove {
     /// Users who take part; new ones are created for each run.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = number(1..=5_000))]
     pub(crate) users: usize,
-    /// Devices of each user. The first stays connected, the others come and go, and some crash.
+    /// Devices of each user. The first stays connected, the others come and go, some crash, and each time they come to
+    /// another of the servers.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = number(1..=16))]
     pub(crate) devices: usize,
     /// New messages a second, all users together, while all devices are connected.
@@ -76,12 +77,16 @@ The exit status is 1 if anything was violated, or if nothing could be proven, fo
 failed. Ctrl-C ends the writing and begins the audit. With --json, the verdict is one JSON object, as in the \
 report's .json.
 
+With several addresses in --url, all of one database, devices that come back come to another server
+than before, and the audit asks all of them.
+
 Run it against a deployment that may keep some thousand messages of users called PREFIX-….
 
 Examples:
   chatctl prove
   chatctl prove --duration 120s --kill './restart.sh' --kill-every 10s
   chatctl prove --duration 120s --kill 'docker kill -s KILL chat && docker start chat'
+  chatctl prove --url http://127.0.0.1:5000,http://127.0.0.1:5001 --duration 150s
   chatctl prove --seed 42 --users 20 --devices 3 --report reports/monday.html";
 
 #[cfg(test)]

@@ -175,7 +175,7 @@ mod tests {
         let mut board = Board::default();
         (1..500).for_each(|number| board.acknowledged(number * 10_000, number * 50));
         let seen = Seen {
-            about: About::now("http://chat.example"),
+            about: About::now(["http://chat.example"].into_iter()),
             checked: about::checked(&[], &Truth::default()),
             seed: 42,
             prefix: "prove-1".to_owned(),

@@ -303,7 +303,24 @@ fn settings_are_found_where_the_server_keeps_them() {
     )
     .unwrap();
     run(&[]).json();
+    // As Node.js reads it.
+    let file = format!(
+        "not a line\nJWT_SECRET=no#b\nAPP_NAME=My Chat\nJWT_SECRET: {}\n",
+        server.secret()
+    );
+    fs::write(folder.path().join(".env"), file).unwrap();
+    run(&[]).json();
+    run(&[("JWT_SECRET", "")]).complaint(1);
     fs::write(folder.path().join(".env"), "JWT_SECRET=do not show me\n").unwrap();
-    let complaint = run(&[]).complaint(2);
-    assert!(complaint.contains(".env") && !complaint.contains("show"), "{complaint}");
+    let complaint = run(&[]).complaint(1);
+    assert!(!complaint.contains("show"), "{complaint}");
+    // What is wrong in it is found by its line.
+    fs::write(folder.path().join(".env"), "# mine\n\nCHAT_URL=127.0.0.1\n").unwrap();
+    let mut command = bare(folder.path(), &["users"]);
+    command.env("JWT_SECRET", server.secret());
+    let complaint = ended(command).complaint(2);
+    assert!(
+        complaint.contains("CHAT_URL") && complaint.contains(".env, line 3"),
+        "{complaint}"
+    );
 }

@@ -1,7 +1,6 @@
 //! Accepting connections, with the limits in time and number that `axum::serve` does not set.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,10 +19,6 @@ use tower::ServiceExt;
 use super::connection::{CloseHandle, Connection};
 use super::registry::Registry;
 use super::stream::Stream;
-
-/// Connections that may wait to be accepted, unless the system allows fewer (`net.core.somaxconn`). With a short queue
-/// a client that comes in a crowd waits a second for its next attempt.
-const BACKLOG: u32 = 4_096;
 
 /// Places that are kept for probes when all others are taken.
 const RESERVE: usize = 64;
@@ -64,23 +59,6 @@ pub fn raise_file_limit(connections: u32) {
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
     }
-}
-
-/// Takes an address without listening on it: whoever connects is refused.
-pub fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // So that a server that was restarted need not wait for its last connections to be forgotten.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(socket)
-}
-
-/// Begins to listen. That, too, fails if another program does by now.
-pub fn listen(socket: TcpSocket) -> io::Result<TcpListener> {
-    socket.listen(BACKLOG)
 }
 
 /// A connection's place among those the server holds.

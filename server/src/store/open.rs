@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::embedded::{EmbeddedStore, Options};
-use super::mongo::MongoStore;
+use super::mongo::{ChoiceError, MongoStore};
 use super::{Store, StoreError};
 use crate::chat;
 use crate::config::{Config, Secret};
@@ -15,10 +15,9 @@ fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
     move |cause| RunError::Open { store, cause }
 }
 
-/// The MongoDB that is configured, if one is. An empty value in `.env` means that there is none.
+/// The MongoDB that is configured, if one is.
 fn mongo_uri(config: &Config) -> Option<&str> {
-    let uri = config.mongo_uri.as_ref().map(Secret::expose);
-    uri.filter(|uri| !uri.is_empty())
+    config.mongo_uri.as_ref().map(Secret::expose)
 }
 
 /// Refuses settings that no start could use, before anything is begun.
@@ -43,18 +42,44 @@ pub async fn check(config: &Config) -> Result<(), RunError> {
     }
 }
 
+/// A store, and where it is.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The database and its hosts, for people; nothing if it is embedded.
+    pub database: Option<String>,
+}
+
 /// Opens MongoDB if a URI is configured, else the embedded store in the data directory. Says on standard output which.
 /// `parts` watches what it starts.
-pub async fn open(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>, RunError> {
+pub async fn open(config: &Config, parts: &Supervisor) -> Result<Opened, RunError> {
     match mongo_uri(config) {
         #[cfg(feature = "null-store")]
-        Some("null:") => Ok(Arc::new(super::null::NullStore::default())),
+        Some("null:") => Ok(Opened {
+            store: Arc::new(super::null::NullStore::default()),
+            database: None,
+        }),
         Some(uri) => {
-            let store = MongoStore::open_supervised(uri, None, Arc::new(chat::now), parts)
+            let failed = named("MongoDB (MONGO_URI)");
+            let database = MongoStore::choose_database(uri).await;
+            let database = match database {
+                Ok(database) => database,
+                Err(ChoiceError::Store(error)) => return Err(failed(error)),
+                Err(error @ ChoiceError::Both) => {
+                    let (name, why) = ("MONGO_URI", error.to_string());
+                    return Err(RunError::Setting { name, why });
+                }
+            };
+            let store = MongoStore::open_supervised(uri, Some(&database), Arc::new(chat::now), parts)
                 .await
-                .map_err(named("MongoDB (MONGO_URI)"))?;
+                .map_err(failed)?;
+            let hosts = MongoStore::hosts(uri);
+            tracing::info!(database, hosts, "MongoDB connected");
             say("MongoDB connected");
-            Ok(Arc::new(store))
+            Ok(Opened {
+                store: Arc::new(store),
+                database: Some(format!("database {database} on {hosts}")),
+            })
         }
         None => {
             let mut options = Options::default();
@@ -67,7 +92,10 @@ pub async fn open(config: &Config, parts: &Supervisor) -> Result<Arc<dyn Store>,
                 .unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))
                 .map_err(named("the embedded store (DATA_DIR)"))?;
             say(format_args!("Embedded store opened in {}", config.data_dir.display()));
-            Ok(Arc::new(store))
+            Ok(Opened {
+                store: Arc::new(store),
+                database: None,
+            })
         }
     }
 }

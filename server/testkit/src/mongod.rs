@@ -73,6 +73,14 @@ impl Mongod {
         set
     }
 
+    /// A server that is to be the first of a replica set, which nobody has initiated: it takes nothing yet.
+    ///
+    /// # Panics
+    /// If it does not start; the message ends with its log.
+    pub fn uninitiated() -> Self {
+        Self::start(1, Some(SET))
+    }
+
     fn start(members: usize, set: Option<&str>) -> Self {
         let members: Vec<Member> = (0..members).map(|_| Member::start(set)).collect();
         Self {
@@ -135,6 +143,22 @@ impl Mongod {
             match self.primary() {
                 Some(primary) => return primary,
                 None => assert!(Instant::now() < deadline, "no primary within {START:?}"),
+            }
+        }
+    }
+
+    /// Has all members but the primary take over no writes, or take them over again. They go on answering, so the primary stays.
+    ///
+    /// # Panics
+    /// If one does not obey.
+    pub fn hold_back(&self, held: bool) {
+        let primary = self.elected();
+        let mode = if held { "alwaysOn" } else { "off" };
+        let others = self.ports.iter().enumerate().filter(|(member, _)| *member != primary);
+        for (_, port) in others {
+            let command = doc! { "configureFailPoint": "stopReplProducer", "mode": mode };
+            if let Err(error) = admin::command(*port, command) {
+                panic!("configureFailPoint: {error}");
             }
         }
     }

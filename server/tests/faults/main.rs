@@ -2,8 +2,11 @@
 //! make no sense.
 
 mod data_dir;
+mod deployments;
 mod disk;
+mod env_file;
 mod failover;
+mod greeting;
 mod hang;
 mod kill;
 mod large;

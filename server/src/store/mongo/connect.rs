@@ -9,14 +9,16 @@ use std::time::Duration;
 use bson::doc;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
+use mongodb::event::sdam::{SdamEvent, TopologyDescription};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern,
-    ReadPreference, SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern, ReadPreference,
+    SelectionCriteria, ServerAddress, WriteConcern,
 };
-use mongodb::{Client, Collection, Database};
+use mongodb::{Client, Database, ServerInfo, ServerType};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::advice;
 use super::error::{Backoff, bounded, store_error, timed_out};
 use crate::store::StoreError;
 
@@ -32,7 +34,8 @@ pub(super) const RENEWALS: &str = "renewals";
 /// What this database is, and how far work on all of it has come.
 pub(super) const META: &str = "meta";
 
-const DEFAULT_DATABASE: &str = "realtime_chat";
+/// The database, where nothing else says which.
+pub(super) const DEFAULT_DATABASE: &str = "realtime_chat";
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
 pub(super) const OPEN: Duration = Duration::from_secs(8);
 /// How long an operation waits for a primary, unless the connection string says otherwise.
@@ -59,6 +62,8 @@ pub(super) struct Connected {
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     made: AtomicU64,
+    /// How often a primary was come to know.
+    elections: AtomicU64,
     more: Notify,
 }
 
@@ -68,7 +73,12 @@ impl Connections {
         self.made.load(Ordering::SeqCst)
     }
 
-    /// Waits until one is made; one that was made since the last call counts.
+    /// How often the driver has come to know a primary so far.
+    pub(super) fn elections(&self) -> u64 {
+        self.elections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until one is made, or a primary is known; one that was made since the last call counts.
     pub(super) async fn changed(&self) {
         self.more.notified().await;
     }
@@ -84,6 +94,28 @@ impl Connections {
             self.more.notify_one();
         }
     }
+
+    /// A primary that is another one, or was none before, counts as a new connection: it is to be looked at.
+    fn count_elections(&self, event: &SdamEvent) {
+        let SdamEvent::TopologyDescriptionChanged(event) = event else {
+            return;
+        };
+        let now = primary(&event.new_description);
+        if now.is_some() && now != primary(&event.previous_description) {
+            self.elections.fetch_add(1, Ordering::SeqCst);
+            self.made.fetch_add(1, Ordering::SeqCst);
+            self.more.notify_one();
+        }
+    }
+}
+
+/// Which member of a replica set takes writes, as the driver knows it.
+fn primary(topology: &TopologyDescription) -> Option<ServerAddress> {
+    let servers = topology.servers();
+    let primary = |(address, server): (&ServerAddress, ServerInfo<'_>)| {
+        (server.server_type() == ServerType::RsPrimary).then(|| address.clone())
+    };
+    servers.into_iter().find_map(primary)
 }
 
 impl Connected {
@@ -114,7 +146,7 @@ pub(super) async fn check(uri: &str) -> Result<(), String> {
 }
 
 /// Where a connection string leads, for the log: the hosts, or the name by which they are looked up.
-fn hosts(uri: &str) -> String {
+pub(super) fn hosts(uri: &str) -> String {
     match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
         Ok(HostInfo::HostIdentifiers(hosts)) => {
             let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
@@ -132,7 +164,7 @@ pub(super) async fn open(uri: &str, database: Option<&str>) -> Result<Connected,
         let connecting = tokio::time::timeout_at(deadline, connect(uri, database)).await;
         // Looking up the hosts took so long.
         let connected = connecting.map_err(|_| timed_out("connecting", OPEN))??;
-        answers(&connected, deadline).await?;
+        answers(uri, &connected, deadline).await?;
         Ok(connected)
     };
     waits(uri, connecting).await
@@ -166,14 +198,18 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
         .unwrap_or(DEFAULT_DATABASE)
         .to_owned();
     let connections = Arc::new(Connections::default());
-    let counting = Arc::clone(&connections);
+    let (counting, electing) = (Arc::clone(&connections), Arc::clone(&connections));
     // A callback is run at once, not in a task.
     options.cmap_event_handler = Some(EventHandler::callback(move |event| counting.count(&event)));
     let mut inserts = options.clone();
     inserts.retry_writes = Some(false);
-    // Whatever the string says: nothing counts as written before a majority has it on disk, and reads see it.
+    // By the client that reads.
+    options.sdam_event_handler = Some(EventHandler::callback(move |event| electing.count_elections(&event)));
+    // Whatever the string says: nothing counts as written before a majority has it on disk. And nothing is read that a majority does
+    // not have: what a failover takes back was never shown. Whoever was told that a write is done reads it, from the primary.
     let guarantees = DatabaseOptions::builder()
         .write_concern(durable())
+        .read_concern(ReadConcern::majority())
         .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
         .build();
     let connect = |options| {
@@ -188,7 +224,7 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
 }
 
 /// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
-async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
+async fn answers(uri: &str, connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
     let mut backoff = Backoff::default();
     let mut reason = None;
     let answered = async {
@@ -197,7 +233,10 @@ async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreEr
             let both = async { tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN)) };
             match both.await {
                 Ok(_) => return Ok(()),
-                Err(error @ StoreError::Unavailable(_)) => reason = Some(error),
+                Err(error @ StoreError::Unavailable(_)) => {
+                    let advice = advice::on_servers(uri).await;
+                    reason = Some(advice.map_or(error, StoreError::Unavailable));
+                }
                 Err(error) => return Err(error),
             }
             backoff.pause().await;
@@ -205,7 +244,7 @@ async fn answers(connected: &Connected, deadline: Instant) -> Result<(), StoreEr
     };
     match tokio::time::timeout_at(deadline, answered).await {
         Ok(done) => done,
-        // The driver's own words name the servers, and what each of them answers.
+        // What to do, else the driver's own words: they name the servers, and what each of them answers.
         Err(_) => Err(reason.unwrap_or_else(|| timed_out("connecting", OPEN))),
     }
 }
@@ -224,14 +263,6 @@ pub(super) async fn ping(database: &Database, limit: Duration) -> Result<(), Sto
             "the server is not a primary that takes writes".into(),
         )),
     }
-}
-
-/// A collection of which only what a majority has is read: what no failover takes back.
-pub(super) fn majority<T: Send + Sync>(database: &Database, collection: &str) -> Collection<T> {
-    let options = CollectionOptions::builder()
-        .read_concern(ReadConcern::majority())
-        .build();
-    database.collection_with_options(collection, options)
 }
 
 /// On the disks of a majority, or an error in a time shorter than [`super::WRITE`].

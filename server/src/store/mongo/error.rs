@@ -14,6 +14,9 @@ use crate::store::StoreError;
 /// The error code of a unique index that already holds the key.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
+/// What the text of a refused login begins with.
+pub(super) const LOGIN_REFUSED: &str = "the login was refused: ";
+
 /// Server error codes after which the same operation can succeed later.
 const PASSING: [i32; 26] = [
     6,     // HostUnreachable
@@ -82,9 +85,9 @@ fn describe(error: &Error) -> String {
         | ErrorKind::ConnectionPoolCleared { .. }
         | ErrorKind::DnsResolve { .. }
         | ErrorKind::Shutdown
-        | ErrorKind::Authentication { .. }
         | ErrorKind::InvalidTlsConfig { .. }
         | ErrorKind::IncompatibleServer { .. }) => kind.to_string(),
+        kind @ ErrorKind::Authentication { .. } => format!("{LOGIN_REFUSED}{kind}"),
         ErrorKind::Command(command) => format!("server error {} ({})", command.code, command.code_name),
         ErrorKind::Write(WriteFailure::WriteError(write)) => write_error(write.code, &write.message),
         ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {

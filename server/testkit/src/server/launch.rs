@@ -58,7 +58,8 @@ pub(super) fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process,
     let ready = format!("Server running on port {port}");
     let mut position = 0;
     while let Some(line) = process.next_line(&mut position, deadline) {
-        if line == ready {
+        // With `LOG_FORMAT=json` it is in an object.
+        if line == ready || line.contains(&format!("\"{ready}\"")) {
             return Ok(process);
         }
     }

@@ -1,0 +1,94 @@
+//! From flags, the environment and `.env` to a [`Config`], and what is to be said of them in the log.
+
+use std::ffi::OsString;
+
+use shared::settings::{Settings, SettingsError};
+
+use super::{Config, LogFormat};
+
+/// The settings that decide where data goes. Without a value they are refused: whoever left one out by mistake would
+/// find an empty database.
+const NEVER_EMPTY: [&str; 2] = ["MONGO_URI", "DATA_DIR"];
+
+/// What other programs call `MONGO_URI`.
+const MONGO_URI_ELSEWHERE: [&str; 5] = [
+    "MONGODB_URI",
+    "MONGODB_URL",
+    "MONGO_URL",
+    "DATABASE_URL",
+    "DATABASE_URI",
+];
+
+/// A configuration, and where it comes from.
+pub struct Given {
+    /// The configuration.
+    pub config: Config,
+    settings: Settings,
+}
+
+/// Why there is no configuration, and how to say so.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct ConfigError {
+    /// Why not.
+    pub error: SettingsError,
+    /// How lines are written, as far as that could be found out.
+    pub log_format: LogFormat,
+}
+
+/// Reads what the program is told. The first argument is its name.
+///
+/// # Errors
+/// [`ConfigError`], also if help was asked for.
+pub fn read(arguments: &[OsString]) -> Result<Given, ConfigError> {
+    let settings = Settings::read(&NEVER_EMPTY).map_err(|error| ConfigError {
+        error,
+        log_format: log_format(arguments, &Settings::default()),
+    })?;
+    match settings.parse(arguments) {
+        Ok(config) => Ok(Given { config, settings }),
+        Err(error) => Err(ConfigError {
+            error,
+            log_format: log_format(arguments, &settings),
+        }),
+    }
+}
+
+impl Given {
+    /// What `.env` says of a name, which is what another program in this folder finds.
+    pub fn in_file(&self, name: &str) -> Option<&str> {
+        self.settings.in_file(name)
+    }
+
+    /// Logs what somebody may have meant otherwise.
+    pub fn warn(&self) {
+        for line in self.settings.passed_over() {
+            tracing::warn!(line, "this line of .env is not NAME=value and says nothing");
+        }
+        let named = MONGO_URI_ELSEWHERE
+            .iter()
+            .find(|name| self.config.mongo_uri.is_none() && self.settings.get(name).is_some());
+        if let Some(name) = named {
+            tracing::warn!(
+                "{name} is set and not read; MONGO_URI, which names the database of this server, is not set, so an embedded \
+                 database is used"
+            );
+        }
+        if self.config.jwt_secret.is_none() && self.settings.is_empty("JWT_SECRET") {
+            tracing::warn!("JWT_SECRET is empty, which counts as unset: the secret in DATA_DIR/jwt_secret is used");
+        }
+    }
+}
+
+/// The format that was asked for, where not all that was asked for can be understood.
+fn log_format(arguments: &[OsString], settings: &Settings) -> LogFormat {
+    let pairs = arguments.iter().zip(arguments.iter().skip(1));
+    let flag = arguments.iter().any(|argument| argument == "--log-format=json")
+        || pairs
+            .into_iter()
+            .any(|(name, value)| name == "--log-format" && value == "json");
+    match flag || settings.get("LOG_FORMAT").is_some_and(|value| value == "json") {
+        true => LogFormat::Json,
+        false => LogFormat::Text,
+    }
+}

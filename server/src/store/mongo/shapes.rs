@@ -1,0 +1,54 @@
+//! Documents of another shape than this server's, which other programs wrote: nothing here sees them, so the start says
+//! that they are there.
+
+use std::time::Duration;
+
+use bson::{Document, doc};
+use mongodb::Database;
+
+use super::connect::{MESSAGES, USERS};
+use super::error::bounded;
+
+/// More are not counted.
+const MOST: u64 = 1_000;
+/// How long one count may take. Each reads one end of an index.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Counts them, up to a bound, and says in the log what was found.
+pub(super) async fn report(database: &Database) {
+    let text = |field: &str| doc! { field: { "$type": "string" } };
+    tokio::join!(
+        look(
+            database,
+            MESSAGES,
+            doc! { "$or": [text("sender"), text("receiver")] },
+            "messages have ids as text in `sender` or `receiver`; nobody sees them until these are ObjectIds",
+        ),
+        look(
+            database,
+            MESSAGES,
+            doc! { "sender": null, "receiver": null },
+            "messages have neither `sender` nor `receiver` (but `from` and `to`?); nobody sees them until these are so named",
+        ),
+        look(
+            database,
+            USERS,
+            text("_id"),
+            "users have a text as `_id`; nobody sees them until it is an ObjectId",
+        ),
+    );
+}
+
+/// Failing to count harms nothing.
+async fn look(database: &Database, collection: &str, filter: Document, what: &str) {
+    let documents = database.collection::<Document>(collection);
+    let count = documents.count_documents(filter).limit(MOST).max_time(LOOK);
+    match bounded("counting documents of another shape", LOOK, count).await {
+        Ok(0) => {}
+        Ok(count) => {
+            let or_more = if count == MOST { " or more" } else { "" };
+            tracing::warn!(database = database.name(), collection, "{count}{or_more} {what}");
+        }
+        Err(error) => tracing::debug!(%error, collection, "documents of another shape were not counted"),
+    }
+}

@@ -1,0 +1,178 @@
+//! Which MongoDB is meant, and what to do about one that can't be used: in words that say what to run or to write.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bson::{Document, doc, oid::ObjectId};
+use mongodb::Client;
+use testkit::mongod::Mongod;
+use testkit::process::{Process, eventually};
+
+use crate::start::{Ended, run_to_end, start};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs commands of the driver.
+fn with_client<T>(uri: &str, work: impl AsyncFnOnce(Client) -> T) -> T {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let client = Client::with_uri_str(uri).await.expect("a client");
+        let done = work(client.clone()).await;
+        client.shutdown().immediate(true).await;
+        done
+    })
+}
+
+fn insert(uri: &str, database: &str, collection: &str, documents: &[Document]) {
+    with_client(uri, async |client| {
+        let collection = client.database(database).collection::<Document>(collection);
+        collection.insert_many(documents).await.expect("they are stored");
+    });
+}
+
+fn runs(folder: &Path, uri: &str) -> Process {
+    start(folder, &[("PORT", "0"), ("MONGO_URI", uri)]).0
+}
+
+fn fails(uri: &str) -> Ended {
+    let folder = tempfile::tempdir().expect("a folder");
+    run_to_end(folder.path(), &[], &[("PORT", "0"), ("MONGO_URI", uri)])
+}
+
+/// Waits until a server has said in both places which database it uses.
+fn says_its_database(server: &Process, name: &str) {
+    let line = format!("Messages are kept in the database {name} on 127.0.0.1:");
+    eventually("the start names the database", PATIENCE, || {
+        server.stdout().contains(&line).then_some(())
+    });
+    let log = server.stderr();
+    let named = format!("database=\"{name}\"");
+    assert!(log.contains(&named), "{log}");
+    assert!(server.stdout().lines().any(|line| line == "MongoDB connected"));
+}
+
+#[test]
+fn a_string_without_a_database_means_the_one_that_holds_users() {
+    let deployment = Mongod::standalone();
+    let folder = tempfile::tempdir().expect("a folder");
+    // Mongoose goes to `test`; other programs have users there, too.
+    insert(
+        &deployment.uri(),
+        "test",
+        "users",
+        &[doc! { "email": "of another program" }],
+    );
+    says_its_database(&runs(folder.path(), &deployment.uri()), "realtime_chat");
+
+    let ada = doc! { "username": "ada", "isOnline": false, "__v": 0 };
+    insert(&deployment.uri(), "test", "users", std::slice::from_ref(&ada));
+    for uri in [
+        deployment.uri(),
+        deployment.uri() + "/",
+        deployment.uri() + "/?retryWrites=true",
+    ] {
+        says_its_database(&runs(folder.path(), &uri), "test");
+    }
+    says_its_database(&runs(folder.path(), &(deployment.uri() + "/named")), "named");
+
+    insert(&deployment.uri(), "realtime_chat", "users", &[ada]);
+    let ended = fails(&deployment.uri());
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    assert!(
+        ["MONGO_URI", "realtime_chat", "test"]
+            .iter()
+            .all(|name| ended.stderr.contains(name)),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stdout.contains("MongoDB connected"), "{}", ended.stdout);
+    says_its_database(&runs(folder.path(), &(deployment.uri() + "/test")), "test");
+}
+
+#[test]
+fn a_replica_set_that_can_not_be_used_is_told_with_what_to_run() {
+    let cases = |deployment: &Mongod, options: &str, words: &[&str]| {
+        let ended = fails(&format!("{}/chat?{options}", deployment.uri()));
+        assert_eq!(ended.status.code(), Some(1), "{options}: {}", ended.stderr);
+        let last = ended.stderr.lines().last().expect("a line");
+        assert!(words.iter().all(|word| last.contains(word)), "{options}: {last}");
+        assert!(!last.contains("Topology"), "that is the driver's account: {last}");
+    };
+    let uninitiated = Mongod::uninitiated();
+    let host = uninitiated.uri().replace("mongodb://", "");
+    let run = format!("mongosh {host}/admin --eval 'rs.initiate()'");
+    for options in ["", "replicaSet=testkit", "directConnection=true"] {
+        cases(&uninitiated, options, &["not initiated", &run]);
+    }
+    drop(uninitiated);
+    let standalone = Mongod::standalone();
+    cases(
+        &standalone,
+        "replicaSet=rs0",
+        &["no replica set", "remove replicaSet=rs0"],
+    );
+    let set = Mongod::replica_set(1);
+    cases(
+        &set,
+        "replicaSet=rs0",
+        &["is called testkit", "write replicaSet=testkit"],
+    );
+}
+
+#[test]
+fn a_login_that_is_refused_is_told_with_where_it_was_looked_for() {
+    let deployment = Mongod::standalone();
+    with_client(&deployment.uri(), async |client| {
+        let user = doc! { "createUser": "joe", "pwd": "hunter2", "roles": ["readWriteAnyDatabase"] };
+        client.database("admin").run_command(user).await.expect("a user");
+    });
+    let login = deployment.uri().replace("mongodb://", "mongodb://joe:hunter2@");
+    for (uri, hint) in [
+        (format!("{login}/chat"), "add ?authSource=admin"),
+        (format!("{login}/chat?retryWrites=true"), "add &authSource=admin"),
+        (
+            format!("{login}/chat?authSource=other"),
+            "the database other, which authSource names",
+        ),
+    ] {
+        let ended = fails(&uri);
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(hint), "{hint}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    runs(folder.path(), &format!("{login}/chat?authSource=admin"));
+}
+
+#[test]
+fn documents_that_nobody_will_see_are_counted_at_the_start() {
+    let deployment = Mongod::standalone();
+    let id = ObjectId::new;
+    let text = || id().to_hex();
+    let fine = (0..3).map(|_| doc! { "sender": id(), "receiver": id(), "message": "hush" });
+    // Old data has holes: these are seen.
+    let hole = doc! { "sender": id(), "message": "hush" };
+    let texts = (0..4).map(|_| doc! { "sender": text(), "receiver": text(), "message": "hush" });
+    let half = doc! { "sender": id(), "receiver": text(), "message": "hush" };
+    let renamed = (0..1_200).map(|_| doc! { "from": id(), "to": id(), "text": "hush" });
+    let messages: Vec<Document> = fine.chain([hole, half]).chain(texts).chain(renamed).collect();
+    insert(&deployment.uri(), "chat", "messages", &messages);
+    let users = [doc! { "_id": text(), "username": "ada" }, doc! { "username": "bob" }];
+    insert(&deployment.uri(), "chat", "users", &users);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = runs(folder.path(), &(deployment.uri() + "/chat"));
+    let log = server.stderr();
+    for words in [
+        "5 messages have ids as text",
+        "1000 or more messages have neither `sender` nor `receiver`",
+        "1 users have a text as `_id`",
+    ] {
+        let said = log.lines().filter(|line| line.contains("WARN") && line.contains(words));
+        assert_eq!(said.count(), 1, "{words}: {log}");
+    }
+    assert!(!log.contains("hush"), "{log}");
+    drop(server);
+    let server = runs(folder.path(), &(deployment.uri() + "/another"));
+    assert!(!server.stderr().contains("nobody sees them"), "{}", server.stderr());
+}
