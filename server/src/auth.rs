@@ -2,6 +2,8 @@
 //!
 //! [`token`] knows JWTs, [`secret`] where their key comes from. What a caller may do is decided where it is done.
 
+use std::time::Duration;
+
 use shared::{Role, UserId};
 
 use crate::store::{Store, StoreError};
@@ -10,6 +12,9 @@ pub mod secret;
 mod token;
 
 pub use token::Verifier;
+
+/// How long it may take to find out whether the bearer of a token exists, waiting for a turn included.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The bearer of a good token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,9 @@ pub enum Denied {
     /// There is no token.
     #[error("a token is missing; send it as `Authorization: Bearer <token>`")]
     Missing,
+    /// There is none where the client connects from; the text says what is there instead.
+    #[error("{0}")]
+    NoToken(&'static str),
     /// The token is not accepted.
     #[error("the token is not accepted: {0}")]
     Invalid(&'static str),
@@ -35,6 +43,18 @@ pub enum Denied {
     /// It could not be found out whether the user exists.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Denied {
+    /// The reason, of which there are few.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing => "a token is missing",
+            Self::NoToken(reason) | Self::Invalid(reason) => reason,
+            Self::UnknownUser => "no user has the token's userId",
+            Self::Store(_) => "the database did not answer who this is",
+        }
+    }
 }
 
 /// Checks a token, and that its user exists.
@@ -61,9 +81,24 @@ fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, Denied>
 }
 
 async fn known(store: &dyn Store, caller: Caller) -> Result<Caller, Denied> {
-    match store.user(caller.user).await? {
-        Some(_) => Ok(caller),
-        None => Err(Denied::UnknownUser),
+    match exists(store, caller.user).await? {
+        true => Ok(caller),
+        false => Err(Denied::UnknownUser),
+    }
+}
+
+/// Whether there is such a user, found out within [`DEADLINE`]: a store that hangs may take several times as long for
+/// each of those who ask.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] at the latest then.
+pub async fn exists(store: &dyn Store, user: UserId) -> Result<bool, StoreError> {
+    match tokio::time::timeout(DEADLINE, store.user(user)).await {
+        Ok(found) => Ok(found?.is_some()),
+        Err(_) => {
+            let text = format!("looking up who it is: no answer within {DEADLINE:?}");
+            Err(StoreError::Unavailable(text))
+        }
     }
 }
 

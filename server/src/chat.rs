@@ -7,7 +7,7 @@
 //! Beside it: [`receipts`](Receipts) the queue of watermarks, [`settings`](SettingsChanges) changing them,
 //! [`reads`](Reads) whose turn it is to read, [`catchup`](missed) what somebody missed and
 //! [`horizon`](Horizon) from where they can go on, [`inbox`] the conversations and [`updates`](Updates) who is told of
-//! them, [`watch`](Watch) who is told of whose presence, [`typing`](Typists) who types.
+//! them, [`watch`](Watch) who is told of whose presence, [`typing`](Typists) who types, [`privacy`] who may know of both.
 
 mod catchup;
 mod commit;
@@ -17,6 +17,7 @@ pub mod inbox;
 mod mint;
 mod model;
 mod presence;
+pub mod privacy;
 mod reads;
 mod receipts;
 mod settings;
@@ -35,7 +36,7 @@ pub use directory::{Device, Directory, TooManyConnections};
 pub use horizon::{Horizon, Ticket};
 pub use mint::{Clock, Mint, now};
 pub use model::{ClientMessageId, InvalidClientMessageId, InvalidText, InvalidUsername, NewMessage, Text, Username};
-pub use presence::Presence;
+pub use presence::{Presence, heartbeat};
 pub use reads::{Reading, Reads, TooManyReads};
 pub use receipts::{Receipts, Settled, read_receipts};
 pub use settings::SettingsChanges;

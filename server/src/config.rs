@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use axum::http::{HeaderValue, Uri};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
 use shared::limits;
 
+use crate::http::paths::{self, Paths};
+
 mod host;
+mod origins;
 mod read;
 mod values;
 
 pub use host::Host;
+pub use origins::{Origins, Pattern};
 pub use read::{ConfigError, Given, read};
 
 /// One-to-one chat over Socket.IO, with durable messages.
@@ -70,9 +72,31 @@ pub struct Config {
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = values::jwt_secret)]
     pub jwt_secret: Option<Secret>,
 
+    /// Path below which everything is, such as /api, where a proxy does not take it off; probes work at the root as well
+    #[arg(long, env = "BASE_PATH", default_value = "", hide_default_value = true, value_parser = paths::setting)]
+    pub base_path: String,
+
+    /// Path at which Socket.IO listens, the option `path` of clients; BASE_PATH/socket.io unless it is set
+    #[arg(long, env = "SOCKET_PATH", value_parser = paths::setting_of_one)]
+    pub socket_path: Option<String>,
+
+    /// Folder `dist` of the package socket.io-client, for pages that load /socket.io/socket.io.js from here
+    #[arg(long, env = "CLIENT_DIST")]
+    pub client_dist: Option<PathBuf>,
+
     /// Origins that browsers may connect from, separated by commas, such as `https://app.example.com`; * for any
+    ///
+    /// The server's own host always may. `https://*.example.com` stands for all names below, `http://localhost:*` for all ports;
+    /// the schemes of apps (`capacitor://localhost`) and `null` can be listed.
     #[arg(long, env = "CORS_ORIGINS", default_value = "*")]
     pub cors_origins: Origins,
+
+    /// Take the token of a connection also from its address, as ?token=…; addresses end up in the logs of proxies
+    #[arg(
+        long, env = "ALLOW_QUERY_TOKEN", action = ArgAction::Set, default_value_t = false, num_args = 0..=1,
+        default_missing_value = "true", value_parser = values::flag
+    )]
+    pub allow_query_token: bool,
 
     /// Serve history without a token, as the program that this server replaces did; for a migration only
     #[arg(
@@ -134,6 +158,13 @@ pub struct Config {
     pub max_connections: u32,
 }
 
+impl Config {
+    /// Where things are.
+    pub fn paths(&self) -> Paths {
+        Paths::new(&self.base_path, self.socket_path.as_deref())
+    }
+}
+
 /// A text that must not be shown: a secret, or a URI with a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -171,71 +202,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// From where browsers may connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origins {
-    /// From anywhere.
-    Any,
-    /// From these only.
-    Only(Vec<HeaderValue>),
-}
-
-impl Origins {
-    /// Whether a page of this origin may connect.
-    pub fn allow(&self, origin: &HeaderValue) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Only(allowed) => allowed.contains(origin),
-        }
-    }
-}
-
-impl FromStr for Origins {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.trim() == "*" {
-            return Ok(Self::Any);
-        }
-        text.split(',')
-            .map(|part| origin(part.trim()))
-            .collect::<Result<_, _>>()
-            .map(Self::Only)
-    }
-}
-
-/// An origin is a scheme, a host and a port, with nothing behind: browsers send it so, and it is compared as it is.
-fn origin(text: &str) -> Result<HeaderValue, String> {
-    let refused = || format!("`{text}` is not an origin; write * or a list such as https://app.example.com");
-    let uri: Uri = text.parse().map_err(|_| refused())?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(authority)) if text.ends_with(authority.as_str()) => {
-            HeaderValue::from_str(text).map_err(|_| refused())
-        }
-        _ => Err(refused()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn origins_are_checked() {
-        assert_eq!("*".parse(), Ok(Origins::Any));
-        let two: Origins = "https://a.example, http://localhost:3000".parse().unwrap();
-        assert!(two.allow(&HeaderValue::from_static("http://localhost:3000")));
-        assert!(!two.allow(&HeaderValue::from_static("http://localhost:3001")));
-        for wrong in [
-            "",
-            "a.example",
-            "https://a.example/",
-            "ftp://a.example",
-            "https://a.example,,",
-        ] {
-            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn secrets_stay_hidden() {

@@ -31,6 +31,12 @@ fn store_failure(error: &StoreError) -> WireError {
             1_000,
         ),
         StoreError::Failed(_) => failed(),
+        StoreError::ForeignIndex(name) => WireError::new(
+            ErrorCode::Internal,
+            format!(
+                "the unique index {name} of the database, which is not this server's, keeps it out; drop it, or make it partial"
+            ),
+        ),
     }
 }
 
@@ -43,7 +49,7 @@ pub fn store_error(error: StoreError) -> WireError {
                 tracing::error!(%error, since_last_line, "requests failed; this is said once a minute");
             }
         }
-        StoreError::Failed(_) => tracing::error!(%error, "a request failed"),
+        StoreError::Failed(_) | StoreError::ForeignIndex(_) => tracing::error!(%error, "a request failed"),
     }
     store_failure(&error)
 }
@@ -215,6 +221,13 @@ pub fn invalid_username(name: &str, error: InvalidUsername) -> WireError {
 /// A request of the wrong shape.
 pub fn invalid_request(message: impl Into<String>) -> WireError {
     WireError::new(ErrorCode::InvalidRequest, message)
+}
+
+/// What to say where the JSON library could not read an escape. The digits of one are right, so what is missing is its other half.
+pub fn half_character(cause: &str) -> Option<&'static str> {
+    cause
+        .contains("hex escape")
+        .then_some("half a character: an escape such as \\ud83d needs its other half; send well-formed Unicode")
 }
 
 /// A text that should be an id; `name` says where it stood.

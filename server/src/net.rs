@@ -11,6 +11,10 @@
 //! | [`budget`] | bytes that wait for clients, and their bounds |
 //! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
 //! | [`frames`], [`packets`] | where the messages of a WebSocket, and the packets of polling bodies, begin and end |
+//! | [`names`] | names of events that the library can't read are changed before |
+//! | [`unserved`] | clients that can't be served, in the log |
+//! | [`few`] | clients that take few packets at once |
+//! | [`origins`] | the pages that may connect |
 //! | [`engine`] | requests of Engine.IO, before and after the library |
 //! | [`answers`], [`body`] | answers over HTTP are charged; bodies arrive in time |
 
@@ -20,10 +24,14 @@ pub mod body;
 pub mod budget;
 pub mod connection;
 pub mod engine;
+mod few;
 mod frames;
 mod intake;
 pub mod link;
 pub mod listener;
+mod names;
+pub mod origins;
 mod packets;
 pub mod registry;
 pub mod stream;
+pub mod unserved;

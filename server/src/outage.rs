@@ -3,6 +3,7 @@
 //! Whoever does the work says the lines; here it is only decided whether one is due. Something that fails every other time is said
 //! once a minute at most, unless it goes on for a few seconds.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -100,6 +101,23 @@ impl Seldom {
     }
 }
 
+/// Lines of few kinds, each said once a minute at most.
+#[derive(Debug, Default)]
+pub struct SeldomEach(Mutex<BTreeMap<&'static str, Seldom>>);
+
+impl SeldomEach {
+    /// Ones that were never said.
+    pub const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// As [`Seldom::due`], of this kind.
+    #[must_use]
+    pub fn due(&self, kind: &'static str) -> Option<u64> {
+        self.0.lock().entry(kind).or_default().due()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +183,14 @@ mod tests {
         assert!((0..99).all(|_| seldom.due().is_none()));
         tokio::time::advance(APART).await;
         assert_eq!(seldom.due(), Some(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_kind_is_said_by_itself() {
+        let each = SeldomEach::new();
+        assert_eq!((each.due("a"), each.due("b")), (Some(1), Some(1)));
+        assert_eq!((each.due("a"), each.due("b")), (None, None));
+        tokio::time::advance(APART).await;
+        assert_eq!((each.due("a"), each.due("b")), (Some(2), Some(2)));
     }
 }

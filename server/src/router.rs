@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use std::convert::Infallible;
 
@@ -14,18 +15,21 @@ use axum::routing::{get, post};
 use axum::{Router, http::request::Parts as RequestParts};
 use shared::{ErrorCode, WireError, events};
 use socketioxide::layer::SocketIoLayer;
+use tower::util::MapRequest;
 use tower::{Layer, Service, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
-use crate::config::Origins;
 use crate::error::{self, HttpError};
-use crate::http::{feed, health, history, strict, users};
+use crate::http::{about, feed, health, history, paths, strict, users};
 use crate::net::registry::Closer;
-use crate::net::{answers, engine};
+use crate::net::{answers, engine, origins::OriginCheck};
 use crate::socket::request::{Payload, Reply};
 use crate::socket::{conversations, mark, presence, send_message, settings, sync, typing};
+
+/// How long a browser need not ask again what a page may send: as long as any of them keeps that.
+const PREFLIGHT: Duration = Duration::from_secs(7_200);
 
 /// What handles a client's event.
 type Handler = fn(Reply, Payload<'_>);
@@ -52,12 +56,14 @@ pub fn event(name: &str) -> Option<Handler> {
 }
 
 /// What handles an HTTP request.
-pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> Router {
+pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<OriginCheck>) -> Router {
     let gate = engine::Gate {
         origins: Arc::clone(origins),
         registry: Arc::clone(&app.registry),
     };
-    Router::new()
+    let where_things_are = app.config.paths();
+    let routes = Router::new()
+        .route("/", get(about::about))
         .route("/chat/history/{user1}/{user2}", get(history::history))
         .route("/chat/conversations", get(feed::conversations))
         .route("/chat/sync", get(feed::sync))
@@ -68,6 +74,7 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .route("/admin/rebuild", post(health::rebuild))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route(&format!("{}/{{file}}", engine::PATH), get(about::client_file))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(users::BODY_BYTES))
@@ -77,7 +84,11 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<Origins>) -> 
         .layer(cors(origins))
         .layer(middleware::from_fn(strict::strict))
         .layer(middleware::from_fn(answers::charge))
-        .layer(middleware::from_fn(strict::strict))
+        .layer(middleware::from_fn(strict::strict));
+    // Outside of routing, which it is for.
+    Router::new().fallback_service(MapRequest::new(routes, move |request: Request| {
+        where_things_are.route(request)
+    }))
 }
 
 /// Where Socket.IO listens. One service for all its routes: it owns the sessions.
@@ -116,7 +127,11 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
 }
 
 async fn unknown_route(method: Method, uri: Uri) -> HttpError {
-    WireError::new(ErrorCode::NotFound, format!("there is no {method} {:.128}", uri.path())).into()
+    WireError::new(
+        ErrorCode::NotFound,
+        format!("there is no {method} {:.128}", paths::as_asked(&uri)),
+    )
+    .into()
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> HttpError {
@@ -127,15 +142,18 @@ async fn wrong_method(method: Method, uri: Uri) -> HttpError {
     .into()
 }
 
-fn cors(origins: &Arc<Origins>) -> CorsLayer {
+fn cors(origins: &Arc<OriginCheck>) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PATCH])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
-    match **origins {
-        Origins::Any => layer.allow_origin(tower_http::cors::Any),
-        Origins::Only(_) => {
+        // Tracing and other libraries of pages add headers of their own, which do no harm.
+        .allow_headers(AllowHeaders::mirror_request())
+        .max_age(PREFLIGHT);
+    match origins.is_open() {
+        true => layer.allow_origin(tower_http::cors::Any),
+        false => {
             let origins = Arc::clone(origins);
-            let allowed = move |origin: &header::HeaderValue, _: &RequestParts| origins.allow(origin);
+            let allowed =
+                move |origin: &header::HeaderValue, request: &RequestParts| origins.allow(origin, &request.headers);
             layer
                 .allow_origin(AllowOrigin::predicate(allowed))
                 .allow_credentials(true)

@@ -14,15 +14,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::auth::{Verifier, secret};
-use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, now};
+use crate::auth::Verifier;
+use crate::auth::secret::{self, SecretError};
+use crate::chat::{
+    Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat, now,
+};
 use crate::config::{Config, Secret};
-use crate::http::store_check::StoreCheck;
+use crate::http::{about, store_check::StoreCheck};
 use crate::net::bind::{self, BindError};
-use crate::net::{connection::EndReason, link::Link, listener, registry::Registry};
-use crate::socket::connect::{self, ConnectRefused, Handshake, STORE_PATIENCE};
+use crate::net::{
+    connection::EndReason, engine::POLL_BYTES, link::Link, listener, origins::OriginCheck, registry::Registry, unserved,
+};
+use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
 use crate::socket::foreign;
+use crate::socket::handshake::Handshake;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
 use crate::store::open::Opened;
@@ -33,17 +39,17 @@ use crate::{net, router, socket::request::Reply, stop};
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
 
-/// Largest transport message, in bytes: twice the largest event, so that one that is too large is answered rather
-/// than cut off.
-const TRANSPORT_BYTES: usize = 2 * shared::limits::EVENT_BYTES;
+/// Largest transport message, and all attachments of an event, in bytes, as the stock server has it: an event that is
+/// too large is answered rather than cut off. What is not complete, and what the library keeps for the next
+/// one, is charged (`net::intake`).
+const TRANSPORT_BYTES: usize = 1 << 20;
 
 /// Most binary attachments of an event, which has no use for any. Together they are bounded like a transport message: they
 /// are held until the last one has come.
 const ATTACHMENTS: usize = 64;
 
-/// Largest body of a polling client, which can hold many events, in bytes: as Node.js has it, because old clients do not
-/// ask how much it may be.
-const POLL_BYTES: u64 = 1_000_000;
+/// Longest name of a namespace that is repeated where it is refused.
+const NAMESPACE_BYTES: usize = 128;
 
 /// Bytes that each WebSocket reads at once, and holds all the time: most events are smaller, larger ones take a few
 /// reads more.
@@ -61,8 +67,8 @@ pub enum RunError {
         why: String,
     },
     /// There is no secret to check tokens with.
-    #[error("the secret could not be read or created: {0}")]
-    Secret(io::Error),
+    #[error("{0}")]
+    Secret(SecretError),
     /// The configured store could not be opened.
     #[error("{store} can't be used: {cause}")]
     Open {
@@ -103,6 +109,10 @@ pub struct Started {
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is told of it once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
     store::open::check(&config).await?;
+    if let Some(folder) = &config.client_dist {
+        let name = "CLIENT_DIST";
+        about::check_client(folder).map_err(|why| RunError::Setting { name, why })?;
+    }
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
     };
@@ -110,14 +120,19 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
     listener::raise_file_limit(config.max_connections);
-    let listener = bind::bind(&config.host, config.port).await?;
-    let address = listener.local_addr().map_err(|cause| BindError::Other {
-        address: config.host.to_string(),
-        cause,
-    })?;
+    // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
+    let bound = bind::bind(&config.host, config.port).await?;
     let supervisor = Supervisor::default();
     let Some((store, mint, database)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
         return Ok(());
+    };
+    let (listener, address) = match bound.listen() {
+        Ok(listening) => listening,
+        Err(error) => {
+            // Why it can't listen says more than how the store ended.
+            let _ = store.close(now()).await;
+            return Err(error.into());
+        }
     };
 
     let attachments = ParserConfig::common()
@@ -136,7 +151,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
     let app = assemble(config, &secret, store, mint, &io, supervisor);
     serve_sockets(&io, &app);
     keep(&app);
-    let origins = Arc::new(app.config.cors_origins.clone());
+    let origins = Arc::new(OriginCheck::new(app.config.cors_origins.clone()));
     let routes = router::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
     let serving = listener::serve(
@@ -176,9 +191,14 @@ async fn unless_stopped<T>(
 async fn load_secret(config: &Config) -> Result<Secret, RunError> {
     let config = config.clone();
     let loaded = tokio::task::spawn_blocking(move || secret::load(&config)).await;
-    loaded
-        .unwrap_or_else(|panic| Err(panic.into()))
-        .map_err(RunError::Secret)
+    let loaded = loaded.unwrap_or_else(|panic| Err(io::Error::from(panic).into()));
+    loaded.map_err(|error| match error {
+        SecretError::DataDir(..) => RunError::Setting {
+            name: "DATA_DIR",
+            why: error.to_string(),
+        },
+        error @ SecretError::File(_) => RunError::Secret(error),
+    })
 }
 
 async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint, Option<String>), RunError> {
@@ -272,6 +292,7 @@ fn keep(app: &Arc<App>) {
     let told = move |user, conversation: &Conversation| updated.updated(user, conversation);
     let parts = &app.supervisor;
     parts.spawn("presence", Arc::clone(&app.presence).keep(store(), stop()));
+    parts.spawn("heartbeat", heartbeat(store(), stop()));
     parts.spawn("reads", Arc::clone(&app.reads).keep(store(), stop()));
     let sender = Arc::downgrade(app);
     let busy = move || sender.upgrade().is_some_and(|app| app.committer.is_busy());
@@ -291,11 +312,18 @@ fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
         move |socket: Connecting, handshake: TryData<Handshake>| connect::connect(Arc::clone(&app), socket, handshake);
     let connected = move |socket: SocketRef| resume(Arc::clone(&resuming), socket);
     io.ns("/", connected.with(admit));
-    // The library would answer every other one with its name, however long, whether or not the client reads.
+    // The library would answer every other one with its name, however long, and whether or not the client reads.
     let names = io.clone();
     let refuse = move |socket: SocketRef| {
-        net::link::end(&socket, EndReason::Namespace);
-        names.delete_ns(socket.ns());
+        unserved::say(unserved::NAMESPACE);
+        let name = socket.ns();
+        // 44/name,{"message":"Invalid namespace"}
+        let answered =
+            name.len() <= NAMESPACE_BYTES && Link::of(&socket).is_some_and(|link| link.charge(name.len() + 36).is_ok());
+        if !answered {
+            net::link::end(&socket, EndReason::Namespace);
+        }
+        names.delete_ns(name);
         std::future::ready(Err(ConnectRefused::Namespace))
     };
     let never = async |_: SocketRef| {};

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod conversations;
 pub mod emit;
 pub mod foreign;
+pub mod handshake;
 pub mod mark;
 pub mod outlet;
 pub mod presence;
@@ -17,6 +18,7 @@ pub mod resume;
 pub mod send_message;
 pub mod settings;
 pub mod sync;
+mod text;
 pub mod typing;
 
 use std::sync::Arc;

@@ -215,6 +215,9 @@ pub enum StoreError {
     /// It answered something that trying again won't mend.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// An index of another program keeps a document out. Its name may be told.
+    #[error("the unique index {0}, which is not this server's, keeps a document out")]
+    ForeignIndex(String),
 }
 
 /// The two people of a conversation, in either order; a user may talk to themself.

@@ -60,11 +60,11 @@ pub fn receive_message(receiver: UserId) -> String {
 /// Payload of [`SEND_MESSAGE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SendMessage<I = UserId> {
+pub struct SendMessage<I = UserId, T = String> {
     /// Whom it is for. (The server reads any text first, so that it can tell a bad id from a bad payload.)
     pub receiver_id: I,
-    /// The text: 1 to [`crate::limits::MESSAGE_BYTES`] bytes of UTF-8.
-    pub message: String,
+    /// The text: 1 to [`crate::limits::MESSAGE_BYTES`] bytes of UTF-8. (The server takes numbers and booleans, too.)
+    pub message: T,
     /// The client's own id for this message, 1 to [`crate::limits::CLIENT_MESSAGE_ID_CHARS`] characters. Sending it
     /// again stores nothing twice. Ids that grow with time (UUIDv7) cost the database least.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -131,12 +131,19 @@ impl Http {
     /// The user whom a name or an id means.
     pub(crate) fn resolve(&self, name_or_id: &str) -> Result<User, ClientError> {
         if let Ok(id) = name_or_id.parse() {
-            return self.user(id);
+            match self.user(id) {
+                // It may be a name that looks like an id.
+                Err(ClientError::NoSuchId(_)) => {}
+                answer => return answer,
+            }
         }
         let query = [("username", name_or_id.to_owned())];
         let mut found: UserList = self.get(Bearer::Admin, "/users", &query)?;
         match found.users.len() {
-            0 => Err(ClientError::NoSuchName(name_or_id.to_owned())),
+            0 => Err(match name_or_id.parse() {
+                Ok(id) => ClientError::NoSuchId(id),
+                Err(_) => ClientError::NoSuchName(name_or_id.to_owned()),
+            }),
             1 => Ok(found.users.remove(0)),
             _ => Err(ClientError::Ambiguous {
                 name: name_or_id.to_owned(),

@@ -40,7 +40,7 @@ impl Secret {
     /// empty `JWT_SECRET` counts as none there, too.
     pub(crate) fn load(settings: &Settings) -> Result<Self, SecretError> {
         if let Some(secret) = settings.get("JWT_SECRET") {
-            return Self::new(&secret.to_string_lossy(), "JWT_SECRET".to_owned());
+            return Self::new(secret.to_string_lossy().trim(), "JWT_SECRET".to_owned());
         }
         let folder = settings.get("DATA_DIR").unwrap_or_else(|| "data".into());
         let path = PathBuf::from(folder).join("jwt_secret");

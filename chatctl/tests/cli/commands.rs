@@ -122,6 +122,19 @@ fn tokens_are_accepted() {
 }
 
 #[test]
+fn a_user_whose_name_looks_like_an_id_is_found_by_it_and_by_the_id() {
+    let name = format!("{:024x}", rand::random::<u128>() >> 32);
+    let [id] = server().users([name.as_str()]);
+    let [(ada, _)] = users(server());
+    for who in [&name, &id] {
+        assert_eq!(chatctl(server(), &["history", who, &ada]).output(), "", "{who}");
+    }
+    let nobody = "ffffffffffffffffffffffff";
+    let error = chatctl(server(), &["history", nobody, &ada]).complaint(1);
+    assert!(error.contains(nobody), "{error}");
+}
+
+#[test]
 fn tokens_hold_as_long_as_asked() {
     let id = "6945576383968f286a0ff5f9";
     // With an id no server is needed.

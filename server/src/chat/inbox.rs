@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shared::conversation::{Inbox, Peer};
 use shared::{Conversation, MessageId, Settings, Timestamp, User, UserId, limits};
 
+use super::privacy;
 use crate::store::{InboxEntry, Position, Store, StoreError, Summary, size};
 
 /// A text that is no cursor of the inbox.
@@ -127,24 +128,17 @@ async fn complete(
 }
 
 fn seen(user: User, settings: Settings, viewer: UserId) -> Peer {
-    let user = masked(user, settings, viewer);
+    // A conversation is listed because a message was exchanged.
+    let user = if user.id == viewer {
+        user
+    } else {
+        privacy::to_acquaintances(user, settings)
+    };
     Peer {
         username: user.username,
         is_online: user.is_online,
         last_seen: user.last_seen,
     }
-}
-
-/// A user as `viewer` may see them: somebody invisible seems offline to everybody else.
-pub fn masked(user: User, settings: Settings, viewer: UserId) -> User {
-    if settings.invisible && user.id != viewer {
-        return User {
-            is_online: false,
-            last_seen: None,
-            ..user
-        };
-    }
-    user
 }
 
 #[cfg(test)]

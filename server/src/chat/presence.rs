@@ -33,6 +33,30 @@ pub struct Presence {
     recorded: Mutex<HashSet<UserId>>,
 }
 
+/// Gives the heartbeat that keeps what was written true until `stop` is cancelled. It is a task of its own: a change that
+/// is slow to be written must not cost the lease.
+pub async fn heartbeat(store: Arc<dyn Store>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut beats = Outage::default();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = beat.tick() => match store.heartbeat(now()).await {
+                Ok(()) => {
+                    if let Some(ended) = beats.worked() {
+                        tracing::info!(lasted = ?ended.lasted, "the heartbeat of this server is recorded again");
+                    }
+                }
+                Err(error) if beats.failed() => {
+                    tracing::warn!(%error, "the heartbeat of this server is not recorded; it will be tried again");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
 impl Presence {
     /// Notes that a user came online or left.
     pub fn note(&self, user: UserId, online: bool) {
@@ -40,26 +64,13 @@ impl Presence {
         self.changed.notify_one();
     }
 
-    /// Writes changes as they come, and the heartbeat that keeps them true, until `stop` is cancelled.
+    /// Writes changes as they come until `stop` is cancelled.
     pub async fn keep(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
-        let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut beats, mut writes) = (Outage::default(), Outage::default());
+        let mut writes = Outage::default();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.changed.notified() => self.write(&*store, &mut writes).await,
-                _ = beat.tick() => match store.heartbeat(now()).await {
-                    Ok(()) => {
-                        if let Some(ended) = beats.worked() {
-                            tracing::info!(lasted = ?ended.lasted, "the heartbeat of this server is recorded again");
-                        }
-                    }
-                    Err(error) if beats.failed() => {
-                        tracing::warn!(%error, "the heartbeat of this server is not recorded; it will be tried again");
-                    }
-                    Err(_) => {}
-                }
             }
         }
     }

@@ -2,17 +2,19 @@
 //!
 //! The queue is of the same kind, too: a user may have as many marks under way as are still free, and users take turns.
 //!
-//! A step whose fate is not known after [`PATIENCE`] is answered as a failure, and so is whatever waits after it. But
-//! the task goes on waiting for the fate, with its [`Ticket`]: what turns out to be stored is told then, and no cursor
-//! goes past it before.
+//! A step whose fate is not known after [`PATIENCE`], or that the store gave up, is answered as a failure, and so is whatever
+//! waits after it. But the task goes on, with its [`Ticket`], until the fate is known: it marks again, which is safe. What
+//! turns out to be stored is told then, and no cursor goes past it before.
 
 use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use shared::{Settings, UserId};
-use tokio::time::{sleep, timeout};
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use super::commit::{Amount, Charge, Portion, Queue, Running};
 use super::{Horizon, Refused, Ticket};
@@ -39,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long they wait once it is known that the store hangs.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Pause before the store is asked again who may know what was read.
+/// Pause before the store is asked again to mark, or who may know what was read.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Most watermarks that are remembered because it is not known whether they moved, see [`Task::unsettled`].
@@ -130,8 +132,9 @@ struct Task<R, F> {
     horizon: Arc<Horizon>,
     queue: Arc<Queue<Submitted<R>>>,
     settle: F,
-    /// Whose watermarks, about whose messages, it is not known of whether they moved. If they did, nobody was told of
-    /// it; so the next mark that is stored there tells how far they are, whether it moved them or not.
+    /// Whose watermarks, about whose messages, it is not known of whether they moved: by an attempt before this one, or by a
+    /// mark that failed for good. If they did, nobody was told of it; so the next mark that is stored there tells how far
+    /// they are, whether it moved them or not.
     unsettled: HashSet<(UserId, UserId)>,
     outages: Outages,
 }
@@ -158,16 +161,20 @@ impl<R, F: Fn(Settled<R>)> Task<R, F> {
         let split = |Submitted { mark, reply }| (mark, reply);
         let (marks, mut replies): (Vec<Mark>, Vec<R>) = taken.into_iter().map(split).unzip();
         let store = Arc::clone(&self.store);
-        let mut storing = pin!(store_marks(&*store, &marks, &mut self.unsettled, &mut self.outages));
+        let doubts = Doubts::default();
+        let storing = store_marks(&*store, &marks, &mut self.unsettled, &mut self.outages, &doubts, || {
+            self.queue.is_stopping()
+        });
+        let mut storing = pin!(storing);
         let mut patience = PATIENCE;
         let (outcomes, shown) = loop {
-            match timeout(patience, storing.as_mut()).await {
-                Ok(done) => break done,
-                Err(_) => {
-                    let answered = replies.drain(..);
-                    give_up_waiting(&self.settle, &ticket, &marks, answered, &self.queue);
-                }
-            }
+            let failure = tokio::select! {
+                done = storing.as_mut() => break done,
+                failure = doubts.begin() => failure,
+                () = sleep(patience) => StoreError::Unavailable(format!("no answer within {PATIENCE:?}")),
+            };
+            let answered = replies.drain(..);
+            give_up_waiting(&self.settle, &ticket, &marks, answered, &self.queue, &failure);
             patience = SHORT_PATIENCE;
         };
         let mut replies = replies.into_iter();
@@ -184,13 +191,84 @@ impl<R, F: Fn(Settled<R>)> Task<R, F> {
     }
 }
 
-/// Stores marks, and finds out for each whether its peer may know what was read.
+/// Says that a store gave marks up, and why, to whoever answers those who wait.
+#[derive(Default)]
+struct Doubts {
+    begun: Notify,
+    /// Held to set or copy it.
+    failure: Mutex<Option<StoreError>>,
+}
+
+impl Doubts {
+    fn set(&self, failure: &StoreError) {
+        *self.failure.lock() = Some(failure.clone());
+        self.begun.notify_one();
+    }
+
+    /// Waits until there is one.
+    async fn begin(&self) -> StoreError {
+        loop {
+            self.begun.notified().await;
+            let failure = self.failure.lock().take();
+            if let Some(failure) = failure {
+                return failure;
+            }
+        }
+    }
+}
+
+/// Stores marks, however long that takes, and finds out for each whether its peer may know what was read.
 async fn store_marks(
     store: &dyn Store,
     marks: &[Mark],
     unsettled: &mut HashSet<(UserId, UserId)>,
     outages: &mut Outages,
+    doubts: &Doubts,
+    is_stopping: impl Fn() -> bool,
 ) -> (Vec<Result<Marked, MarkError>>, Vec<bool>) {
+    let mut outcomes = store_once(store, marks, unsettled, outages).await;
+    while let Some(failure) = outcomes.iter().find_map(unknown) {
+        doubts.set(failure);
+        sleep(PAUSE).await;
+        // A stop does not wait for a store that is away. Who comes back then goes on from a cursor before it.
+        if is_stopping() {
+            break;
+        }
+        let again: Vec<usize> = (0..marks.len())
+            .filter(|index| unknown(&outcomes[*index]).is_some())
+            .collect();
+        let of_unknown: Vec<Mark> = again.iter().map(|index| marks[*index]).collect();
+        let known = store_once(store, &of_unknown, unsettled, outages).await;
+        for (index, outcome) in again.into_iter().zip(known) {
+            outcomes[index] = outcome;
+        }
+    }
+    loop {
+        match shown(store, marks, &outcomes).await {
+            Ok(shown) => {
+                if let Some(ended) = outages.telling.worked() {
+                    tracing::info!(lasted = ?ended.lasted, "watermarks are told again");
+                }
+                return (outcomes, shown);
+            }
+            // They are stored, and marking again would move nothing: whoever is not told now never is.
+            Err(error) => {
+                if outages.telling.failed() {
+                    tracing::warn!(%error, "watermarks are stored but can't be told of; it will be tried again");
+                }
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One attempt.
+async fn store_once(
+    store: &dyn Store,
+    marks: &[Mark],
+    unsettled: &mut HashSet<(UserId, UserId)>,
+    outages: &mut Outages,
+) -> Vec<Result<Marked, MarkError>> {
     let mut outcomes = store.mark(marks).await;
     if let Some(Err(MarkError::Store(error))) = outcomes.iter().find(|outcome| is_failure(outcome)) {
         if outages.storing.failed() {
@@ -214,26 +292,18 @@ async fn store_marks(
             _ => {}
         }
     }
-    loop {
-        match shown(store, marks, &outcomes).await {
-            Ok(shown) => {
-                if let Some(ended) = outages.telling.worked() {
-                    tracing::info!(lasted = ?ended.lasted, "watermarks are told again");
-                }
-                return (outcomes, shown);
-            }
-            // They are stored, and marking again would move nothing: whoever is not told now never is.
-            Err(error) => {
-                if outages.telling.failed() {
-                    tracing::warn!(%error, "watermarks are stored but can't be told of; it will be tried again");
-                }
-                sleep(PAUSE).await;
-            }
-        }
+    outcomes
+}
+
+/// Why it is not known whether a mark was stored, if it is not.
+fn unknown(outcome: &Result<Marked, MarkError>) -> Option<&StoreError> {
+    match outcome {
+        Err(MarkError::Store(failure @ StoreError::Unavailable(_))) => Some(failure),
+        _ => None,
     }
 }
 
-/// Answers those who wait for a store that hangs: those whose marks it may still store, and those whose marks wait for
+/// Answers those who wait for a store that hangs or is away: those whose marks it may still store, and those whose marks wait for
 /// it, which it will not get.
 fn give_up_waiting<R>(
     settle: impl Fn(Settled<R>),
@@ -241,12 +311,12 @@ fn give_up_waiting<R>(
     marks: &[Mark],
     replies: impl Iterator<Item = R>,
     queue: &Queue<Submitted<R>>,
+    failure: &StoreError,
 ) {
     let fail = |mark, reply| {
-        let hangs = StoreError::Unavailable(format!("no answer within {PATIENCE:?}"));
         settle(Settled {
             mark,
-            outcome: Err(hangs.into()),
+            outcome: Err(failure.clone().into()),
             shown: false,
             ticket: Arc::clone(ticket),
             reply: Some(reply),
@@ -259,8 +329,9 @@ fn give_up_waiting<R>(
     }
     if answered > 0 {
         tracing::error!(
+            %failure,
             marks = answered,
-            "the store hangs; these marks may still be stored, and are told then"
+            "the store is away; these marks may still be stored, and are told then"
         );
     }
     // What comes meanwhile waits for the next time.

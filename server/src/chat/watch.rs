@@ -15,8 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::inbox::masked;
-use super::{Directory, now};
+use super::{Directory, now, privacy};
 use crate::outage::Outage;
 use crate::store::{HEARTBEAT, Store, StoreError};
 
@@ -239,7 +238,8 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
                 user.is_online = here;
                 user.last_seen = Some(now());
             }
-            let user = masked(user, settings, NOBODY);
+            // Only those with whom a message was exchanged can follow somebody.
+            let user = privacy::to_acquaintances(user, settings);
             Presence {
                 user_id: *id,
                 is_online: user.is_online,
@@ -255,9 +255,6 @@ fn still_absent(left: Timestamp) -> Option<Duration> {
     let absent = Duration::from_millis(u64::try_from(now().millis() - left.millis()).unwrap_or(0));
     limits::ABSENCE.checked_sub(absent).filter(|wait| !wait.is_zero())
 }
-
-/// A viewer who is nobody in particular.
-const NOBODY: UserId = UserId::from_bytes([0; 12]);
 
 impl<C: Copy + Eq + Hash> Table<C> {
     fn forget(&mut self, connection: C, users: impl IntoIterator<Item = UserId>) {

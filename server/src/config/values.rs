@@ -48,7 +48,7 @@ pub(super) fn data_dir(path: OsString) -> Result<PathBuf, &'static str> {
 
 /// A secret, of a flag: an empty one in the environment counts as none.
 pub(super) fn jwt_secret(text: &str) -> Result<Secret, &'static str> {
-    match text {
+    match text.trim() {
         "" => Err("the secret must not be empty; leave JWT_SECRET unset to have one created"),
         _ => Ok(text.into()),
     }

@@ -54,7 +54,8 @@ impl FromRequestParts<Arc<App>> for Member {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         // Who is no administrator was looked up already.
-        if caller.admin && app.store.user(caller.user).await.map_err(error::store_error)?.is_none() {
+        let exists = auth::exists(&*app.store, caller.user);
+        if caller.admin && !exists.await.map_err(error::store_error)? {
             return Err(WireError::new(ErrorCode::UserNotFound, "the token's user does not exist").into());
         }
         Ok(Self(caller))

@@ -1,5 +1,6 @@
 //! `/users`: creating, finding and listing, and a user's own settings.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,14 +10,15 @@ use serde::Deserialize;
 use shared::presence::CurrentSettings;
 use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
 use shared::{ErrorCode, SettingsChange, User, UserId, WireError, limits};
+use unicode_normalization::UnicodeNormalization;
 
 use super::extract::{self, Admin, Body, Member};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::chat::inbox::masked;
-use crate::chat::{self, Username};
+use crate::chat::{self, Username, privacy};
 use crate::error::{self, HttpError};
 use crate::socket::settings;
+use crate::store::StoreError;
 
 /// Largest body that is read: as many names as are allowed, each as long as allowed, with every character escaped.
 pub const BODY_BYTES: usize = limits::USERS_PER_REQUEST * limits::USERNAME_CHARS * 12 + 16 * 1024;
@@ -43,16 +45,41 @@ pub async fn create(
     let check = |name: String| Username::new(name.clone()).map_err(|cause| error::invalid_username(&name, cause));
     let names = names.into_iter().map(check).collect::<Result<Vec<_>, _>>()?;
     let _admitted = app.admit()?;
+    let mut known = Vec::with_capacity(names.len());
+    for name in &names {
+        known.push(decomposed(&app, name.as_str()).await.map_err(error::store_error)?);
+    }
+    let new: Vec<Username> = names
+        .into_iter()
+        .zip(&known)
+        .filter_map(|(name, known)| known.is_none().then_some(name))
+        .collect();
     let users = app
         .store
-        .create_users(&names, chat::now())
+        .create_users(&new, chat::now())
         .await
         .map_err(error::store_error)?;
-    let users = users
-        .into_iter()
-        .map(|(user, created)| CreatedUser { user, created })
-        .collect();
+    let mut users = users.into_iter();
+    let users = known.into_iter().filter_map(|known| match known {
+        Some(user) => Some((user, false)),
+        None => users.next(),
+    });
+    let users = users.map(|(user, created)| CreatedUser { user, created }).collect();
     Ok(Json(CreatedUsers { users }))
+}
+
+/// The user of an old database whose name looks like this one and is written in another way, if nobody has it as it is.
+async fn decomposed(app: &App, name: &str) -> Result<Option<User>, StoreError> {
+    let other: String = name.nfd().collect();
+    if other == name || !app.store.users_named(name).await?.is_empty() {
+        return Ok(None);
+    }
+    Ok(app.store.users_named(&other).await?.into_iter().next())
+}
+
+/// The ways to write a name that look the same. Names given here are composed; those of old databases need not be.
+fn spellings(name: &str) -> BTreeSet<String> {
+    [name.to_owned(), name.nfc().collect(), name.nfd().collect()].into()
 }
 
 /// Query of `GET /users`.
@@ -71,7 +98,10 @@ pub async fn list(
 ) -> Result<Json<UserList>, HttpError> {
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
     if let Some(name) = query.username {
-        let users = app.read(caller.user, app.store.users_named(&name)).await?;
+        let mut users = Vec::new();
+        for name in spellings(&name) {
+            users.extend(app.read(caller.user, app.store.users_named(&name)).await?);
+        }
         let users = as_seen(&app, caller, users).await?;
         return Ok(Json(UserList { users, next: None }));
     }
@@ -133,13 +163,9 @@ async fn find(app: &App, caller: Caller, id: UserId) -> Result<Json<User>, HttpE
 
 /// Users as the caller may see them: an administrator sees them as they are.
 async fn as_seen(app: &App, caller: Caller, users: Vec<User>) -> Result<Vec<User>, WireError> {
-    if caller.admin || users.is_empty() {
+    if caller.admin {
         return Ok(users);
     }
-    let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-    let settings = app.read(caller.user, app.store.settings(&ids)).await?;
-    let pairs = users.into_iter().zip(settings);
-    Ok(pairs
-        .map(|(user, settings)| masked(user, settings, caller.user))
-        .collect())
+    let seen = privacy::as_seen(&*app.store, caller.user, users);
+    app.read(caller.user, seen).await
 }

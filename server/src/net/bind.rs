@@ -39,8 +39,27 @@ pub enum BindError {
     },
 }
 
-/// Begins to listen. Of several addresses that a name has, the first one counts that can be used, IPv4 first.
-pub async fn bind(host: &Host, port: u16) -> Result<TcpListener, BindError> {
+/// An address that is taken, and not listened on yet: whoever connects is refused.
+pub struct Bound {
+    socket: TcpSocket,
+    host: Host,
+    port: u16,
+}
+
+impl Bound {
+    /// Begins to listen, and says where. That fails, too, if another program does by now.
+    pub fn listen(self) -> Result<(TcpListener, SocketAddr), BindError> {
+        let Self { socket, host, port } = self;
+        let listening = socket
+            .listen(BACKLOG)
+            .and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = listening.map_err(|error| explain(error, &host, port))?;
+        Ok((listener, address))
+    }
+}
+
+/// Takes an address. Of several that a name has, the first one counts that can be used, IPv4 first.
+pub async fn bind(host: &Host, port: u16) -> Result<Bound, BindError> {
     let addresses: Vec<SocketAddr> = match host {
         // The first takes both kinds, where the system has both.
         Host::All => vec![
@@ -60,8 +79,11 @@ pub async fn bind(host: &Host, port: u16) -> Result<TcpListener, BindError> {
     };
     let mut failed = None;
     for address in addresses {
-        match listen(address, *host == Host::All) {
-            Ok(listener) => return Ok(listener),
+        match take(address, *host == Host::All) {
+            Ok(socket) => {
+                let host = host.clone();
+                return Ok(Bound { socket, host, port });
+            }
             // Else another program would get what is meant for this one at the next address.
             Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(explain(error, host, port)),
             Err(error) => failed = Some(error),
@@ -71,7 +93,7 @@ pub async fn bind(host: &Host, port: u16) -> Result<TcpListener, BindError> {
     Err(explain(failed, host, port))
 }
 
-fn listen(address: SocketAddr, all: bool) -> io::Result<TcpListener> {
+fn take(address: SocketAddr, all: bool) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -82,7 +104,7 @@ fn listen(address: SocketAddr, all: bool) -> io::Result<TcpListener> {
     // So that a server that was restarted need not wait for its last connections to be forgotten.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 fn explain(error: io::Error, host: &Host, port: u16) -> BindError {

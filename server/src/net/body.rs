@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
+use bytes::BytesMut;
 use futures_util::StreamExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::link::Link;
-use super::packets::Packets;
+use super::names::Name;
+use super::packets::{Packets, SEPARATOR};
 
 /// How long a whole body may take. The largest that is read has less than a megabyte, so this is a least rate too.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -30,6 +32,8 @@ pub struct Bounded {
     /// How much of it has come.
     read: Arc<AtomicUsize>,
     session: Option<(Link, Packets, Pin<Box<WaitForCancellationFutureOwned>>)>,
+    /// Where in the name of its event a packet of the session is.
+    name: Name,
 }
 
 /// Why a body was given up.
@@ -51,6 +55,7 @@ impl Bounded {
             deadline: Box::pin(tokio::time::sleep(DEADLINE)),
             read: Arc::default(),
             session: None,
+            name: Name::default(),
         }
     }
 
@@ -81,6 +86,30 @@ impl Bounded {
     }
 }
 
+/// A piece of a body with names of events that the library can read.
+fn readable(name: &mut Name, data: Bytes) -> Bytes {
+    let mut changed: Option<BytesMut> = None;
+    let mut at = 0;
+    while let Some(byte) = data.get(at).copied() {
+        if byte == SEPARATOR {
+            *name = Name::default();
+        } else if name.is_done() {
+            match memchr::memchr(SEPARATOR, &data[at..]) {
+                Some(next) => at += next,
+                None => break,
+            }
+            continue;
+        } else {
+            let instead = name.byte(byte);
+            if instead != byte {
+                changed.get_or_insert_with(|| BytesMut::from(&data[..]))[at] = instead;
+            }
+        }
+        at += 1;
+    }
+    changed.map_or(data, BytesMut::freeze)
+}
+
 impl HttpBody for Bounded {
     type Data = Bytes;
     type Error = BoxError;
@@ -88,9 +117,16 @@ impl HttpBody for Bounded {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-            let may = self.note(data.map_or(&[], |data| data), frame.is_none());
+            // The library takes trailers for the end.
+            let may = self.note(data.map_or(&[], |data| data), data.is_none());
             return Poll::Ready(match may {
-                true => frame.map(|frame| frame.map_err(BoxError::from)),
+                true => frame.map(|frame| {
+                    let frame = frame.map_err(BoxError::from)?;
+                    Ok(match self.session.is_some() {
+                        true => frame.map_data(|data| readable(&mut self.name, data)),
+                        false => frame,
+                    })
+                }),
                 false => Some(Err(BodyError::Gone.into())),
             });
         }
@@ -140,7 +176,12 @@ async fn drain(body: Body, read: Arc<AtomicUsize>) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use axum::body::to_bytes;
+    use axum::http::{HeaderMap, HeaderValue, header};
+    use futures_util::stream;
+    use http_body_util::StreamBody;
 
     use super::*;
     use crate::net::registry::Registry;
@@ -160,5 +201,25 @@ mod tests {
         let bounded = Bounded::of_session(never, &link);
         let error = to_bytes(Body::new(bounded), 10).await.unwrap_err();
         assert!(error.to_string().contains("session"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn trailers_end_the_last_packet_too() {
+        let link = Link::new(&Registry::new(), None);
+        let post = async || {
+            let frames = [
+                Frame::data(Bytes::from_static(b"40")),
+                Frame::trailers(HeaderMap::from_iter([(header::AGE, HeaderValue::from(1))])),
+            ];
+            let body = StreamBody::new(stream::iter(frames.map(Ok::<_, std::io::Error>)));
+            let mut body = Bounded::of_session(Body::new(body), &link);
+            while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {}
+        };
+        for _ in 0..8 {
+            post().await;
+        }
+        assert!(!link.gone().is_cancelled());
+        post().await;
+        assert!(link.gone().is_cancelled(), "it asked to connect nine times");
     }
 }

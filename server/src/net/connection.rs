@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
+use shared::UserId;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -45,17 +46,20 @@ pub enum EndReason {
     Connects,
     /// It asked for a namespace that does not exist.
     Namespace,
+    /// It sent by polling what is not allowed there, or two bodies at a time.
+    Protocol,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Unread,
         Self::TooSlow,
         Self::Silent,
         Self::Intake,
         Self::Connects,
         Self::Namespace,
+        Self::Protocol,
     ];
 
     /// What the log and the counters call it.
@@ -67,6 +71,7 @@ impl EndReason {
             Self::Intake => "intake",
             Self::Connects => "connects",
             Self::Namespace => "namespace",
+            Self::Protocol => "protocol",
         }
     }
 }
@@ -84,8 +89,8 @@ pub struct Connection {
     answers: Account,
     /// Engine.IO sessions that were begun here by polling and have not authenticated.
     pub(super) unknown_sessions: AtomicUsize,
-    /// What was read and waits. Held to note one read or answer; of WebSockets, one of a long message.
-    intake: Mutex<(Requests, Option<Charge>)>,
+    /// What was read and waits. Held to note one read, request or answer; of WebSockets, one of a long message.
+    intake: Mutex<Waits>,
     /// Since which second the message that came last is not complete; [`COMPLETE`] if it is.
     incomplete: AtomicU32,
     /// The second in which something was read.
@@ -96,6 +101,15 @@ pub struct Connection {
     ended: AtomicBool,
     /// Since when, and since how many bytes written, the rate is measured. Used by the reaper alone.
     measured: (AtomicU32, AtomicU64),
+}
+
+/// What was read of a connection and waits for its rest.
+#[derive(Default)]
+struct Waits {
+    requests: Requests,
+    charge: Option<Charge>,
+    /// Whose body it is that comes, if that is known.
+    user: Option<UserId>,
 }
 
 impl Connection {
@@ -147,18 +161,32 @@ impl Connection {
         self.link.get()
     }
 
+    /// A body comes of a session of this user, who is charged with it from now on: others may have the same address. False
+    /// if the connection is to be read from no more.
+    pub(super) fn reads_body_of(&self, user: UserId) -> bool {
+        let mut intake = self.intake.lock();
+        intake.user = Some(user);
+        intake.charge = None;
+        let waits = intake.requests.waits();
+        let may = self.charge(&mut intake, waits);
+        drop(intake);
+        self.end_unless(may)
+    }
+
     /// A request was answered. If it has a body, `body` counts the bytes that are read of it, also from now on.
     pub(super) fn answered(&self, body: Option<Arc<AtomicUsize>>) {
         let mut intake = self.intake.lock();
-        let (requests, charge) = &mut *intake;
-        let waits = requests.answered(body);
+        let waits = intake.requests.answered(body);
+        if intake.user.take().is_some() {
+            intake.charge = None;
+        }
         // It is less than before, so it may be.
-        self.charge(charge, waits);
+        self.charge(&mut intake, waits);
     }
 
     /// Whether the client has sent one head of a request since the last answer, and nothing else.
     pub(super) fn is_one_head(&self) -> bool {
-        self.intake.lock().0.is_one_head()
+        self.intake.lock().requests.is_one_head()
     }
 
     /// Notes that something came, or the end.
@@ -169,16 +197,15 @@ impl Connection {
     /// Notes what was read of requests. False if the connection is to be read from no more.
     pub(super) fn read(&self, read: &[u8]) -> bool {
         let mut intake = self.intake.lock();
-        let (requests, charge) = &mut *intake;
-        let waits = requests.read(read);
-        let may = self.charge(charge, waits);
+        let waits = intake.requests.read(read);
+        let may = self.charge(&mut intake, waits);
         drop(intake);
         self.end_unless(may)
     }
 
     /// Notes how much was read of a message that is not complete. False if the connection is to be read from no more.
     pub(super) fn hold(&self, bytes: usize) -> bool {
-        let may = self.charge(&mut self.intake.lock().1, bytes);
+        let may = self.charge(&mut self.intake.lock(), bytes);
         self.end_unless(may)
     }
 
@@ -189,9 +216,10 @@ impl Connection {
     }
 
     /// Charges what waits, and returns whether it may.
-    fn charge(&self, charge: &mut Option<Charge>, bytes: usize) -> bool {
-        intake::charge(charge, bytes, || {
-            Some(match self.link.get().and_then(Link::user) {
+    fn charge(&self, waits: &mut Waits, bytes: usize) -> bool {
+        let user = waits.user.or_else(|| self.link.get().and_then(Link::user));
+        intake::charge(&mut waits.charge, bytes, || {
+            Some(match user {
                 Some(user) => self.registry.messages.of(user),
                 None => self.registry.intake.of(network(self.address)),
             })

@@ -10,6 +10,7 @@
 //! apply CORS to WebSockets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{self, Body};
 use axum::extract::{Request, State};
@@ -18,13 +19,17 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusC
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
+use serde_json::Value;
 use shared::{ErrorCode, WireError};
+use tokio::time::timeout;
 
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
+use super::few;
 use super::link::Link;
+use super::origins::OriginCheck;
 use super::registry::Registry;
-use crate::config::Origins;
+use super::unserved;
 use crate::error::{self, HttpError};
 
 /// Where Socket.IO listens.
@@ -45,6 +50,17 @@ const KEPT: [HeaderName; 8] = [
 /// Largest answer that begins a session, in bytes; the library's has some 120.
 const OPEN_BYTES: usize = 4_096;
 
+/// Largest body of a polling client, which can hold many events, in bytes: as long as the stock server's, because old clients
+/// do not ask how much it may be and send all that waits in one.
+pub const POLL_BYTES: u64 = 1 << 20;
+
+/// What clients are told to be the longest body, half of what is taken: they count attachments as if base64 took a third more,
+/// and that of a single byte takes four times as much.
+const BODY_BYTES: u64 = POLL_BYTES / 2;
+
+/// How long a WebSocket may wait until what was kept for polls was polled.
+const PROBE: Duration = Duration::from_secs(5);
+
 /// The library's answer to a session that it does not know.
 const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 
@@ -52,7 +68,7 @@ const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 #[derive(Clone)]
 pub struct Gate {
     /// Who may connect.
-    pub origins: Arc<Origins>,
+    pub origins: Arc<OriginCheck>,
     /// The connections and sessions.
     pub registry: Arc<Registry>,
 }
@@ -63,7 +79,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     if head
         .headers
         .get(header::ORIGIN)
-        .is_some_and(|origin| !gate.origins.allow(origin))
+        .is_some_and(|origin| !gate.origins.allow(origin, &head.headers))
     {
         let message = "this origin may not connect; it is not among CORS_ORIGINS";
         return HttpError(WireError::new(ErrorCode::Forbidden, message)).into_response();
@@ -77,12 +93,16 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     if let Some(upgrade) = head.extensions.remove::<OnUpgrade>() {
         extensions.insert(upgrade);
     }
+    let few = few::takes_few(&head.headers);
     head.uri = copy_uri(&head.uri);
     head.headers = copy_headers(&head.headers);
     head.extensions = extensions;
     let query = head.uri.query().unwrap_or_default();
     let websocket = parameter(query, "transport") == Some("websocket");
     let poll = head.method == Method::GET;
+    if parameter(query, "EIO") != Some("4") {
+        unserved::say(unserved::PROTOCOL);
+    }
     match parameter(query, "sid").map(|id| gate.registry.session(id)) {
         None => {
             let place = match websocket {
@@ -111,6 +131,11 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             if !link.begin_upgrade() {
                 return StatusCode::BAD_REQUEST.into_response();
             }
+            // What was kept for a poll is polled while the WebSocket is tried.
+            if timeout(PROBE, link.rest_is_taken()).await.is_err() {
+                link.no_upgrade();
+                return StatusCode::BAD_REQUEST.into_response();
+            }
             let response = next.run(Request::from_parts(head, body)).await;
             match response.status() {
                 StatusCode::SWITCHING_PROTOCOLS if !connection.is_one_head() => {
@@ -129,7 +154,16 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         }
         Some(Some(link)) if poll => {
             link.polled();
-            let mut response = next.run(Request::from_parts(head, body)).await;
+            let mut response = match link.take_rest() {
+                Some(rest) => few::next_packets(rest, &link),
+                None => {
+                    let answer = next.run(Request::from_parts(head, body)).await;
+                    match few {
+                        true => few::first_packets(answer, &link).await,
+                        false => answer,
+                    }
+                }
+            };
             link.polled();
             response.extensions_mut().insert(link.clone());
             // From here on it waits for this connection instead.
@@ -139,6 +173,12 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             response
         }
         Some(Some(link)) => {
+            let Some(_posting) = link.begin_post() else {
+                return StatusCode::BAD_REQUEST.into_response();
+            };
+            if !link.user().is_none_or(|user| connection.reads_body_of(user)) {
+                return StatusCode::BAD_REQUEST.into_response();
+            }
             let body = Body::new(Bounded::of_session(body, &link));
             next.run(Request::from_parts(head, body)).await
         }
@@ -155,27 +195,28 @@ async fn begun(response: Response, connection: &Arc<Connection>, link: &Link) ->
             response
         }
         StatusCode::OK => {
-            let (head, body) = response.into_parts();
+            let (mut head, body) = response.into_parts();
             let Ok(open) = body::to_bytes(body, OPEN_BYTES).await else {
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             };
-            if let Some(id) = session_id(&open) {
-                link.polls_as(id);
-            }
+            let Some((id, open)) = opened(&open) else {
+                return Response::from_parts(head, Body::from(open));
+            };
+            link.polls_as(&id);
+            head.headers.remove(header::CONTENT_LENGTH);
             Response::from_parts(head, Body::from(open))
         }
         _ => response,
     }
 }
 
-/// The id in the packet that opens a session.
-fn session_id(open: &[u8]) -> Option<&str> {
-    #[derive(serde::Deserialize)]
-    struct Open<'a> {
-        sid: &'a str,
-    }
+/// The id in the packet that opens a session, and that packet with a smaller [`BODY_BYTES`].
+fn opened(open: &[u8]) -> Option<(String, String)> {
     let json = open.strip_prefix(b"0")?;
-    serde_json::from_slice::<Open<'_>>(json).ok().map(|open| open.sid)
+    let mut open: serde_json::Map<String, Value> = serde_json::from_slice(json).ok()?;
+    let id = open.get("sid")?.as_str()?.to_owned();
+    open.insert("maxPayload".to_owned(), BODY_BYTES.into());
+    Some((id, format!("0{}", Value::Object(open))))
 }
 
 /// The first parameter of a name in a query, as the library reads it.
@@ -209,9 +250,14 @@ mod tests {
 
     #[test]
     fn the_session_is_found_where_the_library_puts_it() {
-        let open = br#"0{"sid":"AAAAAAAAAAAAAAHs","upgrades":["websocket"],"pingInterval":25000}"#;
-        assert_eq!(session_id(open), Some("AAAAAAAAAAAAAAHs"));
-        assert_eq!(session_id(b"ok"), None);
+        let open = br#"0{"sid":"AAAAAAAAAAAAAAHs","upgrades":["websocket"],"pingInterval":25000,"maxPayload":1000000}"#;
+        let (id, open) = opened(open).unwrap();
+        assert_eq!(id, "AAAAAAAAAAAAAAHs");
+        assert!(
+            open.starts_with("0{") && open.contains("\"maxPayload\":524288"),
+            "{open}"
+        );
+        assert_eq!(opened(b"ok"), None);
         let query = "EIO=4&transport=polling&sid=x&sid=y";
         assert_eq!((parameter(query, "sid"), parameter(query, "si")), (Some("x"), None));
     }

@@ -3,6 +3,7 @@
 //! The library reads frames by itself, above everything that could count them. What must be known before it has a message
 //! is little: how much of one has come that is not complete, and whether it asks to connect.
 
+use super::names::Name;
 use super::packets::{Attachments, BEGINNING, CONNECT};
 
 /// Opcodes of frames.
@@ -18,8 +19,12 @@ pub(super) struct Frames {
     length: usize,
     /// Whether the head is complete, and how much of the payload has not come.
     left: Option<u64>,
-    /// How many bytes of the payload have come, up to [`BEGINNING`].
+    /// How many bytes of the payload have come.
     place: usize,
+    /// Where in the name of its event a message is.
+    name: Name,
+    /// The longest payload of a frame so far: as much as the library keeps, as long as the connection lives.
+    longest: usize,
     text: bool,
     beginning: [u8; BEGINNING],
     begun: usize,
@@ -44,8 +49,13 @@ impl Frames {
         self.held
     }
 
-    /// Follows what was read.
-    pub(super) fn read(&mut self, mut read: &[u8]) -> Seen {
+    /// How much the library keeps for messages that are complete.
+    pub(super) fn kept(&self) -> usize {
+        self.longest
+    }
+
+    /// Follows what was read, and changes what the library could not read.
+    pub(super) fn read(&mut self, mut read: &mut [u8]) -> Seen {
         let mut seen = Seen::default();
         while !read.is_empty() {
             let left = match self.left {
@@ -56,7 +66,7 @@ impl Frames {
                 },
             };
             let part = usize::try_from(left).map_or(read.len(), |left| left.min(read.len()));
-            let (payload, rest) = read.split_at(part);
+            let (payload, rest) = std::mem::take(&mut read).split_at_mut(part);
             read = rest;
             self.left = Some(left - part as u64);
             if self.opcode() < CONTROL {
@@ -70,8 +80,8 @@ impl Frames {
     }
 
     /// Takes what it can of a frame's head off, and returns the length of the payload if that was all of it.
-    fn read_head(&mut self, read: &mut &[u8]) -> Option<u64> {
-        while let Some((byte, rest)) = read.split_first() {
+    fn read_head(&mut self, read: &mut &mut [u8]) -> Option<u64> {
+        while let Some((byte, rest)) = std::mem::take(read).split_first_mut() {
             self.head[self.length] = *byte;
             self.length += 1;
             *read = rest;
@@ -90,6 +100,7 @@ impl Frames {
             self.place = 0;
             if self.opcode() != CONTINUED && self.opcode() < CONTROL {
                 self.text = self.opcode() == TEXT;
+                self.name = if self.text { Name::default() } else { Name::Done };
                 self.begun = 0;
             }
             return Some(if extended > 0 {
@@ -115,14 +126,23 @@ impl Frames {
     }
 
     /// A part of a message.
-    fn take(&mut self, payload: &[u8]) {
+    fn take(&mut self, payload: &mut [u8]) {
         self.held += payload.len();
-        for byte in payload.iter().take(BEGINNING - self.begun) {
-            let mask = self.mask().get(self.place % 4).copied().unwrap_or(0);
-            self.beginning[self.begun] = byte ^ mask;
-            self.begun += 1;
-            self.place += 1;
+        let mask: [u8; 4] = self.mask().try_into().unwrap_or_default();
+        for (place, byte) in (self.place..).zip(payload.iter_mut()) {
+            if self.begun == BEGINNING && self.name.is_done() {
+                break;
+            }
+            let mask = mask[place % 4];
+            let plain = *byte ^ mask;
+            if self.begun < BEGINNING {
+                self.beginning[self.begun] = plain;
+                self.begun += 1;
+            }
+            *byte = self.name.byte(plain) ^ mask;
         }
+        self.place += payload.len();
+        self.longest = self.longest.max(self.place);
     }
 
     fn end_frame(&mut self, seen: &mut Seen) {
@@ -166,7 +186,8 @@ mod tests {
 
     fn read(bytes: &[u8], piece: usize) -> (Frames, usize) {
         let mut frames = Frames::default();
-        let seen = bytes.chunks(piece).map(|bytes| frames.read(bytes).connects).sum();
+        let mut bytes = bytes.to_vec();
+        let seen = bytes.chunks_mut(piece).map(|bytes| frames.read(bytes).connects).sum();
         (frames, seen)
     }
 

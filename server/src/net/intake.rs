@@ -132,6 +132,11 @@ impl Requests {
         self.bytes
     }
 
+    /// How much waits, as of the last read.
+    pub(super) fn waits(&self) -> usize {
+        self.bytes
+    }
+
     /// The rest of a body whose request was answered is read and dropped, and does not wait.
     fn drop_body(&mut self) {
         let Some((read, taken)) = &mut self.body else { return };

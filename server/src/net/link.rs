@@ -9,16 +9,19 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use shared::UserId;
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::Socket;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{Account, OverBudget};
 use super::connection::{CloseHandle, Connection, EndReason, PATIENCE};
 use super::packets::{CONNECT, Waiting};
 use super::registry::Registry;
+use super::unserved;
 
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
 const ABSENCE: u32 = 46;
@@ -50,6 +53,10 @@ struct Session {
     socket: Mutex<Option<CloseHandle>>,
     /// Whether its one upgrade was asked for.
     upgrades: AtomicBool,
+    /// Packets of a poll that its client could not be given yet. Held to put them in or take them out.
+    rest: Mutex<Option<Bytes>>,
+    /// Told when they were taken.
+    rest_taken: Notify,
     /// Its place among those that have not authenticated. Held to take it out.
     unknown: Mutex<Option<UnknownPlace>>,
     /// Its place among those that left without authenticating, until the library lets go of it.
@@ -60,6 +67,8 @@ struct Session {
     connects: AtomicUsize,
     /// Bytes that were read of it before it was known.
     handshake: AtomicUsize,
+    /// Whether a body is being taken.
+    posts: AtomicBool,
     /// What came by polling of an event that is not complete. Held to note one packet.
     waiting: Mutex<Waiting>,
     ended: AtomicBool,
@@ -82,11 +91,14 @@ impl Link {
             polled: AtomicU32::new(registry.now()),
             socket: Mutex::default(),
             upgrades: AtomicBool::new(false),
+            rest: Mutex::default(),
+            rest_taken: Notify::new(),
             unknown: Mutex::new(place),
             departed: OnceLock::new(),
             user: OnceLock::new(),
             connects: AtomicUsize::new(0),
             handshake: AtomicUsize::new(0),
+            posts: AtomicBool::new(false),
             waiting: Mutex::default(),
             ended: AtomicBool::new(false),
             gone: CancellationToken::new(),
@@ -139,23 +151,37 @@ impl Link {
         may
     }
 
+    /// Begins to take a body that the session posts. `None`, and the end of the session, if another one is not taken yet.
+    pub(super) fn begin_post(&self) -> Option<Posting> {
+        if self.0.posts.swap(true, Ordering::Acquire) {
+            self.end(EndReason::Protocol);
+            return None;
+        }
+        Some(Posting(self.clone()))
+    }
+
     /// Notes a packet that came by polling. False, and the end of the session, if it may not come.
     pub(super) fn packet(&self, beginning: &[u8], bytes: usize) -> bool {
         let session = &self.0;
         let owner = || self.user().map(|user| session.registry.messages.of(user));
-        let may = session
-            .waiting
-            .lock()
-            .came(beginning, bytes, session.registry.now(), owner);
-        if !may {
-            self.end(EndReason::Intake);
+        let mut waiting = session.waiting.lock();
+        if beginning.starts_with(b"b") && waiting.since().is_none() {
+            unserved::say(unserved::PARSER);
         }
-        may && self.asks_to_connect(usize::from(beginning.starts_with(CONNECT)))
+        let came = waiting.came(beginning, bytes, session.registry.now(), owner);
+        drop(waiting);
+        if let Err(reason) = came {
+            self.end(reason);
+        }
+        came.is_ok() && self.asks_to_connect(usize::from(beginning.starts_with(CONNECT)))
     }
 
-    /// So many attachments came over the WebSocket that no event there had announced.
-    pub(super) fn attached(&self, attachments: usize) {
-        self.0.waiting.lock().came_elsewhere(attachments);
+    /// So many attachments came over the WebSocket that no event there had announced. False if none by polling had, either.
+    pub(super) fn attached(&self, attachments: usize) -> bool {
+        let mut waiting = self.0.waiting.lock();
+        let announced = waiting.since().is_some();
+        waiting.came_elsewhere(attachments);
+        announced
     }
 
     /// It was refused, and may ask again.
@@ -253,7 +279,38 @@ impl Link {
     /// Asks for its one upgrade. False if that was asked for before: the library would answer the second one as well, and
     /// then let go of it.
     pub(super) fn begin_upgrade(&self) -> bool {
-        !self.0.upgrades.swap(true, Ordering::Relaxed)
+        !self.0.upgrades.swap(true, Ordering::SeqCst)
+    }
+
+    /// Keeps packets for the next poll. They are given back if the session becomes a WebSocket, which nobody would poll.
+    pub(super) fn keep_rest(&self, packets: Bytes) -> Result<(), Bytes> {
+        // Looked at under the lock that `rest_is_taken` looks under after an upgrade has begun.
+        let mut rest = self.0.rest.lock();
+        if self.0.upgrades.load(Ordering::SeqCst) {
+            return Err(packets);
+        }
+        *rest = Some(packets);
+        Ok(())
+    }
+
+    /// Takes what was kept for this poll.
+    pub(super) fn take_rest(&self) -> Option<Bytes> {
+        let rest = self.0.rest.lock().take();
+        if rest.is_some() {
+            self.0.rest_taken.notify_waiters();
+        }
+        rest
+    }
+
+    /// Waits until nothing is kept for a poll.
+    pub(super) async fn rest_is_taken(&self) {
+        loop {
+            let taken = self.0.rest_taken.notified();
+            if self.0.rest.lock().is_none() {
+                return;
+            }
+            taken.await;
+        }
     }
 
     /// The upgrade was refused, and may be asked for again.
@@ -297,6 +354,15 @@ impl Drop for Session {
         if let Some(id) = self.polls.get() {
             self.registry.remove_session(id);
         }
+    }
+}
+
+/// A body is being taken, until this is dropped.
+pub(super) struct Posting(Link);
+
+impl Drop for Posting {
+    fn drop(&mut self) {
+        self.0.0.posts.store(false, Ordering::Release);
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::connection::Connection;
 use super::frames::Frames;
 use super::intake::FREE;
+use super::unserved;
 
 /// An accepted connection, read and written by whoever holds this.
 pub struct Stream {
@@ -28,6 +29,9 @@ pub struct Stream {
     /// How much of the last one has come, if it is not complete.
     held: usize,
 }
+
+/// Bytes of a buffer that a connection may keep for messages to come without being charged for it: twice the largest event.
+const KEPT: usize = 2 * shared::limits::EVENT_BYTES;
 
 /// How long a connection that the server closes is still read, see [`linger`].
 const LINGER: Duration = Duration::from_secs(1);
@@ -63,7 +67,7 @@ impl Stream {
     }
 
     /// Notes what was read. False if the connection is to be read from no more.
-    fn note(&mut self, read: &[u8]) -> bool {
+    fn note(&mut self, read: &mut [u8]) -> bool {
         let connection = &self.connection;
         connection.hear();
         let Some(link) = connection.link() else {
@@ -73,8 +77,8 @@ impl Stream {
         if !link.read(read.len()) || !link.asks_to_connect(seen.connects) {
             return false;
         }
-        if seen.unannounced > 0 {
-            link.attached(seen.unannounced);
+        if seen.unannounced > 0 && !link.attached(seen.unannounced) {
+            unserved::say(unserved::PARSER);
         }
         let before = std::mem::replace(&mut self.held, self.frames.held());
         if before == 0 && self.held == 0 {
@@ -83,7 +87,9 @@ impl Stream {
         if seen.completed || before == 0 || self.held == 0 {
             connection.begin_message(self.held > 0);
         }
-        before.max(self.held) <= FREE || connection.hold(self.held)
+        // What is long is kept for long: it stays charged.
+        let kept = Some(self.frames.kept()).filter(|kept| *kept > KEPT).unwrap_or(0);
+        before.max(self.held) <= FREE || connection.hold(self.held.max(kept))
     }
 
     /// A WebSocket whose client is gone takes what is written and ends when it is read: the Socket.IO library keeps a
@@ -131,7 +137,7 @@ impl AsyncRead for Stream {
                     if bytes == 0 {
                         self.read_to_the_end.store(true, Ordering::Relaxed);
                     }
-                    if self.note(&unfilled[..bytes]) {
+                    if self.note(&mut unfilled[..bytes]) {
                         buf.advance(bytes);
                     }
                     return Poll::Ready(Ok(()));

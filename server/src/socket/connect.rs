@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use shared::events;
 use socketioxide::extract::TryData;
 use socketioxide::socket::{DisconnectReason, Socket};
@@ -14,15 +13,19 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Session;
 use super::emit::{Connecting, Way};
+use super::handshake::Handshake;
 use super::request::EventHandler;
 use super::resume::Resume;
 use crate::app::App;
 use crate::auth::{self, Caller, Denied};
 use crate::net::link::Link;
+use crate::net::unserved;
+use crate::outage::SeldomEach;
 use crate::store::StoreError;
 
-/// A refused client waits this long, so that one that repeats a bad token costs next to nothing.
-const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// A refused client waits this long, so that one that repeats a bad token costs next to nothing. python-socketio gives up
+/// after a second, and would never hear why.
+const REFUSAL_DELAY: Duration = Duration::from_millis(500);
 
 /// How long a connection waits for the database to answer who it is. The transport is closed a little earlier, and
 /// every stock client then tries again by itself, which it would not after a refusal.
@@ -30,13 +33,6 @@ pub const STORE_PATIENCE: Duration = Duration::from_secs(12);
 
 /// The shortest pause until it is asked again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
-
-/// What the client's `auth` holds. Other fields are ignored.
-#[derive(Deserialize)]
-pub struct Handshake {
-    token: Option<String>,
-    since: Option<String>,
-}
 
 /// Why a socket is refused: the `message` of the client's `connect_error`.
 #[derive(Debug, thiserror::Error)]
@@ -55,18 +51,29 @@ pub enum ConnectRefused {
     Namespace,
 }
 
+/// Connections that were refused. The client is told little, so the log says why.
+static REFUSED: SeldomEach = SeldomEach::new();
+
 /// The middleware: authenticates a socket and gives it its handlers.
 pub async fn connect(
     app: Arc<App>,
     Connecting(socket): Connecting,
     TryData(handshake): TryData<Handshake>,
 ) -> Result<(), ConnectRefused> {
-    let (token, since) = handshake.map_or((None, None), |handshake| (handshake.token, handshake.since));
-    let token = token.as_deref().or_else(|| auth::bearer(&socket.req_parts().headers));
-    let admitted = match authenticate(&app, token).await {
-        Ok(caller) => enter(&app, &socket, caller, since),
+    let handshake = handshake.unwrap_or_default();
+    let request = socket.req_parts();
+    let authenticated = match handshake.token(&request.headers, &request.uri, app.config.allow_query_token) {
+        Ok(token) => authenticate(&app, Some(&token)).await,
+        Err(denied) => Err(denied),
+    };
+    let admitted = match authenticated {
+        Ok(caller) => enter(&app, &socket, caller, handshake.since()).inspect_err(|refused| {
+            if let ConnectRefused::TooManyConnections = refused {
+                say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
+            }
+        }),
         Err(denied) => {
-            tracing::debug!(connection = %socket.id, reason = %denied, "a connection was refused");
+            say_refused(denied.kind());
             Err(match denied {
                 Denied::Store(_) => ConnectRefused::Unavailable,
                 _ => ConnectRefused::Authentication,
@@ -80,6 +87,16 @@ pub async fn connect(
         }
     }
     admitted
+}
+
+fn say_refused(reason: &'static str) {
+    if let Some(since_last_line) = REFUSED.due(reason) {
+        tracing::info!(
+            reason,
+            since_last_line,
+            "connections were refused; each reason is said once a minute"
+        );
+    }
 }
 
 /// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
@@ -122,6 +139,9 @@ fn enter(app: &Arc<App>, socket: &Arc<Socket>, caller: Caller, since: Option<Str
     socket.on_fallback(EventHandler::new(Arc::clone(&session)));
     socket.on_disconnect(move |reason: DisconnectReason| {
         session.leave();
+        if reason == DisconnectReason::PacketParsingError {
+            unserved::say(unserved::UNREADABLE);
+        }
         // Whoever leaves the one namespace there is has nothing more to say, and is counted no more.
         if reason == DisconnectReason::ClientNSDisconnect {
             session.link.close();

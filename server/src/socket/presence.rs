@@ -7,6 +7,7 @@ use shared::{InvalidId, UserId, WireError, limits};
 
 use super::Session;
 use super::request::{Payload, Reply};
+use crate::chat::privacy;
 use crate::error;
 use crate::http::extract::forbidden;
 
@@ -35,8 +36,8 @@ pub struct Nothing {}
 
 async fn follow(session: &Session, users: Vec<UserId>) -> Result<PresentNow, WireError> {
     let (app, me) = (&session.app, session.caller.user);
-    let known = app.read(me, app.store.acquainted(me, &users)).await?;
-    if let Some(stranger) = users.iter().find(|user| **user != me && !known.contains(user)) {
+    let stranger = privacy::first_stranger(&*app.store, me, &users);
+    if let Some(stranger) = app.read(me, stranger).await? {
         let message =
             format!("userIds: there is no conversation with {stranger}; only people one writes with can be followed");
         return Err(forbidden(&message));

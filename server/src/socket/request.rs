@@ -50,6 +50,7 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             // The JSON parser makes none of these; an empty text is no event, and refused below.
             Value::Bytes(_) => ("", None.iter().flatten()),
         };
+        let is_binary = attached.clone().next().is_some();
         let bytes = text.len() + attached.map(|one| one.len()).sum::<usize>();
         let packet: Packet<'_> = serde_json::from_str(text).unwrap_or_default();
         let mut reply = Reply::new(Arc::clone(&self.session), socket, &packet.event, ack);
@@ -72,6 +73,9 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             });
         }
         match router::event(&packet.event) {
+            Some(_) if is_binary => reply.error(error::invalid_request(
+                "binary is not taken: no event has a use for a Buffer, Blob or typed array; send texts",
+            )),
             Some(handle) => handle(reply, Payload(packet.payload)),
             None => {
                 let known: Vec<&str> = router::EVENTS.iter().map(|(name, _)| *name).collect();
@@ -98,6 +102,7 @@ impl Payload<'_> {
         let mut json = serde_json::Deserializer::from_str(raw.get());
         serde_path_to_error::deserialize(&mut json).map_err(|cause| {
             let text = cause.inner().to_string();
+            let text = error::half_character(&text).unwrap_or(&text);
             // The position counts from the start of the payload, which a client rarely sees as text.
             let what = text.split(" at line ").next().unwrap_or_default();
             error::invalid_request(match cause.path().iter().next() {

@@ -4,13 +4,14 @@ use shared::events::SendMessage;
 use shared::{InvalidId, WireError};
 
 use super::request::{Payload, Reply};
+use super::text::LooseText;
 use crate::app::App;
 use crate::chat::{ClientMessageId, NewMessage, Text};
 use crate::error;
 
 /// Handles the event.
 pub fn handle(mut reply: Reply, payload: Payload<'_>) {
-    let request = match payload.decode::<SendMessage<String>>() {
+    let request = match payload.decode::<SendMessage<String, LooseText>>() {
         Ok(request) => request,
         Err(error) => return reply.error(error),
     };
@@ -25,10 +26,10 @@ pub fn handle(mut reply: Reply, payload: Payload<'_>) {
     }
 }
 
-fn check(app: &App, reply: &Reply, request: SendMessage<String>) -> Result<NewMessage, WireError> {
+fn check(app: &App, reply: &Reply, request: SendMessage<String, LooseText>) -> Result<NewMessage, WireError> {
     let receiver = request.receiver_id.parse();
     let receiver = receiver.map_err(|InvalidId| error::invalid_id("receiverId", &request.receiver_id))?;
-    let text = Text::new(request.message, app.config.max_message_bytes as usize).map_err(error::invalid_text)?;
+    let text = Text::new(request.message.0, app.config.max_message_bytes as usize).map_err(error::invalid_text)?;
     let client_message_id = request.client_message_id.map(ClientMessageId::new).transpose();
     let client_message_id = client_message_id.map_err(error::invalid_client_message_id)?;
     let (created_at, id) = app.mint.next();

@@ -1,13 +1,16 @@
-//! `typing`: told on at once, never stored.
+//! `typing`: told on at once to whoever may know, never stored.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::presence::{SetTyping, Typing};
-use shared::{InvalidId, events};
+use shared::{InvalidId, UserId, WireError, events};
 use tokio::time::Instant;
 
+use super::Session;
 use super::presence::Nothing;
 use super::request::{Payload, Reply};
+use crate::chat::privacy;
 use crate::error;
 
 /// So often in [`SPAN`] one connection may say that somebody types.
@@ -57,16 +60,22 @@ pub fn handle(reply: Reply, payload: Payload<'_>) {
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         return reply.error(error::rate_limited(&limit, wait));
     }
-    let (app, typist) = (&reply.session.app, reply.session.caller.user);
-    // Somebody who hears nothing needs no end of it either.
-    if app.directory.has(receiver) && app.typists.note(typist, receiver, request.is_typing) {
-        let typing = Typing {
-            user_id: typist,
-            is_typing: request.is_typing,
-        };
-        app.outlet.tell_plainly(receiver, events::TYPING, &typing);
+    reply.later(async move |session: Arc<Session>| tell(&session, receiver, request.is_typing).await);
+}
+
+/// Tells the receiver, if that is anybody who may know. The answer is the same for all, so that it tells nothing of the
+/// receiver; and the store is asked first, so that its time tells nothing either.
+async fn tell(session: &Session, receiver: UserId, is_typing: bool) -> Result<Nothing, WireError> {
+    let (app, typist) = (&session.app, session.caller.user);
+    let shows = privacy::shows_typing(&*app.store, typist, receiver);
+    let is_shown = app.read(typist, shows).await?;
+    // Somebody who hears nothing needs no end of it either. What an invisible user had begun ends by itself.
+    if is_shown && app.directory.has(receiver) && app.typists.note(typist, receiver, is_typing) {
+        let user_id = typist;
+        app.outlet
+            .tell_plainly(receiver, events::TYPING, &Typing { user_id, is_typing });
     }
-    reply.ok(Nothing {});
+    Ok(Nothing {})
 }
 
 #[cfg(test)]

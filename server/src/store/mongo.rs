@@ -139,7 +139,7 @@ impl MongoStore {
         let begun = meta.begin(clock()).await?;
         let markers = Markers::new(&database, node, clock.clone());
         let projector = Projector::new(&database, clock.clone());
-        let summaries = Summaries::new(&database, markers.clone(), projector.clone());
+        let summaries = Summaries::new(&database, markers.clone(), projector.clone(), begun.first_start);
         let builder = Builder::begin(&database, meta.clone(), summaries.clone(), node, no_inboxes).await?;
         let (integrity, looking) = Integrity::begin(&connected, meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();

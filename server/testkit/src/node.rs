@@ -110,7 +110,7 @@ fn program(variable: &str, default: &str) -> String {
 }
 
 /// The folder that holds `node_modules`, installed on first use and kept for as long as the lock file is the same.
-fn packages() -> &'static Path {
+pub fn packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
     PACKAGES.get_or_init(install)
 }

@@ -97,6 +97,21 @@ fn another_namespace_ends_the_connection_and_is_not_repeated() {
     let mut polling = Raw::connect(&server);
     let session = polling.begin_polling();
     polling.post(&session, "40/other,").expect("it is open");
+    assert_eq!(polling.answer().expect("an answer").status, 200);
+    // A short name is answered as the stock server does, within the bound of what may be asked.
+    let mut polled = || {
+        polling.get(&session, "").expect("it is open");
+        polling.answer().expect("an answer").body
+    };
+    // A ping may come before.
+    let refused = Some(polled()).filter(|body| body.contains("44")).unwrap_or_else(polled);
+    assert!(
+        refused.contains("44/other,{\"message\":\"Invalid namespace\"}"),
+        "{refused}"
+    );
+    polling
+        .post(&session, &format!("40/{},", "a".repeat(200)))
+        .expect("it is open");
     polling.answer();
     eventually("the session is gone", Duration::from_secs(60), || {
         let mut again = Raw::connect(&server);
@@ -126,7 +141,7 @@ fn a_session_becomes_one_websocket() {
     let mut second = Raw::connect(&server);
     second.get(&path, headers).expect("it is open");
     assert_eq!(second.answer().expect("an answer").status, 400);
-    first.say("40/other,").expect("it is open");
+    first.say(&format!("40/{},", "a".repeat(200))).expect("it is open");
     assert!(first.is_ended(), "it is still found");
 }
 

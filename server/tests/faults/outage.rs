@@ -1,6 +1,6 @@
 //! A MongoDB that is away for a while: the server says so, loses nothing, and heals by itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::Setup;
@@ -21,6 +21,28 @@ fn a_paused_database_is_told_and_outlived() {
 #[test]
 fn a_killed_database_is_told_and_outlived() {
     through_an_outage(|mongod| mongod.kill(0), |mongod| mongod.restart(0));
+}
+
+/// A look-up in the database may take ten seconds, and many of them wait for each other.
+#[test]
+fn who_asks_while_the_database_hangs_is_answered_in_time() {
+    const DEADLINE: Duration = Duration::from_secs(9);
+    let mongod = Mongod::replica_set(1);
+    let server = Setup::on(&with_database(&mongod.uri(), "asks")).start();
+    let users: [String; 24] = server.new_users();
+    mongod.pause(0);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for user in &users {
+            let server = &server;
+            scope.spawn(move || {
+                let answer = server.get("/users/me", &server.token(user));
+                assert_eq!((answer.status, answer.code().as_str()), (503, "store_unavailable"));
+                assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
+            });
+        }
+    });
+    mongod.resume(0);
 }
 
 fn through_an_outage(begin: impl Fn(&Mongod), end: impl Fn(&Mongod)) {

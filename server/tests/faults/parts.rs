@@ -15,9 +15,10 @@ use crate::listed;
 use crate::storm::Storm;
 
 /// The parts that every server has.
-const COMMON: [&str; 11] = [
+const COMMON: [&str; 12] = [
     "connections",
     "conversation-updates",
+    "heartbeat",
     "listener",
     "message-delivery",
     "message-store",

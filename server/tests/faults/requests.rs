@@ -158,6 +158,67 @@ fn a_polled_event_whose_attachments_never_come_ends_in_time() {
 }
 
 #[test]
+fn polled_packets_that_are_not_allowed_end_their_session() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    // The library refuses each of these, drops the rest of the body, and would keep the event.
+    for packet in ["6", "5", "2probe", "3probe"] {
+        let mut client = Raw::connect(&server);
+        let session = client.authenticate_polling(&server.token(&user));
+        let body = [INCOMPLETE, packet, "bAAAA"].join("\u{1e}");
+        client.post(&session, &body).expect("it is open");
+        assert_eq!(client.answer().expect("an answer").status, 400, "{packet}");
+        let mut client = Raw::connect(&server);
+        client.post(&session, "3").expect("it is open");
+        assert_eq!(client.answer().expect("an answer").status, 400, "{packet}");
+    }
+    assert!(server.stderr().contains("reason=\"protocol\""));
+}
+
+#[test]
+fn a_session_posts_one_body_at_a_time() {
+    let server = Server::start(Engine::Embedded);
+    let [user] = server.new_users();
+    let session = Raw::connect(&server).authenticate_polling(&server.token(&user));
+    let mut first = Raw::connect(&server);
+    let head = "HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n3\u{1e}\r\n";
+    first.send(format!("POST {session} {head}")).expect("it is open");
+    // The first may come a moment later.
+    eventually("it is refused", Duration::from_secs(60), || {
+        let mut second = Raw::connect(&server);
+        second.post(&session, "3").expect("it is open");
+        (second.answer().expect("an answer").status == 400).then_some(())
+    });
+    assert!(server.stderr().contains("reason=\"protocol\""));
+}
+
+#[test]
+fn bodies_of_users_behind_one_address_are_no_burden_to_each_other() {
+    let server = Server::start(Engine::Embedded);
+    let users: [String; 20] = server.new_users();
+    let body = "x".repeat(900_000);
+    let mut posts: Vec<Raw> = users
+        .iter()
+        .map(|user| {
+            let session = Raw::connect(&server).authenticate_polling(&server.token(user));
+            let mut client = Raw::connect(&server);
+            let head = format!(
+                "HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+                body.len() + 6
+            );
+            client
+                .send(format!("POST {session} {head}42[\"{body}"))
+                .expect("it is open");
+            client
+        })
+        .collect();
+    for post in &mut posts {
+        post.send("\"]").expect("it is open");
+        assert_eq!(post.answer().expect("it is not cut").status, 200);
+    }
+}
+
+#[test]
 fn polled_events_that_are_never_complete_are_bounded_in_bytes() {
     let server = Server::start(Engine::Embedded);
     let [user, other] = server.new_users();

@@ -1,7 +1,8 @@
 //! How the server starts, and how it says why it can't.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -61,7 +62,10 @@ fn needs_no_setting_at_all() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     let secret = fs::read_to_string(&secret_file).expect("it can be read");
-    assert!(secret.trim().len() >= 32);
+    assert!(
+        secret.len() >= 32 && secret.trim() == secret,
+        "whoever reads the whole file has the secret"
+    );
     let said = process.stdout() + &process.stderr();
     assert!(!said.contains(secret.trim()), "the secret stays in its file");
     process.kill();
@@ -113,7 +117,10 @@ fn warns_of_a_short_secret_and_of_open_history() {
         .env("LEGACY_OPEN_HISTORY", "true")
         .start();
     let said = server.stderr();
-    assert!(said.contains("JWT_SECRET") && said.contains("32"), "{said}");
+    assert!(
+        said.contains("JWT_SECRET") && said.contains("openssl rand -hex 32"),
+        "{said}"
+    );
     assert!(said.contains("LEGACY_OPEN_HISTORY"), "{said}");
     assert!(!said.contains("hush-hush"), "{said}");
 
@@ -145,6 +152,8 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         ("DATA_DIR", ""),
         ("MONGO_URI", ""),
         ("DATA_DIR", "/dev/null"),
+        ("DATA_DIR", "/dev/null/x/y"),
+        ("DATA_DIR", "/proc/nowhere"),
         ("MONGO_URI", "foo"),
         ("MONGO_URI", "postgres://user:hunter2@127.0.0.1/db"),
         ("MONGO_URI", "mongodb://user:hunter2@"),
@@ -262,16 +271,23 @@ fn says_that_it_waits_for_mongodb_and_goes_on() {
         "{}/?serverSelectionTimeoutMS=300&connectTimeoutMS=300",
         deployment.uri().trim_end_matches('/')
     );
-    let settings = [("PORT", "0"), ("MONGO_URI", &uri), ("JWT_SECRET", SECRET)];
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let port = port.expect("a port").port();
+    let connect = || TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.kind());
+    let text = port.to_string();
+    let settings = [("PORT", text.as_str()), ("MONGO_URI", &uri), ("JWT_SECRET", SECRET)];
     let process = Process::spawn(command(folder.path()).envs(settings));
     let patience = Duration::from_secs(60);
     eventually("it says that it waits", patience, || {
         process.stderr().contains("waiting for MongoDB").then_some(())
     });
+    // Nobody gets through who would not be answered.
+    assert_eq!(connect().err(), Some(ErrorKind::ConnectionRefused));
     deployment.resume(0);
     eventually("it runs", patience, || {
         process.stdout().contains("Server running").then_some(())
     });
+    assert_eq!(connect().err(), None);
     eventually("it says that it waits no more", patience, || {
         process.stderr().contains("the wait for MongoDB is over").then_some(())
     });

@@ -79,7 +79,9 @@ fn a_session_that_does_not_poll_is_ended_itself() {
     let [sender, victim] = server.new_users();
     let mut polling = Raw::connect(&server);
     let session = polling.authenticate_polling(&server.token(&victim));
-    assert!(is_online(&server, &victim));
+    eventually("the user has come", Duration::from_secs(60), || {
+        is_online(&server, &victim).then_some(())
+    });
 
     let mut client = Raw::connect(&server);
     client.authenticate(&server.token(&sender));

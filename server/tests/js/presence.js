@@ -17,6 +17,12 @@ scenario(async ({ url, transport, users, tokens }, check) => {
       return found.isOnline === isOnline && found;
     });
 
+  // Only whoever has exchanged a message may see it.
+  const stranger = await connect("b");
+  await stranger.send(users.a, "so that they know each other");
+  stranger.close();
+  await becomes(false, users.b);
+
   await check("a user who never came is offline and was never seen", async () => {
     const found = await user(users.a);
     assert.equal(found.isOnline, false);

@@ -1,4 +1,4 @@
-// Presence of others, and typing. Argument: url, users {a, b, c}, tokens {a, b, c}.
+// Presence of others, and typing. Argument: url, users {a, b, c}, tokens {a, b, c, admin}.
 "use strict";
 const assert = require("node:assert/strict");
 const { Device, assertError, http, scenario } = require("./client.js");
@@ -48,6 +48,37 @@ scenario(async ({ url, users, tokens }, check) => {
     await ada.hears("presence", (state) => states().indexOf(state) >= Math.min(before - 1, 3) && state.isOnline);
   });
 
+  await check("somebody is there for acquaintances only, whichever way one asks", async () => {
+    const eve = await connect("c");
+    const seen = async (token) => {
+      const user = (await http(url, `/users/${b}`, token)).body;
+      const { body } = await http(url, `/users?username=${encodeURIComponent(user.username)}`, token);
+      assert.deepEqual(body.users, [user]);
+      return [user.isOnline, "lastSeen" in user];
+    };
+    assert.deepEqual(await seen(tokens.a), [true, true]);
+    assert.deepEqual(await seen(tokens.b), [true, true], "oneself");
+    assert.deepEqual(await seen(tokens.c), [false, false], "as one who never came");
+    assert.deepEqual(await seen(tokens.admin), [true, true]);
+    assertError((await eve.ask("subscribe_presence", { userIds: [b] }))[0], "forbidden");
+    // Typing: nobody hears a stranger, nor somebody invisible; the answer is the same for all.
+    await bob.ok("update_settings", { invisible: true });
+    for (const [device, receiverId] of [[eve, a], [bob, a], [ada, c], [bob, "6b".repeat(12)]]) {
+      assert.deepEqual(await device.ok("typing", { receiverId, isTyping: true }), { ok: true });
+    }
+    assert.deepEqual(await seen(tokens.a), [false, false], "invisible");
+    assert.deepEqual(await seen(tokens.admin), [true, true], "an administrator sees it");
+    await bob.ok("update_settings", { invisible: false });
+    await bob.ok("typing", { receiverId: a, isTyping: true });
+    await ada.hears("typing", ({ userId }) => userId === b);
+    await bob.ok("typing", { receiverId: a, isTyping: false });
+    await ada.hears("typing", ({ isTyping }) => !isTyping);
+    const told = [...ada.heard, ...eve.heard].filter(([name]) => name === "typing").map(([, { isTyping }]) => isTyping);
+    assert.deepEqual(told, [true, false]);
+    ada.heard.splice(0, ada.heard.length, ...ada.heard.filter(([name]) => name !== "typing"));
+    eve.close();
+  });
+
   await check("whoever is followed no more is told no more", async () => {
     await ada.ok("unsubscribe_presence", { userIds: [b] });
     const before = states().length;
@@ -60,6 +91,7 @@ scenario(async ({ url, users, tokens }, check) => {
 
   await check("typing reaches the peer, expires by itself, and is limited", async () => {
     const third = await connect("c");
+    await bob.send(c, "so that they know each other");
     assert.deepEqual(await bob.ok("typing", { receiverId: a, isTyping: true }), { ok: true });
     assert.deepEqual(await ada.hears("typing"), { userId: b, isTyping: true });
     await bob.ok("typing", { receiverId: a, isTyping: false });

@@ -17,5 +17,6 @@ mod legacy;
 mod nodes;
 mod opening;
 mod presence;
+mod receipts;
 mod separated;
 mod stop;

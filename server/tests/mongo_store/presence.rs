@@ -1,12 +1,15 @@
 //! Presence across processes. Two stores on one database stand for two processes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
+use server::chat::{Presence, heartbeat};
 use server::store::mongo::MongoStore;
 use server::store::{PresenceChange, Store};
 use shared::{Timestamp, UserId};
 use testkit::mongod::Mongod;
+use tokio_util::sync::CancellationToken;
 
 use super::fixture::{Fixture, at, users};
 
@@ -216,6 +219,47 @@ async fn after_an_outage_nobody_is_declared_dead_too_soon() {
     one.heartbeat(at(3)).await.unwrap();
     assert_eq!(nodes(&fixture).await[0], other);
     fixture.end([one, two]).await;
+}
+
+/// The lease is renewed whatever becomes of a change.
+#[tokio::test]
+async fn a_change_that_is_slow_to_be_written_does_not_cost_the_lease() {
+    let server = tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap();
+    let fixture = Fixture::on(server.uri()).await;
+    let (store, other) = (Arc::new(fixture.open().await), fixture.open().await);
+    let [ada] = users(&store, ["ada"]).await;
+    store.heartbeat(at(0)).await.unwrap();
+    let own = nodes(&fixture).await;
+    other.heartbeat(at(0)).await.unwrap();
+    let others = nodes(&fixture)
+        .await
+        .into_iter()
+        .find(|node| !own.contains(node))
+        .unwrap();
+    // As long as an attempt may take, and longer than a lease if there are two.
+    let users = format!("{}.users", fixture.database.name());
+    let slow = doc! { "namespace": users, "blockConnection": true, "blockTimeMS": 7_000 };
+    fixture.fail("update", 2, slow).await;
+
+    let (presence, stop) = (Arc::new(Presence::default()), CancellationToken::new());
+    let shared = || Arc::clone(&store) as Arc<dyn Store>;
+    let writing = tokio::spawn(Arc::clone(&presence).keep(shared(), stop.clone()));
+    let beating = tokio::spawn(heartbeat(shared(), stop.clone()));
+    presence.note(ada, true);
+    while !seen(&other, ada).await.0 {
+        other.heartbeat(at(1)).await.unwrap();
+        // It may have another id by now.
+        assert!(
+            nodes(&fixture).await.iter().any(|node| *node != others),
+            "the lease is lost"
+        );
+    }
+    assert!(fixture.failed().await >= 2, "nothing was slow");
+    stop.cancel();
+    writing.await.unwrap();
+    beating.await.unwrap();
+    let store = Arc::into_inner(store).unwrap();
+    fixture.end([store, other]).await;
 }
 
 #[tokio::test]

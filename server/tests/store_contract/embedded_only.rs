@@ -8,6 +8,7 @@ use server::store::embedded::EmbeddedStore;
 use server::store::{AppendError, Conversation, PresenceChange, Store, StoreError};
 
 use crate::data::{START, all, mint, people};
+use crate::engine::open_embedded;
 
 #[tokio::test]
 async fn a_directory_belongs_to_one_store() {
@@ -114,7 +115,7 @@ async fn a_full_disk_loses_nothing_and_heals() {
     let dir = tempfile::tempdir().unwrap();
     let disk = SmallDisk(dir.path());
     disk.mount("size=8m");
-    let store = EmbeddedStore::open(dir.path()).unwrap();
+    let store = open_embedded(dir.path(), START);
     let [ada, bob] = people(&store).await;
     let text = "x".repeat(2_000);
     let mut stored = Vec::new();

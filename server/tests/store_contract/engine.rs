@@ -1,12 +1,15 @@
 //! The engines that the contract is run against.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use server::store::Store;
-use server::store::embedded::EmbeddedStore;
+use server::store::embedded::{EmbeddedStore, Options};
 use server::store::mongo::MongoStore;
+use server::supervisor::Supervisor;
+use shared::Timestamp;
 use tempfile::TempDir;
 
 use crate::data::START;
@@ -14,8 +17,13 @@ use crate::data::START;
 /// A database of its own, which can be opened, closed or dropped, and opened again; never twice at once.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {
+    /// Opens it as a server does that is started at this moment.
+    async fn open_at(&self, now: Timestamp) -> Arc<dyn Store>;
+
     /// Opens it as a server does at its start.
-    async fn open(&self) -> Arc<dyn Store>;
+    async fn open(&self) -> Arc<dyn Store> {
+        self.open_at(START).await
+    }
 }
 
 /// SQLite in a temporary directory.
@@ -37,9 +45,16 @@ impl Embedded {
 
 #[async_trait]
 impl Engine for Embedded {
-    async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(EmbeddedStore::open(self.dir.path()).unwrap())
+    async fn open_at(&self, now: Timestamp) -> Arc<dyn Store> {
+        Arc::new(open_embedded(self.dir.path(), now))
     }
+}
+
+/// Opens the database in a directory as a server does that is started at this moment.
+pub(crate) fn open_embedded(dir: &Path, now: Timestamp) -> EmbeddedStore {
+    let mut options = Options::default();
+    options.now = now;
+    EmbeddedStore::open_with(dir, &options, &Supervisor::default()).unwrap()
 }
 
 /// MongoDB, in a database that no other test uses.
@@ -63,9 +78,9 @@ impl Mongo {
 
 #[async_trait]
 impl Engine for Mongo {
-    async fn open(&self) -> Arc<dyn Store> {
+    async fn open_at(&self, now: Timestamp) -> Arc<dyn Store> {
         // The messages of the scenarios are of a day long past; by another clock they would have waited all the time since.
-        let clock = Arc::new(|| START);
+        let clock = Arc::new(move || now);
         Arc::new(
             MongoStore::open_with(&uri().await, Some(&self.database), clock)
                 .await

@@ -123,6 +123,9 @@ contract! {
         counts_what_the_peer_wrote_behind_the_watermark
         stops_at_the_limit
         counts_many_conversations_together
+        ends_with_an_answer
+        begins_with_the_first_start
+        does_not_begin_in_the_future
         is_none_with_oneself
         agrees_with_a_model
         is_right_when_marked_before_and_after_it_is_listed;

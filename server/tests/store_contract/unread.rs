@@ -9,7 +9,7 @@ use server::store::{MarkKind, Position, Store};
 use shared::UserId;
 use shared::limits::UNREAD;
 
-use crate::data::{append_new, later, mark, message_id, mint, open_ready, people};
+use crate::data::{START, append_new, later, mark, message_id, mint, open_ready, people};
 use crate::engine::Engine;
 
 async fn unread(store: &dyn Store, user: UserId, peer: UserId) -> u32 {
@@ -20,31 +20,102 @@ pub(crate) async fn counts_what_the_peer_wrote_behind_the_watermark(engine: &dyn
     let store = open_ready(engine).await;
     let [ada, bob, eve] = people(&*store).await;
     assert_eq!(unread(&*store, ada, bob).await, 0);
-    // Every third is ada's own.
-    let messages: Vec<_> = (0..30)
-        .map(|number| match number % 3 {
-            0 => mint(ada, bob, "own"),
-            _ => mint(bob, ada, "the peer's"),
-        })
-        .collect();
+    let own: Vec<_> = (0..10).map(|_| mint(ada, bob, "own")).collect();
+    let messages: Vec<_> = (0..20).map(|_| mint(bob, ada, "the peer's")).collect();
+    append_new(&*store, &own).await;
+    assert_eq!(unread(&*store, bob, ada).await, 10);
     append_new(&*store, &messages).await;
     append_new(&*store, &[mint(eve, ada, "another")]).await;
     assert_eq!(unread(&*store, ada, bob).await, 20);
-    assert_eq!(unread(&*store, bob, ada).await, 10);
     assert_eq!(unread(&*store, bob, eve).await, 0);
     assert_eq!(store.total_unread(ada, UNREAD).await, Ok(21));
-    for (index, rest) in [(0, 20), (1, 19), (3, 18), (17, 8), (5, 8), (28, 1), (29, 0)] {
+    mark(&*store, ada, bob, MarkKind::Read, own[9].id).await;
+    for (index, rest) in [(0, 19), (1, 18), (11, 8), (5, 8), (18, 1), (19, 0)] {
         mark(&*store, ada, bob, MarkKind::Read, messages[index].id).await;
         assert_eq!(unread(&*store, ada, bob).await, rest, "read up to {index}");
         assert_eq!(store.total_unread(ada, UNREAD).await, Ok(rest + 1));
     }
     // Having received is not having read, and nobody reads for others.
-    mark(&*store, bob, ada, MarkKind::Delivered, messages[29].id).await;
-    assert_eq!(unread(&*store, bob, ada).await, 10);
-    assert_eq!(store.total_unread(bob, UNREAD).await, Ok(10));
+    mark(
+        &*store,
+        eve,
+        ada,
+        MarkKind::Delivered,
+        append_new(&*store, &[mint(ada, eve, "answer")]).await[0].id,
+    )
+    .await;
+    assert_eq!(unread(&*store, eve, ada).await, 1);
+    assert_eq!(store.total_unread(eve, UNREAD).await, Ok(1));
     append_new(&*store, &[mint(bob, ada, "new")]).await;
     assert_eq!(unread(&*store, ada, bob).await, 1);
+    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(1));
+}
+
+pub(crate) async fn ends_with_an_answer(engine: &dyn Engine) {
+    let store = open_ready(engine).await;
+    let [ada, bob] = people(&*store).await;
+    let numbers = async || {
+        let total = store.total_unread(ada, UNREAD).await.unwrap();
+        (unread(&*store, ada, bob).await, total)
+    };
+    let asked = append_new(&*store, &[mint(bob, ada, "one"), mint(bob, ada, "two")]).await;
+    assert_eq!(numbers().await, (2, 2));
+    append_new(&*store, &[mint(ada, bob, "an answer")]).await;
+    assert_eq!(numbers().await, (0, 0));
+    assert_eq!(unread(&*store, bob, ada).await, 1);
+    append_new(&*store, &[mint(bob, ada, "three")]).await;
+    assert_eq!(numbers().await, (1, 1));
+    // Neither an older mark nor an answer that is listed before it changes that.
+    mark(&*store, ada, bob, MarkKind::Read, asked[0].id).await;
+    let early = NewMessage {
+        created_at: later(0),
+        ..mint(ada, bob, "listed first")
+    };
+    append_new(&*store, &[early]).await;
+    assert_eq!(numbers().await, (1, 1));
+    append_new(&*store, &[mint(ada, bob, "another answer")]).await;
+    assert_eq!(numbers().await, (0, 0));
+    store.rebuild().await.unwrap();
+    assert_eq!(numbers().await, (0, 0));
+}
+
+/// What somebody read with the program before this one is known to nobody.
+pub(crate) async fn begins_with_the_first_start(engine: &dyn Engine) {
+    let store = open_ready(engine).await;
+    let [ada, bob, eve] = people(&*store).await;
+    let at = |millis, sender, text| NewMessage {
+        created_at: later(millis),
+        ..mint(sender, ada, text)
+    };
+    let old: Vec<_> = (0..30).map(|number| at(number - 1_000, bob, "old")).collect();
+    append_new(&*store, &old).await;
+    assert_eq!(unread(&*store, ada, bob).await, 0);
+    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(0));
+    append_new(&*store, &[at(0, bob, "new"), at(1, eve, "new")]).await;
+    assert_eq!(unread(&*store, ada, bob).await, 1);
     assert_eq!(store.total_unread(ada, UNREAD).await, Ok(2));
+    // Having received says nothing of reading; a mark of what was read does.
+    mark(&*store, ada, bob, MarkKind::Delivered, old[29].id).await;
+    assert_eq!(unread(&*store, ada, bob).await, 1);
+    mark(&*store, ada, bob, MarkKind::Read, old[19].id).await;
+    assert_eq!(unread(&*store, ada, bob).await, 11);
+    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(12));
+    store.close(later(2)).await.unwrap();
+    drop(store);
+    // Later starts change nothing.
+    let store = engine.open_at(later(60_000)).await;
+    assert_eq!(unread(&*store, ada, bob).await, 11);
+    assert_eq!(unread(&*store, ada, eve).await, 1);
+    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(12));
+}
+
+pub(crate) async fn does_not_begin_in_the_future(engine: &dyn Engine) {
+    engine.open_at(later(3_600_000)).await.close(START).await.unwrap();
+    // The clock was set right.
+    let store = open_ready(engine).await;
+    let [ada, bob] = people(&*store).await;
+    append_new(&*store, &[mint(bob, ada, "new")]).await;
+    assert_eq!(unread(&*store, ada, bob).await, 1);
 }
 
 pub(crate) async fn stops_at_the_limit(engine: &dyn Engine) {
@@ -150,11 +221,12 @@ pub(crate) async fn agrees_with_a_model(engine: &dyn Engine) {
             *now = place(message).max(*now);
         }
         let count = |user: UserId, peer: UserId| {
+            let own = stored
+                .iter()
+                .filter(|message| (message.sender, message.receiver) == (user, peer));
+            let read = own.map(place).max().max(read.get(&(user, peer)).copied());
             let behind = |message: &&NewMessage| {
-                message.sender == peer
-                    && message.receiver == user
-                    && user != peer
-                    && read.get(&(user, peer)).is_none_or(|read| place(message) > *read)
+                message.sender == peer && message.receiver == user && user != peer && Some(place(message)) > read
             };
             stored.iter().filter(behind).count() as u32
         };

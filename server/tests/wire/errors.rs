@@ -9,12 +9,12 @@ fn are_told_in_one_shape() {
     let [a, b] = server.new_users();
     let (token, admin) = (server.token(&a), server.admin_token());
     for (method, path, token, status, code) in [
-        ("GET", "/".to_owned(), "", 404, "not_found"),
+        ("GET", "/nothing".to_owned(), "", 404, "not_found"),
         ("GET", "/nothing/here".to_owned(), "", 404, "not_found"),
         ("POST", "/nothing/here".to_owned(), "", 404, "not_found"),
         ("GET", "/%ff%fe".to_owned(), "", 404, "not_found"),
         ("GET", format!("/chat/history/{a}"), &*token, 404, "not_found"),
-        ("GET", format!("/chat/history/{a}/{b}/"), &token, 404, "not_found"),
+        ("GET", format!("/chat/history/{a}/{b}/c"), &token, 404, "not_found"),
         (
             "POST",
             format!("/chat/history/{a}/{b}"),

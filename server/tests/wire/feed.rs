@@ -18,7 +18,7 @@ fn run(server: &Server, script: &str) {
         &json!({
             "url": server.url(),
             "users": {"a": a, "b": b, "c": c},
-            "tokens": {"a": server.token(&a), "b": server.token(&b), "c": server.token(&c)},
+            "tokens": {"a": server.token(&a), "b": server.token(&b), "c": server.token(&c), "admin": server.admin_token()},
         }),
     );
 }

@@ -85,6 +85,33 @@ fn history_is_answered_as_before_and_goes_on() {
 }
 
 #[test]
+fn what_was_there_before_the_first_start_is_read_and_an_answer_reads() {
+    let server = on_legacy_data();
+    testkit::process::eventually("inboxes are built", std::time::Duration::from_secs(60), || {
+        (server.get("/readyz", "").json()["inbox"]["ready"] == true).then_some(())
+    });
+    let unread = |user: &str| {
+        let inbox = server.get("/chat/conversations", &server.token(user)).json();
+        let listed = inbox["conversations"].as_array().expect("conversations").clone();
+        let numbers: Vec<u64> = listed.iter().filter_map(|one| one["unread"].as_u64()).collect();
+        assert_eq!(inbox["totalUnread"].as_u64(), Some(numbers.iter().sum()), "{inbox}");
+        (listed.len(), numbers.iter().sum::<u64>())
+    };
+    for user in [USER_A, USER_B, USER_C] {
+        let (conversations, unread) = unread(user);
+        assert!(
+            conversations > 0 && unread == 0,
+            "{user}: {unread} of {conversations} conversations"
+        );
+    }
+    send(&server, USER_B, USER_A, "new");
+    send(&server, USER_B, USER_A, "and one more");
+    assert_eq!(unread(USER_A).1, 2);
+    send(&server, USER_A, USER_B, "an answer");
+    assert_eq!((unread(USER_A).1, unread(USER_B).1), (0, 1));
+}
+
+#[test]
 fn users_of_one_name_stay_and_new_names_are_unique() {
     let server = on_legacy_data();
     let admin = server.admin_token();

@@ -75,8 +75,11 @@ impl<'a> Conversation<'a> {
         self.history.docs.iter().max_by_key(|doc| doc.place)
     }
 
-    /// How many of the peer's messages lie behind a place.
+    /// How many of the peer's messages lie behind a place, and behind the newest message of the one who looks: who has
+    /// answered has read. All users of a run are new, so nothing is older than the first start of the server.
     pub(super) fn unread_behind(&self, read: Option<Place>) -> u32 {
+        let own = self.history.docs.iter().filter(|doc| doc.sender != self.peer);
+        let read = own.map(|doc| doc.place).max().max(read);
         let behind = |doc: &&Doc| doc.sender == self.peer && Some(doc.place) > read;
         let count = self.history.docs.iter().filter(behind).count();
         if self.is_own {

@@ -40,7 +40,7 @@ fn message(number: usize, sender: UserId, receiver: UserId) -> Message {
 }
 
 /// Ada wrote 1, 2, 3 and 4 to Bob on one connection, Bob 5 and 6 to her, and she 7 to herself. Bob has read up to 2 and
-/// received up to 4, Ada has read up to 5. Each has two devices.
+/// received up to 4, and his own 5 counts as having read what lies before it; Ada has read up to 5. Each has two devices.
 struct World {
     messages: Vec<Message>,
     users: Vec<UserRecord>,
@@ -108,7 +108,7 @@ impl World {
         if user == ADA {
             vec![conversation(ADA, 7, 0, [0; 4]), conversation(BOB, 6, 1, [5, 5, 2, 4])]
         } else {
-            vec![conversation(ADA, 6, 2, [2, 4, 5, 5])]
+            vec![conversation(ADA, 6, 0, [2, 4, 5, 5])]
         }
     }
 

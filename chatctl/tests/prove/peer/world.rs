@@ -208,7 +208,10 @@ impl World {
         let marks = |of| self.marks.get(&of).copied().unwrap_or_default();
         let (own, peers) = (marks((user, peer)), marks((peer, user)));
         let id = |number: Option<usize>| number.map(|number| self.messages[number].id);
-        let behind = self.messages.iter().skip(own.0.map_or(0, |number| number + 1));
+        let is_own = |message: &Message| (message.sender, message.receiver) == (Some(user), Some(peer));
+        let answered = self.messages.iter().rposition(is_own);
+        let read = own.0.max(answered);
+        let behind = self.messages.iter().skip(read.map_or(0, |number| number + 1));
         let unread = behind.filter(|message| (message.sender, message.receiver) == (Some(peer), Some(user)));
         let mut unread = if user == peer { 0 } else { unread.count() as u32 };
         if self.manner == Manner::Counting {

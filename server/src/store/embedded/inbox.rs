@@ -8,35 +8,31 @@ use rusqlite::{Connection, Row};
 use shared::limits::UNREAD as MOST_UNREAD;
 use shared::{MessageId, Timestamp, UserId};
 
-use super::markers;
 use super::pages::{self, BEFORE_ALL, BEHIND_ALL};
+use super::{markers, numbers};
 use crate::store::{Bounds, Conversation, End, InboxEntry, Marker, Position, Summary};
 
 pub(super) const PAGE: &str = "
     SELECT peer, last_at, last_id FROM inbox
     WHERE owner = ?1 AND (last_at, last_id) < (?2, ?3) ORDER BY last_at DESC, last_id DESC LIMIT ?4";
 
-pub(super) const UNREAD: &str = "
-    SELECT count(*) FROM (
-        SELECT 1 FROM messages
-        WHERE conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2)
-            AND sender = ?3 AND (created_at, id) > (?4, ?5)
-        LIMIT ?6)";
-
-/// How many of the next messages behind a place there are, and how many of them are of one sender.
-pub(super) const NEXT: &str = "
-    SELECT count(*), count(*) FILTER (WHERE sender = ?3) FROM (
-        SELECT sender FROM messages
-        WHERE conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2)
-            AND (created_at, id) > (?4, ?5)
-        ORDER BY created_at, id LIMIT ?6)";
+/// Who wrote the messages after a place, the newest first.
+pub(super) const SENDERS: &str = "
+    SELECT sender FROM messages
+    WHERE conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2)
+        AND (created_at, id) > (?3, ?4)
+    ORDER BY created_at DESC, id DESC LIMIT ?5";
 
 pub(super) const WITH_UNREAD: &str = "SELECT peer FROM inbox WHERE owner = ?1 AND unread = 1";
 
 pub(super) const ALL_READ: &str = "UPDATE inbox SET unread = 0 WHERE owner = ?1 AND peer = ?2 AND unread = 1";
 
-/// Messages behind a watermark among which an unread one is looked for when it moves.
-const LOOK_AHEAD: u32 = 1_000;
+/// The same, if the newest message of the conversation is the owner's own.
+pub(super) const ANSWERED: &str = "
+    UPDATE inbox SET unread = 0 WHERE owner = ?1 AND peer = ?2 AND unread = 1 AND ?1 = (
+        SELECT sender FROM messages
+        WHERE conversation = (SELECT pk FROM conversations WHERE low = min(?1, ?2) AND high = max(?1, ?2))
+        ORDER BY created_at DESC, id DESC LIMIT 1)";
 
 pub(super) const ACQUAINTED: &str = "
     SELECT 1 FROM messages
@@ -105,10 +101,10 @@ pub(super) fn total_unread(connection: &Connection, user: UserId, most: u32) -> 
     Ok(total)
 }
 
-/// Messages of the peer behind what the user has read, counted up to `most`. `own` is the user's watermark.
+/// Messages of the peer that the user has not read, counted up to `most`. `own` is the user's watermark.
 ///
-/// The user's own messages in between are passed over, ten million in a second: a conversation in which one side writes
-/// and never reads costs more.
+/// Read is what lies up to the watermark, what lies before a message of the user's own, and, where there is no watermark,
+/// what is older than the first start. So they are the newest ones up to the first that is the user's own.
 pub(super) fn unread(
     connection: &Connection,
     user: UserId,
@@ -119,44 +115,34 @@ pub(super) fn unread(
     if user == peer {
         return Ok(0);
     }
-    count(connection, UNREAD, (user, peer), own, most, |row| row.get(0))
-}
-
-/// Runs a statement that counts behind what the user has read.
-fn count<T>(
-    connection: &Connection,
-    sql: &str,
-    (user, peer): (UserId, UserId),
-    own: Option<&Marker>,
-    most: u32,
-    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
     let people = Conversation::between(user, peer);
-    let place = own.and_then(|own| own.read).map(|read| read.place);
+    let place = match own.and_then(|own| own.read) {
+        Some(read) => Some(read.place),
+        None => numbers::first_start(connection)?.map(Position::start_of),
+    };
     let id = place.map(|place| place.id.bytes());
-    connection.prepare_cached(sql)?.query_row(
-        (
-            people.low().bytes(),
-            people.high().bytes(),
-            peer.bytes(),
-            place.map_or(i64::MIN, |place| place.created_at.millis()),
-            id.as_ref().map_or(BEFORE_ALL, |id| id),
-            most,
-        ),
-        read,
-    )
+    let mut statement = connection.prepare_cached(SENDERS)?;
+    let mut senders = statement.query((
+        people.low().bytes(),
+        people.high().bytes(),
+        place.map_or(i64::MIN, |place| place.created_at.millis()),
+        id.as_ref().map_or(BEFORE_ALL, |id| id),
+        most,
+    ))?;
+    let mut count = 0;
+    while let Some(row) = senders.next()?
+        && row.get_ref(0)?.as_blob()? == peer.bytes()
+    {
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// Keeps the note of what may be unread in step with a watermark that has just moved, in the same transaction.
 ///
-/// Counted here, where no message can be committed meanwhile, but only among the next few: commits wait. One that is not
-/// projected yet sets the note again then.
+/// Looked at here, where no message can be committed meanwhile. One that is not projected yet sets the note again then.
 pub(super) fn note_read(connection: &Connection, own: &Marker) -> rusqlite::Result<()> {
-    let people = (own.user, own.peer);
-    let (next, unread): (u32, u32) = count(connection, NEXT, people, Some(own), LOOK_AHEAD, |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    })?;
-    if unread == 0 && next < LOOK_AHEAD {
+    if unread(connection, own.user, own.peer, Some(own), 1)? == 0 {
         connection
             .prepare_cached(ALL_READ)?
             .execute((own.user.bytes(), own.peer.bytes()))?;

@@ -23,6 +23,8 @@ pub(super) const NEWEST_BY_ID: &str = "
 
 pub(super) const TAKE: &str = "UPDATE meta SET change = ?1 WHERE pk = 1";
 
+pub(super) const FIRST_START: &str = "SELECT first_start FROM meta WHERE pk = 1";
+
 pub(super) const INSTANCE: &str = "SELECT instance FROM meta WHERE pk = 1";
 
 /// The greatest number that was given. A writing job counts on from here.
@@ -62,6 +64,29 @@ pub(super) fn new_instance(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn take(connection: &Connection, number: i64) -> rusqlite::Result<()> {
     connection.prepare_cached(TAKE)?.execute([number])?;
     Ok(())
+}
+
+/// Records when a new database was first opened.
+pub(super) fn set_first_start(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+    connection.execute("UPDATE meta SET first_start = ?1 WHERE pk = 1", [at.millis()])?;
+    Ok(())
+}
+
+/// A clock that was ahead at the first start and was set right: it must not hide what comes now.
+pub(super) fn correct_first_start(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    connection.execute(
+        "UPDATE meta SET first_start = ?1 WHERE pk = 1 AND first_start > ?1",
+        [now.millis()],
+    )?;
+    Ok(())
+}
+
+/// When a server first opened this database, if that is known.
+pub(super) fn first_start(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let millis: Option<i64> = connection
+        .prepare_cached(FIRST_START)?
+        .query_row([], |row| row.get(0))?;
+    Ok(millis.map(Timestamp::from_millis))
 }
 
 /// What tells this database from every other.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use shared::Timestamp;
 
 use super::checkpoint::LOG_PAGES;
 use super::directory::Directory;
@@ -17,6 +18,7 @@ use super::known::{Keeper, Known};
 use super::room::Room;
 use super::untouched::Untouched;
 use super::{checkpoint, log_index, numbers, room, schema, users};
+use crate::chat;
 use crate::store::StoreError;
 
 /// How a database is opened.
@@ -26,6 +28,8 @@ pub struct Options {
     pub check: bool,
     /// Opens a database although messages are missing that it once had, and makes all clients begin anew.
     pub accept_loss: bool,
+    /// What time it is. On a new database that is when the first server was started on it.
+    pub now: Timestamp,
     /// How many pages the write-ahead log may have before it is copied into the database.
     pub(super) log_pages: u64,
 }
@@ -35,6 +39,7 @@ impl Default for Options {
         Self {
             check: false,
             accept_loss: false,
+            now: chat::now(),
             log_pages: LOG_PAGES,
         }
     }
@@ -89,6 +94,10 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     }
     schema::set_up_writer(&connection, &database).map_err(|error| damaged(&database, error))?;
     schema::migrate(&mut connection)?;
+    match found {
+        true => numbers::correct_first_start(&connection, options.now)?,
+        false => numbers::set_first_start(&connection, options.now)?,
+    }
     room::tidy(&connection)?;
     users::all_offline(&connection, None)?;
     let now = Known::of(&connection)?;

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use shared::{MessageId, Timestamp, UserId};
 
 use super::runs::{self, FeedKey, Run, segment};
-use super::{feed, markers, pages};
+use super::{feed, inbox, markers, pages};
 use crate::store::{Bounds, Conversation, End, Position};
 
 pub(super) const BEHIND: &str = "
@@ -71,9 +71,11 @@ pub(super) struct Batch {
 /// What a batch says of one conversation in one inbox.
 struct Latest {
     place: Position,
-    /// Where the last message of the peer is listed.
-    peers: Option<Position>,
-    /// Whether that one is unread.
+    /// Whether a message is the peer's.
+    of_peer: bool,
+    /// Whether one is the owner's own, which counts as having read what lies before it.
+    of_owner: bool,
+    /// Whether anything in the conversation is unread.
     unread: bool,
 }
 
@@ -82,7 +84,7 @@ impl Batch {
     pub(super) fn read(connection: &Connection, behind: i64, most: usize) -> rusqlite::Result<Self> {
         let snapshot = connection.unchecked_transaction()?;
         let mut batch = Self::default();
-        let mut inbox = HashMap::new();
+        let mut noted = HashMap::new();
         let mut feed = Vec::new();
         let mut statement = snapshot.prepare_cached(BEHIND)?;
         let mut rows = statement.query((behind, i64::try_from(most).unwrap_or(i64::MAX)))?;
@@ -96,21 +98,21 @@ impl Batch {
             let sender = UserId::from_bytes(row.get(3)?);
             let (low, high) = (UserId::from_bytes(row.get(4)?), UserId::from_bytes(row.get(5)?));
             let receiver = if sender == low { high } else { low };
-            note(&mut inbox, (sender, receiver), place, false);
+            note(&mut noted, (sender, receiver), place, false);
             feed.push((segment(batch.last), sender, batch.last));
             if receiver != sender {
-                note(&mut inbox, (receiver, sender), place, true);
+                note(&mut noted, (receiver, sender), place, true);
                 feed.push((segment(batch.last), receiver, batch.last));
             }
         }
         feed.sort_unstable();
         batch.feed = Run::all(&feed);
-        batch.inbox = inbox.into_iter().collect();
+        batch.inbox = noted.into_iter().collect();
         batch.inbox.sort_unstable_by_key(|(key, _)| *key);
         for ((owner, peer), latest) in &mut batch.inbox {
-            if let Some(place) = latest.peers {
-                let read = markers::marker(&snapshot, *owner, *peer)?.and_then(|marker| marker.read);
-                latest.unread = read.is_none_or(|read| read.place < place);
+            if latest.of_peer {
+                let own = markers::marker(&snapshot, *owner, *peer)?;
+                latest.unread = inbox::unread(&snapshot, *owner, *peer, own.as_ref(), 1)? > 0;
             }
         }
         Ok(batch)
@@ -134,10 +136,11 @@ impl Batch {
     /// Writes one part. That these rows are in front of the number up to which all is projected harms nobody: an inbox
     /// may be, and of a feed nothing behind that number is read.
     pub(super) fn write_part(&self, connection: &Connection, part: usize) -> rusqlite::Result<()> {
-        let mut inbox = self.inbox.chunks(INBOX_PART);
-        let parts = inbox.len();
-        if let Some(rows) = inbox.nth(part) {
+        let mut chunks = self.inbox.chunks(INBOX_PART);
+        let parts = chunks.len();
+        if let Some(rows) = chunks.nth(part) {
             let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
+            let mut answered = connection.prepare_cached(inbox::ANSWERED)?;
             for ((owner, peer), latest) in rows {
                 statement.execute((
                     owner.bytes(),
@@ -146,6 +149,9 @@ impl Batch {
                     latest.place.id.bytes(),
                     latest.unread,
                 ))?;
+                if latest.of_owner && !latest.unread {
+                    answered.execute((owner.bytes(), peer.bytes()))?;
+                }
             }
         } else if let Some(runs) = self.feed.chunks(FEED_PART).nth(part - parts) {
             let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
@@ -166,12 +172,14 @@ impl Batch {
 fn note(inbox: &mut HashMap<(UserId, UserId), Latest>, key: (UserId, UserId), place: Position, of_peer: bool) {
     let latest = inbox.entry(key).or_insert(Latest {
         place,
-        peers: None,
+        of_peer: false,
+        of_owner: false,
         unread: false,
     });
     latest.place = latest.place.max(place);
-    if of_peer {
-        latest.peers = latest.peers.max(Some(place));
+    match of_peer {
+        true => latest.of_peer = true,
+        false => latest.of_owner = true,
     }
 }
 

@@ -33,8 +33,8 @@ impl Room {
     }
 
     /// Hears how a commit went.
-    pub(super) fn heard(&self, outcome: &Result<(), StoreError>) {
-        if matches!(outcome, Err(StoreError::Unavailable(_))) {
+    pub(super) fn heard(&self, failure: Option<&StoreError>) {
+        if matches!(failure, Some(StoreError::Unavailable(_))) {
             self.doubted.store(true, Ordering::Relaxed);
         }
     }

@@ -125,6 +125,11 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX inbox_by_place ON inbox (owner, last_at, last_id);
     CREATE INDEX inbox_unread ON inbox (owner) WHERE unread = 1;
 ",
+    "
+    -- When a server first opened this database. What is older counts as read. Missing in databases that are older than
+    -- this column.
+    ALTER TABLE meta ADD COLUMN first_start INTEGER;
+",
 ];
 
 /// The `user_version` from which on changes have numbers, and the database a name of its own.

@@ -21,7 +21,12 @@ const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
 
 fn store() -> (tempfile::TempDir, EmbeddedStore) {
     let dir = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open(dir.path()).unwrap();
+    // The messages of the tests are no older than that.
+    let options = Options {
+        now: AT,
+        ..Options::default()
+    };
+    let store = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
     (dir, store)
 }
 
@@ -49,6 +54,25 @@ fn messages(user: UserId, numbers: std::ops::Range<u64>, bytes: usize) -> Vec<Ne
 async fn count(store: &EmbeddedStore) -> i64 {
     let count = |connection: &Connection| connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0));
     store.readers.run(count).await.unwrap()
+}
+
+/// An administrator's shell can hold the lock. Each write would wait for it by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_database_fails_all_that_waits_at_once() {
+    let (dir, store) = store();
+    let ada = user(&store, "ada").await;
+    let shell = Connection::open(dir.path().join("chat.db")).unwrap();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
+    // The first is tried alone; what comes meanwhile is one group.
+    let batches: Vec<_> = (0..30).map(|number| messages(ada, number..number + 1, 10)).collect();
+    let outcomes = futures_util::future::join_all(batches.iter().map(|batch| store.append(batch))).await;
+    assert!(begun.elapsed() < 4 * schema::BUSY_TIMEOUT, "{:?}", begun.elapsed());
+    let locked = |outcome: &Result<_, _>| matches!(outcome, Err(AppendError::Store(StoreError::Unavailable(_))));
+    assert!(outcomes.iter().flatten().all(locked));
+    shell.execute_batch("ROLLBACK").unwrap();
+    assert!(store.append(&batches[0]).await[0].is_ok());
+    assert_eq!(count(&store).await, 1);
 }
 
 #[tokio::test]

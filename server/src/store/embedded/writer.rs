@@ -4,7 +4,8 @@
 //! syncs once. Only then does it answer, so no caller ever hears of something that is not on the disk; the jobs that
 //! came meanwhile are the next group. If one of a group fails, all are undone and run again, each in a transaction of
 //! its own, so that it fails alone. That is rare; a savepoint around each job would cost every group a copy of all
-//! pages that it touches.
+//! pages that it touches. It is no help where the database is locked by somebody else, which each of them would wait for;
+//! and it ends after [`ALONE`], should each attempt take long.
 //!
 //! A group whose commit went into files that no path leads to any more is held: neither answered nor undone. If the files
 //! come back it is durable after all, and is answered; until then nothing else is written, see [`files`](super::files).
@@ -12,7 +13,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -29,6 +30,9 @@ use crate::supervisor::Supervisor;
 
 /// Jobs that wait; callers beyond that wait for a place. Also the most jobs in one transaction.
 const QUEUE: usize = 64;
+
+/// How long the jobs of a group that failed are tried one by one. The rest then fails as the group did.
+const ALONE: Duration = Duration::from_secs(5);
 
 /// How often it looks whether the files of a group that is held are back.
 const HELD_PAUSE: Duration = Duration::from_millis(50);
@@ -176,12 +180,16 @@ impl Thread {
             let together = self.transaction(&mut group);
             #[cfg(feature = "sabotage")]
             crate::sabotage::panic_in("store-writer");
-            let alone = group.len() == 1;
+            let mut again = group.len() > 1 && matches!(&together, (Err(failure), _) if failure.began);
+            let end = Instant::now() + ALONE;
             for mut job in group.drain(..) {
                 let (outcome, committed) = match &together {
-                    (Err(_), _) if !alone => self.transaction(std::slice::from_mut(&mut job)),
+                    (Err(_), _) if again => self.transaction(std::slice::from_mut(&mut job)),
                     together => together.clone(),
                 };
+                let waits_in_vain = outcome.as_ref().is_err_and(|failure| !failure.began);
+                again &= !waits_in_vain && Instant::now() < end;
+                let outcome = outcome.map_err(|failure| failure.error);
                 match committed == Committed::Elsewhere || (outcome.is_ok() && !held.is_empty()) {
                     true => held.push(job),
                     false => job.answer(outcome),
@@ -229,9 +237,9 @@ impl Thread {
 
     /// Runs jobs as one durable transaction, or leaves no trace of them. Nobody hears of a commit before the files were
     /// looked at.
-    fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), StoreError>, Committed) {
+    fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), Failure>, Committed) {
         let outcome = transaction(&self.connection, jobs);
-        self.room.heard(&outcome);
+        self.room.heard(outcome.as_ref().err().map(|failure| &failure.error));
         let committed = match outcome.is_ok() && self.files.check().is_err() {
             true => Committed::Elsewhere,
             false => Committed::InPlace,
@@ -255,11 +263,22 @@ fn refuse(jobs: &mut Vec<Box<dyn Job>>, error: &StoreError) {
     jobs.drain(..).for_each(|job| job.answer(Err(error.clone())));
 }
 
+/// Why a transaction failed.
+#[derive(Clone)]
+struct Failure {
+    error: StoreError,
+    /// Whether it began; if not, no other one can either for now.
+    began: bool,
+}
+
 /// Runs jobs as one durable transaction, or leaves no trace of them.
-fn transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+fn transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
     let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]);
+    execute("BEGIN IMMEDIATE").map_err(|error: rusqlite::Error| Failure {
+        error: error.into(),
+        began: false,
+    })?;
     let run = || -> Result<(), StoreError> {
-        execute("BEGIN IMMEDIATE")?;
         for job in jobs {
             job.run(connection)?;
         }
@@ -275,7 +294,7 @@ fn transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(),
         // Nothing can be written any more. The thread ends, and with it the server, to be started again.
         panic!("a transaction can be neither committed nor undone: {error}");
     }
-    outcome
+    outcome.map_err(|error| Failure { error, began: true })
 }
 
 /// Something to be done in a transaction, and somebody who waits for it.

@@ -122,13 +122,16 @@ fn unreachable_hosts(account: &str) -> String {
 /// Describes the failure of one write by its code and, for a duplicate key, the index.
 pub(super) fn write_error(code: i32, message: &str) -> String {
     // "E11000 duplicate key error collection: db.coll index: NAME dup key: { … }": what follows is data.
-    let index = message
-        .split_once(" index: ")
-        .and_then(|(_, rest)| rest.split(' ').next());
-    match index {
+    match index_of(message) {
         Some(index) if code == DUPLICATE_KEY => format!("duplicate key in index {index}"),
         _ => format!("write error {code}"),
     }
+}
+
+/// The index that the server's message of a duplicate key names.
+pub(super) fn index_of(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once(" index: ")?;
+    rest.split(' ').next()
 }
 
 /// Waits for an operation of the driver for at most `limit`.

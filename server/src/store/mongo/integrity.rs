@@ -349,7 +349,8 @@ impl Task {
                         tracing::warn!(%error, index = index.path(), "an index can't be built; it will be tried again");
                     }
                     if index.is_unique() {
-                        let (StoreError::Unavailable(why) | StoreError::Failed(why)) = error;
+                        let (StoreError::Unavailable(why) | StoreError::Failed(why) | StoreError::ForeignIndex(why)) =
+                            error;
                         failed.get_or_insert(why);
                     }
                 }

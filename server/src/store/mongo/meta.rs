@@ -16,6 +16,8 @@ use crate::store::{Instance, StoreError};
 /// The documents' ids.
 const INSTANCE: &str = "instance";
 const FOLLOWER: &str = "follower";
+/// A field of the first.
+const FIRST_START: &str = "firstStart";
 pub(super) const INBOX: &str = "inbox";
 /// Which fields all inboxes have, also those that an earlier version wrote.
 pub(super) const INBOX_FIELDS: &str = "inboxFields";
@@ -29,6 +31,8 @@ pub(super) struct Meta {
 /// What a store begins with.
 pub(super) struct Begun {
     pub(super) instance: Instance,
+    /// When a server was first started on this database; `None` if that was before this was recorded.
+    pub(super) first_start: Option<Timestamp>,
     /// Messages in front of this moment, by the time in their ids, are in the inboxes.
     pub(super) settled: Timestamp,
 }
@@ -40,17 +44,32 @@ impl Meta {
         }
     }
 
-    /// Creates the documents that are missing; `settled` is where the first store of a database begins to follow it.
-    pub(super) async fn begin(&self, settled: Timestamp) -> Result<Begun, StoreError> {
+    /// Creates the documents that are missing. `now` is when the first server was started on a new database, and where it
+    /// begins to follow it.
+    pub(super) async fn begin(&self, now: Timestamp) -> Result<Begun, StoreError> {
         let instance = ObjectId::from_bytes(rand::random());
-        let made = self.ensure(INSTANCE, doc! { "bytes": instance }).await?;
-        let follower = self.ensure(FOLLOWER, doc! { "settled": date(settled) }).await?;
+        let made = self
+            .ensure(INSTANCE, doc! { "bytes": instance, FIRST_START: date(now) })
+            .await?;
+        let follower = self.ensure(FOLLOWER, doc! { "settled": date(now) }).await?;
+        let first_start = made.get_datetime(FIRST_START).ok().map(|at| timestamp(*at));
+        if first_start.is_some_and(|first| now < first) {
+            self.correct_first_start(now).await?;
+        }
         let failed = |_| StoreError::Failed("a document in the collection meta is damaged".into());
         let bytes = made.get_object_id("bytes").map_err(failed)?.bytes();
         Ok(Begun {
             instance: first_bytes(bytes),
+            first_start: first_start.map(|first| first.min(now)),
             settled: timestamp(*follower.get_datetime("settled").map_err(failed)?),
         })
+    }
+
+    /// A clock that was ahead at the first start and was set right: it must not hide what comes now.
+    async fn correct_first_start(&self, now: Timestamp) -> Result<(), StoreError> {
+        let update = doc! { "$min": { FIRST_START: date(now) } };
+        let correct = self.documents.update_one(doc! { "_id": INSTANCE }, update);
+        bounded("correcting the first start", WRITE, correct).await.map(drop)
     }
 
     /// The id of the database as it is now; `None` if it has none.

@@ -18,6 +18,8 @@
 //! while the first node starts has its users shown as offline until they connect again.
 
 use std::collections::HashSet;
+use std::pin::pin;
+use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -25,7 +27,7 @@ use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
 use shared::{Timestamp, UserId};
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::document::{date, user_key};
 use super::error::{bounded, retrying, timed_out};
@@ -37,6 +39,9 @@ use crate::store::{HEARTBEAT, LEASE, PresenceChange, StoreError};
 /// Changes in one command.
 const CHANGES: usize = 1_000;
 
+/// How long one renewal of the lease may take: the lease outlasts one that fails, and the next.
+const RENEWAL: Duration = Duration::from_secs(2);
+
 /// This process's part in who is online.
 pub(super) struct Presence {
     database: Database,
@@ -45,6 +50,21 @@ pub(super) struct Presence {
     process: Process,
     /// Held across writes: changes must reach the database in order, and none may overtake a change of the node id.
     state: Mutex<State>,
+    /// The id in `state`, to renew its lease while a change is being written. Held to set or copy it.
+    node: parking_lot::Mutex<Option<ObjectId>>,
+    /// Held for a heartbeat.
+    beats: Mutex<Beats>,
+}
+
+/// What one heartbeat leaves to the next.
+#[derive(Default)]
+struct Beats {
+    /// When the lease was last renewed.
+    renewed: Option<Instant>,
+    /// Until when the leases of others are let be.
+    lenient_until: Option<Instant>,
+    /// Whether what an older program left was looked at.
+    swept: bool,
 }
 
 #[derive(Default)]
@@ -55,12 +75,6 @@ struct State {
     diverged: bool,
     /// Who is connected to this process.
     online: HashSet<UserId>,
-    /// When the lease was last renewed.
-    renewed: Option<Instant>,
-    /// Until when the leases of others are let be.
-    lenient_until: Option<Instant>,
-    /// Whether what an older program left was looked at.
-    swept: bool,
 }
 
 impl Presence {
@@ -71,6 +85,8 @@ impl Presence {
             nodes: database.collection(connect::NODES),
             process: Process::current(),
             state: Mutex::default(),
+            node: parking_lot::Mutex::default(),
+            beats: Mutex::default(),
         }
     }
 
@@ -94,23 +110,70 @@ impl Presence {
 
     /// See [`crate::store::Store::heartbeat`].
     pub(super) async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
-        let mut state = self.lock().await?;
-        let late = state.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
-        let node = self.renew(&mut state, now).await?;
-        state.renewed = Some(Instant::now());
+        let mut beats = self.beats.lock().await;
+        let late = beats.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
+        let node = self.hold(now).await?;
+        beats.renewed = Some(Instant::now());
         if late {
             // Most likely the database was away, and for the other nodes too: they get the time to come back.
-            state.lenient_until = Some(Instant::now() + LEASE);
+            beats.lenient_until = Some(Instant::now() + LEASE);
         }
-        if state.lenient_until.is_none_or(|until| until <= Instant::now()) {
+        self.holding(self.clean(&mut beats, node, now)).await
+    }
+
+    /// Does something that may take longer than a lease lasts, which is renewed meanwhile.
+    async fn holding<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let mut work = pin!(work);
+        loop {
+            if let Ok(done) = timeout(HEARTBEAT, work.as_mut()).await {
+                return done;
+            }
+            let node = *self.node.lock();
+            if let Some(node) = node
+                && let Err(error) = self.renew_lease(node).await
+            {
+                tracing::debug!(%error, "the lease is not renewed; it will be tried again");
+            }
+        }
+    }
+
+    /// Renews the lease without waiting for changes that are being written, and begins a new node where that is needed.
+    async fn hold(&self, now: Timestamp) -> Result<ObjectId, StoreError> {
+        let held = *self.node.lock();
+        if let Some(node) = held
+            && self.renew_lease(node).await?
+        {
+            return match self.state.try_lock() {
+                Ok(mut state) if state.diverged => self.holding(self.renew(&mut state, now)).await,
+                // Whatever goes wrong with a change that is still being written is seen to by the next heartbeat.
+                _ => Ok(node),
+            };
+        }
+        let renewing = async {
+            let mut state = self.lock().await?;
+            self.renew(&mut state, now).await
+        };
+        self.holding(renewing).await
+    }
+
+    /// Sees to what others left behind.
+    async fn clean(&self, beats: &mut Beats, node: ObjectId, now: Timestamp) -> Result<(), StoreError> {
+        if beats.lenient_until.is_none_or(|until| until <= Instant::now()) {
             self.delete_expired().await?;
         }
         self.relieve(now).await?;
-        if !state.swept {
+        if !beats.swept {
             self.sweep(node).await?;
-            state.swept = true;
+            beats.swept = true;
         }
         Ok(())
+    }
+
+    /// Whether the lease was there to be renewed.
+    async fn renew_lease(&self, node: ObjectId) -> Result<bool, StoreError> {
+        let renewal = doc! { "$currentDate": { "renewedAt": true } };
+        let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
+        Ok(bounded("renewing the lease", RENEWAL, renew).await?.matched_count == 1)
     }
 
     /// Takes this process's users offline and gives up the lease.
@@ -123,6 +186,7 @@ impl Presence {
             .users
             .update_many(doc! { "onlineNodes": node }, leave(vec![node.into()], now));
         bounded("taking users offline", WRITE, offline).await?;
+        *self.node.lock() = None;
         self.delete_lease(node.into()).await?;
         state.node = None;
         Ok(())
@@ -139,9 +203,7 @@ impl Presence {
     async fn renew(&self, state: &mut State, now: Timestamp) -> Result<ObjectId, StoreError> {
         let old = state.node.as_ref().map(Node::id);
         if let Some(node) = old.filter(|_| !state.diverged) {
-            let renewal = doc! { "$currentDate": { "renewedAt": true } };
-            let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
-            if bounded("renewing the lease", WRITE, renew).await?.matched_count == 1 {
+            if self.renew_lease(node).await? {
                 return Ok(node);
             }
             tracing::warn!(%node, "this process lost its lease and brings its users online again");
@@ -179,6 +241,7 @@ impl Presence {
             .upsert(true);
         bounded("writing the lease", WRITE, insert).await?;
         state.node = Some(node);
+        *self.node.lock() = Some(id);
         Ok(id)
     }
 

@@ -7,7 +7,8 @@
 //!   wrote as soon as [`follower`](super::follower) has come across it. Where inboxes are not complete, or name a message
 //!   that is gone, the newest message is looked for in the conversation itself.
 //! - Unread messages are counted where there can be any: where the newest message that the viewer *received*, which inboxes know
-//!   as well, lies behind what was read. Where they are few, [`unread`] finds them. Else each such conversation is a small
+//!   as well, is the newest of all and lies behind what was read. Then the viewer's own newest message is looked for, which
+//!   counts as having read what lies before it. Where they are few, [`unread`] finds them. Else each such conversation is a small
 //!   pipeline over one range of the index on `{sender, receiver, createdAt, _id}`, of which a command holds a union. It needs
 //!   nothing but the index, and it costs ten times as much as reading a message by its id.
 
@@ -18,7 +19,7 @@ use bson::raw::RawDocumentBuf;
 use bson::{Bson, DateTime, Document, doc};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use mongodb::{Collection, Database};
-use shared::{Message, MessageId, UserId, limits};
+use shared::{Message, MessageId, Timestamp, UserId, limits};
 
 use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
@@ -42,15 +43,23 @@ pub(super) struct Summaries {
     inboxes: Collection<RawDocumentBuf>,
     markers: Markers,
     projector: Projector,
+    /// What is older counts as read where nothing was marked.
+    first_start: Option<Position>,
 }
 
 impl Summaries {
-    pub(super) fn new(database: &Database, markers: Markers, projector: Projector) -> Self {
+    pub(super) fn new(
+        database: &Database,
+        markers: Markers,
+        projector: Projector,
+        first_start: Option<Timestamp>,
+    ) -> Self {
         Self {
             messages: database.collection(connect::MESSAGES),
             inboxes: database.collection(connect::INBOXES),
             markers,
             projector,
+            first_start: first_start.map(Position::start_of),
         }
     }
 
@@ -58,8 +67,7 @@ impl Summaries {
     pub(super) async fn of(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
         let (entries, markers) = tokio::try_join!(self.entries(pairs), self.markers(pairs))?;
         let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.as_ref()?.last)).collect();
-        let incoming = entries.iter().map(|entry| entry.as_ref()?.incoming).collect();
-        self.with(pairs, markers, incoming, self.newest_at(pairs, &last)).await
+        self.with(pairs, markers, entries, self.newest_at(pairs, &last)).await
     }
 
     /// See [`crate::store::Store::listed`].
@@ -67,35 +75,35 @@ impl Summaries {
         let pairs: Vec<(UserId, UserId)> = entries.iter().map(|entry| (user, entry.peer)).collect();
         let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.last)).collect();
         let newest = self.newest_at(&pairs, &last);
-        let counted = async {
-            let (entries, markers) = tokio::try_join!(self.entries(&pairs), self.markers(&pairs))?;
-            let incoming = entries.iter().map(|entry| entry.as_ref()?.incoming).collect();
-            Ok::<_, StoreError>((markers, incoming))
-        };
-        let ((markers, incoming), newest) = tokio::try_join!(counted, newest)?;
-        self.with(&pairs, markers, incoming, async { Ok(newest) }).await
+        let (entries, markers, newest) = tokio::try_join!(self.entries(&pairs), self.markers(&pairs), newest)?;
+        self.with(&pairs, markers, entries, async { Ok(newest) }).await
     }
 
-    /// Conversations with their newest messages; `incoming` is where the newest one that the viewer received is listed, as
-    /// far as is known.
+    /// Conversations with their newest messages; `entries` is what inboxes say of them, as far as is known.
     async fn with(
         &self,
         pairs: &[(UserId, UserId)],
         markers: HashMap<(UserId, UserId), Marker>,
-        incoming: Vec<Option<Incoming>>,
+        entries: Vec<Option<Entry>>,
         newest: impl Future<Output = Result<Vec<Option<Message>>, StoreError>>,
     ) -> Result<Vec<Summary>, StoreError> {
-        let read = |pair: &(UserId, UserId)| Some(markers.get(pair)?.read?.place);
+        let read = |pair: &(UserId, UserId)| self.read_up_to(markers.get(pair));
         let counted: Vec<usize> = (0..pairs.len())
-            .filter(|index| match incoming[*index] {
-                Some(Incoming::None) => false,
-                Some(Incoming::Last(last)) => read(&pairs[*index]).is_none_or(|read| read < last),
+            .filter(|index| match entries[*index] {
+                Some(entry) => match entry.incoming {
+                    Some(Incoming::None) => false,
+                    // What is newer is the viewer's own.
+                    Some(Incoming::Last(last)) => {
+                        last == entry.last && read(&pairs[*index]).is_none_or(|read| read < last)
+                    }
+                    None => true,
+                },
                 None => true,
             })
             .collect();
         let asked: Vec<(UserId, UserId)> = counted.iter().map(|index| pairs[*index]).collect();
         let places: Vec<Option<Position>> = asked.iter().map(read).collect();
-        let (counts, newest) = tokio::try_join!(self.unread(&asked, &places), newest)?;
+        let (counts, newest) = tokio::try_join!(self.unanswered(&asked, places), newest)?;
         let mut unread = vec![0; pairs.len()];
         for (index, count) in counted.into_iter().zip(counts) {
             unread[index] = count;
@@ -173,19 +181,45 @@ impl Summaries {
     pub(super) async fn unread_from(&self, user: UserId, peers: &[UserId]) -> Result<Vec<u32>, StoreError> {
         let pairs: Vec<(UserId, UserId)> = peers.iter().map(|peer| (user, *peer)).collect();
         let markers = self.markers.find(pairs.iter().copied()).await?;
-        let places: Vec<Option<Position>> = pairs.iter().map(|pair| Some(markers.get(pair)?.read?.place)).collect();
-        self.unread(&pairs, &places).await
+        let places = pairs.iter().map(|pair| self.read_up_to(markers.get(pair))).collect();
+        self.unanswered(&pairs, places).await
+    }
+
+    /// Up to where the owner of a marker has read, apart from own messages: as was marked, else what is older than the
+    /// first start.
+    fn read_up_to(&self, marker: Option<&Marker>) -> Option<Position> {
+        let marked = marker.and_then(|marker| marker.read).map(|read| read.place);
+        marked.or(self.first_start)
+    }
+
+    /// Counts the messages of each peer after what the viewer has read and the viewer's own newest message.
+    async fn unanswered(
+        &self,
+        pairs: &[(UserId, UserId)],
+        mut places: Vec<Option<Position>>,
+    ) -> Result<Vec<u32>, StoreError> {
+        let own = self.newest_own(pairs).await?;
+        for ((viewer, peer), place) in pairs.iter().zip(&mut places) {
+            *place = own.get(&(*peer, *viewer)).copied().max(*place);
+        }
+        self.unread(pairs, &places).await
+    }
+
+    /// Where the newest message of each viewer to the peer is listed, by receiver and sender.
+    async fn newest_own(&self, pairs: &[(UserId, UserId)]) -> Result<HashMap<(UserId, UserId), Position>, StoreError> {
+        let newest = |(viewer, peer): &(UserId, UserId)| {
+            let mut branch = newest_of(*viewer, *peer);
+            // The index alone tells.
+            branch.push(doc! { "$project": { "_id": 1, "sender": 1, "receiver": 1, "createdAt": 1 } });
+            branch
+        };
+        let branches: Vec<_> = pairs.iter().map(newest).collect();
+        let found = self.union(branches, 2 * UNION, unread::listed).await?;
+        Ok(found.into_iter().collect())
     }
 
     /// The newest message of each conversation.
     pub(super) async fn newest(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Option<Message>>, StoreError> {
-        let newest = |sender: UserId, receiver: UserId| {
-            vec![
-                doc! { "$match": { "sender": user_key(sender), "receiver": user_key(receiver) } },
-                doc! { "$sort": { "createdAt": -1, "_id": -1 } },
-                doc! { "$limit": 1 },
-            ]
-        };
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
@@ -196,7 +230,7 @@ impl Summaries {
             .collect();
         let branches = directions
             .into_iter()
-            .map(|(sender, receiver)| newest(sender, receiver))
+            .map(|(sender, receiver)| newest_of(sender, receiver))
             .collect();
         let found = self.union(branches, 2 * UNION, document::message).await?;
         let mut last: HashMap<(UserId, UserId), Message> = HashMap::new();
@@ -308,6 +342,15 @@ impl Summaries {
         let ids = written.into_iter().chain(received);
         Ok(ids.filter_map(|id| id.as_object_id().map(document::user_id)).collect())
     }
+}
+
+/// Finds the newest message from one to another.
+fn newest_of(sender: UserId, receiver: UserId) -> Vec<Document> {
+    vec![
+        doc! { "$match": { "sender": user_key(sender), "receiver": user_key(receiver) } },
+        doc! { "$sort": { "createdAt": -1, "_id": -1 } },
+        doc! { "$limit": 1 },
+    ]
 }
 
 /// Narrows a range of messages to those listed behind a place.

@@ -67,7 +67,7 @@ pub(super) async fn few(
 }
 
 /// Whom a message is for and from, and where it is listed.
-fn listed(message: &RawDocument) -> Option<((UserId, UserId), Position)> {
+pub(super) fn listed(message: &RawDocument) -> Option<((UserId, UserId), Position)> {
     let user = |field| Some(document::user_id(message.get_object_id(field).ok()?));
     let created_at = match message.get_datetime("createdAt") {
         Ok(at) => document::timestamp(at),

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::batches::Batches;
 use super::document;
-use super::error::{DUPLICATE_KEY, bounded, retrying, store_error};
+use super::error::{DUPLICATE_KEY, bounded, index_of, retrying, store_error};
 use super::indexes::USERNAME_KEY;
 use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
@@ -25,6 +25,9 @@ use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
 const CREATE: Duration = Duration::from_secs(10);
+
+/// Indexes by which a user that is stored twice is found.
+const OURS: [&str; 2] = ["_id_", "usernameKey_unique"];
 
 /// A user, and their settings.
 type Person = (Option<User>, Settings);
@@ -100,17 +103,29 @@ impl Users {
                 found.extend(missing.into_iter().map(|user| (user.username.clone(), user)));
                 Ok(found)
             }
-            Err(error) => Err(self.after_failed_insert(&error, &names).await),
+            Err(error) => Err(self.after_failed_insert(&error, &names, &missing).await),
         }
     }
 
-    async fn after_failed_insert(&self, error: &mongodb::error::Error, names: &[&str]) -> StoreError {
+    async fn after_failed_insert(&self, error: &mongodb::error::Error, names: &[&str], missing: &[User]) -> StoreError {
         let ErrorKind::InsertMany(failed) = error.kind.as_ref() else {
             return store_error(error);
         };
-        let mut write_errors = failed.write_errors.iter().flatten();
-        if write_errors.any(|error| error.code != DUPLICATE_KEY) {
+        let write_errors = || failed.write_errors.iter().flatten();
+        if write_errors().any(|error| error.code != DUPLICATE_KEY) {
             return StoreError::Failed("a user was not stored".into());
+        }
+        let foreign = write_errors().find_map(|error| {
+            let index = index_of(&error.message).filter(|index| !OURS.contains(index))?;
+            Some((missing.get(error.index)?.username.as_str(), index))
+        });
+        if let Some((name, index)) = foreign {
+            // One on names is met by whoever was slower, and then the name is there.
+            match self.read(&self.durable, doc! { "username": name }, 1).await {
+                Ok(found) if found.is_empty() => return StoreError::ForeignIndex(index.to_owned()),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
         }
         // Either another process was faster, and the next attempt finds its users; or another program renamed a user
         // that was written here, and its key still holds the old name. The key is let go of then.

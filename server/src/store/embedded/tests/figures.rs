@@ -21,7 +21,7 @@ fn fill(path: &Path) {
         SELECT a.id, b.id FROM users a JOIN users b ON b.pk BETWEEN a.pk + 1 AND a.pk + 3 WHERE a.pk > 1;
         WITH RECURSIVE n (i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {MESSAGES})
         INSERT INTO messages (id, conversation, sender, text, created_at, updated_at)
-        SELECT CAST(printf('m%011d', i) AS BLOB), c.pk, iif(i / {PEERS} % 3, c.high, c.low),
+        SELECT CAST(printf('m%011d', i) AS BLOB), c.pk, iif(i / {PEERS} % 3 <> 1, c.high, c.low),
             'some text of the usual length, which is about a line or so', i, i
         FROM n JOIN conversations c ON c.pk = iif(i < {half}, 1 + i * 7919 % {PEERS}, 1 + {PEERS} + i * 7919 % 29000);
         COMMIT;"

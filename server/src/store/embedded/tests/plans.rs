@@ -52,6 +52,7 @@ async fn every_statement_walks_an_index() {
         (numbers::NEWEST_BY_ID, id_from),
         (numbers::TAKE, meta),
         (numbers::INSTANCE, meta),
+        (numbers::FIRST_START, meta),
         (markers::MARKER, marker),
         (markers::PLACE, id),
         (feed::MESSAGE, "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"),
@@ -69,13 +70,16 @@ async fn every_statement_walks_an_index() {
             inbox::PAGE,
             "SEARCH inbox USING COVERING INDEX inbox_by_place (owner=? AND (last_at,last_id)<(?,?))",
         ),
-        (inbox::UNREAD, BEHIND),
-        (inbox::NEXT, BEHIND),
+        (inbox::SENDERS, BEHIND),
         (
             inbox::WITH_UNREAD,
             "SEARCH inbox USING COVERING INDEX inbox_unread (owner=?)",
         ),
         (inbox::ALL_READ, "SEARCH inbox USING PRIMARY KEY (owner=? AND peer=?)"),
+        (
+            inbox::ANSWERED,
+            "SEARCH messages USING COVERING INDEX messages_by_place (conversation=?)",
+        ),
         (
             inbox::ACQUAINTED,
             "SEARCH messages USING COVERING INDEX messages_by_place (conversation=?)",

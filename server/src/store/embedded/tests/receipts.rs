@@ -107,6 +107,39 @@ async fn a_mark_that_is_stored_late_is_told_late() {
     assert_eq!(refused, Err((Refused::Stopping, "stopped")));
 }
 
+/// What the store gave up is tried on, with nobody's help.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_that_the_store_gave_up_is_told_when_it_is_stored() {
+    let mut chat = chat();
+    let [ada, bob] = [user(&chat.store, "ada").await, user(&chat.store, "bob").await];
+    let mut message = messages(ada, 0..1, 10).remove(0);
+    message.receiver = bob;
+    chat.store.append(&[message.clone()]).await[0].as_ref().unwrap();
+    // Or the projection waits for the lock, too.
+    chat.store.inbox(bob, None, 1).await.unwrap();
+    let mark = Mark {
+        user: bob,
+        peer: ada,
+        kind: MarkKind::Read,
+        up_to: message.id,
+        at: AT,
+    };
+    let before = chat.horizon.cursor();
+    let shell = Connection::open(chat._dir.path().join("chat.db")).unwrap();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    chat.receipts.submit(mark, "first").unwrap();
+    assert!(is_unavailable(&chat.told.recv().await.unwrap()));
+    // Whoever comes meanwhile is answered.
+    chat.receipts.submit(mark, "meanwhile").unwrap();
+    assert!(is_unavailable(&chat.told.recv().await.unwrap()));
+    shell.execute_batch("ROLLBACK").unwrap();
+    let late = chat.told.recv().await.unwrap();
+    assert!(late.settled.outcome.as_ref().unwrap().read_moved && late.settled.shown);
+    assert_eq!(late.settled.reply, None, "it was answered before");
+    assert_eq!(late.cursor, before, "nobody is given a cursor behind it");
+    chat.receipts.stop().await;
+}
+
 #[tokio::test]
 async fn one_user_s_marks_leave_room_and_turns_for_others() {
     let mut chat = chat();

@@ -1,0 +1,74 @@
+//! Tokens as clients send them: what can only be a good one is taken, and the log says why another one is not.
+
+use jsonwebtoken::Algorithm::HS512;
+use serde_json::{Value, json};
+use testkit::server::SECRET;
+use testkit::token::{seconds, sign, user};
+use testkit::{Engine, Setup};
+
+use crate::{logged, run_checks};
+
+/// Handshakes that are refused, each with a word of the reason in the log.
+fn refused(server: &testkit::Server, id: &str) -> Value {
+    let now = seconds();
+    let good = server.token(id);
+    json!([
+        ["nothing", {}, "", "a token is missing"],
+        ["another name", {"auth": {"jwt": good}}, "", "a token is missing"],
+        ["an empty text", {"auth": {"token": " "}}, "", "auth.token is empty"],
+        ["a number", {"auth": {"token": 7}}, "", "auth.token is no text"],
+        ["another scheme", {"extraHeaders": {"authorization": format!("Basic {good}")}}, "", "Bearer <token>"],
+        ["the address", {"query": {"token": good}}, "", "ALLOW_QUERY_TOKEN=true"],
+        ["garbage", {"auth": {"token": "garbage"}}, "", "not a JSON Web Token"],
+        ["another secret", {"auth": {"token": user("another secret of thirty-two bytes", id)}}, "", "JWT_SECRET"],
+        ["another algorithm", {"auth": {"token": sign(HS512, SECRET, &json!({"userId": id, "exp": now + 60}))}}, "", "HS256"],
+        ["expired", {"auth": {"token": sign(jsonwebtoken::Algorithm::HS256, SECRET, &json!({"userId": id, "exp": now - 60}))}}, "", "it has expired"],
+        ["nobody", {"auth": {"token": server.token("ffffffffffffffffffffffff")}}, "", "no user has the token's userId"],
+    ])
+}
+
+#[test]
+fn why_a_handshake_is_refused_is_in_the_log() {
+    let server = Setup::new(Engine::Embedded).start();
+    let [id] = server.new_users();
+    let refused = refused(&server, &id);
+    let token = server.token(&id);
+    run_checks(
+        "handshakes.js",
+        &json!({"url": server.url(), "user": id, "refused": refused, "taken": []}),
+    );
+    for handshake in refused.as_array().expect("a list") {
+        let word = handshake[3].as_str().expect("a word of the reason");
+        let lines = logged(&server, word);
+        let about: Vec<&String> = lines
+            .iter()
+            .filter(|line| line.contains("connections were refused"))
+            .collect();
+        assert_eq!(about.len(), 1, "{word}: once a minute: {lines:#?}");
+        assert!(about[0].contains("INFO"), "{}", about[0]);
+    }
+    let signature = token.rsplit('.').next().expect("a token has three parts");
+    assert!(!server.stderr().contains(signature), "the log holds no token");
+}
+
+#[test]
+fn what_can_only_be_a_good_token_is_taken() {
+    let server = Setup::new(Engine::Embedded)
+        .env("ALLOW_QUERY_TOKEN", "true")
+        .env("JWT_SECRET", format!("  {SECRET}\t"))
+        .start();
+    let [id] = server.new_users();
+    let good = server.token(&id);
+    run_checks(
+        "handshakes.js",
+        &json!({"url": server.url(), "user": id, "refused": [], "taken": [
+            ["with the word of the header", {"auth": {"token": format!("Bearer {good}")}}, ""],
+            ["with white space", {"auth": {"token": format!(" {good}\n")}}, ""],
+            ["in the address", {"query": {"token": good}}, ""],
+            ["beside a cursor that is a number", {"auth": {"token": good, "since": 7}}, "sync_reset"],
+            ["beside a cursor that is an object", {"auth": {"token": good, "since": {"at": 1}}}, "sync_reset"],
+            ["beside a cursor that is null", {"auth": {"token": good, "since": null}}, ""],
+        ]}),
+    );
+    assert_eq!(logged(&server, "white space around JWT_SECRET").len(), 1);
+}

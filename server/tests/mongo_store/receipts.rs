@@ -1,0 +1,92 @@
+//! Marks while the database fails between their being stored and their being told.
+
+use std::sync::Arc;
+
+use bson::doc;
+use server::chat::{Horizon, Receipts, Settled};
+use server::store::{Change, Mark, MarkError, MarkKind, Store, StoreError};
+use server::supervisor::Supervisor;
+use testkit::mongod::Mongod;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::fixture::{Fixture, at, new_message, users};
+
+async fn deployment(members: usize) -> Arc<Mongod> {
+    let start = move || Mongod::replica_set(members);
+    Arc::new(tokio::task::spawn_blocking(start).await.unwrap())
+}
+
+fn start(store: &Arc<dyn Store>) -> (Receipts<&'static str>, UnboundedReceiver<Settled<&'static str>>) {
+    let (tell, told) = unbounded_channel();
+    let horizon = Horizon::new(Arc::clone(store));
+    let settle = move |settled| tell.send(settled).unwrap();
+    let receipts = Receipts::start(Arc::clone(store), horizon, &Supervisor::default(), settle);
+    (receipts, told)
+}
+
+/// The primary has it, and nobody can say whether it stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_of_unknown_outcome_is_told_once_it_is_known() {
+    let deployment = deployment(3).await;
+    let fixture = Fixture::on(deployment.uri()).await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let message = new_message(ada, bob, "text");
+    store.append(std::slice::from_ref(&message)).await[0].as_ref().unwrap();
+    let since = store.cursor(store.frontier());
+    let (receipts, mut told) = start(&store);
+    let primary = deployment.primary().unwrap();
+    let others: Vec<usize> = (0..3).filter(|member| *member != primary).collect();
+    others.iter().for_each(|member| deployment.pause(*member));
+    let mark = Mark {
+        user: bob,
+        peer: ada,
+        kind: MarkKind::Read,
+        up_to: message.id,
+        at: at(0),
+    };
+    receipts.submit(mark, "reply").unwrap();
+    let failed = told.recv().await.unwrap();
+    assert_eq!(failed.reply, Some("reply"));
+    let unavailable = |error: &MarkError| matches!(error, MarkError::Store(StoreError::Unavailable(_)));
+    assert!(failed.outcome.is_err_and(|error| unavailable(&error)));
+    others.iter().for_each(|member| deployment.resume(*member));
+    // Bob does not mark again.
+    let late = told.recv().await.unwrap();
+    let marked = late.outcome.unwrap();
+    assert!(marked.read_moved && late.shown && late.reply.is_none());
+    drop(late.ticket);
+    let changes = store.changes(ada, &since, 10).await.unwrap().changes;
+    let read = |change: &Change| matches!(change, Change::Marker(marker) if marker.read.is_some());
+    assert!(changes.iter().any(read), "{changes:?}");
+    receipts.stop().await;
+}
+
+#[tokio::test]
+async fn a_mark_is_told_though_the_settings_can_not_be_read_at_first() {
+    let deployment = deployment(1).await;
+    let fixture = Fixture::on(deployment.uri()).await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let message = new_message(ada, bob, "text");
+    store.append(std::slice::from_ref(&message)).await[0].as_ref().unwrap();
+    let (receipts, mut told) = start(&store);
+    let collection = format!("{}.users", fixture.database.name());
+    fixture
+        .fail("find", 3, doc! { "errorCode": 24, "namespace": collection })
+        .await;
+    let mark = Mark {
+        user: bob,
+        peer: ada,
+        kind: MarkKind::Read,
+        up_to: message.id,
+        at: at(0),
+    };
+    receipts.submit(mark, "reply").unwrap();
+    let late = told.recv().await.unwrap();
+    assert!(late.outcome.unwrap().read_moved && late.shown);
+    assert!(fixture.failed().await >= 3, "nothing failed");
+    receipts.stop().await;
+}
