@@ -8,7 +8,7 @@
 //! | [`crowd`] | connections that are only there |
 //! | [`connection`], [`wire`], [`stamp`] | the transport, its frames, and what stands in the messages |
 //! | [`ledger`] | the proof that nothing was lost, doubled or out of order |
-//! | [`stats`], [`process`] | latencies and counters; CPU time and memory of processes |
+//! | [`stats`], [`process`], [`listener`] | latencies and counters; CPU time and memory of processes, and which is the server |
 //! | [`report`], [`plot`], [`progress`] | what is shown |
 //! | [`fleet`], [`users`], [`limits`], [`interrupt`] | threads, tokens, open files, Ctrl-C |
 //!
@@ -25,6 +25,7 @@ mod idle;
 pub(crate) mod interrupt;
 mod ledger;
 pub(crate) mod limits;
+mod listener;
 mod load;
 mod messages;
 pub(crate) mod plot;
@@ -108,6 +109,6 @@ impl Setup {
 
     /// The processes that are watched.
     fn watch(&self, common: &Common) -> anyhow::Result<Watch> {
-        Ok(Watch::new(&common.pids)?)
+        Ok(Watch::new(&listener::identified(&common.pids, self.http.url())?)?)
     }
 }

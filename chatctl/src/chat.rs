@@ -7,7 +7,7 @@
 //! | [`session`] | the rules: one message in flight, retries, catching up, nothing shown twice, marking what was shown |
 //! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`backoff`]) |
 //! | [`lines`] | the front end for scripts: lines in, JSON lines out |
-//! | [`terminal`] | the front end for people: [`editor`] reads ([`command`]s, [`recall`], [`rows`]), [`view`] words, [`own`] knows the ticks, [`status`] is the line above, [`gate`] keeps them apart |
+//! | [`terminal`] | the front end for people: [`editor`] reads ([`command`]s, [`recall`], [`rows`]), [`view`] words, [`own`] knows the ticks, [`marks`] where they stand, [`status`] is the line above, [`gate`] keeps them apart |
 
 pub(crate) mod backoff;
 pub(crate) mod command;
@@ -15,6 +15,7 @@ pub(crate) mod driver;
 pub(crate) mod editor;
 pub(crate) mod gate;
 pub(crate) mod lines;
+pub(crate) mod marks;
 pub(crate) mod outbox;
 pub(crate) mod own;
 pub(crate) mod recall;
@@ -104,6 +105,10 @@ pub(crate) enum Report {
         /// Why.
         error: WireError,
     },
+    /// This was said and can't be sent yet.
+    Held(String),
+    /// Whether the other one is there is not told: no message was exchanged with them yet.
+    Stranger(UserId),
     /// So many messages wait, for the connection or for a slow server.
     Waiting(usize),
     /// Everything that was missed has been told; from here the chat would go on, if the server can do that.

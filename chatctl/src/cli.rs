@@ -20,9 +20,10 @@ Try it:
   chatctl chat --as userA --with userB    in one terminal
   chatctl chat --as userB --with userA    in another")]
 pub(crate) struct Cli {
-    /// Where the server is.
+    /// Where the server is. `prove` takes several of one database, with commas in between.
     #[arg(long, global = true, env = "CHAT_URL", default_value = "http://127.0.0.1:5000", value_parser = url)]
-    pub(crate) url: String,
+    #[arg(value_delimiter = ',', value_name = "URL")]
+    pub(crate) url: Vec<String>,
 
     /// Print JSON instead of text for people.
     #[arg(long, global = true)]
@@ -67,8 +68,8 @@ Examples:
     Chat(Chat),
     /// List a user's conversations, the one with the newest message first: presence, unread, last message.
     #[command(after_help = "\
-✓ stands behind a last message of the user's own that is stored, ✓✓ once the other one has received it, and a blue ✓✓
-once they have read it. A number is of messages that the user has not read.
+✓ stands behind a last message of the user's own that is stored, ✓✓ once the other one has received it, and a blue \
+✓✓ once they have read it. A number is of messages that the user has not read.
 
 With --json: one array of the conversations as the server shows them.
 
@@ -189,7 +190,7 @@ pub(crate) struct Chat {
 }
 
 const WATCH_HELP: &str = "\
-It connects as one more device of the user, marks nothing, and reconnects by itself without missing anything. At the
+It connects as one more device of the user, marks nothing, and reconnects by itself without missing anything. At the \
 end it prints the last cursor on standard error: pass it as --since to go on from there.
 
 With standard output not a terminal, or with --json, each event is one line of JSON:
@@ -204,14 +205,14 @@ Examples:
   chatctl watch --as userA --since AQ8…";
 
 const CHAT_HELP: &str = "\
-In a terminal, type and press Enter. ✓ stands behind a message of yours once the server has stored it for good, ✓✓ once
-the other one has received it, a blue ✓✓ once they have read it. The line above yours shows this for the last one, who
-is there and types, and how much is unread elsewhere.
+In a terminal, type and press Enter. ✓ stands behind a message of yours once the server has stored it for good, ✓✓ \
+once the other one has received it, a blue ✓✓ once they have read it. The line above yours shows this for the last \
+one, who is there and types, and how much is unread elsewhere.
   /history [N]   show the last N messages (20)      /with [NAME]   talk to somebody else
   /help          show these commands                /quit          leave (also Ctrl-D)
   //text         send a text that begins with /     Up, Down       what you sent before
 
-With standard input not a terminal, or with --json, each line of input is one message (empty lines are skipped) and
+With standard input not a terminal, or with --json, each line of input is one message (empty lines are skipped) and \
 each event is one line of JSON on standard output:
   {\"event\":\"connected\",\"userId\":…,\"with\":…}      ready: from here on nothing is missed
   {\"event\":\"receive_message\",\"message\":{…}}        from anybody; with \"missed\":true if it came while disconnected
@@ -227,10 +228,10 @@ each event is one line of JSON on standard output:
   {\"event\":\"typing\",\"userId\":…,\"isTyping\":…}       who types, or stopped
   {\"event\":\"presence\",\"userId\":…,\"isOnline\":…,\"lastSeen\":…}   the other one came or left
   {\"event\":\"conversation_updated\",\"conversation\":{…}}   one of your conversations as it is now
-What is heard is told to have been received, and with --mark-read that it was read.
-Lines are sent in order, each after the one before it was acknowledged; what was not acknowledged when the connection
-broke is sent again and stored once. When the input has ended, outstanding lines get 10 seconds to be acknowledged.
-The exit status is 1 if one was refused or stayed unacknowledged.
+What is heard is told to have been received, and with --mark-read that it was read. Lines are sent in order, each \
+after the one before it was acknowledged; what was not acknowledged when the connection broke is sent again and \
+stored once. When the input has ended, outstanding lines get 10 seconds to be acknowledged. The exit status is 1 if \
+one was refused or stayed unacknowledged.
 
 Examples:
   chatctl chat --as userA --with userB
@@ -270,6 +271,21 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// Whoever has a narrow terminal would see lines that were wrapped here wrapped once more.
+    #[test]
+    fn help_is_wrapped_by_the_terminal_only() {
+        fn look(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = help.lines().collect();
+            for pair in lines.windows(2) {
+                let prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
+                assert!(!(prose(pair[0]) && prose(pair[1])), "{}: {pair:#?}", command.get_name());
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! Nothing here prints or asks; what fails is a [`ClientError`] whose text says what to do about it.
 
+mod heartbeat;
 pub(crate) mod http;
 pub(crate) mod news;
 pub(crate) mod request;

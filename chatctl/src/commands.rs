@@ -53,11 +53,17 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         complete(&cli.command)?;
     }
     let secret = Arc::new(Secret::load(settings)?);
-    let http = Http::new(cli.url, secret);
+    let node = |url: &String| Http::new(url.clone(), Arc::clone(&secret));
+    let nodes: Vec<Http> = cli.url.iter().map(node).collect();
+    let several = "only `prove` takes several servers";
+    let http = match (&nodes[..], &cli.command) {
+        ([http], _) | ([http, ..], Command::Prove(_)) => http.clone(),
+        _ => return Err(Usage(several.to_owned()).into()),
+    };
     let context = Context {
         http: match cli.command {
-            // These say by themselves how it goes, on a screen that is theirs.
-            Command::Chat(_) | Command::Prove(_) => http,
+            // It says by itself how it goes, on a screen that is its own.
+            Command::Prove(_) => http,
             _ => http.telling(say_that_it_waits),
         },
         json: cli.json,
@@ -74,7 +80,7 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Watch(arguments) => watch::run(&context, &arguments)?,
         Command::Rebuild => rebuild::run(&context)?,
         Command::Bench { what } => return bench::run(context.http, context.json, &what),
-        Command::Prove(arguments) => return prove::run(&context.http, context.json, &arguments),
+        Command::Prove(arguments) => return prove::run(&nodes, context.json, &arguments),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -25,6 +25,9 @@ pub(crate) const NEW: Style = AnsiColor::Yellow.on_default().bold();
 /// The second of two people.
 pub(crate) const OTHER: Style = AnsiColor::Magenta.on_default().bold();
 
+/// A code point that is no character. In no text that was made [`harmless`], so that it can mark places in one.
+pub(crate) const NO_CHARACTER: char = '\u{ffff}';
+
 /// Prints a value as one line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -146,6 +149,7 @@ pub(crate) fn harmless(text: &str) -> String {
             '\t' => ' ',
             // The pictures of the control characters.
             '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+            NO_CHARACTER => '\u{fffd}',
             '\x7f'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
             c => c,
         })

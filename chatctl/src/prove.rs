@@ -12,9 +12,11 @@
 //! | [`record`], [`truth`] | what was seen; what the server says in the end |
 //! | [`audit`], [`violation`] | the comparison, and what it can find |
 //! | [`board`], [`verdict`], [`report`] | what is counted; what is said at the end; the report |
+//! | [`about`] | when and against what it was; on how much each promise was checked |
 //!
 //! The transport, threads, latencies and curves are those of [`mod@crate::bench`].
 
+mod about;
 mod audit;
 mod board;
 mod cli;
@@ -39,17 +41,17 @@ pub(crate) use self::cli::{HELP, Prove};
 use crate::bench::report::Report as _;
 use crate::client::http::Http;
 
-/// Runs the proof against the server of `http`, writes the report, and prints the verdict.
+/// Runs the proof against these nodes of one deployment, writes the report, and prints the verdict.
 ///
 /// # Errors
 /// If it could not be begun, or the report can't be written. A bad verdict is none: the exit status tells.
-pub(crate) fn run(http: &Http, json: bool, arguments: &Prove) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(nodes: &[Http], json: bool, arguments: &Prove) -> anyhow::Result<ExitCode> {
     let html = arguments.html();
     if let Some(folder) = html.parent() {
         // A run that can't be written down is better not begun.
         std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
     }
-    let mut verdict = run::run(http, arguments)?;
+    let mut verdict = run::run(nodes, arguments)?;
     verdict.report = html.display().to_string();
     report::write(&verdict, &html)?;
     verdict.print(json)?;

@@ -39,7 +39,7 @@ pub struct App {
     /// The queue of watermarks in front of the store.
     pub receipts: Receipts<Reply>,
     /// Changes settings.
-    pub settings: SettingsChanges,
+    pub settings: Arc<SettingsChanges>,
     /// From where those that have caught up can go on.
     pub horizon: Arc<Horizon>,
     /// Who is told of whose presence.

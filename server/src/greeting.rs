@@ -52,7 +52,7 @@ impl Greeting {
     fn suggest(&self, address: SocketAddr) {
         // Under `cargo run`, chatctl is not on the PATH yet.
         let chatctl = match std::env::var_os("CARGO") {
-            Some(_) => "cargo run --release -p chatctl --",
+            Some(_) => "cargo chatctl",
             None => "chatctl",
         };
         let mut settings = String::new();

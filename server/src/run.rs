@@ -27,7 +27,7 @@ use crate::net::{
 };
 use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
 use crate::socket::emit::Connecting;
-use crate::socket::foreign;
+use crate::socket::foreign::Hearer;
 use crate::socket::handshake::Handshake;
 use crate::socket::outlet::Outlet;
 use crate::socket::resume::Resume;
@@ -256,7 +256,11 @@ fn assemble(
         receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), &supervisor, move |done| {
             marked.marked(done)
         }),
-        settings: SettingsChanges::new(Arc::clone(&store), Arc::clone(&horizon), &supervisor),
+        settings: Arc::new(SettingsChanges::new(
+            Arc::clone(&store),
+            Arc::clone(&horizon),
+            &supervisor,
+        )),
         watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
         presence: Arc::default(),
         typists: Arc::default(),
@@ -279,7 +283,7 @@ fn assemble(
 fn keep(app: &Arc<App>) {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
     let outlet = || app.outlet.clone();
-    let (updated, present, expired, heard) = (outlet(), outlet(), outlet(), outlet());
+    let (updated, present, expired) = (outlet(), outlet(), outlet());
     let hearing = outlet();
     let hears = move |user| hearing.hearing(user);
     let typed = move |typist, receiver| {
@@ -301,7 +305,13 @@ fn keep(app: &Arc<App>) {
     let presents = move |follower, state: &_| present.present(follower, state);
     parts.spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));
     parts.spawn("typing", Arc::clone(&app.typists).keep(stop(), typed));
-    parts.spawn("remote-changes", foreign::hear(store(), stop(), heard));
+    let hearer = Hearer {
+        store: store(),
+        outlet: outlet(),
+        settings: Arc::clone(&app.settings),
+        watch: Arc::clone(&app.watch),
+    };
+    parts.spawn("remote-changes", hearer.hear(stop()));
     parts.spawn("connections", Arc::clone(&app.registry).look_after(stop()));
 }
 

@@ -23,7 +23,7 @@ pub mod open;
 pub mod size;
 
 pub use cursor::{Cursor, Instance, InvalidCursor, PageEnd};
-pub use feed::{Change, Changes, ChangesError, Mark, MarkError, MarkKind, Marked, Marker, Watermark};
+pub use feed::{Change, Changes, ChangesError, Foreign, Mark, MarkError, MarkKind, Marked, Marker, Watermark};
 pub use inbox::{InboxEntry, Projection, Summary};
 
 /// A database that keeps users and messages.
@@ -84,8 +84,8 @@ pub trait Store: Send + Sync + 'static {
     async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError>;
 
     /// Changes that other programs commit to the same database, for those who are connected here: soon after, at least
-    /// once, in no particular order. Settings are not among them. The stream never ends; it is asked for once.
-    fn foreign(&self) -> BoxStream<'static, Vec<Change>>;
+    /// once, in no particular order. The stream never ends; it is asked for once.
+    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>>;
 
     /// Moves watermarks forward, each in one durable step, and returns one outcome for each mark in the order given.
     /// One that lies further back than what is stored changes nothing.
@@ -143,6 +143,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether other processes can serve users of the same database.
     fn is_shared(&self) -> bool;
+
+    /// Whether others do, as far as was known at the last [`heartbeat`](Store::heartbeat). Once it says that they do no more, their
+    /// users are offline.
+    fn others_live(&self) -> bool {
+        false
+    }
 
     /// Creates the users of these names, or finds the ones that exist: one per name, in the order given, with
     /// whether it was created now. A name given twice yields one user, created at most once. Where an old database

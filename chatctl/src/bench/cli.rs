@@ -19,11 +19,11 @@ pub(crate) enum Bench {
     Connect(Connect),
     /// Measure the memory of idle connections: the slope over several numbers of them.
     #[command(after_help = "\
-Measure a server that was just started: memory that it had used and freed would be used again
-before it grows. A server stops at its own limit of connections (MAX_CONNECTIONS).
+Measure a server that was just started: memory that it had used and freed would be used again before it grows. A \
+server stops at its own limit of connections (MAX_CONNECTIONS).
 
 Example:
-  chatctl bench idle --steps 2000,6000,10000,14000,18000 --pid server=$(pidof server)")]
+  chatctl bench idle --steps 2000,6000,10000,14000,18000 --pid server=auto")]
     Idle(Idle),
     /// Read pages of random conversations, or one whole conversation.
     #[command(after_help = HISTORY_HELP)]
@@ -49,8 +49,9 @@ Example:
 /// What most benchmarks take.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
-    /// Watch this process: CPU time per message, resident memory. Repeatable; PID alone is called `server`.
-    #[arg(long = "pid", value_name = "NAME=PID")]
+    /// Watch this process: CPU time per message, resident memory. Repeatable; PID alone is called `server`, and `server=auto` is
+    /// the process of this machine that listens at the server's port.
+    #[arg(long = "pid", value_name = "NAME=PID", num_args = 1..)]
     pub(crate) pids: Vec<Named>,
     /// The users are called PREFIX-000001 and so on; they are created if need be.
     #[arg(long, value_name = "PREFIX", default_value = "bench")]
@@ -248,48 +249,47 @@ pub(crate) enum Curve {
 
 /// The help behind `chatctl bench --help`.
 pub(crate) const HELP: &str = "\
-It speaks raw frames over WebSocket and runs against any server with the same contract for
-clients, one without acknowledgements or POST /users included: messages then count when they
-are delivered, and the ids of users are made up. The secret is found as for other commands.
+It speaks raw frames over WebSocket and runs against any server with the same contract for clients, one without \
+acknowledgements or POST /users included: messages then count when they are delivered, and the ids of users are made \
+up. The secret is found as for other commands.
 
-The exit status is 1 if a message was lost, duplicated, out of order or never answered.
-Ctrl-C ends the measuring and reports what there is; a second one doesn't wait for what is
-on its way. With --json, the report is one JSON object.
+The exit status is 1 if a message was lost, duplicated, out of order or never answered. Ctrl-C ends the measuring \
+and reports what there is; a second one doesn't wait for what is on its way. With --json, the report is one JSON \
+object.
 
-Start the server under test with a data directory of its own: users and messages stay there.
-Name it as DATA_DIR here, too, where the server has put its secret.
+Start the server under test with a data directory of its own: users and messages stay there. Name it as DATA_DIR \
+here, too, where the server has put its secret.
 
 Try it:
-  chatctl bench messages --users 1000 --pid server=$(pidof server)
+  chatctl bench messages --users 1000 --pid server=auto
   chatctl bench connect --users 18000 --reconnect --bystanders 20";
 
 const MESSAGES_HELP: &str = "\
-A message counts when it is acknowledged and delivered. The CPU time per message is that of
-the window divided by the messages that counted in it; microseconds per message are the same
-as seconds per million messages. Latencies are of all messages sent inside the window, also
-of those that were done after it.
+A message counts when it is acknowledged and delivered. The CPU time per message is that of the window divided by \
+the messages that counted in it; microseconds per message are the same as seconds per million messages. Latencies \
+are of all messages sent inside the window, also of those that were done after it.
 
-The row \"told\" is the time until the receiver hears the conversation_updated that covers the
-message. These are gathered: one comes at once after the first change of a conversation, and
-then at most one a second, so up to a second is no sign of a slow server.
+The row \"told\" is the time until the receiver hears the conversation_updated that covers the message. These are \
+gathered: one comes at once after the first change of a conversation, and then at most one a second, so up to a \
+second is no sign of a slow server.
 
 Examples:
-  chatctl bench messages --users 1000 --pid server=$(pidof server) --pid mongod=$(pidof mongod)
+  chatctl bench messages --users 1000 --pid server=auto --pid mongod=$(pidof mongod)
   chatctl bench messages --users 1000 --rate 7500 --duration 30s --plot latency.svg
   chatctl bench messages --users 2                the way of a lone message";
 
 const CONNECT_HELP: &str = "\
 Examples:
-  chatctl bench connect --users 18000 --pid server=$(pidof server)
+  chatctl bench connect --users 18000 --pid server=auto
   chatctl bench connect --users 18000 --reconnect --bystanders 20
   chatctl bench connect --users 18000 --reconnect --catch-up --missed 5";
 
 const HISTORY_HELP: &str = "\
 Examples:
   chatctl bench fill --messages 2000000 --conversations 1000
-  chatctl bench history --conversations 1000 --pid server=$(pidof server)
+  chatctl bench history --conversations 1000 --pid server=auto
   chatctl bench fill --messages 100000 --conversations 1 --prefix long
-  chatctl bench history --full --conversations 1 --prefix long --pid server=$(pidof server)";
+  chatctl bench history --full --conversations 1 --prefix long --pid server=auto";
 
 /// A number of things within these limits.
 pub(crate) fn number(range: impl std::ops::RangeBounds<u64>) -> impl clap::builder::TypedValueParser<Value = usize> {

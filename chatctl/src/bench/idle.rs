@@ -26,7 +26,7 @@ const STILL: usize = 4;
 /// Runs the benchmark.
 pub(super) fn run(setup: &Setup, arguments: &Idle) -> anyhow::Result<IdleReport> {
     if arguments.common.pids.is_empty() {
-        return Err(Usage("say whose memory: --pid server=$(pidof server)".to_owned()).into());
+        return Err(Usage("say whose memory: --pid server=auto".to_owned()).into());
     }
     if !arguments.steps.is_sorted_by(|one, next| one < next) || arguments.steps.len() < 2 {
         return Err(Usage("--steps needs two rising numbers or more, such as 2000,10000,18000".to_owned()).into());

@@ -10,8 +10,8 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 pub(crate) struct Named {
     /// What it is called in the report.
     pub(crate) name: String,
-    /// Its id.
-    pub(crate) pid: u32,
+    /// Its id; none for the process that listens at the server's port.
+    pub(crate) pid: Option<u32>,
 }
 
 impl std::str::FromStr for Named {
@@ -19,9 +19,13 @@ impl std::str::FromStr for Named {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, pid) = text.split_once('=').unwrap_or(("server", text));
-        let pid = pid
-            .parse()
-            .map_err(|_| format!("`{text}` is not NAME=PID, such as server=1234"))?;
+        let pid = match pid {
+            "auto" => None,
+            pid => Some(
+                pid.parse()
+                    .map_err(|_| format!("`{text}` is not NAME=PID, such as server=1234 or server=auto"))?,
+            ),
+        };
         Ok(Self {
             name: name.to_owned(),
             pid,
@@ -33,7 +37,7 @@ impl std::str::FromStr for Named {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WatchError {
     /// It is gone, or never was there.
-    #[error("there is no process {pid} ({name})", pid = .0.pid, name = .0.name)]
+    #[error("there is no process {pid} ({name})", pid = .0.pid.unwrap_or_default(), name = .0.name)]
     Gone(Named),
     /// The system does not tell.
     #[error("processes can't be watched: {0}")]
@@ -63,7 +67,7 @@ impl Watch {
         let mut processes = named.to_vec();
         processes.push(Named {
             name: "chatctl".to_owned(),
-            pid: std::process::id(),
+            pid: Some(std::process::id()),
         });
         let mut watch = Self {
             system: System::new()?,
@@ -100,7 +104,7 @@ impl Watch {
             let cpu = now.cpu.saturating_sub(begun.cpu).as_secs_f64();
             ProcessReport {
                 name: process.name.clone(),
-                pid: process.pid,
+                pid: process.pid.unwrap_or_default(),
                 cpu_seconds: cpu,
                 cpu_micros_each: (count > 0).then(|| cpu * 1e6 / count as f64),
                 memory_before: begun.memory,
@@ -125,7 +129,7 @@ impl Watch {
         let pids: Vec<Pid> = self
             .processes
             .iter()
-            .map(|process| Pid::from_u32(process.pid))
+            .map(|process| Pid::from_u32(process.pid.unwrap_or_default()))
             .collect();
         let kind = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
         self.system
@@ -174,8 +178,9 @@ mod tests {
             name: name.to_owned(),
             pid,
         };
-        assert_eq!("mongod=42".parse(), Ok(named("mongod", 42)));
-        assert_eq!("42".parse(), Ok(named("server", 42)));
+        assert_eq!("mongod=42".parse(), Ok(named("mongod", Some(42))));
+        assert_eq!("42".parse(), Ok(named("server", Some(42))));
+        assert_eq!("server=auto".parse(), Ok(named("server", None)));
         assert!("server=x".parse::<Named>().is_err());
     }
 

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{
-    Cmd, ColorMode, ConditionalEventHandler, Config, Event, EventContext, EventHandler, KeyCode, KeyEvent, Modifiers,
-    Movement, Prompt, RepeatCount,
+    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Event, EventContext, EventHandler, KeyCode,
+    KeyEvent, Modifiers, Movement, Prompt, RepeatCount,
 };
 
 use super::Input;
@@ -40,6 +40,8 @@ pub(crate) struct Desk {
     shown: Sender<Shown>,
     gate: Arc<Gate>,
     recall: Mutex<Recall>,
+    /// What the editor is to put in the place of the line, as if it had completed it.
+    recalled: Mutex<Option<String>>,
     typing: Mutex<Option<Instant>>,
 }
 
@@ -51,6 +53,7 @@ impl Desk {
             shown,
             gate,
             recall: Mutex::default(),
+            recalled: Mutex::default(),
             typing: Mutex::default(),
         }
     }
@@ -105,6 +108,24 @@ impl Desk {
         }
     }
 
+    /// What was recalled and is to be put in the place of the line now.
+    pub(crate) fn recalled(&self) -> Option<String> {
+        self.recalled.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Puts a text in the place of the line, with the cursor behind it. Of the editor's commands only a completion does
+    /// that: replacing leaves the cursor where the line begins.
+    fn replace(&self, text: Option<String>) -> Cmd {
+        match text {
+            Some(text) if text.is_empty() => Cmd::Kill(Movement::WholeBuffer),
+            Some(text) => {
+                *self.recalled.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+                Cmd::Complete
+            }
+            None => Cmd::Noop,
+        }
+    }
+
     fn leave(&self, how: Cmd) -> Cmd {
         self.gate.close();
         how
@@ -125,16 +146,19 @@ enum Key {
     Cancel,
     /// Ctrl-D: leaves, if the line is empty.
     End,
+    /// Ctrl-L: clears the screen.
+    Clear,
 }
 
 impl Key {
-    const ALL: [(Self, KeyEvent); 6] = [
+    const ALL: [(Self, KeyEvent); 7] = [
         (Self::Enter, KeyEvent(KeyCode::Enter, Modifiers::NONE)),
         (Self::Enter, KeyEvent(KeyCode::Char('J'), Modifiers::CTRL)),
         (Self::Up, KeyEvent(KeyCode::Up, Modifiers::NONE)),
         (Self::Down, KeyEvent(KeyCode::Down, Modifiers::NONE)),
         (Self::Cancel, KeyEvent(KeyCode::Char('C'), Modifiers::CTRL)),
         (Self::End, KeyEvent(KeyCode::Char('D'), Modifiers::CTRL)),
+        (Self::Clear, KeyEvent(KeyCode::Char('L'), Modifiers::CTRL)),
     ];
 }
 
@@ -143,20 +167,26 @@ struct Handler(Key, Arc<Desk>);
 impl ConditionalEventHandler for Handler {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
         let (line, desk) = (context.line(), &self.1);
-        let replace = |text: Option<&str>| match text {
-            Some(text) => Cmd::Replace(Movement::WholeBuffer, Some(text.to_owned())),
-            None => Cmd::Noop,
-        };
         match self.0 {
             Key::Enter => Some(desk.submit(line)),
             // In a text of several lines the arrows move the cursor.
             Key::Up | Key::Down if line.contains('\n') => None,
-            Key::Up => Some(replace(desk.recall().up(line))),
-            Key::Down => Some(replace(desk.recall().down())),
+            Key::Up => {
+                let text = desk.recall().up(line).map(str::to_owned);
+                Some(desk.replace(text))
+            }
+            Key::Down => {
+                let text = desk.recall().down().map(str::to_owned);
+                Some(desk.replace(text))
+            }
             Key::Cancel if !line.is_empty() => Some(Cmd::Kill(Movement::WholeBuffer)),
             Key::Cancel => Some(desk.leave(Cmd::Interrupt)),
             Key::End if line.is_empty() => Some(desk.leave(Cmd::EndOfFile)),
             Key::End => None,
+            Key::Clear => {
+                desk.gate.disturb();
+                None
+            }
         }
     }
 }
@@ -195,7 +225,11 @@ impl Editor {
     /// If the terminal can't be used.
     pub(crate) fn new(desk: Desk, http: Http, colours: bool, board: Board) -> rustyline::Result<Self> {
         // Forced, for without it the rows would not be painted; they know whether there are colours.
-        let config = Config::builder().color_mode(ColorMode::Forced).build();
+        let config = Config::builder()
+            .color_mode(ColorMode::Forced)
+            // The other types go on reading keys by themselves.
+            .completion_type(CompletionType::List)
+            .build();
         let mut rustyline = rustyline::Editor::with_history(config, MemHistory::new())?;
         let desk = Arc::new(desk);
         rustyline.set_helper(Some(Rows::new(board.clone(), Arc::clone(&desk), colours)));

@@ -28,6 +28,8 @@ pub(crate) enum Mode {
 struct State {
     mode: Mode,
     printing: bool,
+    /// How often what was printed may have been moved by something else.
+    disturbances: u64,
 }
 
 /// The gate. The lock is held for moments only, never while printing.
@@ -57,8 +59,19 @@ impl Gate {
         self.set(Mode::Editing);
     }
 
+    /// The editor moves what was printed, or its own rows stay among it.
+    pub(crate) fn disturb(&self) {
+        self.lock().disturbances += 1;
+    }
+
+    /// How often that happened.
+    pub(crate) fn disturbances(&self) -> u64 {
+        self.lock().disturbances
+    }
+
     /// The editor is about to leave its line.
     pub(crate) fn close(&self) {
+        self.disturb();
         self.set(Mode::Between);
         let state = self.lock();
         let handed_over = self.changed.wait_timeout_while(state, HANDOVER, |state| state.printing);

@@ -59,6 +59,11 @@ impl Own {
         tick
     }
 
+    /// How far a message at this place came.
+    pub(crate) fn tick(&self, place: Place) -> Tick {
+        self.reach.tick(place)
+    }
+
     /// How far the last message came.
     pub(crate) fn last_tick(&self) -> Option<Tick> {
         self.last.map(|last| self.reach.tick(last.place))

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use rustyline::Changeset;
 use rustyline::completion::Completer;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
+use rustyline::line_buffer::LineBuffer;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
@@ -56,6 +58,7 @@ impl Hinter for Rows {
 
     /// Never hints: it is called whenever the line has changed.
     fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        self.board.typed(line);
         self.desk.edited(line);
         None
     }
@@ -63,6 +66,15 @@ impl Hinter for Rows {
 
 impl Completer for Rows {
     type Candidate = String;
+
+    /// What was recalled with the arrow keys, in the place of the whole line. Nothing else is completed.
+    fn complete(&self, _: &str, _: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok((0, self.desk.recalled().into_iter().collect()))
+    }
+
+    fn update(&self, line: &mut LineBuffer, _: usize, text: &str, changes: &mut Changeset) {
+        line.update(text, text.len(), changes);
+    }
 }
 
 impl Validator for Rows {}

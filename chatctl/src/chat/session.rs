@@ -201,8 +201,12 @@ impl Session {
     pub(crate) fn say(&mut self, now: Instant, text: String) {
         self.now = now;
         self.stop_typing();
+        let now_or_later = self.online && self.begun;
+        if !now_or_later {
+            self.report(Report::Held(text.clone()));
+        }
         self.outbox.push(self.peer, text);
-        if self.online && self.begun {
+        if now_or_later {
             self.pump();
         } else {
             self.report(Report::Waiting(self.outbox.len()));

@@ -4,12 +4,16 @@
 //! It is the first row of a prompt of two rows. rustyline measures a prompt once, when it begins to read; a row of its
 //! own can change all the same, as long as it stays one row.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::{self, BAD, DIM, NEW, ONE, OTHER};
 use crate::ticks::Tick;
+
+/// Columns of the sign before what is typed.
+const SIGN: usize = 2;
 
 /// What the line tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub(crate) struct Status {
     pub(crate) offline: bool,
     /// Whether the other one is there, if that is known.
     pub(crate) is_online: Option<bool>,
+    /// Whether the other one is there is told only once a message was exchanged.
+    pub(crate) stranger: bool,
     /// Whether the other one is typing.
     pub(crate) is_typing: bool,
     /// How far one's last message came; none if there is none.
@@ -40,6 +46,8 @@ impl Status {
         } else if let Some(is_online) = self.is_online {
             let (style, dot) = output::presence(is_online);
             parts.push(format!("{style}{dot}{style:#}"));
+        } else if self.stranger {
+            parts.push(format!("{DIM}(who is there is shown after a first message){DIM:#}"));
         }
         parts.extend(self.tick.map(Tick::words));
         if self.is_typing {
@@ -68,12 +76,28 @@ impl Status {
 
 /// The status as the printer knows it and the editor shows it. The lock is held for moments.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Board(Arc<Mutex<Status>>);
+pub(crate) struct Board {
+    status: Arc<Mutex<Status>>,
+    /// Columns that are typed.
+    typed: Arc<AtomicUsize>,
+}
 
 impl Board {
     /// The status now.
     pub(crate) fn read(&self) -> Status {
         self.lock().clone()
+    }
+
+    /// What is typed now.
+    pub(crate) fn typed(&self, line: &str) {
+        let columns = line.lines().map(|line| line.width() + SIGN).sum();
+        self.typed.store(columns, Ordering::Relaxed);
+    }
+
+    /// Rows that the prompt and what is typed take at most, where a row has so many columns.
+    pub(crate) fn rows(&self, columns: usize) -> usize {
+        // One for the status, and one for each that is not full.
+        3 + self.typed.load(Ordering::Relaxed) / columns.max(2) * 2
     }
 
     /// Puts up another one. False if it is the same.
@@ -85,7 +109,7 @@ impl Board {
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -102,6 +126,7 @@ mod tests {
             tick: Some(Tick::Read),
             elsewhere: 3,
             offline: false,
+            stranger: false,
         }
     }
 
@@ -121,6 +146,14 @@ mod tests {
             ..Status::default()
         };
         assert_eq!(line(&nothing, 80), "ada → grace");
+        let stranger = Status {
+            stranger: true,
+            ..nothing.clone()
+        };
+        assert_eq!(
+            line(&stranger, 80),
+            "ada → grace (who is there is shown after a first message)"
+        );
         let offline = Status {
             offline: true,
             is_online: Some(true),

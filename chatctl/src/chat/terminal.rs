@@ -13,6 +13,7 @@ use super::Report;
 use super::driver::{self, ChatError, Outcome, Setup};
 use super::editor::{Desk, Editor};
 use super::gate::{Gate, Mode};
+use super::marks::Marks;
 use super::status::Board;
 use super::view::View;
 use crate::output::{self, BAD};
@@ -56,6 +57,8 @@ pub(crate) async fn run(setup: Setup, me: User, peer: User) -> Result<Outcome, C
         gate,
         view,
         board,
+        marks: Marks::default(),
+        disturbances: 0,
         colours,
     };
     let printing = thread::spawn(move || screen.print_all(&happening));
@@ -84,6 +87,9 @@ struct Screen {
     gate: Arc<Gate>,
     view: View,
     board: Board,
+    marks: Marks,
+    /// Those of the gate that are known.
+    disturbances: u64,
     colours: bool,
 }
 
@@ -95,15 +101,20 @@ impl Screen {
                 Shown::Text(text) => Some(text),
             };
             let changed = self.board.put(&self.view.status());
-            match text {
-                Some(text) => self.print(text),
-                None if changed => self.repaint(),
-                None => {}
+            let is_quiet = text.is_none();
+            if let Some(text) = text {
+                self.print(&text);
+            }
+            if !self.change_ticks() && is_quiet && changed {
+                self.repaint(REPAINT.to_owned());
             }
         }
     }
 
-    fn print(&mut self, mut text: String) {
+    fn print(&mut self, text: &str) {
+        self.look_at_disturbances();
+        let ticks = self.view.take_ticks();
+        let mut text = self.marks.printed(text, ticks, size().0);
         if !self.colours {
             text = output::plain(&text);
         }
@@ -122,14 +133,44 @@ impl Screen {
         });
     }
 
+    /// Paints the ticks on the screen that have changed. False if there were none.
+    fn change_ticks(&mut self) -> bool {
+        self.look_at_disturbances();
+        let (columns, rows) = size();
+        let (view, reach) = (&self.view, rows.saturating_sub(self.board.rows(columns)));
+        let Some(mut painted) = self.marks.changed(|place| view.tick(place), reach) else {
+            return false;
+        };
+        if !self.colours {
+            painted = Marks::plain(&painted);
+        }
+        self.repaint(painted + REPAINT);
+        true
+    }
+
+    /// Forgets where everything stands, if something has moved it.
+    fn look_at_disturbances(&mut self) {
+        let disturbances = self.gate.disturbances();
+        if std::mem::replace(&mut self.disturbances, disturbances) != disturbances || self.printer.is_none() {
+            self.marks.forget();
+        }
+    }
+
     /// Shows the board's new state, if the editor is there to show it.
-    fn repaint(&mut self) {
-        let printer = &mut self.printer;
+    fn repaint(&mut self, how: String) {
+        let (printer, gate, known) = (&mut self.printer, &self.gate, self.disturbances);
         self.gate.pass(|mode| {
-            if let (Mode::Editing, Some(printer)) = (mode, printer) {
+            if let (Mode::Editing, Some(printer)) = (mode, printer)
+                && gate.disturbances() == known
+            {
                 // It is shown with the next message otherwise.
-                let _ = printer.print(REPAINT.to_owned());
+                let _ = printer.print(how);
             }
         });
     }
+}
+
+/// Columns and rows of the terminal.
+fn size() -> (usize, usize) {
+    terminal_size::terminal_size().map_or((80, 0), |(columns, rows)| (columns.0.into(), rows.0.into()))
 }

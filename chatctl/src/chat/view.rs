@@ -6,12 +6,13 @@ use shared::{Conversation, Message, Timestamp, User, UserId};
 use unicode_width::UnicodeWidthStr;
 
 use super::Report;
+use super::marks::MARK;
 use super::own::Own;
 use super::status::Status;
 use crate::client::http::Http;
 use crate::names::Names;
 use crate::output::{self, BAD, DIM, GOOD, ONE, OTHER};
-use crate::ticks::Tick;
+use crate::ticks::{Place, Tick};
 
 /// A stranger's message is announced with this many columns of it.
 const PREVIEW: usize = 60;
@@ -24,6 +25,8 @@ pub(crate) struct View {
     names: Names,
     /// What of the open conversation is one's own, and how far it came.
     own: Own,
+    /// The ticks in the words of the last report that may change, in their order.
+    ticks: Vec<(Place, Tick)>,
     /// What the line above the typed one tells.
     status: Status,
     /// The day of the last message shown: the first of another day is announced by its date.
@@ -46,6 +49,7 @@ impl View {
             peer: peer.id,
             names,
             own: Own::default(),
+            ticks: Vec::new(),
             status,
             day: None,
             was_connected: false,
@@ -59,6 +63,16 @@ impl View {
             tick: self.own.last_tick(),
             ..self.status.clone()
         }
+    }
+
+    /// The ticks that stand behind a [`MARK`] in the words that were made last.
+    pub(crate) fn take_ticks(&mut self) -> Vec<(Place, Tick)> {
+        std::mem::take(&mut self.ticks)
+    }
+
+    /// How far an own message of the open conversation came.
+    pub(crate) fn tick(&self, place: Place) -> Tick {
+        self.own.tick(place)
     }
 
     /// What to print; none for what people needn't know.
@@ -125,6 +139,7 @@ impl View {
             }
             Report::Presence(presence) => {
                 if presence.user_id == self.peer {
+                    self.status.stranger = false;
                     self.status.is_online = Some(presence.is_online);
                 }
                 return None;
@@ -161,6 +176,14 @@ impl View {
                     output::one_line(&error.message)
                 )
             }
+            Report::Held(text) => {
+                let text = output::harmless(text).replace('\n', "\n  ");
+                format!("{DIM}… {text}{DIM:#}")
+            }
+            Report::Stranger(user) => {
+                self.status.stranger = *user == self.peer;
+                return None;
+            }
             Report::Waiting(count) => {
                 let what = if *count == 1 {
                     "1 message waits"
@@ -192,6 +215,7 @@ impl View {
             self.peer = with;
             self.own = Own::default();
             self.status.peer = self.names.of(with);
+            self.status.stranger = false;
             (self.status.is_online, self.status.is_typing) = (None, false);
         }
     }
@@ -245,7 +269,9 @@ impl View {
         let style = if own { ONE } else { OTHER };
         let text = output::text(message, time.len() + width + 4);
         let tick = if own {
-            format!(" {}", self.own.shown(message).sign())
+            let tick = self.own.shown(message);
+            self.ticks.push((Place::of(message), tick));
+            format!(" {MARK}{}", tick.sign())
         } else {
             self.own.heard(message);
             self.status.is_typing = false;

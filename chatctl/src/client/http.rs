@@ -118,6 +118,11 @@ impl Http {
         }
     }
 
+    /// The same, which tells nobody.
+    pub(crate) fn silent(self) -> Self {
+        Self { waiting: None, ..self }
+    }
+
     /// The server's address.
     pub(crate) fn url(&self) -> &str {
         &self.url

@@ -6,7 +6,8 @@
 //! - ids of acknowledgements are random out of 999 and collide: one request at a time is unanswered, the others wait;
 //! - its blocking client never ends its thread, which spins once the transport is lost. The asynchronous client is
 //!   used instead, on a runtime of its own that is dropped with the connection, with every task and the TCP stream;
-//! - it says nothing when a server ends the connection in order: its task just ends, which is looked for ([`LOOK`]);
+//! - it says nothing when a server ends the connection in order: its task just ends, which is looked for;
+//! - it never notices that nothing comes any more: a [`Heartbeat`] does;
 //! - callbacks hold up all dispatching: they only push into a channel.
 
 use std::collections::VecDeque;
@@ -27,13 +28,15 @@ use shared::events::{self, Answer, RequestFailed};
 use shared::sync::Resume;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::MissedTickBehavior;
 
+use super::heartbeat::{self, Heartbeat, LOOK, Look};
 use super::request::{Reply, Request, unknown_kind};
 
 /// How long opening may take, up to the server's word that the token is good.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How often it is looked whether the library still reads.
-const LOOK: Duration = Duration::from_millis(250);
+/// How long the network may take to take what is sent.
+const SENDING: Duration = Duration::from_secs(2);
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
 /// Longer than anybody waits for an answer; who does, gives up the connection.
@@ -42,6 +45,8 @@ const ANSWER: Duration = Duration::from_secs(3_600);
 const ENDED: &str = "the server ended the connection, as it does when it is stopped";
 /// It did not.
 const BROKE: &str = "the connection broke: the server was killed, or the network is gone";
+/// It says nothing at all.
+const SILENT: &str = "the server does not answer: it hangs, or the network is gone";
 /// How the library begins the text of a refusal.
 const REFUSAL: &str = "Received an ConnectError frame: ";
 
@@ -110,8 +115,11 @@ fn run(url: &str, auth: Value, requests: UnboundedReceiver<Request>, events: Eve
 async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, events: Events) {
     let accepted = Arc::new(Notify::new());
     let line = Arc::new(Line::default());
+    let heartbeat = Arc::new(Heartbeat::default());
     let opening = async {
-        let client = builder(url, auth, &events, &accepted, &line).connect().await;
+        let client = builder(url, auth, &events, &accepted, &line, &heartbeat)
+            .connect()
+            .await;
         if client.is_ok() {
             accepted.notified().await;
         }
@@ -138,6 +146,8 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
     };
     let mut waiting = VecDeque::new();
     let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut quiet = 0;
     // The library's tasks are all there are. One of them reads as long as there is a connection.
     let reads = || tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0;
     loop {
@@ -149,21 +159,26 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
                     None => break,
                 },
                 () = line.free.notified(), if !waiting.is_empty() => None,
-                _ = looks.tick() => match reads() {
-                    true => continue,
-                    false => return events.push(SocketEvent::Lost(ENDED.to_owned())),
+                _ = looks.tick() => match heartbeat.look(&mut quiet) {
+                    _ if !reads() => return events.push(SocketEvent::Lost(ENDED.to_owned())),
+                    Look::Wait => continue,
+                    Look::Ask => {
+                        sent(client.emit(heartbeat::QUESTION, json!({})), &events).await;
+                        continue;
+                    }
+                    Look::Gone => return events.push(SocketEvent::Lost(SILENT.to_owned())),
                 },
             },
         };
         match request {
             Some(request) if request.is_answered() => waiting.push_back(request),
-            Some(request) => tell(&client, &request, &events).await,
+            Some(request) => sent(client.emit(request.event(), request.payload()), &events).await,
             None => {}
         }
         if line.is_free()
             && let Some(request) = waiting.pop_front()
         {
-            ask(&client, request, &events, &line).await;
+            ask(&client, request, &events, &line, &heartbeat).await;
         }
     }
     // Politeness: the server would notice by itself.
@@ -192,29 +207,40 @@ impl Line {
     }
 }
 
-async fn ask(client: &Client, request: Request, events: &Events, line: &Arc<Line>) {
+async fn ask(client: &Client, request: Request, events: &Events, line: &Arc<Line>, heartbeat: &Arc<Heartbeat>) {
     let (event, payload) = (request.event(), request.payload());
     *line.unanswered.lock() = Some(request);
-    let (answered, line) = (events.clone(), Arc::clone(line));
+    let (answered, line, heartbeat) = (events.clone(), Arc::clone(line), Arc::clone(heartbeat));
     let callback = move |payload: Payload, _: Client| {
+        heartbeat.heard();
         if let Some(request) = line.answered(|_| true) {
             answered.push(SocketEvent::Answered(request.reply(acknowledged(payload))));
         }
         ready(()).boxed()
     };
-    if let Err(error) = client.emit_with_ack(event, payload, ANSWER, callback).await {
-        events.push(SocketEvent::Lost(explain(&error)));
-    }
+    sent(client.emit_with_ack(event, payload, ANSWER, callback), events).await;
 }
 
-async fn tell(client: &Client, request: &Request, events: &Events) {
-    if let Err(error) = client.emit(request.event(), request.payload()).await {
-        events.push(SocketEvent::Lost(explain(&error)));
-    }
+/// Waits until the network has taken what `sending` sends, or tells that the connection is lost.
+async fn sent(sending: impl Future<Output = Result<(), rust_socketio::Error>>, events: &Events) {
+    let lost = match tokio::time::timeout(SENDING, sending).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => explain(&error),
+        Err(_) => SILENT.to_owned(),
+    };
+    events.push(SocketEvent::Lost(lost));
 }
 
-fn builder(url: &str, auth: Value, events: &Events, accepted: &Arc<Notify>, line: &Arc<Line>) -> ClientBuilder {
+fn builder(
+    url: &str,
+    auth: Value,
+    events: &Events,
+    accepted: &Arc<Notify>,
+    line: &Arc<Line>,
+    heartbeat: &Arc<Heartbeat>,
+) -> ClientBuilder {
     let (accepted, line, heard) = (Arc::clone(accepted), Arc::clone(line), events.clone());
+    let heartbeat = Arc::clone(heartbeat);
     ClientBuilder::new(url)
         .transport_type(TransportType::Websocket)
         .reconnect(false)
@@ -232,7 +258,9 @@ fn builder(url: &str, auth: Value, events: &Events, accepted: &Arc<Notify>, line
         )
         .on(LibraryEvent::Error, events.callback(trouble))
         .on_any(move |name, payload, _| {
-            if let Some(event) = event(name.into(), payload) {
+            heartbeat.heard();
+            let event = event(name.into(), payload).filter(|event| !heartbeat::is_answer(event));
+            if let Some(event) = event {
                 heard.push(match unreadable(&event, &line) {
                     Some(reply) => SocketEvent::Answered(reply),
                     None => SocketEvent::Event(event),

@@ -1,5 +1,7 @@
-//! Telling that a request takes long because the server's database is away. A server asks that itself for many seconds before it
-//! answers with an error, and that error is answered with further tries.
+//! Telling that a request takes long, and whether because the server's database is away. A server asks that itself for many seconds
+//! before it answers with an error, and that error is answered with further tries.
+//!
+//! At a terminal something turns meanwhile; in words it is told once, and only of the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +9,12 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 use super::http::Http;
 
 /// How long a request may take before it is looked at why.
-const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_secs(1);
 /// The pause between two looks after that, and how long one may take.
 const LOOKS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(5);
@@ -26,6 +30,14 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct Watched {
     _under_way: Sender<()>,
+    bar: ProgressBar,
+}
+
+impl Drop for Watched {
+    /// The line is free again before the answer is printed there.
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 impl Waiting {
@@ -40,19 +52,38 @@ impl Waiting {
     pub(super) fn watch(&self, http: &Http) -> Watched {
         let (under_way, ended) = channel();
         let (Self { tell, told }, http) = (self.clone(), http.clone());
+        let bar = ProgressBar::hidden();
+        let shown = bar.clone();
         let watch = move || {
-            let mut pause = SILENCE;
-            while !told.load(Ordering::Relaxed) && ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(SILENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            turn(&shown, http.url());
+            while !told.load(Ordering::Relaxed) {
                 let lacks_database = http.lacks_database(LOOK);
                 // The answer may have come meanwhile.
                 let waits = ended.try_recv() == Err(TryRecvError::Empty);
                 if lacks_database && waits && !told.swap(true, Ordering::Relaxed) {
-                    tell();
+                    shown.suspend(tell);
                 }
-                pause = LOOKS;
+                if ended.recv_timeout(LOOKS) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
             }
         };
         let _ = thread::Builder::new().name("waiting".to_owned()).spawn(watch);
-        Watched { _under_way: under_way }
+        Watched {
+            _under_way: under_way,
+            bar,
+        }
     }
+}
+
+/// Shows that the answer of the server at `url` is awaited, where standard error is a terminal.
+fn turn(bar: &ProgressBar, url: &str) {
+    let style = ProgressStyle::with_template("{spinner} {elapsed:>4}  {msg}").expect("the template is sound");
+    bar.set_style(style);
+    bar.set_message(format!("waiting for the server at {url}"));
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    bar.enable_steady_tick(Duration::from_millis(200));
 }

@@ -22,7 +22,8 @@ pub(super) fn run(context: &Context, arguments: &Chat) -> anyhow::Result<ExitCod
     let me = context.user(arguments.me.as_deref(), "Who are you?")?;
     let peer = context.user(arguments.with.as_deref(), "With whom?")?;
     let mut setup = Setup {
-        http: context.http.clone(),
+        // From here on the screen is the chat's.
+        http: context.http.clone().silent(),
         me: me.id,
         peer: peer.id,
         attended: for_people || arguments.mark_read,

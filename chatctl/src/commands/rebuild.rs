@@ -51,7 +51,8 @@ pub(super) fn run(context: &Context) -> anyhow::Result<()> {
         writeln!(
             anstream::stdout(),
             "{GOOD}rebuilt{GOOD:#} the inboxes from {} messages in {seconds:.1} s",
-            state.total
+            // What was counted to: more can have come since it began.
+            state.done
         )?;
     }
     Ok(())

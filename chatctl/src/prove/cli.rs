@@ -16,7 +16,8 @@ pub(crate) struct Prove {
     /// Users who take part; new ones are created for each run.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = number(1..=5_000))]
     pub(crate) users: usize,
-    /// Devices of each user. The first stays connected, the others come and go, and some crash.
+    /// Devices of each user. The first stays connected, the others come and go, some crash, and each time they come to
+    /// another of the servers.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = number(1..=16))]
     pub(crate) devices: usize,
     /// New messages a second, all users together, while all devices are connected.
@@ -64,18 +65,20 @@ fn has_extension(path: &Path, extension: &str) -> bool {
 
 /// The help behind `chatctl prove --help`.
 pub(crate) const HELP: &str = "\
-Every device keeps a copy of its user's conversations and settings as PROTOCOL.md describes: it
-connects with its cursor, is cut off at random moments, comes back with the cursor it has or, after
-a crash, with the copy and cursor it saved last. Senders repeat what was not answered under the same
-clientMessageId, and sometimes what was. At the end all come back, and the audit compares what the
-server said with what it has:
+Every device keeps a copy of its user's conversations and settings as PROTOCOL.md describes: it connects with its \
+cursor, is cut off at random moments, comes back with the cursor it has or, after a crash, with the copy and cursor \
+it saved last. Senders repeat what was not answered under the same clientMessageId, and sometimes what was. At the \
+end all come back, and the audit compares what the server said with what it has:
   every acknowledged message is in history, once, as acknowledged, in the order of sending;
   every device has exactly the messages, watermarks and settings of its user, and heard of no others;
   unread numbers and the inbox equal a recount; presence is true.
 
-The exit status is 1 if anything was violated, or if nothing could be proven, for example because
-the fault command failed. Ctrl-C ends the writing and begins the audit. With --json, the verdict is
-one JSON object, as in the report's .json.
+The exit status is 1 if anything was violated, or if nothing could be proven, for example because the fault command \
+failed. Ctrl-C ends the writing and begins the audit. With --json, the verdict is one JSON object, as in the \
+report's .json.
+
+With several addresses in --url, all of one database, devices that come back come to another server
+than before, and the audit asks all of them.
 
 Run it against a deployment that may keep some thousand messages of users called PREFIX-….
 
@@ -83,6 +86,7 @@ Examples:
   chatctl prove
   chatctl prove --duration 120s --kill './restart.sh' --kill-every 10s
   chatctl prove --duration 120s --kill 'docker kill -s KILL chat && docker start chat'
+  chatctl prove --url http://127.0.0.1:5000,http://127.0.0.1:5001 --duration 150s
   chatctl prove --seed 42 --users 20 --devices 3 --report reports/monday.html";
 
 #[cfg(test)]

@@ -45,8 +45,8 @@ const REFUSED: &str = shared::events::AUTHENTICATION_ERROR;
 pub(super) struct Shared {
     /// Who does what.
     pub(super) plan: Plan,
-    /// Where they connect to.
-    pub(super) server: Server,
+    /// Where they connect to: nodes of one deployment.
+    pub(super) nodes: Vec<Server>,
     /// The users' ids by their number.
     pub(super) people: Vec<UserId>,
     /// When the run began.
@@ -100,6 +100,8 @@ pub(super) struct Device {
     number: usize,
     script: Script,
     phase: watch::Receiver<Phase>,
+    /// To which node it connects next; of any size.
+    node: usize,
     copy: Copy,
     /// The newest messages of each peer, to choose from what to mark.
     recent: HashMap<UserId, VecDeque<MessageId>>,
@@ -139,6 +141,7 @@ impl Device {
             member: Arc::clone(member),
             number,
             phase,
+            node: member.number + number,
             copy: Copy::default(),
             recent: HashMap::new(),
             strays: Findings::default(),
@@ -191,7 +194,10 @@ impl Device {
 
     async fn connect(&mut self) -> Result<Connection, ConnectError> {
         let frame = wire::connect(&self.member.token, self.copy.cursor());
-        let connection = Connection::open_with(&self.shared.server, frame, CONNECT).await?;
+        // Whoever comes back comes to another node.
+        let node = &self.shared.nodes[self.node % self.shared.nodes.len()];
+        self.node = self.node.wrapping_add(1);
+        let connection = Connection::open_with(node, frame, CONNECT).await?;
         self.shared.board.lock().counts.connects += 1;
         Ok(connection)
     }

@@ -10,6 +10,10 @@ use uuid::Uuid;
 use super::plan::{Mark, Send};
 use super::record::{Claim, Contradiction, Doc, Marked, Sending, Text, UserRecord};
 
+/// How long a change of settings that was not answered may still take, in microseconds. Servers give up sooner, and another
+/// server knows nothing of it.
+const LANDS: u64 = 40_000_000;
+
 /// A user of the run.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -33,6 +37,8 @@ struct State {
     settings: Settings,
     /// A change of settings whose outcome is not known.
     changing: Option<Change>,
+    /// Until when one that was not answered may take the place of another.
+    unsure_until: u64,
     /// Messages and marks that are neither acknowledged nor refused.
     open: usize,
 }
@@ -56,7 +62,7 @@ struct Again {
 #[derive(Debug, Clone, Copy)]
 struct Change {
     invisible: bool,
-    /// Not to be asked for again before this time.
+    /// Not to be asked for again before this time; never while a device waits for the answer.
     due: u64,
 }
 
@@ -200,26 +206,34 @@ impl Member {
         state.open -= 1;
     }
 
-    /// Begins a change of settings; false while another is not done.
-    pub(super) fn change(&self, invisible: bool) -> bool {
+    /// Begins a change of settings, on whichever device; false while another is not done, or could be done late. So their order
+    /// is known.
+    pub(super) fn change(&self, invisible: bool, now: u64) -> bool {
         let mut state = self.state.lock();
-        let free = state.changing.is_none();
+        let free = state.changing.is_none() && now >= state.unsure_until;
         if free {
-            state.changing = Some(Change { invisible, due: 0 });
+            state.changing = Some(Change {
+                invisible,
+                due: u64::MAX,
+            });
             state.open += 1;
         }
         free
     }
 
-    /// The change that is not done and can be asked for again now.
-    pub(super) fn changing(&self, now: u64) -> Option<bool> {
-        let due = self.state.lock().changing.filter(|change| change.due <= now);
-        due.map(|change| change.invisible)
+    /// The change that is not done and is to be asked for again now, by the device that is told of it.
+    pub(super) fn repeat_change(&self, now: u64) -> Option<bool> {
+        let mut state = self.state.lock();
+        let change = state.changing.as_mut().filter(|change| change.due <= now)?;
+        change.due = u64::MAX;
+        Some(change.invisible)
     }
 
-    /// The change was not taken, and can be asked for again at a time.
-    pub(super) fn change_again(&self, due: u64) {
-        if let Some(change) = &mut self.state.lock().changing {
+    /// The change was not answered, or not with what it came to: it can be asked for again at a time.
+    pub(super) fn change_again(&self, due: u64, now: u64) {
+        let mut state = self.state.lock();
+        state.unsure_until = now + LANDS;
+        if let Some(change) = &mut state.changing {
             change.due = due;
         }
     }

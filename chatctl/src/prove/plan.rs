@@ -169,8 +169,7 @@ impl Script {
                 self.marks.random_range(0..6)
             },
             read: self.marks.random_bool(0.6),
-            // One device alone changes settings, so that their order is known.
-            invisible: (self.marks.random_bool(SETTINGS) && self.steady).then(|| self.marks.random_bool(0.5)),
+            invisible: self.marks.random_bool(SETTINGS).then(|| self.marks.random_bool(0.5)),
             pause: wait(&mut self.marks),
         }
     }

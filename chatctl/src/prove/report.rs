@@ -56,12 +56,22 @@ fn page(verdict: &Verdict) -> String {
         verdict.seed,
         escape(&verdict.prefix)
     );
+    let about = &verdict.about;
+    let _ = writeln!(
+        out,
+        "<p>{}, against <code>{}</code>, by chatctl {}: <code>{}</code></p>",
+        about.date,
+        escape(&about.address),
+        about.version,
+        escape(&about.command)
+    );
     if verdict.verdict == Outcome::Fail {
         for why in &verdict.unproven {
             let _ = writeln!(out, "<p class=\"bad\">{}</p>", escape(why));
         }
     }
     violations(&mut out, verdict);
+    checked(&mut out, verdict);
     out.push_str("<h2>Time line</h2>\n");
     out.push_str(&chart::timeline(verdict));
     out.push_str("<h2>Latencies</h2>\n");
@@ -94,6 +104,20 @@ fn violations(out: &mut String, verdict: &Verdict) {
         }
         out.push_str("</ul>\n");
     }
+}
+
+fn checked(out: &mut String, verdict: &Verdict) {
+    out.push_str("<h2>What was checked</h2><table>\n");
+    for row in &verdict.checked {
+        let _ = writeln!(
+            out,
+            "<tr><th>{}</th><td>{} {}</td></tr>",
+            escape(row.promise),
+            row.items,
+            row.of
+        );
+    }
+    out.push_str("</table>\n");
 }
 
 fn figures(out: &mut String, verdict: &Verdict) {
@@ -134,8 +158,9 @@ li{overflow-wrap:anywhere} code{font-size:.9em}
 
 #[cfg(test)]
 mod tests {
+    use super::super::about::{self, About};
     use super::super::board::{Board, Second};
-    use super::super::record::Fault;
+    use super::super::record::{Fault, Truth};
     use super::super::verdict::Seen;
     use super::super::violation::{Example, Findings, Kind};
     use super::*;
@@ -150,6 +175,8 @@ mod tests {
         let mut board = Board::default();
         (1..500).for_each(|number| board.acknowledged(number * 10_000, number * 50));
         let seen = Seen {
+            about: About::now(["http://chat.example"].into_iter()),
+            checked: about::checked(&[], &Truth::default()),
             seed: 42,
             prefix: "prove-1".to_owned(),
             writing: (0.0, 5.0),
@@ -176,6 +203,10 @@ mod tests {
         for text in [
             "FAIL",
             "seed 42",
+            "http://chat.example",
+            " UTC",
+            env!("CARGO_PKG_VERSION"),
+            "equal a recount",
             "a &lt; b",
             "a &amp; b",
             "<svg",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use parking_lot::Mutex;
 use shared::UserId;
 use tokio::runtime::Builder;
@@ -11,7 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::audit;
 use super::cli::Prove;
 use super::device::{Device, Phase, Shared};
 use super::fault::Faults;
@@ -20,6 +20,7 @@ use super::plan::Plan;
 use super::record::{DeviceRecord, Fault, Truth, UserRecord, WrongPresence};
 use super::truth;
 use super::verdict::{Seen, Verdict};
+use super::{about, audit};
 use crate::bench::connection::Server;
 use crate::bench::interrupt::Interrupt;
 use crate::bench::progress::Progress;
@@ -44,14 +45,16 @@ const OTHERS: usize = 8;
 ///
 /// # Errors
 /// If it could not be begun.
-pub(super) fn run(http: &Http, arguments: &Prove) -> anyhow::Result<Verdict> {
+pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> {
     limits::allow_connections(arguments.users * arguments.devices + OTHERS)?;
-    let server = Server::at(http.url())?;
+    let servers = nodes.iter().map(|node| Server::at(node.url()));
+    let servers = servers.collect::<anyhow::Result<Vec<_>>>()?;
+    let first = nodes.first().context("there is no server to prove")?;
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     // New users each time: the audit is of this run alone, also when a seed is used again.
     let prefix = format!("{}-{:08x}", arguments.prefix, rand::random::<u32>());
     let progress = Progress::begin(format!("creating {} users", arguments.users));
-    let users = users::prepare(http, &prefix, arguments.users)?;
+    let users = users::prepare(first, &prefix, arguments.users)?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let members = users.into_iter().enumerate();
     let members: Vec<_> = members
@@ -60,7 +63,7 @@ pub(super) fn run(http: &Http, arguments: &Prove) -> anyhow::Result<Verdict> {
     let devices = (arguments.users * arguments.devices) as f64;
     let shared = Arc::new(Shared {
         plan: Plan::new(seed, arguments.users),
-        server,
+        nodes: servers,
         people: members.iter().map(|member| member.id).collect(),
         epoch: Instant::now(),
         interval: Duration::from_secs_f64(devices / arguments.rate),
@@ -73,7 +76,7 @@ pub(super) fn run(http: &Http, arguments: &Prove) -> anyhow::Result<Verdict> {
     });
     runtime.block_on(async {
         let run = Run {
-            http,
+            nodes,
             arguments,
             interrupt: Interrupt::listen(),
             progress,
@@ -88,7 +91,8 @@ pub(super) fn run(http: &Http, arguments: &Prove) -> anyhow::Result<Verdict> {
 }
 
 struct Run<'a> {
-    http: &'a Http,
+    /// The nodes of the deployment, for HTTP.
+    nodes: &'a [Http],
     arguments: &'a Prove,
     interrupt: Interrupt,
     progress: Progress,
@@ -121,7 +125,7 @@ impl Run<'_> {
             .iter()
             .filter(|member| member.is_invisible() == Some(false));
         let visible: Vec<UserId> = visible.map(|member| member.id).collect();
-        let offline = self.ask(move |http| truth::shown_offline(http, &visible)).await;
+        let offline = self.ask(move |nodes| truth::shown_offline(nodes, &visible)).await;
         self.phase.send_replace(Phase::Close);
         let records = self.records(devices).await;
         let truth = self.truth(offline).await;
@@ -135,12 +139,15 @@ impl Run<'_> {
             // There is nothing to compare with; what showed by itself still counts.
             None => audit::strays(&records),
         };
+        let checked = truth.as_ref().map(|truth| about::checked(&records, truth));
         let seconds = self.shared.board.lock().seconds();
         let board = &*self.shared.board.lock();
         if board.counts.acknowledged == 0 {
             self.unproven.push("no message was acknowledged".to_owned());
         }
         let seen = Seen {
+            about: about::About::now(self.nodes.iter().map(Http::url)),
+            checked: checked.unwrap_or_default(),
             seed,
             prefix,
             writing: (begun, ended),
@@ -307,10 +314,10 @@ impl Run<'_> {
         let people = self.shared.people.clone();
         let pairs = self.shared.plan.pairs().into_iter();
         let pairs: Vec<_> = pairs.map(|(one, other)| (people[one], people[other])).collect();
-        let read = self.ask(move |http| truth::read(http, &pairs, &people)).await;
+        let read = self.ask(move |nodes| truth::read(nodes, &pairs, &people)).await;
         self.progress.show("waiting for everybody to be shown as offline");
         let people = self.shared.people.clone();
-        let online = self.ask(move |http| truth::shown_online(http, &people)).await;
+        let online = self.ask(move |nodes| truth::shown_online(nodes, &people)).await;
         let read = match read {
             Ok(read) => read,
             Err(error) => {
@@ -332,14 +339,14 @@ impl Run<'_> {
         Some(Truth { presence, ..read })
     }
 
-    /// Asks the server over HTTP, which blocks.
-    async fn ask<T, E>(&self, question: impl FnOnce(&Http) -> Result<T, E> + Send + 'static) -> anyhow::Result<T>
+    /// Asks the nodes over HTTP, which blocks.
+    async fn ask<T, E>(&self, question: impl FnOnce(&[Http]) -> Result<T, E> + Send + 'static) -> anyhow::Result<T>
     where
         T: Send + 'static,
         E: Into<anyhow::Error> + Send + 'static,
     {
-        let http = self.http.clone();
-        let answer = tokio::task::spawn_blocking(move || question(&http)).await?;
+        let nodes = self.nodes.to_vec();
+        let answer = tokio::task::spawn_blocking(move || question(&nodes)).await?;
         answer.map_err(Into::into)
     }
 }

@@ -19,23 +19,28 @@ const OFFLINE: Duration = Duration::from_secs(15);
 /// How often presence is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The nodes take turns in being asked: each must give every answer.
+fn node(nodes: &[Http], number: usize) -> &Http {
+    &nodes[number % nodes.len()]
+}
+
 /// Reads everything that the audit compares with, but presence.
 ///
 /// # Errors
 /// If the server can't be asked.
-pub(super) fn read(http: &Http, pairs: &[(UserId, UserId)], users: &[UserId]) -> anyhow::Result<Truth> {
+pub(super) fn read(nodes: &[Http], pairs: &[(UserId, UserId)], users: &[UserId]) -> anyhow::Result<Truth> {
     let mut truth = Truth::default();
     for (number, (one, other)) in pairs.iter().copied().enumerate() {
         // Each of the two may ask.
         let by = if number % 2 == 0 { one } else { other };
-        let body = http.history_body(Bearer::User(by), one, other)?;
+        let body = node(nodes, number).history_body(Bearer::User(by), one, other)?;
         truth.histories.push(history((one, other), body)?);
     }
     for (number, user) in users.iter().copied().enumerate() {
         // Small pages show whether paging skips or repeats.
         let limit = [3, 50][number % 2];
-        truth.inboxes.insert(user, inbox(http, user, limit)?);
-        let settings: CurrentSettings = http.get(Bearer::User(user), "/users/me/settings", &[])?;
+        truth.inboxes.insert(user, inbox(node(nodes, number), user, limit)?);
+        let settings: CurrentSettings = node(nodes, number + 1).get(Bearer::User(user), "/users/me/settings", &[])?;
         truth.settings.insert(user, settings.settings);
     }
     Ok(truth)
@@ -45,8 +50,9 @@ pub(super) fn read(http: &Http, pairs: &[(UserId, UserId)], users: &[UserId]) ->
 ///
 /// # Errors
 /// If the server can't be asked.
-pub(super) fn shown_offline(http: &Http, users: &[UserId]) -> Result<Vec<WrongPresence>, ClientError> {
-    let shown = users.iter().map(|user| http.user(*user));
+pub(super) fn shown_offline(nodes: &[Http], users: &[UserId]) -> Result<Vec<WrongPresence>, ClientError> {
+    let users = users.iter().enumerate();
+    let shown = users.map(|(number, user)| node(nodes, number).user(*user));
     let shown = shown.collect::<Result<Vec<_>, _>>()?.into_iter();
     let wrong = shown.filter(|user| !user.is_online);
     Ok(wrong
@@ -61,13 +67,13 @@ pub(super) fn shown_offline(http: &Http, users: &[UserId]) -> Result<Vec<WrongPr
 ///
 /// # Errors
 /// If the server can't be asked.
-pub(super) fn shown_online(http: &Http, users: &[UserId]) -> Result<Vec<WrongPresence>, ClientError> {
+pub(super) fn shown_online(nodes: &[Http], users: &[UserId]) -> Result<Vec<WrongPresence>, ClientError> {
     let end = Instant::now() + OFFLINE;
     let mut online = users.to_vec();
     loop {
         let mut still = Vec::new();
-        for user in online {
-            if http.user(user)?.is_online {
+        for (number, user) in online.into_iter().enumerate() {
+            if node(nodes, number).user(user)?.is_online {
                 still.push(user);
             }
         }

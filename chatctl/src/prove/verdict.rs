@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::MessageId;
 use uuid::Uuid;
 
+use super::about::{About, Checked};
 use super::board::{Board, Counts, Second};
 use super::cli::Prove;
 use super::record::{Fault, UserRecord};
@@ -46,6 +47,10 @@ impl Outcome {
 /// What the run itself knows.
 #[derive(Debug)]
 pub(crate) struct Seen {
+    /// When and against what it was.
+    pub(crate) about: About,
+    /// On how much each promise was checked.
+    pub(crate) checked: Vec<Checked>,
     /// The seed.
     pub(crate) seed: u64,
     /// What the users' names begin with.
@@ -68,6 +73,11 @@ pub(crate) struct Seen {
 pub(crate) struct Verdict {
     /// In a word.
     pub(crate) verdict: Outcome,
+    /// When and against what it was.
+    #[serde(flatten)]
+    pub(crate) about: About,
+    /// On how much each promise was checked; nothing if the server could not be asked.
+    pub(crate) checked: Vec<Checked>,
     /// What repeats the plan.
     pub(crate) seed: u64,
     /// What the users' names begin with.
@@ -148,6 +158,8 @@ impl Verdict {
         });
         Self {
             verdict,
+            about: seen.about,
+            checked: seen.checked,
             seed: seen.seed,
             prefix: seen.prefix,
             users: arguments.users,
@@ -272,6 +284,9 @@ impl Report for Verdict {
             ("catch-up", self.catch_up.as_ref()),
         ];
         report::latencies(out, &rows)?;
+        for Checked { promise, items, of } in &self.checked {
+            line(out, "checked", format_args!("{promise}: {} {of}", HumanCount(*items)))?;
+        }
         for violation in &self.violations {
             let Violation {
                 kind,
@@ -297,6 +312,9 @@ impl Report for Verdict {
                 line(out, "besides", why)?;
             }
         }
+        let About { date, version, .. } = &self.about;
+        line(out, "server", &self.about.address)?;
+        line(out, "run", format_args!("{date}, chatctl {version}"))?;
         line(out, "report", &self.report)?;
         line(out, "seed", self.seed)?;
         let style = if self.passed() { GOOD } else { BAD };

@@ -9,10 +9,14 @@
 //! | [`people`], [`typing`] | `chat` in a terminal |
 //! | [`receipts`] | ticks, who is there and types, what is unread |
 //! | [`inbox`], [`watch`] | `inbox`, `rebuild` and `watch` |
+//! | [`endings`] | every way in which a connection can end |
+//! | [`examples`], [`tour`] | the examples of README and PROTOCOL, as they stand |
 //! | [`outage`] | commands while the server's database is away |
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
 mod commands;
+mod endings;
+mod examples;
 mod inbox;
 mod outage;
 mod people;
@@ -22,6 +26,7 @@ mod receipts;
 mod restart;
 mod screen;
 mod scripts;
+mod tour;
 mod typing;
 mod watch;
 

@@ -11,6 +11,7 @@ fn two_people_talk() {
     let [(ada, _), (bob, _)] = users(server());
     let mut at_ada = Screen::chat(server(), &ada, &bob);
     at_ada.wait_for(&format!("no messages with {bob} yet"));
+    at_ada.wait_for("who is there is shown after a first message");
     let mut at_bob = Screen::chat(server(), &bob, &ada);
 
     at_ada.line("hello, is it you?");
@@ -25,6 +26,9 @@ fn two_people_talk() {
     for screen in [&at_ada, &at_bob] {
         assert_eq!(screen.rows_with("is it you?").len(), 1);
         assert_eq!(screen.rows_with("wörld").len(), 1);
+        screen.wait("who is there, now that they know each other", |rows| {
+            rows.last_chunk::<2>()?[0].contains('●').then_some(())
+        });
     }
 
     at_ada.line("/quit");

@@ -129,8 +129,13 @@ impl Script {
 
     /// Starts any command that prints JSON lines.
     pub(crate) fn run(server: &Server, arguments: &[&str]) -> Self {
+        Self::of(&mut command(server, arguments))
+    }
+
+    /// Starts this command, which prints JSON lines.
+    pub(crate) fn of(command: &mut Command) -> Self {
         Self {
-            process: Process::spawn(&mut command(server, arguments)),
+            process: Process::spawn(command),
             position: 0,
         }
     }

@@ -31,11 +31,18 @@ fn ticks_tell_how_far_a_message_came() {
     at_ada.line("two;");
     at_ada.wait_for("two; ✓");
     status(&at_ada, &bob, "● ✓✓");
-    at_ada.line("/history");
-    at_ada.wait("ticks in the history", |rows| {
-        let rows: Vec<&String> = rows.iter().filter(|row| row.ends_with("; ✓✓")).collect();
-        (rows.len() == 2).then_some(())
-    });
+    // On the screen, too: both have been received meanwhile.
+    let ticked = |screen: &Screen, sign: &str, count: usize| {
+        let end = format!("; {sign}");
+        screen.wait(&format!("{count} rows with {sign}"), |rows| {
+            let rows = rows.iter().filter(|row| row.contains(&ada) && row.ends_with(&end));
+            (rows.count() == count).then_some(())
+        });
+    };
+    ticked(&at_ada, "✓✓", 2);
+    at_ada.keys("/his");
+    at_ada.keys("tory\r");
+    ticked(&at_ada, "✓✓", 4);
     drop(at_bob);
 
     // Somebody who reads.
@@ -134,8 +141,14 @@ fn scripts_hear_of_receipts() {
 
     let _at_bob = Script::connected(server(), &bob, &ada, &["--stay", "--mark-read"]);
     let id = sent(&mut at_ada);
-    let read = at_ada.event_named("read");
-    assert_eq!((&read["userId"], &read["upTo"]), (&json!(bob_id), &id));
+    // What was there when it began may be told to have been read before.
+    let read = loop {
+        let read = at_ada.event_named("read");
+        if read["upTo"] == id {
+            break read;
+        }
+    };
+    assert_eq!(read["userId"], json!(bob_id));
 }
 
 #[test]
@@ -164,4 +177,38 @@ fn scripts_hear_of_people() {
         }
     };
     assert_eq!(updated["conversation"]["lastMessage"]["message"], "I type and say");
+}
+
+#[test]
+fn ticks_change_where_they_stand() {
+    let [(ada, _), (bob, _)] = users(server());
+    let arguments = ["chat", "--as", &ada, "--with", &bob];
+    let mut at_ada = Screen::sized(server(), &arguments, 60, &[]);
+    at_ada.wait_for("connected as");
+    // Behind text that is wrapped, wide, and of several rows; while something else is typed.
+    let texts = [
+        "short".to_owned(),
+        "漢字 ".repeat(20) + "wide",
+        "x".repeat(70) + " long",
+    ];
+    for text in &texts {
+        at_ada.line(text);
+    }
+    at_ada.wait_for("long ✓");
+    at_ada.keys("half a line");
+    at_ada.wait_for("› half a line");
+    let before = at_ada.rows();
+    let at_bob = Screen::chat(server(), &bob, &ada);
+    at_bob.wait_for("long");
+    let after = at_ada.wait("all of them read", |rows| {
+        (rows.iter().filter(|row| row.ends_with("✓✓")).count() == 3).then(|| rows.to_vec())
+    });
+    // Nothing else has changed.
+    let said = |rows: &[String]| -> Vec<String> {
+        let rows = rows.iter().take_while(|row| !row.contains('→'));
+        rows.map(|row| row.trim_end_matches(['✓', ' ']).to_owned()).collect()
+    };
+    let (before, after) = (said(&before), said(&after));
+    assert_eq!(after[..before.len()], before);
+    at_ada.wait_for("› half a line");
 }

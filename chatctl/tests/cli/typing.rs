@@ -99,6 +99,11 @@ fn keys_do_what_people_expect() {
     screen.wait("what was not sent", |rows| {
         rows.last()?.ends_with("› unsent").then_some(())
     });
+    // The cursor stands behind what was recalled.
+    screen.keys("\x1b[A ×");
+    screen.wait("what was recalled, and more", |rows| {
+        rows.last()?.ends_with("› second ×").then_some(())
+    });
     // Ctrl-C empties the line, and leaves when there is none.
     screen.keys("\x03");
     screen.wait("an empty line", |rows| (rows.last()? == "›").then_some(()));

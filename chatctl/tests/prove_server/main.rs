@@ -91,6 +91,17 @@ fn a_server_that_is_killed_passes_mongo() {
 }
 
 #[test]
+fn two_nodes_of_which_one_is_killed_pass() {
+    let stays = Setup::new(Engine::Mongo).start();
+    let killed = Setup::on(stays.mongo_uri().expect("it has one")).start();
+    let urls = format!("{},{}", stays.url(), killed.url());
+    let kills = killing(killed);
+    let verdict = prove(&urls, Some(&kills.command()), "pass");
+    assert!(verdict["counts"]["settings"].as_u64() > Some(0), "{verdict}");
+    assert!(kills.end().1 >= 3);
+}
+
+#[test]
 fn a_replica_set_whose_primaries_step_down_or_die_passes() {
     let mongod = Mongod::replica_set(3);
     let server = Setup::on(&with_database(&mongod.uri(), "prove")).start();

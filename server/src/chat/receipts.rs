@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use shared::{Settings, UserId};
 use tokio::sync::Notify;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::commit::{Amount, Charge, Portion, Queue, Running};
 use super::{Horizon, Refused, Ticket};
@@ -102,6 +103,7 @@ impl<R: Send + 'static> Receipts<R> {
             settle,
             unsettled: HashSet::new(),
             outages: Outages::default(),
+            stopping: parts.stopping().clone(),
         };
         parts.spawn("receipts", task.run());
         Self { queue }
@@ -137,6 +139,8 @@ struct Task<R, F> {
     /// they are, whether it moved them or not.
     unsettled: HashSet<(UserId, UserId)>,
     outages: Outages,
+    /// Cancelled when the server begins to stop.
+    stopping: CancellationToken,
 }
 
 /// What of the store's work for marks fails.
@@ -162,9 +166,14 @@ impl<R, F: Fn(Settled<R>)> Task<R, F> {
         let (marks, mut replies): (Vec<Mark>, Vec<R>) = taken.into_iter().map(split).unzip();
         let store = Arc::clone(&self.store);
         let doubts = Doubts::default();
-        let storing = store_marks(&*store, &marks, &mut self.unsettled, &mut self.outages, &doubts, || {
-            self.queue.is_stopping()
-        });
+        let storing = store_marks(
+            &*store,
+            &marks,
+            &mut self.unsettled,
+            &mut self.outages,
+            &doubts,
+            &self.stopping,
+        );
         let mut storing = pin!(storing);
         let mut patience = PATIENCE;
         let (outcomes, shown) = loop {
@@ -224,14 +233,13 @@ async fn store_marks(
     unsettled: &mut HashSet<(UserId, UserId)>,
     outages: &mut Outages,
     doubts: &Doubts,
-    is_stopping: impl Fn() -> bool,
+    stopping: &CancellationToken,
 ) -> (Vec<Result<Marked, MarkError>>, Vec<bool>) {
     let mut outcomes = store_once(store, marks, unsettled, outages).await;
     while let Some(failure) = outcomes.iter().find_map(unknown) {
         doubts.set(failure);
-        sleep(PAUSE).await;
         // A stop does not wait for a store that is away. Who comes back then goes on from a cursor before it.
-        if is_stopping() {
+        if stopping.run_until_cancelled(sleep(PAUSE)).await.is_none() {
             break;
         }
         let again: Vec<usize> = (0..marks.len())

@@ -18,6 +18,9 @@ use crate::supervisor::Supervisor;
 /// How long a change is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long what another process has changed waits for changes of this one.
+const TURN: Duration = Duration::from_secs(2);
+
 /// Changes that go on at once. Each user always has the same turn, so that of two changes the later one stays.
 const TURNS: usize = 64;
 
@@ -59,7 +62,7 @@ impl SettingsChanges {
         told: impl FnOnce(&Settings) + Send + 'static,
     ) -> Result<Option<Settings>, StoreError> {
         let (mut answer, answered) = oneshot::channel();
-        let turn = Arc::clone(&self.turns[self.hasher.hash_one(user) as usize % TURNS]);
+        let turn = self.turn(user);
         let (store, horizon) = (Arc::clone(&self.store), Arc::clone(&self.horizon));
         self.parts.request("settings".to_owned(), async move {
             let _admitted = admitted;
@@ -83,5 +86,24 @@ impl SettingsChanges {
             Ok(Err(_)) => Err(StoreError::Failed(BROKEN_OFF.to_owned())),
             Err(_) => Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}"))),
         }
+    }
+
+    /// The settings of a user as they are now, given to `told` while no change of this process is under way: so what is told
+    /// last is what holds. False if changes of this process did not end soon; then nothing was told.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn tell(&self, user: UserId, told: impl FnOnce(&Settings)) -> Result<bool, StoreError> {
+        let turn = self.turn(user);
+        let Ok(_turn) = tokio::time::timeout(TURN, turn.lock()).await else {
+            return Ok(false);
+        };
+        let settings = self.store.settings(&[user]).await?;
+        told(&settings.first().copied().unwrap_or_default());
+        Ok(true)
+    }
+
+    fn turn(&self, user: UserId) -> Arc<Mutex<()>> {
+        Arc::clone(&self.turns[self.hasher.hash_one(user) as usize % TURNS])
     }
 }

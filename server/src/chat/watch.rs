@@ -25,6 +25,10 @@ const BATCH: usize = 500;
 /// Pause before the store is asked again after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// After so many heartbeats without another process those who are absent are looked at all the same: programs that know of no
+/// heartbeats can bring them online, too.
+const ALONE: u32 = 20;
+
 /// A connection would follow more users than are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("one connection follows at most {} users", limits::PRESENCE_SUBSCRIPTIONS)]
@@ -152,6 +156,7 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut outage = Outage::default();
+        let (mut others, mut unlooked) = (false, 0);
         loop {
             let (due, next) = self.due();
             for batch in due.chunks(BATCH) {
@@ -174,8 +179,15 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W
                 () = stop.cancelled() => return,
                 () = self.changed.notified() => {}
                 () = super::sleep_until(next) => {}
-                // Nobody tells this process when another one's users come and go.
-                _ = beat.tick(), if self.store.is_shared() => self.look_at_absent(),
+                // Nobody tells this process when another one's users come and go. Once more when the last other one is gone.
+                _ = beat.tick(), if self.store.is_shared() => {
+                    let before = std::mem::replace(&mut others, self.store.others_live());
+                    unlooked += 1;
+                    if others || before || unlooked >= ALONE {
+                        unlooked = 0;
+                        self.look_at_absent();
+                    }
+                }
             }
         }
     }

@@ -39,7 +39,7 @@ pub enum BindError {
     },
 }
 
-/// An address that is taken, and not listened on yet: whoever connects is refused.
+/// An address that was taken and is not listened on: whoever connects is refused.
 pub struct Bound {
     socket: TcpSocket,
     host: Host,
@@ -47,14 +47,15 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Begins to listen, and says where. That fails, too, if another program does by now.
+    /// Begins to listen, and returns where. That, too, fails if another program does by now.
     pub fn listen(self) -> Result<(TcpListener, SocketAddr), BindError> {
-        let Self { socket, host, port } = self;
-        let listening = socket
-            .listen(BACKLOG)
-            .and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = listening.map_err(|error| explain(error, &host, port))?;
-        Ok((listener, address))
+        let listening = self.socket.listen(BACKLOG);
+        listening
+            .and_then(|listener| {
+                let address = listener.local_addr()?;
+                Ok((listener, address))
+            })
+            .map_err(|error| explain(error, &self.host, self.port))
     }
 }
 
@@ -81,8 +82,11 @@ pub async fn bind(host: &Host, port: u16) -> Result<Bound, BindError> {
     for address in addresses {
         match take(address, *host == Host::All) {
             Ok(socket) => {
-                let host = host.clone();
-                return Ok(Bound { socket, host, port });
+                return Ok(Bound {
+                    socket,
+                    host: host.clone(),
+                    port,
+                });
             }
             // Else another program would get what is meant for this one at the next address.
             Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(explain(error, host, port)),

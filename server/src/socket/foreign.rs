@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use shared::UserId;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use shared::{Settings, UserId, events};
+use socketioxide::socket::Sid;
 use tokio_util::sync::CancellationToken;
 
+use super::emit::Way;
 use super::outlet::Outlet;
-use crate::chat::{inbox, read_receipts};
+use crate::chat::{SettingsChanges, Watch, inbox, read_receipts};
 use crate::outage::Outage;
-use crate::store::{Change, Marker, Store, StoreError};
+use crate::store::{Foreign, Marker, Store, StoreError};
 
 /// Pause before the store is asked again after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -19,37 +21,85 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Conversations that are read at once.
 const CONVERSATIONS: usize = 128;
 
-/// Tells until `stop` is cancelled. Each batch is told to its end before the next is asked for, because the store takes
-/// that for the sign that it was told.
-pub async fn hear(store: Arc<dyn Store>, stop: CancellationToken, outlet: Outlet) {
-    let mut foreign = store.foreign();
-    let mut outage = Outage::default();
-    loop {
-        let changes = tokio::select! {
-            () = stop.cancelled() => return,
-            changes = foreign.next() => changes,
-        };
-        let Some(changes) = changes else { return };
-        let mut markers = Vec::new();
-        for change in changes {
-            match change {
-                Change::Message(message) => outlet.foreign_message(&message),
-                Change::Marker(marker) => markers.push(marker),
-                Change::Settings(_) => {}
-            }
-        }
-        while let Err(error) = tell_markers(&*store, &outlet, &markers).await {
-            if outage.failed() {
-                tracing::warn!(%error, "receipts of another process could not be told; it will be tried again");
-            }
-            tokio::select! {
+/// Users whose settings are read at a time.
+const SETTINGS: usize = 16;
+
+/// What is needed to tell them.
+pub struct Hearer {
+    /// Where other programs write.
+    pub store: Arc<dyn Store>,
+    /// The way to those who are connected here.
+    pub outlet: Outlet,
+    /// Whose settings are being changed here.
+    pub settings: Arc<SettingsChanges>,
+    /// Who follows whose presence, which settings can hide.
+    pub watch: Arc<Watch<Sid, Way>>,
+}
+
+/// Those changes of a batch that are told with the help of the store.
+#[derive(Default)]
+struct Rest {
+    markers: Vec<Marker>,
+    settings: BTreeSet<UserId>,
+}
+
+impl Hearer {
+    /// Tells until `stop` is cancelled. Each batch is told to its end before the next is asked for, because the store takes
+    /// that for the sign that it was told.
+    pub async fn hear(self, stop: CancellationToken) {
+        let mut foreign = self.store.foreign();
+        let mut outage = Outage::default();
+        loop {
+            let changes = tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => {}
+                changes = foreign.next() => changes,
+            };
+            let Some(changes) = changes else { return };
+            let mut rest = Rest::default();
+            for change in changes {
+                match change {
+                    Foreign::Message(message) => self.outlet.foreign_message(&message),
+                    Foreign::Marker(marker) => rest.markers.push(marker),
+                    Foreign::Settings(user) => {
+                        rest.settings.insert(user);
+                    }
+                }
+            }
+            while let Err(error) = self.tell(&rest).await {
+                if outage.failed() {
+                    tracing::warn!(%error, "receipts or settings of another process could not be told; it will be tried again");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+            }
+            if let Some(ended) = outage.worked() {
+                tracing::info!(lasted = ?ended.lasted, "receipts and settings of other processes are told again");
             }
         }
-        if let Some(ended) = outage.worked() {
-            tracing::info!(lasted = ?ended.lasted, "receipts of other processes are told again");
+    }
+
+    async fn tell(&self, rest: &Rest) -> Result<(), StoreError> {
+        tell_markers(&*self.store, &self.outlet, &rest.markers).await?;
+        stream::iter(rest.settings.iter().copied().collect::<Vec<_>>())
+            .map(|user| self.tell_settings(user))
+            .buffer_unordered(SETTINGS)
+            .try_collect()
+            .await
+    }
+
+    /// Tells a user's connections of the settings, and those who follow the user what they may see now.
+    async fn tell_settings(&self, user: UserId) -> Result<(), StoreError> {
+        self.watch.look(user);
+        if self.outlet.directory.has(user) {
+            let tell = |settings: &Settings| self.outlet.tell(user, events::SETTINGS_UPDATED, settings, None);
+            if !self.settings.tell(user, tell).await? {
+                // Nobody else is to wait for a user who changes settings all the time.
+                self.outlet.hang_up_all(user);
+            }
         }
+        Ok(())
     }
 }
 

@@ -271,7 +271,7 @@ impl Outlet {
     }
 
     /// Ends all connections of a user, who then catches up.
-    fn hang_up_all(&self, user: UserId) {
+    pub(super) fn hang_up_all(&self, user: UserId) {
         for device in self.directory.devices(user) {
             // It must not be given a cursor behind what it has not heard.
             self.directory.set_caught_up(user, device.connection, false);

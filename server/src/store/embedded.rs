@@ -42,7 +42,7 @@ use self::room::Room;
 use self::writer::Writer;
 use super::size;
 use super::{
-    AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Instance,
+    AppendError, Appended, Bounds, Changes, ChangesError, Conversation, Cursor, End, Foreign, InboxEntry, Instance,
     Mark, MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{NewMessage, Username};
@@ -248,7 +248,7 @@ impl Store for EmbeddedStore {
     }
 
     /// Never yields: this process is the only one.
-    fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
         stream::pending().boxed()
     }
 

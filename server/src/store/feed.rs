@@ -15,6 +15,17 @@ pub enum Change {
     Settings(Settings),
 }
 
+/// Something that another program committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foreign {
+    /// A message.
+    Message(Message),
+    /// A user has received or read messages.
+    Marker(Marker),
+    /// This user has changed settings. How they are now is to be read when it is told.
+    Settings(UserId),
+}
+
 /// A page of a user's feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {

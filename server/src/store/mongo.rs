@@ -43,7 +43,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Mark,
+    AppendError, Appended, Bounds, Changes, ChangesError, Conversation, Cursor, End, Foreign, InboxEntry, Mark,
     MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{NewMessage, Username};
@@ -143,7 +143,9 @@ impl MongoStore {
         let builder = Builder::begin(&database, meta.clone(), summaries.clone(), node, no_inboxes).await?;
         let (integrity, looking) = Integrity::begin(&connected, meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();
-        let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone());
+        let presence = Presence::new(&database);
+        let others = presence.others();
+        let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone(), others);
         let tasks = parts.child();
         let tasks = [
             tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
@@ -157,8 +159,8 @@ impl MongoStore {
             feed: Feed::new(&database, begun.instance, clock.clone()),
             inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),
             users: Users::new(&database, parts),
-            settings: UserSettings::new(&database, clock.clone()),
-            presence: Presence::new(&database),
+            settings: UserSettings::new(&database, node, clock.clone()),
+            presence,
             tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,
             asked_summaries: Batches::start("summary-lookup", parts, {
@@ -181,6 +183,11 @@ impl MongoStore {
     /// Does work while the database is sound.
     async fn guard<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         self.integrity.guard(READ, work).await
+    }
+
+    /// Reads while the database is sound.
+    async fn sound<T, E: From<StoreError>>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.integrity.read(READ, read).await
     }
 
     /// Writes what the end of this process leaves to be written, and says what could not be.
@@ -221,7 +228,7 @@ impl Store for MongoStore {
         self.projector
             .add(outcomes.iter().flatten().map(|appended| &appended.message));
         let unknown = batch.iter().zip(&outcomes).filter_map(|(new, outcome)| {
-            let unknown = matches!(outcome, Err(AppendError::Store(StoreError::Unavailable(_))));
+            let unknown = matches!(outcome, Err(AppendError::Store(_)));
             unknown.then(|| inbox::seconds(new.id))
         });
         self.projector.doubt(unknown);
@@ -229,7 +236,7 @@ impl Store for MongoStore {
     }
 
     async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError> {
-        self.guard(self.history.message(conversation, id)).await
+        self.sound(self.history.message(conversation, id)).await
     }
 
     async fn page(
@@ -239,7 +246,7 @@ impl Store for MongoStore {
         end: End,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        self.guard(self.history.page(conversation, bounds, end, limit)).await
+        self.sound(self.history.page(conversation, bounds, end, limit)).await
     }
 
     fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
@@ -260,10 +267,10 @@ impl Store for MongoStore {
     }
 
     async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
-        self.guard(self.feed.changes(user, since, limit)).await
+        self.sound(self.feed.changes(user, since, limit)).await
     }
 
-    fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
         self.follower.foreign()
     }
 
@@ -272,23 +279,23 @@ impl Store for MongoStore {
     }
 
     async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError> {
-        self.guard(self.inboxes.page(user, after, limit)).await
+        self.sound(self.inboxes.page(user, after, limit)).await
     }
 
     async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        self.guard(self.asked_summaries.read(pairs.to_vec())).await
+        self.sound(self.asked_summaries.read(pairs.to_vec())).await
     }
 
     async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
-        self.guard(self.summaries.listed(user, entries)).await
+        self.sound(self.summaries.listed(user, entries)).await
     }
 
     async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
-        self.guard(self.inboxes.total_unread(user, most)).await
+        self.sound(self.inboxes.total_unread(user, most)).await
     }
 
     async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
-        self.guard(self.summaries.acquainted(user, others)).await
+        self.sound(self.summaries.acquainted(user, others)).await
     }
 
     fn projection(&self) -> Projection {
@@ -300,7 +307,7 @@ impl Store for MongoStore {
     }
 
     async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
-        self.guard(self.settings.of(users)).await
+        self.sound(self.settings.of(users)).await
     }
 
     async fn change_settings(
@@ -313,15 +320,19 @@ impl Store for MongoStore {
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        self.guard(self.users.by_ids(ids)).await
+        self.sound(self.users.by_ids(ids)).await
     }
 
     async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
-        self.guard(self.users.people(ids)).await
+        self.sound(self.users.people(ids)).await
     }
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn others_live(&self) -> bool {
+        self.presence.others_live()
     }
 
     async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
@@ -329,15 +340,15 @@ impl Store for MongoStore {
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.guard(self.users.by_id(id)).await
+        self.sound(self.users.by_id(id)).await
     }
 
     async fn users_named(&self, name: &str) -> Result<Vec<User>, StoreError> {
-        self.guard(self.users.named(name)).await
+        self.sound(self.users.named(name)).await
     }
 
     async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        self.guard(self.users.list(after, limit)).await
+        self.sound(self.users.list(after, limit)).await
     }
 
     /// If this fails, the next [`heartbeat`](Store::heartbeat) makes up for it.
@@ -346,11 +357,11 @@ impl Store for MongoStore {
     }
 
     async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.guard(self.presence.heartbeat(now)).await
+        self.guard(self.presence.heartbeat(now, self.follower.claim())).await
     }
 
     async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.guard(self.history.newest((self.clock)())).await
+        self.sound(self.history.newest((self.clock)())).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use super::{
-    AppendError, Appended, Bounds, Change, Changes, ChangesError, Conversation, Cursor, End, InboxEntry, Mark,
+    AppendError, Appended, Bounds, Changes, ChangesError, Conversation, Cursor, End, Foreign, InboxEntry, Mark,
     MarkError, Marked, Position, PresenceChange, Projection, Store, StoreError, Summary,
 };
 use crate::chat::{NewMessage, Username};
@@ -66,7 +66,7 @@ impl Store for NullStore {
         })
     }
 
-    fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
         stream::pending().boxed()
     }
 

@@ -147,6 +147,22 @@ impl Mongod {
         }
     }
 
+    /// Has all members but the primary take over no writes, or take them over again. They go on answering, so the primary stays.
+    ///
+    /// # Panics
+    /// If one does not obey.
+    pub fn hold_back(&self, held: bool) {
+        let primary = self.elected();
+        let mode = if held { "alwaysOn" } else { "off" };
+        let others = self.ports.iter().enumerate().filter(|(member, _)| *member != primary);
+        for (_, port) in others {
+            let command = doc! { "configureFailPoint": "stopReplProducer", "mode": mode };
+            if let Err(error) = admin::command(*port, command) {
+                panic!("configureFailPoint: {error}");
+            }
+        }
+    }
+
     /// Starts a killed server that belongs to no replica set again on its port, as if its disk had been replaced.
     pub fn restart_empty(&self, member: usize) {
         self.lock()[member].restart_empty();

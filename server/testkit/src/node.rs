@@ -101,6 +101,11 @@ pub fn run(name: &str, argument: &Value) -> Vec<Value> {
     Script::start(name, argument).finish()
 }
 
+/// The `node_modules` in which scripts find their packages. A module of the newer kind (`.mjs`) looks for them only beside itself.
+pub fn modules() -> PathBuf {
+    packages().join("node_modules")
+}
+
 fn scripts() -> PathBuf {
     crate::workspace().join("server/tests/js")
 }

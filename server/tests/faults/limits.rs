@@ -170,7 +170,7 @@ fn what_an_ended_connection_asked_for_is_no_fault_of_the_server() {
             .say(&format!("42{number}[\"conversations\",{{}}]"))
             .expect("it is open");
     }
-    client.say("40/other,").expect("it is open");
+    client.say(&format!("40/{},", "a".repeat(200))).expect("it is open");
     assert!(client.is_ended());
     eventually("it is said", Duration::from_secs(10), || {
         server.stderr().contains("a connection was ended").then_some(())

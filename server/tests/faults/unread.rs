@@ -233,7 +233,7 @@ fn polling_bodies_may_be_as_large_as_old_clients_send_them() {
     polling.post(&session, &body).expect("it is open");
     let answer = polling.answer().expect("an answer");
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
-    let body = vec![packet.as_str(); 17].join("\u{1e}");
+    let body = vec![packet.as_str(); 18].join("\u{1e}");
     polling.post(&session, &body).expect("it is open");
     assert_eq!(polling.answer().expect("an answer").status, 413);
 }

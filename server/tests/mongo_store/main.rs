@@ -14,6 +14,7 @@ mod inbox;
 mod integrity;
 mod late;
 mod legacy;
+mod majority;
 mod nodes;
 mod opening;
 mod presence;

@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use server::chat::{Mint, NewMessage};
 use server::store::mongo::MongoStore;
-use server::store::{Change, Mark, MarkKind, Store};
-use shared::{MessageId, UserId};
+use server::store::{Change, Foreign, Mark, MarkKind, Store};
+use shared::{MessageId, SettingsChange, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};
 
@@ -31,11 +31,11 @@ fn id(document: &bson::Document) -> MessageId {
 }
 
 /// The ids of the next `count` messages that are heard of, each counted once.
-async fn hear(foreign: &mut BoxStream<'static, Vec<Change>>, count: usize) -> Vec<MessageId> {
+async fn hear(foreign: &mut BoxStream<'static, Vec<Foreign>>, count: usize) -> Vec<MessageId> {
     let mut heard = Vec::new();
     while heard.len() < count {
         for change in foreign.next().await.unwrap() {
-            if let Change::Message(message) = change
+            if let Foreign::Message(message) = change
                 && !heard.contains(&message.id)
             {
                 heard.push(message.id);
@@ -77,9 +77,9 @@ async fn nodes_hear_each_other_and_not_themselves() {
     let marked = one.mark(&[mark(bob, ada, first[0].id)]).await.remove(0).unwrap();
     let marker = loop {
         match heard_by_two.next().await.unwrap().remove(0) {
-            Change::Marker(marker) => break marker,
-            Change::Message(_) => {} // At least once: it may come again.
-            Change::Settings(_) => panic!("nobody has changed any"),
+            Foreign::Marker(marker) => break marker,
+            Foreign::Message(_) => {} // At least once: it may come again.
+            Foreign::Settings(_) => panic!("nobody has changed any"),
         }
     };
     assert_eq!(marker, marked.marker);
@@ -183,4 +183,132 @@ async fn what_a_dead_node_left_is_listed_by_the_next() {
         next.close(fixture.clock.now()).await.unwrap();
     }
     fixture.end([store]).await;
+}
+
+/// The next user whose settings are heard of.
+async fn hear_settings(foreign: &mut BoxStream<'static, Vec<Foreign>>) -> UserId {
+    loop {
+        for change in foreign.next().await.unwrap() {
+            if let Foreign::Settings(user) = change {
+                return user;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_them() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.open().await, fixture.open().await);
+    let [ada, bob] = users(&one, ["ada", "bob"]).await;
+    let invisible = |on| SettingsChange {
+        read_receipts: None,
+        invisible: Some(on),
+    };
+    let (mut heard_by_one, mut heard_by_two) = (one.foreign(), two.foreign());
+    // Each hears of the other's change, and not of its own.
+    one.change_settings(ada, invisible(true), at(0)).await.unwrap();
+    two.change_settings(bob, invisible(true), at(0)).await.unwrap();
+    assert_eq!(hear_settings(&mut heard_by_two).await, ada);
+    assert_eq!(hear_settings(&mut heard_by_one).await, bob);
+    assert!(two.settings(&[ada]).await.unwrap()[0].invisible);
+
+    // The cursors of the one stay before a change until it was told.
+    fixture.clock.set(at(3));
+    two.change_settings(ada, invisible(false), at(3)).await.unwrap();
+    fixture.clock.set(at(600));
+    let point = || one.cursor(one.frontier()).point;
+    assert_eq!(hear_settings(&mut heard_by_one).await, ada);
+    assert!(point() < at(3).millis(), "it is being told");
+    let more = tokio::spawn(async move { heard_by_one.next().await });
+    until("the cursor moves on", async || point() > at(3).millis()).await;
+    more.abort();
+    fixture.end([one, two]).await;
+}
+
+/// Lets a node live of which others know by which bytes its ids are known. `hears` is another node, and its stream.
+async fn introduce(fixture: &Fixture, node: &MongoStore, mint: &Mint, hears: &mut BoxStream<'static, Vec<Foreign>>) {
+    let [ada, bob] = users(node, ["ada", "bob"]).await;
+    let first = minted(mint, ada, bob);
+    assert!(node.append(std::slice::from_ref(&first)).await[0].is_ok());
+    assert_eq!(hear(hears, 1).await, [first.id]);
+    node.heartbeat(fixture.clock.now()).await.unwrap();
+    // Whoever hears of this one reads the leases again before it looks for more.
+    let fence = mongooses(ada, bob, "fence", fixture.clock.now());
+    fixture.insert("messages", [fence.clone()]).await;
+    assert_eq!(hear(hears, 1).await, [id(&fence)]);
+}
+
+/// How often the inbox of one user was written for another.
+async fn touched(fixture: &Fixture, owner: UserId, peer: UserId) -> i64 {
+    let [owner, peer] = [owner, peer].map(|user| ObjectId::from_bytes(user.bytes()));
+    let one = doc! { "_id.owner": owner, "_id.peer": peer };
+    let inbox = fixture.collection("inboxes").find_one(one).await.unwrap();
+    inbox.map_or(0, |inbox| inbox.get_i64("touched").unwrap())
+}
+
+#[tokio::test]
+async fn each_node_writes_the_inboxes_of_what_it_stored_itself() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.open().await, fixture.open().await);
+    let [ada, bob, eve] = users(&one, ["ada", "bob", "eve"]).await;
+    let mut heard = two.foreign();
+    let mint = new_mint(&fixture);
+    introduce(&fixture, &one, &mint, &mut heard).await;
+    let messages = [minted(&mint, ada, eve), minted(&mint, bob, eve)];
+    assert!(one.append(&messages).await.iter().all(Result::is_ok));
+    assert_eq!(hear(&mut heard, 2).await, messages.each_ref().map(|new| new.id));
+    // Whoever has heard of a message there sees it there.
+    let summary = two.summaries(&[(eve, ada)]).await.unwrap().remove(0);
+    assert_eq!((summary.last.unwrap().id, summary.unread), (messages[0].id, 1));
+    assert!(peers(&two, bob).await.contains(&(eve, messages[1].id)));
+    // Both write all they have.
+    two.close(fixture.clock.now()).await.unwrap();
+    one.close(fixture.clock.now()).await.unwrap();
+    for (owner, peer, times) in [(ada, eve, 1), (eve, ada, 1), (eve, bob, 1), (bob, eve, 2)] {
+        assert_eq!(
+            touched(&fixture, owner, peer).await,
+            times,
+            "bob has asked for his, the others have not"
+        );
+    }
+    fixture.end([]).await;
+}
+
+#[tokio::test]
+async fn what_a_node_left_is_written_by_those_that_live_and_else_by_the_next() {
+    for all_die in [false, true] {
+        let fixture = Fixture::new().await;
+        let (dies, other) = (fixture.open().await, fixture.open().await);
+        let [ada, eve] = users(&dies, ["ada", "eve"]).await;
+        let mut heard = other.foreign();
+        let mint = new_mint(&fixture);
+        introduce(&fixture, &dies, &mint, &mut heard).await;
+        let message = minted(&mint, ada, eve);
+        assert!(dies.append(std::slice::from_ref(&message)).await[0].is_ok());
+        assert_eq!(hear(&mut heard, 1).await, [message.id]);
+        drop(dies);
+        // Whether it came to it or not: nothing of that message is listed.
+        let inboxes = fixture.collection("inboxes");
+        let id = ObjectId::from_bytes(message.id.bytes());
+        inboxes.delete_many(doc! { "last.id": id }).await.unwrap();
+        if all_die {
+            drop(other);
+            fixture.clock.set(at(100_000));
+            let next = fixture.open().await;
+            until("the next lists it", async || {
+                peers(&next, ada).await.contains(&(eve, message.id))
+            })
+            .await;
+            fixture.end([next]).await;
+        } else {
+            // It notices that the other one is gone.
+            other.heartbeat(fixture.clock.now()).await.unwrap();
+            until("the other one has written it", async || {
+                inboxes.count_documents(doc! { "last.id": id }).await.unwrap() == 2
+            })
+            .await;
+            fixture.end([other]).await;
+        }
+    }
 }

@@ -293,3 +293,18 @@ async fn the_next_heartbeat_makes_up_for_a_failed_change() {
     assert_eq!(seen(&store, bob).await, (false, Some(at(4))));
     fixture.end([store]).await;
 }
+
+#[tokio::test]
+async fn a_node_knows_whether_it_is_alone() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.open().await, fixture.open().await);
+    one.heartbeat(at(0)).await.unwrap();
+    assert!(!one.others_live());
+    two.heartbeat(at(0)).await.unwrap();
+    one.heartbeat(at(1)).await.unwrap();
+    assert!(one.others_live() && two.others_live());
+    two.close(at(2)).await.unwrap();
+    one.heartbeat(at(3)).await.unwrap();
+    assert!(!one.others_live());
+    fixture.end([one]).await;
+}

@@ -7,7 +7,7 @@ use bson::doc;
 use futures_util::StreamExt;
 use server::chat::{Mint, NewMessage};
 use server::store::mongo::MongoStore;
-use server::store::{Change, Store};
+use server::store::{Foreign, Store};
 use shared::{MessageId, Timestamp};
 use testkit::mongod::Mongod;
 use testkit::proxy::{Link, Proxy};
@@ -62,7 +62,7 @@ async fn all_is_heard_of_after_minutes_in_which_much_was_written() {
     let hearing = async {
         while heard.len() < written.len() {
             for change in foreign.next().await.unwrap() {
-                if let Change::Message(message) = change {
+                if let Foreign::Message(message) = change {
                     heard.insert(message.id);
                 }
             }

@@ -113,7 +113,12 @@ impl Session {
                 .into_iter()
                 .for_each(|presence| self.presence_changed(presence)),
             // An old server never will.
-            Answer::Error(error) => self.manners.stranger = error.code != ErrorCode::UnknownEvent,
+            Answer::Error(error) => {
+                self.manners.stranger = error.code != ErrorCode::UnknownEvent;
+                if error.code == ErrorCode::Forbidden {
+                    self.report(Report::Stranger(user));
+                }
+            }
         }
     }
 

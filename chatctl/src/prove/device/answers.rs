@@ -137,7 +137,10 @@ impl Session<'_> {
                 self.device.member.changed(Some(settings));
             }
             Answer::Error(error) => match self.error(&error) {
-                Some(pause) => self.device.member.change_again(self.later(pause)),
+                Some(pause) => self
+                    .device
+                    .member
+                    .change_again(self.later(pause), self.device.shared.now()),
                 None => {
                     let what = format!("{}: {}", events::UPDATE_SETTINGS, error.code);
                     self.device.complain(Kind::Refused, Example::new(what));

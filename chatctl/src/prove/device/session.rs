@@ -121,8 +121,8 @@ impl<'a> Session<'a> {
             match asked {
                 Asked::Send { index, .. } => self.device.member.send_again(index, now),
                 Asked::Mark(index) => self.device.member.mark_again(index, now),
-                // The first device looks for a change that is not done.
-                Asked::Settings | Asked::Sync => {}
+                Asked::Settings => self.device.member.change_again(now, now),
+                Asked::Sync => {}
             }
         }
         self.device.sessions.push(self.heard);
@@ -252,11 +252,7 @@ impl<'a> Session<'a> {
         while let Some((index, mark)) = self.device.member.repeat_mark(now) {
             self.send_mark(index, &mark).await?;
         }
-        let changes = |(asked, _): &(Asked, Instant)| matches!(asked, Asked::Settings);
-        if self.device.number == 0
-            && let Some(invisible) = self.device.member.changing(now)
-            && !self.asked.values().any(changes)
-        {
+        if let Some(invisible) = self.device.member.repeat_change(now) {
             self.change(invisible).await?;
         }
         Ok(())
@@ -305,7 +301,7 @@ impl<'a> Session<'a> {
             self.send_mark(index, &mark).await?;
         }
         if let Some(invisible) = mark.invisible
-            && self.device.member.change(invisible)
+            && self.device.member.change(invisible, self.device.shared.now())
         {
             self.change(invisible).await?;
         }

@@ -93,11 +93,6 @@ impl<T> Queue<T> {
         !self.state.lock().waiting.is_empty()
     }
 
-    /// Whether no more items are taken.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.state.lock().phase != Phase::Open
-    }
-
     /// Takes out all that waits, without waiting for anything.
     pub(crate) fn clear(&self) -> Vec<T> {
         self.state.lock().waiting.clear()

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::chat::Text;
+use crate::store::Change;
 
 mod commit;
 mod derived;

@@ -70,7 +70,7 @@ impl Appender {
         let database = &connected.database;
         Self {
             messages: connected.inserts.collection(connect::MESSAGES),
-            durable: connect::majority(database, connect::MESSAGES),
+            durable: database.collection(connect::MESSAGES),
             receivers: Receivers::new(database, integrity.clone(), clock.clone()),
             integrity,
             renewer: Renewer::new(database, node, clock.clone()),

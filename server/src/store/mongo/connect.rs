@@ -9,11 +9,12 @@ use std::time::Duration;
 use bson::doc;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
+use mongodb::event::sdam::{SdamEvent, TopologyDescription};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern,
-    ReadPreference, SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern, ReadPreference,
+    SelectionCriteria, ServerAddress, WriteConcern,
 };
-use mongodb::{Client, Collection, Database};
+use mongodb::{Client, Database, ServerInfo, ServerType};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -61,6 +62,8 @@ pub(super) struct Connected {
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     made: AtomicU64,
+    /// How often a primary was come to know.
+    elections: AtomicU64,
     more: Notify,
 }
 
@@ -70,7 +73,12 @@ impl Connections {
         self.made.load(Ordering::SeqCst)
     }
 
-    /// Waits until one is made; one that was made since the last call counts.
+    /// How often the driver has come to know a primary so far.
+    pub(super) fn elections(&self) -> u64 {
+        self.elections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until one is made, or a primary is known; one that was made since the last call counts.
     pub(super) async fn changed(&self) {
         self.more.notified().await;
     }
@@ -86,6 +94,28 @@ impl Connections {
             self.more.notify_one();
         }
     }
+
+    /// A primary that is another one, or was none before, counts as a new connection: it is to be looked at.
+    fn count_elections(&self, event: &SdamEvent) {
+        let SdamEvent::TopologyDescriptionChanged(event) = event else {
+            return;
+        };
+        let now = primary(&event.new_description);
+        if now.is_some() && now != primary(&event.previous_description) {
+            self.elections.fetch_add(1, Ordering::SeqCst);
+            self.made.fetch_add(1, Ordering::SeqCst);
+            self.more.notify_one();
+        }
+    }
+}
+
+/// Which member of a replica set takes writes, as the driver knows it.
+fn primary(topology: &TopologyDescription) -> Option<ServerAddress> {
+    let servers = topology.servers();
+    let primary = |(address, server): (&ServerAddress, ServerInfo<'_>)| {
+        (server.server_type() == ServerType::RsPrimary).then(|| address.clone())
+    };
+    servers.into_iter().find_map(primary)
 }
 
 impl Connected {
@@ -168,14 +198,18 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
         .unwrap_or(DEFAULT_DATABASE)
         .to_owned();
     let connections = Arc::new(Connections::default());
-    let counting = Arc::clone(&connections);
+    let (counting, electing) = (Arc::clone(&connections), Arc::clone(&connections));
     // A callback is run at once, not in a task.
     options.cmap_event_handler = Some(EventHandler::callback(move |event| counting.count(&event)));
     let mut inserts = options.clone();
     inserts.retry_writes = Some(false);
-    // Whatever the string says: nothing counts as written before a majority has it on disk, and reads see it.
+    // By the client that reads.
+    options.sdam_event_handler = Some(EventHandler::callback(move |event| electing.count_elections(&event)));
+    // Whatever the string says: nothing counts as written before a majority has it on disk. And nothing is read that a majority does
+    // not have: what a failover takes back was never shown. Whoever was told that a write is done reads it, from the primary.
     let guarantees = DatabaseOptions::builder()
         .write_concern(durable())
+        .read_concern(ReadConcern::majority())
         .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
         .build();
     let connect = |options| {
@@ -229,14 +263,6 @@ pub(super) async fn ping(database: &Database, limit: Duration) -> Result<(), Sto
             "the server is not a primary that takes writes".into(),
         )),
     }
-}
-
-/// A collection of which only what a majority has is read: what no failover takes back.
-pub(super) fn majority<T: Send + Sync>(database: &Database, collection: &str) -> Collection<T> {
-    let options = CollectionOptions::builder()
-        .read_concern(ReadConcern::majority())
-        .build();
-    database.collection_with_options(collection, options)
 }
 
 /// On the disks of a majority, or an error in a time shorter than [`super::WRITE`].

@@ -49,9 +49,9 @@ enum Tie {
 impl Feed {
     pub(super) fn new(database: &Database, instance: Instance, clock: Clock) -> Self {
         Self {
-            messages: connect::majority(database, connect::MESSAGES),
-            markers: connect::majority(database, connect::MARKERS),
-            users: connect::majority(database, connect::USERS),
+            messages: database.collection(connect::MESSAGES),
+            markers: database.collection(connect::MARKERS),
+            users: database.collection(connect::USERS),
             instance,
             clock,
         }

@@ -4,7 +4,7 @@
 //! read, which is nearly all that is new; and once more those of the second that has just become *settled*, in which by the
 //! argument of [`window`](super::window) nothing will become visible any more. What this process has minted itself lies together in
 //! each second, and is stepped over: the cost is per second, not per message. Messages that were renewed, whose ids are
-//! older, are read from where every renewal is announced; markers by their `updatedAt`.
+//! older, are read from where every renewal is announced; markers and settings by their `updatedAt`.
 //!
 //! # Slices
 //! What there is to read is read in [slices] of at most [`SLICE`] of time, the oldest first, each with commands of at most
@@ -12,10 +12,12 @@
 //! its database for long comes nearer with each command, however much was written meanwhile, and holds a page at a time.
 //!
 //! # Inboxes
+//! A node projects what it stored itself; what other nodes stored is held until they say that they have ([`writers`]), or are gone: then
+//! it is projected here, by every node that lives. So is what other programs wrote.
+//!
 //! `settled` in `meta` is a moment in front of which every message is in the inboxes: a store writes it only up to where its
-//! own follower has settled, and not beyond what it has itself projected less the window. A store that is opened goes on
-//! from there. So a message that a dead node committed and did not project is projected by the next node, or by any other
-//! that lives, and so is one of another program. The time in such a message's id must be right, see `window`; of an import of old
+//! own follower has settled, not beyond what it has itself projected less the window, and not beyond what it holds. A store
+//! that is opened goes on from there. So what a node left that died alone, or together with all others, is projected by the next. The time in such a message's id must be right, see `window`; of an import of old
 //! messages only a rebuilding learns.
 //!
 //! # Cursors of live events
@@ -25,7 +27,7 @@
 //! later. Or it was renewed or announced before anybody was told, by a document with a time not greater than u, of which the
 //! same holds. S does not move while the database can't be read, and cursors do not either.
 //!
-//! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals and the markers whose times lie in
+//! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals, the markers and the settings whose times lie in
 //! it were read and handed out, and after those of all earlier slices were; and a slice ends no later than [`SETTLED`] before
 //! the moment at which its reading began. Within a slice pages follow each other in the order of ids, or of time and id: what becomes
 //! visible in a part that was read already did so later than is assumed, and would have been missed by one read as well.
@@ -35,7 +37,8 @@
 //! |---|---|
 //! | ids of a page | [`PAGE`], 12 bytes each |
 //! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
-//! | what was seen lately | 200,000 of 40 bytes in two hash tables, some 20 MiB (`seen`) |
+//! | what was seen and is not settled | 20 MiB; whole seconds are forgotten beyond that, and told again once (`seen`) |
+//! | entries of inboxes that are held | 50,000, 22 MiB (`inbox/projector`) |
 //! | seconds in doubt | 1,000 (`inbox/projector`) |
 //!
 //! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
@@ -45,6 +48,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use bson::Document;
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use futures_util::StreamExt;
@@ -59,16 +63,18 @@ use super::integrity::Integrity;
 use super::meta::Meta;
 use super::window::{Clock, WINDOW};
 use super::{READ, connect};
-use crate::store::{Change, StoreError};
+use crate::store::{Foreign, StoreError};
 use ids::Own;
 use past::{Past, Whole};
 use seen::Seen;
+use writers::Writers;
 
 mod ids;
 mod past;
 mod read;
 mod seen;
 mod slices;
+mod writers;
 
 /// How often it looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -92,7 +98,7 @@ const UNHEARD: usize = 16;
 
 /// What is handed to the receiver.
 enum Told {
-    Changes(Vec<Change>),
+    Changes(Vec<Foreign>),
     /// All up to this moment was handed out before.
     Settled(i64),
 }
@@ -110,6 +116,8 @@ struct Shared {
     /// Whether somebody receives what other programs write.
     heard: AtomicBool,
     own: Own,
+    /// In front of which moment all that this process stored is projected, by the time in ids.
+    projected: AtomicI64,
     whole: Whole,
 }
 
@@ -119,12 +127,14 @@ pub(super) struct Task {
     messages: Collection<RawDocumentBuf>,
     markers: Collection<RawDocumentBuf>,
     renewals: Collection<RawDocumentBuf>,
+    users: Collection<RawDocumentBuf>,
     meta: Meta,
     projector: Projector,
     node: ObjectId,
     clock: Clock,
     told: mpsc::Sender<Told>,
     seen: Seen,
+    writers: Writers,
     /// All in front of this moment was looked at a second time; whole seconds, in milliseconds.
     settled: i64,
     /// When it last looked for what is new.
@@ -137,13 +147,14 @@ pub(super) struct Task {
 
 impl Follower {
     /// Prepares to follow a database in whose inboxes is all before `projected`. `node` tells what this store writes from
-    /// what others do.
+    /// what others do; `others` says whether there are other nodes.
     pub(super) fn new(
         database: &Database,
         projector: Projector,
         projected: i64,
         node: ObjectId,
         clock: Clock,
+        others: Arc<AtomicBool>,
     ) -> (Self, Task) {
         let now = clock().millis();
         let settled = second(now.saturating_sub(SETTLED));
@@ -151,20 +162,23 @@ impl Follower {
             frontier: AtomicI64::new(settled.saturating_sub(1)),
             heard: AtomicBool::new(false),
             own: Own::default(),
+            projected: AtomicI64::new(settled),
             whole: Whole::new(database),
         });
         let (told, receiver) = mpsc::channel(UNHEARD);
         let task = Task {
             shared: Arc::clone(&shared),
-            messages: connect::majority(database, connect::MESSAGES),
-            markers: connect::majority(database, connect::MARKERS),
-            renewals: connect::majority(database, connect::RENEWALS),
+            messages: database.collection(connect::MESSAGES),
+            markers: database.collection(connect::MARKERS),
+            renewals: database.collection(connect::RENEWALS),
+            users: database.collection(connect::USERS),
             meta: Meta::new(database),
             projector,
             node,
             clock,
             told,
             seen: Seen::default(),
+            writers: Writers::new(database, others),
             settled,
             looked: settled,
             past: (projected < settled).then(|| Past::new(second(projected), settled)),
@@ -188,8 +202,13 @@ impl Follower {
         self.shared.own.learn(id);
     }
 
+    /// What the lease of this node says of what it stored.
+    pub(super) fn claim(&self) -> Document {
+        writers::claim(self.shared.own.bytes(), self.shared.projected.load(Ordering::Acquire))
+    }
+
     /// See [`crate::store::Store::foreign`].
-    pub(super) fn foreign(&self) -> BoxStream<'static, Vec<Change>> {
+    pub(super) fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();
         };
@@ -231,6 +250,10 @@ impl Task {
     /// Looks once for whatever is new.
     async fn look(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
         integrity.admit(READ).await?;
+        if self.writers.read(self.shared.own.bytes()).await? {
+            self.projector.take_over();
+        }
+        self.projector.release(to_seconds(self.writers.projected()));
         let now = (self.clock)().millis();
         for slice in slices::until(now, self.settled, self.looked) {
             self.read_slice(&slice, now).await?;
@@ -238,9 +261,12 @@ impl Task {
             integrity.admit(READ).await?;
             self.looked = slice.looked;
             self.settled = slice.settled;
+            self.seen.pass(to_seconds(self.settled), recent(self.looked));
             self.tell_settled();
         }
         self.catch_up(now).await?;
+        let projected = self.own_projected().min(self.settled);
+        self.shared.projected.fetch_max(projected, Ordering::AcqRel);
         self.remember().await
     }
 
@@ -249,7 +275,7 @@ impl Task {
     }
 
     /// Waits for the receiver if that one is behind. Before there is one, nobody misses anything.
-    async fn tell(&self, changes: Vec<Change>) {
+    async fn tell(&self, changes: Vec<Foreign>) {
         if !changes.is_empty() && self.is_heard() {
             // An error means that nobody listens any more.
             let _ = self.told.send(Told::Changes(changes)).await;
@@ -288,16 +314,21 @@ impl Task {
         Ok(())
     }
 
+    /// In front of which moment all that was handed to the projector to be written is written, by the time in ids.
+    fn own_projected(&self) -> i64 {
+        self.projector.done().millis().saturating_sub(UNWRITTEN)
+    }
+
     /// Writes down up to where all messages are projected.
     async fn remember(&mut self) -> Result<(), StoreError> {
         if self.remembered.is_some_and(|at| at.elapsed() < REMEMBER) {
             return Ok(());
         }
-        let projected = self.projector.done().millis().saturating_sub(UNWRITTEN);
+        let held = self.projector.held_since();
+        let held = held.map_or(i64::MAX, |second| i64::from(second) * 1_000);
         let followed = self.past.as_ref().map_or(self.settled, Past::begin);
-        self.meta
-            .settle(Timestamp::from_millis(projected.min(followed)))
-            .await?;
+        let projected = self.own_projected().min(followed).min(held);
+        self.meta.settle(Timestamp::from_millis(projected)).await?;
         self.remembered = Some(tokio::time::Instant::now());
         Ok(())
     }
@@ -306,6 +337,11 @@ impl Task {
 /// The beginning of the second of a moment.
 fn second(at: i64) -> i64 {
     at.div_euclid(1_000) * 1_000
+}
+
+/// From which second on the next look reads everything, after one that has looked up to a moment.
+fn recent(looked: i64) -> u32 {
+    to_seconds(looked.saturating_sub(slices::RECENT))
 }
 
 /// A moment as the time in ids has it.

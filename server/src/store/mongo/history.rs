@@ -183,7 +183,7 @@ impl Whole {
         while self.read.is_empty() && !self.ended {
             // Otherwise a database that was emptied meanwhile would look like the end.
             let integrity = self.integrity.clone();
-            integrity.guard(READ, self.read_range()).await?;
+            integrity.read(READ, self.read_range()).await?;
         }
         let mut bytes = 0;
         let fits = |message: &&Message| {

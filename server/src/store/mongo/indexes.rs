@@ -58,7 +58,7 @@ enum Kind {
     Expiring,
 }
 
-fn wanted() -> [Index; 13] {
+fn wanted() -> [Index; 14] {
     let index = |collection, name, keys, kind| Index {
         collection,
         name,
@@ -87,6 +87,13 @@ fn wanted() -> [Index; 13] {
             Kind::Unique,
         ),
         index(connect::USERS, "onlineNodes_1", doc! { "onlineNodes": 1 }, Kind::Sparse),
+        // Of all users, for those who follow what other processes change.
+        index(
+            connect::USERS,
+            "settings.updatedAt_1",
+            doc! { "settings.updatedAt": 1 },
+            Kind::Sparse,
+        ),
         // The feeds, one for each direction.
         index(
             connect::MESSAGES,

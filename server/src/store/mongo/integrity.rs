@@ -8,7 +8,7 @@
 //!
 //! # What is held back
 //! [`admit`](Integrity::admit) lets work pass only after a look that found everything in order, that is no older than [`LATEST`],
-//! and that *began after the youngest connection was ready*. Writes are admitted a second time, before anybody is told that they
+//! and that *began after the youngest connection was ready*, and after the primary was last elected. Writes are admitted a second time, before anybody is told that they
 //! succeeded. So:
 //!
 //! - A server that was replaced is noticed before anything is acknowledged. To reach it the driver needs a new connection, so the
@@ -84,6 +84,8 @@ enum Verdict {
 pub(super) struct Task {
     shared: Arc<Shared>,
     database: Database,
+    /// By the client that reads.
+    reads: Database,
     meta: Meta,
     builder: Builder,
     instance: Instance,
@@ -140,6 +142,7 @@ impl Integrity {
             shared: Arc::clone(&shared),
             uuids: uuids(&database).await?,
             database,
+            reads: connected.database.clone(),
             meta,
             builder,
             instance,
@@ -181,6 +184,24 @@ impl Integrity {
         self.admit(limit).await?;
         let done = work.await?;
         self.admit(limit).await?;
+        Ok(done)
+    }
+
+    /// Reads, if the database was sound before and after. Fails if a primary was elected meanwhile: the driver asks the new one at
+    /// once, and before that has committed something itself, it may not know that what was acknowledged before is committed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] then.
+    pub(super) async fn read<T, E: From<StoreError>>(
+        &self,
+        limit: Duration,
+        read: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let elections = self.shared.connections.elections();
+        let done = self.guard(limit, read).await?;
+        if self.shared.connections.elections() != elections {
+            return Err(StoreError::Unavailable("a primary was elected meanwhile".into()).into());
+        }
         Ok(done)
     }
 
@@ -268,8 +289,34 @@ impl Task {
         Ok(())
     }
 
+    /// Fails while the primary is new and has committed nothing itself: what a majority has, as far as it knows, can lack what was
+    /// acknowledged before it was elected.
+    async fn has_committed(&self) -> Result<(), StoreError> {
+        let hello = self.reads.run_command(doc! { "hello": 1 });
+        let hello = bounded("asking for the primary", COMMAND, hello).await?;
+        let term = |place: &str| {
+            hello
+                .get_document("lastWrite")
+                .ok()?
+                .get_document(place)
+                .ok()?
+                .get_i64("t")
+                .ok()
+        };
+        let is_new = match (term("opTime"), term("majorityOpTime")) {
+            (Some(own), Some(committed)) => committed < own,
+            // A server that is in no replica set has neither.
+            _ => false,
+        };
+        match is_new || !hello.get_bool("isWritablePrimary").unwrap_or(false) {
+            true => Err(StoreError::Unavailable("the primary is new".into())),
+            false => Ok(()),
+        }
+    }
+
     /// Compares the database with what it was.
     async fn find(&mut self, whole: bool) -> Result<Found, StoreError> {
+        self.has_committed().await?;
         let now = uuids(&self.database).await?;
         let name = self.database.name();
         if ORIGINALS.iter().all(|collection| !now.contains_key(*collection)) {

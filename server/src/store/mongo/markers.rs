@@ -82,7 +82,7 @@ impl Markers {
         Self {
             database: database.clone(),
             messages: database.collection(connect::MESSAGES),
-            markers: connect::majority(database, connect::MARKERS),
+            markers: database.collection(connect::MARKERS),
             node,
             clock,
         }

@@ -40,7 +40,7 @@ pub(super) struct Begun {
 impl Meta {
     pub(super) fn new(database: &Database) -> Self {
         Self {
-            documents: connect::majority(database, connect::META),
+            documents: database.collection(connect::META),
         }
     }
 

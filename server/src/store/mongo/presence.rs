@@ -19,6 +19,8 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bson::oid::ObjectId;
@@ -48,10 +50,14 @@ pub(super) struct Presence {
     users: Collection<Document>,
     nodes: Collection<Document>,
     process: Process,
+    /// Whether other nodes had a lease when that was looked up last.
+    others: Arc<AtomicBool>,
     /// Held across writes: changes must reach the database in order, and none may overtake a change of the node id.
     state: Mutex<State>,
     /// The id in `state`, to renew its lease while a change is being written. Held to set or copy it.
     node: parking_lot::Mutex<Option<ObjectId>>,
+    /// What the lease says beside whose it is. Held to set or copy it.
+    claim: parking_lot::Mutex<Document>,
     /// Held for a heartbeat.
     beats: Mutex<Beats>,
 }
@@ -84,8 +90,10 @@ impl Presence {
             users: database.collection(connect::USERS),
             nodes: database.collection(connect::NODES),
             process: Process::current(),
+            others: Arc::new(AtomicBool::new(true)),
             state: Mutex::default(),
             node: parking_lot::Mutex::default(),
+            claim: parking_lot::Mutex::default(),
             beats: Mutex::default(),
         }
     }
@@ -108,9 +116,20 @@ impl Presence {
         written
     }
 
-    /// See [`crate::store::Store::heartbeat`].
-    pub(super) async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// See [`crate::store::Store::others_live`].
+    pub(super) fn others_live(&self) -> bool {
+        self.others.load(Ordering::Acquire)
+    }
+
+    /// The same, for who asks again and again.
+    pub(super) fn others(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.others)
+    }
+
+    /// See [`crate::store::Store::heartbeat`]. `claim` is what the lease says of the messages that this process stored.
+    pub(super) async fn heartbeat(&self, now: Timestamp, claim: Document) -> Result<(), StoreError> {
         let mut beats = self.beats.lock().await;
+        *self.claim.lock() = claim;
         let late = beats.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
         let node = self.hold(now).await?;
         beats.renewed = Some(Instant::now());
@@ -161,7 +180,9 @@ impl Presence {
         if beats.lenient_until.is_none_or(|until| until <= Instant::now()) {
             self.delete_expired().await?;
         }
-        self.relieve(now).await?;
+        let others = self.relieve(now, node).await?;
+        // Only now: of whoever went offline by it is to be told by those who ask because of others.
+        self.others.store(others, Ordering::Release);
         if !beats.swept {
             self.sweep(node).await?;
             beats.swept = true;
@@ -171,7 +192,11 @@ impl Presence {
 
     /// Whether the lease was there to be renewed.
     async fn renew_lease(&self, node: ObjectId) -> Result<bool, StoreError> {
-        let renewal = doc! { "$currentDate": { "renewedAt": true } };
+        let mut renewal = doc! { "$currentDate": { "renewedAt": true } };
+        let claim = self.claim.lock().clone();
+        if !claim.is_empty() {
+            renewal.insert("$set", claim);
+        }
         let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
         Ok(bounded("renewing the lease", RENEWAL, renew).await?.matched_count == 1)
     }
@@ -232,7 +257,8 @@ impl Presence {
         let node = Node::new();
         let id = node.id();
         let mut fields = doc! { "startedAt": "$$NOW", "renewedAt": "$$NOW" };
-        for (name, value) in self.process.fields() {
+        let claim = self.claim.lock().clone();
+        for (name, value) in self.process.fields().into_iter().chain(claim) {
             fields.insert(name, doc! { "$literal": value });
         }
         let insert = self
@@ -274,9 +300,9 @@ impl Presence {
         Ok(())
     }
 
-    /// Relieves users of the nodes that have no lease. The order matters: who is seen in `onlineNodes` had a lease
-    /// before, so if it has none afterwards, it is gone.
-    async fn relieve(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// Relieves users of the nodes that have no lease, and returns whether there are others than the own one. The order
+    /// matters: who is seen in `onlineNodes` had a lease before, so if it has none afterwards, it is gone.
+    async fn relieve(&self, now: Timestamp, own: ObjectId) -> Result<bool, StoreError> {
         let seen = self.users.distinct("onlineNodes", doc! {});
         let seen = bounded("listing online nodes", READ, seen).await?;
         let leases = async { self.nodes.find(doc! {}).await?.try_collect::<Vec<_>>().await };
@@ -291,9 +317,10 @@ impl Presence {
                 living.push(node);
             }
         }
+        let others = living.iter().any(|node| *node != Bson::ObjectId(own));
         let dead: Vec<Bson> = seen.into_iter().filter(|node| !living.contains(node)).collect();
         if dead.is_empty() {
-            return Ok(());
+            return Ok(others);
         }
         let theirs = doc! { "onlineNodes": { "$in": &dead } };
         let relieve = self.users.update_many(theirs, leave(dead, now));
@@ -302,7 +329,7 @@ impl Presence {
             count = relieved.modified_count,
             "users of ended processes are taken offline"
         );
-        Ok(())
+        Ok(others)
     }
 
     /// Takes the users offline that an older program left online, if no other node came first.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
 use bson::{Document, doc};
 use mongodb::options::ReturnDocument;
@@ -22,13 +23,16 @@ const COMMIT: Duration = Duration::from_secs(20);
 /// Settings in the collection of users.
 pub(super) struct UserSettings {
     users: Collection<RawDocumentBuf>,
+    /// What tells the changes made by this store from those of others.
+    node: ObjectId,
     clock: Clock,
 }
 
 impl UserSettings {
-    pub(super) fn new(database: &Database, clock: Clock) -> Self {
+    pub(super) fn new(database: &Database, node: ObjectId, clock: Clock) -> Self {
         Self {
             users: database.collection(connect::USERS),
+            node,
             clock,
         }
     }
@@ -65,6 +69,8 @@ impl UserSettings {
         if let Some(on) = change.invisible {
             fields.insert("settings.invisible", on);
         }
+        let is_question = fields.is_empty();
+        fields.insert("settings.node", self.node);
         let mut updated_at = window::stamp(at, (self.clock)());
         let deadline = Instant::now() + COMMIT;
         let mut update = doc! { "$set": &fields };
@@ -72,7 +78,7 @@ impl UserSettings {
             update.insert("$max", doc! { "settings.updatedAt": date(updated_at) });
             let changed = retrying(deadline, || async {
                 let filter = doc! { "_id": user_key(user) };
-                if fields.is_empty() {
+                if is_question {
                     return bounded("reading settings", READ, self.users.find_one(filter)).await;
                 }
                 let change = self
@@ -83,7 +89,7 @@ impl UserSettings {
             })
             .await?;
             let now = (self.clock)();
-            if fields.is_empty() || changed.is_none() || !window::is_late(updated_at, now) {
+            if is_question || changed.is_none() || !window::is_late(updated_at, now) {
                 return Ok(changed.map(|user| document::settings(&user)));
             }
             // Nobody is told of a change with a time as old as that. Another device's may have followed it.

@@ -35,7 +35,6 @@ type Person = (Option<User>, Settings);
 /// The collection of users.
 pub(super) struct Users {
     users: Collection<RawDocumentBuf>,
-    durable: Collection<RawDocumentBuf>,
     lookup: Batches<UserId, Person>,
 }
 
@@ -47,7 +46,6 @@ impl Users {
                 let users = database.collection(connect::USERS);
                 move |ids| people(users.clone(), ids)
             }),
-            durable: connect::majority(database, connect::USERS),
         }
     }
 
@@ -78,7 +76,7 @@ impl Users {
         let names: Vec<&str> = minted.keys().copied().collect();
         let filter = doc! { "username": { "$in": &names } };
         let mut found: HashMap<String, User> = HashMap::new();
-        for user in self.read(&self.durable, filter, 0).await? {
+        for user in self.read(filter, 0).await? {
             found.entry(user.username.clone()).or_insert(user);
         }
         let mut missing: Vec<User> = minted
@@ -121,7 +119,7 @@ impl Users {
         });
         if let Some((name, index)) = foreign {
             // One on names is met by whoever was slower, and then the name is there.
-            match self.read(&self.durable, doc! { "username": name }, 1).await {
+            match self.read(doc! { "username": name }, 1).await {
                 Ok(found) if found.is_empty() => return StoreError::ForeignIndex(index.to_owned()),
                 Ok(_) => {}
                 Err(error) => return error,
@@ -156,7 +154,7 @@ impl Users {
     }
 
     pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
-        self.read(&self.users, doc! { "username": name }, 0).await
+        self.read(doc! { "username": name }, 0).await
     }
 
     pub(super) async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
@@ -168,18 +166,13 @@ impl Users {
             // Such a comparison meets ObjectIds only, so that other ids don't shorten a page.
             None => doc! { "_id": { "$gte": ObjectId::from_bytes([0; 12]) } },
         };
-        self.read(&self.users, filter, i64::try_from(limit).unwrap_or(i64::MAX))
-            .await
+        self.read(filter, i64::try_from(limit).unwrap_or(i64::MAX)).await
     }
 
     /// Reads users in the order of their ids; a limit of zero is none.
-    async fn read(
-        &self,
-        collection: &Collection<RawDocumentBuf>,
-        filter: Document,
-        limit: i64,
-    ) -> Result<Vec<User>, StoreError> {
-        let find = collection
+    async fn read(&self, filter: Document, limit: i64) -> Result<Vec<User>, StoreError> {
+        let find = self
+            .users
             .find(filter)
             .sort(doc! { "_id": 1 })
             .limit(limit)

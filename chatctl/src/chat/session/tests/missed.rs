@@ -9,6 +9,7 @@ fn a_lost_connection_repeats_what_is_not_acknowledged_in_order() {
     let (_, first) = story.sends();
     story.session.disconnected();
     story.say("two");
+    assert_eq!(story.report(), Report::Held("two".to_owned()));
     assert_eq!(story.report(), Report::Waiting(2));
     story.stored(&first, mine(1, "one"), false);
     story.idle();
@@ -66,6 +67,7 @@ fn nothing_lies_between_the_cursor_and_the_opening() {
     story.receives(theirs(2, "two"));
     story.receives(theirs(3, "three"));
     story.say("hello");
+    assert_eq!(story.report(), Report::Held("hello".to_owned()));
     assert_eq!(story.report(), Report::Waiting(1));
     story.cursor("c0");
     story.idle();

@@ -148,6 +148,7 @@ fn strangers_are_followed_once_a_message_was_exchanged() {
     let mut story = Story::connected();
     let refused = || Answer::Error(WireError::new(ErrorCode::Forbidden, "no"));
     story.session.answered(story.now, Reply::Following(PEER, refused()));
+    assert_eq!(story.report(), Report::Stranger(PEER));
     story.idle();
     story.receives(message(1, OTHER, ME, "from somebody else"));
     story.hears("from somebody else", false);

@@ -24,6 +24,11 @@ impl Own {
         self.bytes.get_or_init(|| process(&id.bytes()));
     }
 
+    /// The bytes, if an id was minted.
+    pub(super) fn bytes(&self) -> Option<[u8; 5]> {
+        self.bytes.get().copied()
+    }
+
     /// Whether this process has minted an id.
     pub(super) fn is_own(&self, id: &ObjectId) -> bool {
         self.bytes.get() == Some(&process(&id.bytes()))
@@ -95,7 +100,8 @@ fn smallest(second: u32) -> ObjectId {
     ObjectId::from_bytes(id)
 }
 
-fn process(id: &[u8; 12]) -> [u8; 5] {
+/// By which bytes the process that minted an id is known.
+pub(super) fn process(id: &[u8; 12]) -> [u8; 5] {
     let mut bytes = [0; 5];
     bytes.copy_from_slice(&id[4..9]);
     bytes

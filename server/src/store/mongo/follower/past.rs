@@ -38,8 +38,8 @@ impl Whole {
     pub(super) fn new(database: &Database) -> Self {
         Self {
             database: database.clone(),
-            messages: connect::majority(database, connect::MESSAGES),
-            renewals: connect::majority(database, connect::RENEWALS),
+            messages: database.collection(connect::MESSAGES),
+            renewals: database.collection(connect::RENEWALS),
         }
     }
 }

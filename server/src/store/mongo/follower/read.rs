@@ -1,4 +1,4 @@
-//! Reading a slice: the ids that are new, the renewals and the markers of a span of time, a page at a time.
+//! Reading a slice: the ids that are new, the renewals, the markers and the settings of a span of time, a page at a time.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,10 @@ use crate::store::mongo::error::bounded;
 use crate::store::mongo::inbox::seconds;
 use crate::store::mongo::markers::Stored;
 use crate::store::mongo::{READ, query};
-use crate::store::{Change, StoreError};
+use crate::store::{Foreign, StoreError};
+
+/// When settings were changed.
+const SETTINGS_TIME: &str = "settings.updatedAt";
 
 impl Task {
     /// Reads all of a slice and hands it out.
@@ -29,7 +32,8 @@ impl Task {
         }
         ids?;
         self.look_at_renewals(&slice.spans).await?;
-        self.look_at_markers(&slice.spans).await
+        self.look_at_markers(&slice.spans).await?;
+        self.look_at_settings(&slice.spans).await
     }
 
     async fn look_at_ids(&mut self, spans: &[(i64, i64)], now: i64, doubts: &BTreeSet<u32>) -> Result<(), StoreError> {
@@ -65,7 +69,11 @@ impl Task {
             let seen = &self.seen;
             let new: Vec<Sight> = found
                 .into_iter()
-                .filter(|id| !self.shared.own.is_own(id) || doubts.contains(&seconds(document::message_id(*id))))
+                .filter(|id| {
+                    let (is_own, second) = (self.shared.own.is_own(id), seconds(document::message_id(*id)));
+                    // What others wrote before was read when it settled.
+                    is_own && doubts.contains(&second) || !is_own && second >= settled
+                })
                 .map(Sight::Message)
                 .filter(|sight| !seen.contains(sight))
                 .collect();
@@ -115,20 +123,59 @@ impl Task {
             for stored in found.into_iter().filter_map(|(_, stored)| stored) {
                 let sight = Sight::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
                 if self.seen.insert(sight) {
-                    changes.push(Change::Marker(stored.marker));
+                    changes.push(Foreign::Marker(stored.marker));
                 }
             }
-            while !changes.is_empty() {
-                let rest = changes.split_off(changes.len().min(BATCH));
-                self.tell(std::mem::replace(&mut changes, rest)).await;
-            }
+            self.tell_all(changes).await;
             if after.is_none() {
                 return Ok(());
             }
         }
     }
 
-    /// Projects messages and hands them out.
+    /// Whose settings other processes have changed. A later change here takes the place of one that was not seen yet; whoever
+    /// is told of that hears of both.
+    async fn look_at_settings(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
+        if !self.is_heard() {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": self.node } };
+            let find = page(&self.users, others, SETTINGS_TIME, after.take());
+            let find = find.projection(doc! { SETTINGS_TIME: 1 });
+            let found = query::all("looking for settings of others", READ, find, |user| {
+                Some((
+                    place(user, SETTINGS_TIME)?,
+                    document::user_id(document::object_id(user)?),
+                ))
+            })
+            .await?;
+            if found.len() == PAGE {
+                after = found.last().map(|(place, _)| place.clone());
+            }
+            let mut new = Vec::new();
+            for ((at, _), user) in found {
+                if self.seen.insert(Sight::Settings(user, document::timestamp(at))) {
+                    new.push(Foreign::Settings(user));
+                }
+            }
+            self.tell_all(new).await;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands changes out in batches.
+    async fn tell_all(&self, mut changes: Vec<Foreign>) {
+        while !changes.is_empty() {
+            let rest = changes.split_off(changes.len().min(BATCH));
+            self.tell(std::mem::replace(&mut changes, rest)).await;
+        }
+    }
+
+    /// Projects messages, unless the node that stored them does, and hands them out.
     async fn take_messages(&mut self, sights: Vec<Sight>) -> Result<(), StoreError> {
         for sights in sights.chunks(BATCH) {
             let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
@@ -143,8 +190,14 @@ impl Task {
             while !ended {
                 let messages;
                 (messages, ended) = bounded("reading messages of others", READ, some(&mut cursor)).await?;
-                self.projector.add(messages.iter());
-                self.tell(messages.into_iter().map(Change::Message).collect()).await;
+                // The claims of others are about what is stored in time.
+                let in_time = matches!(sights.first(), Some(Sight::Message(_)));
+                let projects =
+                    |message: &&Message| in_time && self.writers.projects(&document::message_key(message.id));
+                let (theirs, ours): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(projects);
+                self.projector.hold(theirs.into_iter());
+                self.projector.add(ours.into_iter());
+                self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
             }
             for sight in sights {
                 self.seen.insert(*sight);
@@ -170,9 +223,14 @@ async fn some(cursor: &mut Cursor<RawDocumentBuf>) -> mongodb::error::Result<(Ve
 /// Where a document stands in the order of a time and the ids.
 type Place = (DateTime, Bson);
 
+/// The place of a document by a field, which may lie in another one, as in `settings.updatedAt`.
 fn place(document: &RawDocument, time: &str) -> Option<Place> {
     let id = document.get("_id").ok().flatten()?;
-    Some((document.get_datetime(time).ok()?, id.try_into().ok()?))
+    let at = match time.split_once('.') {
+        Some((outer, inner)) => document.get_document(outer).ok()?.get_datetime(inner),
+        None => document.get_datetime(time),
+    };
+    Some((at.ok()?, id.try_into().ok()?))
 }
 
 /// A page of what lies behind a time and id, in the order of these.

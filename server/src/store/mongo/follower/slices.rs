@@ -3,7 +3,7 @@
 use super::{SETTLED, SLICE, second};
 
 /// How far back it looks for what is new, in milliseconds: most commits take less.
-const RECENT: i64 = 5_000;
+pub(super) const RECENT: i64 = 5_000;
 
 /// Something that is read as one.
 #[derive(Debug, PartialEq, Eq)]

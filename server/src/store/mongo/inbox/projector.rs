@@ -4,8 +4,11 @@
 //! written every few seconds by one task, or at once for a user whose inbox is asked for. Should too much wait, because the
 //! database is away or slow, messages are left out, and the time of the first of them is remembered: the
 //! [`follower`](crate::store::mongo::follower) then reads all messages since.
+//!
+//! What another node has stored is written by that node. Until it says that this is done, it is *held* here: seen by whoever asks
+//! for a conversation, written for whoever asks for an inbox, and written for all should the node be gone before.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,6 +31,12 @@ use crate::store::{Position, StoreError};
 const WAITING: usize = 100_000;
 /// How often what waits is written. The longer it waits, the more messages one statement stands for.
 const INTERVAL: Duration = Duration::from_secs(3);
+/// Entries that are held at most: 22 MiB. Beyond that they are written here as well.
+const HELD: usize = 50_000;
+/// Over how many seconds entries are held together; they are let go of together, too.
+const TOGETHER: u32 = 20;
+/// In how many parts they are held at most.
+const PARTS: usize = 16;
 /// Seconds that are remembered in which a message may have been stored unheard, 4 bytes each. Beyond that, all messages since the
 /// oldest are read.
 const DOUBTS: usize = 1_000;
@@ -81,6 +90,11 @@ struct State {
     writing: Touches,
     /// Who asked for whose inbox; these are written first.
     asked: HashMap<UserId, Vec<oneshot::Sender<()>>>,
+    /// What other nodes have stored and write themselves, the oldest first.
+    held: VecDeque<Held>,
+    /// Since when there is, of what was held, something among what waits; and among that which waited when the writing of all began.
+    taken_over: Option<u32>,
+    writing_over: Option<u32>,
     /// Messages since this second, of the time in their ids, were left out.
     left_out: Option<u32>,
     /// What was left out before, and is being projected.
@@ -91,7 +105,86 @@ struct State {
     done: Timestamp,
 }
 
+/// What other nodes have stored within [`TOGETHER`].
+struct Held {
+    touches: Touches,
+    entries: usize,
+    /// The seconds of the first and the last message, of the time in their ids.
+    oldest: u32,
+    newest: u32,
+}
+
 impl State {
+    /// Adds what a message means, unless too much waits.
+    fn add(&mut self, message: &Message) {
+        let Some((sender, receiver)) = people(message) else {
+            return;
+        };
+        if self.entries >= WAITING {
+            self.leave_out(seconds(message.id));
+            return;
+        }
+        self.entries += touch(&mut self.waiting, sender, receiver, Position::of(message));
+    }
+
+    fn leave_out(&mut self, since: u32) {
+        let first = self.left_out.get_or_insert(since);
+        *first = since.min(*first);
+    }
+
+    fn hold(&mut self, message: &Message) {
+        let (Some((sender, receiver)), second) = (people(message), seconds(message.id)) else {
+            return;
+        };
+        if self.held.iter().map(|held| held.entries).sum::<usize>() >= HELD {
+            return self.add(message);
+        }
+        let fits = |held: &Held| (held.oldest..=held.oldest.saturating_add(TOGETHER)).contains(&second);
+        if self.held.len() < PARTS && !self.held.back().is_some_and(fits) {
+            self.held.push_back(Held {
+                touches: Touches::new(),
+                entries: 0,
+                oldest: second,
+                newest: second,
+            });
+        }
+        if let Some(held) = self.held.back_mut() {
+            held.entries += touch(&mut held.touches, sender, receiver, Position::of(message));
+            held.oldest = second.min(held.oldest);
+            held.newest = second.max(held.newest);
+        }
+    }
+
+    /// Has what is held written here: that of one owner, or all.
+    fn take_over(&mut self, owner: Option<UserId>) {
+        let mut left_out = None;
+        for held in &mut self.held {
+            let taken = match owner {
+                Some(owner) => held.touches.remove_entry(&owner).into_iter().collect(),
+                None => std::mem::take(&mut held.touches),
+            };
+            for (owner, entries) in taken {
+                held.entries -= entries.len();
+                self.taken_over = earlier(self.taken_over, Some(held.oldest));
+                let waiting = self.waiting.entry(owner).or_default();
+                for (peer, entry) in entries {
+                    if let Some(known) = waiting.get_mut(&peer) {
+                        *known = known.merge(entry);
+                    } else if self.entries < WAITING {
+                        waiting.insert(peer, entry);
+                        self.entries += 1;
+                    } else {
+                        left_out.get_or_insert(held.oldest);
+                    }
+                }
+            }
+        }
+        self.held.retain(|held| held.entries > 0);
+        if let Some(since) = left_out {
+            self.leave_out(since);
+        }
+    }
+
     /// Whether nothing was left out.
     fn is_whole(&self) -> bool {
         self.left_out.is_none() && self.making_up.is_none()
@@ -105,6 +198,9 @@ impl Projector {
             entries: 0,
             writing: Touches::new(),
             asked: HashMap::new(),
+            held: VecDeque::new(),
+            taken_over: None,
+            writing_over: None,
             left_out: None,
             making_up: None,
             doubts: BTreeSet::new(),
@@ -136,29 +232,42 @@ impl Projector {
             return None;
         }
         let find = |touches: &Touches, (owner, peer): &(UserId, UserId)| touches.get(owner)?.get(peer).copied();
-        let both = |pair| match (find(&state.writing, pair), find(&state.waiting, pair)) {
-            (Some(writing), Some(waiting)) => Some(writing.merge(waiting)),
-            (writing, waiting) => writing.or(waiting),
+        let held = state.held.iter().map(|held| &held.touches);
+        let all: Vec<&Touches> = held.chain([&state.writing, &state.waiting]).collect();
+        let merged = |pair| {
+            let entries = all.iter().filter_map(|touches| find(touches, pair));
+            entries.reduce(|one, other| one.merge(other))
         };
-        Some(pairs.iter().map(both).collect())
+        Some(pairs.iter().map(merged).collect())
     }
 
     /// Takes durable messages. Those without a sender or receiver are in no inbox.
     pub(in crate::store::mongo) fn add<'a>(&self, messages: impl Iterator<Item = &'a Message>) {
         let mut state = self.shared.state.lock();
-        for message in messages {
-            let (Some(sender), Some(receiver)) = (message.sender, message.receiver) else {
-                continue;
-            };
-            if state.entries >= WAITING {
-                let since = seconds(message.id);
-                let first = state.left_out.get_or_insert(since);
-                *first = since.min(*first);
-                continue;
-            }
-            let added = touch(&mut state.waiting, sender, receiver, Position::of(message));
-            state.entries += added;
-        }
+        messages.for_each(|message| state.add(message));
+    }
+
+    /// Takes messages that another node, which lives, has stored and projects.
+    pub(in crate::store::mongo) fn hold<'a>(&self, messages: impl Iterator<Item = &'a Message>) {
+        let mut state = self.shared.state.lock();
+        messages.for_each(|message| state.hold(message));
+    }
+
+    /// Has all that is held written here: a node is gone, and nobody else knows what it left.
+    pub(in crate::store::mongo) fn take_over(&self) {
+        self.shared.state.lock().take_over(None);
+    }
+
+    /// Lets go of what is held of the time before a second: all other nodes have written it.
+    pub(in crate::store::mongo) fn release(&self, before: u32) {
+        self.shared.state.lock().held.retain(|held| held.newest >= before);
+    }
+
+    /// From which second on, of the time in ids, something is held, or was and is not written yet.
+    pub(in crate::store::mongo) fn held_since(&self) -> Option<u32> {
+        let state = self.shared.state.lock();
+        let held = state.held.iter().map(|held| held.oldest).min();
+        earlier(held, earlier(state.taken_over, state.writing_over))
     }
 
     /// Remembers seconds, of the time in ids, in which a commit of this process failed with an unknown outcome.
@@ -169,8 +278,7 @@ impl Projector {
             if state.doubts.len() > DOUBTS
                 && let Some(oldest) = state.doubts.pop_first()
             {
-                let first = state.left_out.get_or_insert(oldest);
-                *first = oldest.min(*first);
+                state.leave_out(oldest);
             }
         }
     }
@@ -193,8 +301,7 @@ impl Projector {
     pub(in crate::store::mongo) fn made_up(&self, projected: bool) {
         let mut state = self.shared.state.lock();
         if let Some(since) = state.making_up.take().filter(|_| !projected) {
-            let first = state.left_out.get_or_insert(since);
-            *first = since.min(*first);
+            state.leave_out(since);
         }
     }
 
@@ -210,6 +317,7 @@ impl Projector {
             if !state.is_whole() {
                 return Err(StoreError::Unavailable("inboxes are behind".into()));
             }
+            state.take_over(Some(owner));
             if !state.waiting.contains_key(&owner) && !state.writing.contains_key(&owner) {
                 return Ok(());
             }
@@ -249,7 +357,11 @@ impl Projector {
     /// Writes what waits now, and in front of it whatever is asked for.
     pub(in crate::store::mongo) async fn write_all(&self, integrity: &Integrity) -> Result<(), StoreError> {
         let begin = (self.clock)();
-        let owners: Vec<UserId> = self.shared.state.lock().waiting.keys().copied().collect();
+        let owners: Vec<UserId> = {
+            let mut state = self.shared.state.lock();
+            state.writing_over = earlier(state.writing_over, state.taken_over.take());
+            state.waiting.keys().copied().collect()
+        };
         let mut owners = owners.into_iter();
         loop {
             self.write_asked(integrity).await?;
@@ -260,6 +372,7 @@ impl Projector {
             self.write(batch, Vec::new(), integrity).await?;
         }
         let mut state = self.shared.state.lock();
+        state.writing_over = None;
         if state.is_whole() {
             state.done = begin;
         }
@@ -346,6 +459,15 @@ impl Projector {
         }
         Ok(())
     }
+}
+
+fn earlier(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    one.into_iter().chain(other).min()
+}
+
+/// In whose inboxes a message is listed.
+fn people(message: &Message) -> Option<(UserId, UserId)> {
+    message.sender.zip(message.receiver)
 }
 
 /// The time in an id, in seconds.
