@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::auth::{Verifier, secret};
+use crate::auth::Verifier;
+use crate::auth::secret::{self, SecretError};
 use crate::chat::{
     Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat, now,
 };
@@ -66,8 +67,8 @@ pub enum RunError {
         why: String,
     },
     /// There is no secret to check tokens with.
-    #[error("the secret could not be read or created: {0}")]
-    Secret(io::Error),
+    #[error("{0}")]
+    Secret(SecretError),
     /// The configured store could not be opened.
     #[error("{store} can't be used: {cause}")]
     Open {
@@ -190,9 +191,14 @@ async fn unless_stopped<T>(
 async fn load_secret(config: &Config) -> Result<Secret, RunError> {
     let config = config.clone();
     let loaded = tokio::task::spawn_blocking(move || secret::load(&config)).await;
-    loaded
-        .unwrap_or_else(|panic| Err(panic.into()))
-        .map_err(RunError::Secret)
+    let loaded = loaded.unwrap_or_else(|panic| Err(io::Error::from(panic).into()));
+    loaded.map_err(|error| match error {
+        SecretError::DataDir(..) => RunError::Setting {
+            name: "DATA_DIR",
+            why: error.to_string(),
+        },
+        error @ SecretError::File(_) => RunError::Secret(error),
+    })
 }
 
 async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint, Option<String>), RunError> {

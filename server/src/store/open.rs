@@ -1,5 +1,6 @@
 //! Opening the store that the configuration names.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::embedded::{EmbeddedStore, Options};
@@ -27,12 +28,8 @@ fn mongo_uri(config: &Config) -> Option<&str> {
 pub async fn check(config: &Config) -> Result<(), RunError> {
     let wrong = |name, why| RunError::Setting { name, why };
     let uses_data_dir = mongo_uri(config).is_none() || config.jwt_secret.is_none();
-    match std::fs::metadata(&config.data_dir) {
-        Ok(found) if uses_data_dir && !found.is_dir() => {
-            let why = format!("{} is a file; name a directory", config.data_dir.display());
-            return Err(wrong("DATA_DIR", why));
-        }
-        _ => {}
+    if let Some(why) = fault_of(&config.data_dir).filter(|_| uses_data_dir) {
+        return Err(wrong("DATA_DIR", why));
     }
     match mongo_uri(config) {
         #[cfg(feature = "null-store")]
@@ -48,6 +45,23 @@ pub struct Opened {
     pub store: Arc<dyn Store>,
     /// The database and its hosts, for people; nothing if it is embedded.
     pub database: Option<String>,
+}
+
+/// Why there can be no directory of this name: it, or what should hold it, is a file.
+fn fault_of(directory: &Path) -> Option<String> {
+    let first = directory
+        .ancestors()
+        .find_map(|path| Some((path, std::fs::metadata(path).ok()?)));
+    let (path, found) = first?;
+    let shown = directory.display();
+    match found.is_dir() {
+        true => None,
+        false if path == directory => Some(format!("{shown} is a file; name a directory")),
+        false => Some(format!(
+            "{shown} can't be there, because {} is a file; name a directory",
+            path.display()
+        )),
+    }
 }
 
 /// Opens MongoDB if a URI is configured, else the embedded store in the data directory. Says on standard output which.

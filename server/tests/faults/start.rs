@@ -62,7 +62,10 @@ fn needs_no_setting_at_all() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     let secret = fs::read_to_string(&secret_file).expect("it can be read");
-    assert!(secret.trim().len() >= 32);
+    assert!(
+        secret.len() >= 32 && secret.trim() == secret,
+        "whoever reads the whole file has the secret"
+    );
     let said = process.stdout() + &process.stderr();
     assert!(!said.contains(secret.trim()), "the secret stays in its file");
     process.kill();
@@ -114,7 +117,10 @@ fn warns_of_a_short_secret_and_of_open_history() {
         .env("LEGACY_OPEN_HISTORY", "true")
         .start();
     let said = server.stderr();
-    assert!(said.contains("JWT_SECRET") && said.contains("32"), "{said}");
+    assert!(
+        said.contains("JWT_SECRET") && said.contains("openssl rand -hex 32"),
+        "{said}"
+    );
     assert!(said.contains("LEGACY_OPEN_HISTORY"), "{said}");
     assert!(!said.contains("hush-hush"), "{said}");
 
@@ -146,6 +152,8 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         ("DATA_DIR", ""),
         ("MONGO_URI", ""),
         ("DATA_DIR", "/dev/null"),
+        ("DATA_DIR", "/dev/null/x/y"),
+        ("DATA_DIR", "/proc/nowhere"),
         ("MONGO_URI", "foo"),
         ("MONGO_URI", "postgres://user:hunter2@127.0.0.1/db"),
         ("MONGO_URI", "mongodb://user:hunter2@"),
