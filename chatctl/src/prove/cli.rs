@@ -77,7 +77,7 @@ The exit status is 1 if anything was violated, or if nothing could be proven, fo
 failed. Ctrl-C ends the writing and begins the audit. With --json, the verdict is one JSON object, as in the \
 report's .json.
 
-With several addresses in --url, all of one database, devices that come back come to another server
+With several addresses in --url, all of one database, devices that come back come to another server \
 than before, and the audit asks all of them.
 
 Run it against a deployment that may keep some thousand messages of users called PREFIX-….

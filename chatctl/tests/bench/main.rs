@@ -252,7 +252,7 @@ fn the_verdict_says_why_a_run_was_cut_off() {
     assert_eq!(process.wait(PATIENCE).expect("it ends").code(), Some(1));
     let verdict = verdict(&process.stdout());
     assert!(
-        verdict.starts_with("FAILED") && verdict.contains("was stopped"),
+        verdict.starts_with("FAILED") && verdict.contains("stopped"),
         "{verdict}"
     );
 }

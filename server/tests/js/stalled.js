@@ -7,6 +7,8 @@ const { Device, assertError, eventually, report, scenario } = require("./client.
 scenario(async ({ url, users, tokens, bytes, most }, check) => {
   const connect = (name) => new Device(url, "websocket", { token: tokens[name] }).connected();
   const [sender, stalled] = await Promise.all(["a", "b"].map(connect));
+  // Before that they may not know of each other.
+  await sender.send(users.b, "hello");
   const headers = { authorization: `Bearer ${tokens.a}` };
   const isOnline = async () => (await (await fetch(`${url}/users/${users.b}`, { headers })).json()).isOnline;
   await eventually("the reader is online", isOnline);

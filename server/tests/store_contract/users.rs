@@ -104,7 +104,6 @@ pub(crate) async fn are_found_by_exact_name(engine: &dyn Engine) {
         "Ada",
         "ada.",
         "\u{e9}ve",
-        "e\u{301}ve",
         "李",
         "a%",
         "$a",
