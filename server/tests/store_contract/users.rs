@@ -99,17 +99,7 @@ pub(crate) async fn are_created_once_by_concurrent_callers(engine: &dyn Engine) 
 
 pub(crate) async fn are_found_by_exact_name(engine: &dyn Engine) {
     let store = engine.open().await;
-    let spellings = [
-        "ada",
-        "Ada",
-        "ada.",
-        "\u{e9}ve",
-        "李",
-        "a%",
-        "$a",
-        "7",
-        "7.0",
-    ];
+    let spellings = ["ada", "Ada", "ada.", "\u{e9}ve", "李", "a%", "$a", "7", "7.0"];
     let made = store.create_users(&names(spellings), START).await.unwrap();
     assert!(made.iter().all(|(_, created)| *created));
     for (user, _) in made {
