@@ -170,11 +170,17 @@ async fn duplicates_that_came_meanwhile_are_named() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
-    fixture.collection("messages").drop_indexes().await.unwrap();
+    let messages = fixture.collection("messages");
     let ids = [1, 2, 3].map(|id| ObjectId::from_bytes([id; 12]));
     let sender = ObjectId::from_bytes(ada.bytes());
     let double = |id: &ObjectId| doc! { "_id": id, "sender": sender, "clientMessageId": "secret-of-a-client", "message": "private" };
-    fixture.insert("messages", ids.iter().map(double)).await;
+    // The store may build its index again before they are there.
+    until("they are there", async || {
+        messages.drop_indexes().await.unwrap();
+        messages.delete_many(doc! { "_id": { "$in": &ids } }).await.unwrap();
+        messages.insert_many(ids.iter().map(double)).await.is_ok()
+    })
+    .await;
     until("it is said", async || {
         let ping = store.ping().await;
         ping.is_err_and(|error| error.to_string().contains("can't be built"))
