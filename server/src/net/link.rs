@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::{Account, OverBudget};
 use super::connection::{CloseHandle, Connection, EndReason, PATIENCE};
-use super::packets::{CONNECT, Waiting};
+use super::packets::{ATTACHMENT, CONNECT, Waiting};
 use super::registry::Registry;
 use super::unserved;
 
@@ -164,12 +164,13 @@ impl Link {
     pub(super) fn packet(&self, beginning: &[u8], bytes: usize) -> bool {
         let session = &self.0;
         let owner = || self.user().map(|user| session.registry.messages.of(user));
-        let mut waiting = session.waiting.lock();
-        if beginning.starts_with(b"b") && waiting.since().is_none() {
+        let came = session
+            .waiting
+            .lock()
+            .came(beginning, bytes, session.registry.now(), owner);
+        if came == Err(EndReason::Protocol) && beginning.first() == Some(&ATTACHMENT) {
             unserved::say(unserved::PARSER);
         }
-        let came = waiting.came(beginning, bytes, session.registry.now(), owner);
-        drop(waiting);
         if let Err(reason) = came {
             self.end(reason);
         }

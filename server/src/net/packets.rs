@@ -17,7 +17,7 @@ pub(super) const BEGINNING: usize = 5;
 pub(super) const CONNECT: &[u8] = b"40";
 
 /// How an attachment begins that comes by polling.
-const ATTACHMENT: u8 = b'b';
+pub(super) const ATTACHMENT: u8 = b'b';
 
 /// What stands between two packets.
 pub(super) const SEPARATOR: u8 = 0x1e;

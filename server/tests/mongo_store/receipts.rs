@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bson::doc;
 use server::chat::{Horizon, Receipts, Settled};
+use server::store::mongo::MongoStore;
 use server::store::{Change, Mark, MarkError, MarkKind, Store, StoreError};
 use server::supervisor::Supervisor;
 use testkit::mongod::Mongod;
@@ -24,28 +25,33 @@ fn start(store: &Arc<dyn Store>) -> (Receipts<&'static str>, UnboundedReceiver<S
     (receipts, told)
 }
 
+/// A stored message, and the mark by which its receiver has read it.
+async fn unread_message(store: &MongoStore) -> Mark {
+    let [ada, bob] = users(store, ["ada", "bob"]).await;
+    let message = new_message(ada, bob, "text");
+    store.append(std::slice::from_ref(&message)).await[0].as_ref().unwrap();
+    Mark {
+        user: bob,
+        peer: ada,
+        kind: MarkKind::Read,
+        up_to: message.id,
+        at: at(0),
+    }
+}
+
 /// The primary has it, and nobody can say whether it stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mark_of_unknown_outcome_is_told_once_it_is_known() {
     let deployment = deployment(3).await;
     let fixture = Fixture::on(deployment.uri()).await;
     let store = fixture.open().await;
-    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let mark = unread_message(&store).await;
     let store: Arc<dyn Store> = Arc::new(store);
-    let message = new_message(ada, bob, "text");
-    store.append(std::slice::from_ref(&message)).await[0].as_ref().unwrap();
     let since = store.cursor(store.frontier());
     let (receipts, mut told) = start(&store);
     let primary = deployment.primary().unwrap();
     let others: Vec<usize> = (0..3).filter(|member| *member != primary).collect();
     others.iter().for_each(|member| deployment.pause(*member));
-    let mark = Mark {
-        user: bob,
-        peer: ada,
-        kind: MarkKind::Read,
-        up_to: message.id,
-        at: at(0),
-    };
     receipts.submit(mark, "reply").unwrap();
     let failed = told.recv().await.unwrap();
     assert_eq!(failed.reply, Some("reply"));
@@ -57,7 +63,7 @@ async fn a_mark_of_unknown_outcome_is_told_once_it_is_known() {
     let marked = late.outcome.unwrap();
     assert!(marked.read_moved && late.shown && late.reply.is_none());
     drop(late.ticket);
-    let changes = store.changes(ada, &since, 10).await.unwrap().changes;
+    let changes = store.changes(mark.peer, &since, 10).await.unwrap().changes;
     let read = |change: &Change| matches!(change, Change::Marker(marker) if marker.read.is_some());
     assert!(changes.iter().any(read), "{changes:?}");
     receipts.stop().await;
@@ -68,22 +74,13 @@ async fn a_mark_is_told_though_the_settings_can_not_be_read_at_first() {
     let deployment = deployment(1).await;
     let fixture = Fixture::on(deployment.uri()).await;
     let store = fixture.open().await;
-    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let mark = unread_message(&store).await;
     let store: Arc<dyn Store> = Arc::new(store);
-    let message = new_message(ada, bob, "text");
-    store.append(std::slice::from_ref(&message)).await[0].as_ref().unwrap();
     let (receipts, mut told) = start(&store);
     let collection = format!("{}.users", fixture.database.name());
     fixture
         .fail("find", 3, doc! { "errorCode": 24, "namespace": collection })
         .await;
-    let mark = Mark {
-        user: bob,
-        peer: ada,
-        kind: MarkKind::Read,
-        up_to: message.id,
-        at: at(0),
-    };
     receipts.submit(mark, "reply").unwrap();
     let late = told.recv().await.unwrap();
     assert!(late.outcome.unwrap().read_moved && late.shown);
