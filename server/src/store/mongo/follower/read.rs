@@ -86,14 +86,12 @@ impl Task {
         let mut after = None;
         loop {
             let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
-            let find = page(&self.renewals, others, "at", after.take());
+            let find = page(&self.renewals, others, "at", after);
             let found = query::all("looking for renewed messages", READ, find, |renewal| {
                 Some((place(renewal, "at")?, document::object_id(renewal)))
             })
             .await?;
-            if found.len() == PAGE {
-                after = found.last().map(|(place, _)| place.clone());
-            }
+            after = next_page(&found);
             let sight = |((at, _), id): &(Place, Option<ObjectId>)| Some(Sight::Renewal((*id)?, at.timestamp_millis()));
             let sights = found.iter().filter_map(sight);
             let new = sights.filter(|sight| !self.seen.contains(sight)).collect();
@@ -111,14 +109,12 @@ impl Task {
         let mut after = None;
         loop {
             let others = doc! { "$or": times("updatedAt", spans), "node": { "$ne": self.node } };
-            let find = page(&self.markers, others, "updatedAt", after.take());
+            let find = page(&self.markers, others, "updatedAt", after);
             let found = query::all("looking for markers of others", READ, find, |marker| {
                 Some((place(marker, "updatedAt")?, Stored::read(marker)))
             })
             .await?;
-            if found.len() == PAGE {
-                after = found.last().map(|(place, _)| place.clone());
-            }
+            after = next_page(&found);
             let mut changes = Vec::new();
             for stored in found.into_iter().filter_map(|(_, stored)| stored) {
                 let sight = Sight::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
@@ -142,7 +138,7 @@ impl Task {
         let mut after = None;
         loop {
             let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": self.node } };
-            let find = page(&self.users, others, SETTINGS_TIME, after.take());
+            let find = page(&self.users, others, SETTINGS_TIME, after);
             let find = find.projection(doc! { SETTINGS_TIME: 1 });
             let found = query::all("looking for settings of others", READ, find, |user| {
                 Some((
@@ -151,9 +147,7 @@ impl Task {
                 ))
             })
             .await?;
-            if found.len() == PAGE {
-                after = found.last().map(|(place, _)| place.clone());
-            }
+            after = next_page(&found);
             let mut new = Vec::new();
             for ((at, _), user) in found {
                 if self.seen.insert(Sight::Settings(user, document::timestamp(at))) {
@@ -222,6 +216,12 @@ async fn some(cursor: &mut Cursor<RawDocumentBuf>) -> mongodb::error::Result<(Ve
 
 /// Where a document stands in the order of a time and the ids.
 type Place = (DateTime, Bson);
+
+/// Where the page after this one begins, if there may be one.
+fn next_page<T>(found: &[(Place, T)]) -> Option<Place> {
+    let (last, _) = found.last().filter(|_| found.len() == PAGE)?;
+    Some(last.clone())
+}
 
 /// The place of a document by a field, which may lie in another one, as in `settings.updatedAt`.
 fn place(document: &RawDocument, time: &str) -> Option<Place> {
