@@ -199,7 +199,7 @@ impl Http {
     }
 
     /// Whether the server answers and says that its database does not. Waits no longer than `limit`.
-    pub(super) fn lacks_database(&self, limit: Duration) -> bool {
+    pub(crate) fn lacks_database(&self, limit: Duration) -> bool {
         let request = self.agent.get(format!("{}/readyz", self.url)).config();
         let answer = request.timeout_global(Some(limit)).build().call();
         let readiness = answer.ok().and_then(|mut answer| answer.body_mut().read_json().ok());

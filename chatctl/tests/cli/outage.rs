@@ -49,3 +49,38 @@ fn a_database_that_is_away_is_told_of_once() {
     // Nothing is said where it answers.
     chatctl(&server, &["users"]).output();
 }
+
+#[test]
+fn a_chat_shows_what_waits_for_the_database_and_why_and_keeps_its_connection() {
+    let mongod = Mongod::standalone();
+    let server: Server = Setup::on(&with_database(&mongod.uri(), "outage_of_a_chat")).start();
+    let [(ada, _), (bob, _)] = users(&server);
+    let mut screen = Screen::chat(&server, &ada, &bob);
+    screen.wait_for("connected as");
+    screen.line("before");
+    screen.wait_for("before ✓");
+    mongod.pause(0);
+    screen.line("first meanwhile");
+    screen.wait_for("… first meanwhile");
+    screen.wait_for("not stored yet (the database of the server does not answer; trying again)");
+    screen.line("second meanwhile");
+    screen.wait_for("… second meanwhile");
+    // The server gives up its try, says so, and is asked again: that is an answer, and no reason to leave.
+    eventually("the try is given up", PATIENCE, || {
+        server.stderr().contains("messages are not stored").then_some(())
+    });
+    mongod.resume(0);
+    screen.wait_for("second meanwhile ✓");
+    assert_eq!(screen.rows_with("first meanwhile ✓").len(), 1);
+    assert_eq!(
+        screen.rows_with("not stored yet").len(),
+        1,
+        "{}",
+        screen.rows().join("\n")
+    );
+    assert!(
+        screen.rows_with("connection lost").is_empty(),
+        "{}",
+        screen.rows().join("\n")
+    );
+}
