@@ -24,6 +24,20 @@ pub(crate) enum ClientError {
         /// What the system said.
         reason: String,
     },
+    /// There is a connection, and nothing comes.
+    #[error("the server at {url} does not answer: it hangs, or the network is gone")]
+    Silent {
+        /// Where it is.
+        url: String,
+    },
+    /// The connection could not be made safe.
+    #[error("no secure connection to {url}: {reason}")]
+    Insecure {
+        /// Where it was tried.
+        url: String,
+        /// What was wrong.
+        reason: String,
+    },
     /// Something answers there, but not this chat.
     #[error("{url} doesn't answer like the chat server ({what}): is CHAT_URL right?")]
     NotTheServer {

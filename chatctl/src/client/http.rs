@@ -15,7 +15,7 @@ use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
 use shared::{ErrorCode, Message, MessageId, Role, User, UserId, WireError};
 use ureq::http::Response;
 use ureq::tls::{TlsConfig, TlsProvider};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Timeout};
 
 use super::ClientError;
 use super::token::{NOBODY, Secret};
@@ -319,11 +319,30 @@ impl Http {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> ClientError {
-        ClientError::Unreachable {
-            url: self.url.clone(),
-            reason: match error {
-                ureq::Error::Io(error) => error.to_string(),
-                error => error.to_string(),
+        let url = self.url.clone();
+        match error {
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => ClientError::Unreachable {
+                url,
+                reason: "no connection within 5 seconds".to_owned(),
+            },
+            ureq::Error::Timeout(_) => ClientError::Silent { url },
+            ureq::Error::NativeTls(error) => ClientError::Insecure {
+                url,
+                reason: match error.to_string() {
+                    // What OpenSSL says of whatever is not TLS.
+                    text if text.contains("wrong version number") => {
+                        "what answers there speaks no TLS; write http:// if that is meant".to_owned()
+                    }
+                    text => text,
+                },
+            },
+            ureq::Error::Io(error) => ClientError::Unreachable {
+                url,
+                reason: error.to_string(),
+            },
+            error => ClientError::Unreachable {
+                url,
+                reason: error.to_string(),
             },
         }
     }
