@@ -91,7 +91,7 @@ struct Setup {
 impl Setup {
     fn new(http: Http) -> anyhow::Result<Self> {
         Ok(Self {
-            server: Server::at(http.url())?,
+            server: Server::of(&http)?,
             http,
             coordinator: Builder::new_current_thread().enable_all().build()?,
         })

@@ -11,7 +11,7 @@ use crate::{bench, prove};
 
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
-/// The server is found through CHAT_URL. The secret that signs tokens is looked for in JWT_SECRET (environment or
+/// The server is found through CHAT_URL, with its BASE_PATH if it has one; it tells where its Socket.IO listens. The secret that signs tokens is looked for in JWT_SECRET (environment or
 /// .env), then in ./data/jwt_secret (or $DATA_DIR/jwt_secret), where a server that was started here keeps it.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage.

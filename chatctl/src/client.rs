@@ -6,6 +6,7 @@
 mod heartbeat;
 pub(crate) mod http;
 pub(crate) mod news;
+mod place;
 pub(crate) mod request;
 pub(crate) mod socket;
 pub(crate) mod token;

@@ -29,6 +29,8 @@ const REFUSALS: u32 = 5;
 pub(crate) struct Setup {
     /// The server.
     pub(crate) http: Http,
+    /// Where its Socket.IO listens.
+    pub(crate) socket: String,
     /// Who we are.
     pub(crate) me: UserId,
     /// Whose conversation is open at first.
@@ -238,7 +240,7 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
 
     fn connect(&mut self) {
         let (token, _) = self.setup.http.secret().sign(self.setup.me, None, TOKEN);
-        let (connection, events) = Connection::open(self.setup.http.url(), &token, self.session.since());
+        let (connection, events) = Connection::open(&self.setup.socket, &token, self.session.since());
         self.link = Link::Up(connection, events);
     }
 

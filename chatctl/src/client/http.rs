@@ -259,6 +259,16 @@ impl Http {
         answer.map_err(|error| self.unreachable(&error))
     }
 
+    /// The answer at any address, asked for in nobody's name.
+    pub(super) fn look(&self, address: &str) -> Result<Response<Body>, ClientError> {
+        self.agent.get(address).call().map_err(|error| self.unreachable(&error))
+    }
+
+    /// What is told at an address, if it is of this kind.
+    pub(super) fn optional<T: DeserializeOwned>(&self, address: &str) -> Result<Option<T>, ClientError> {
+        Ok(self.look(address)?.body_mut().read_json().ok())
+    }
+
     fn post(&self, by: Bearer, path: &str, body: &impl Serialize) -> Result<Response<Body>, ClientError> {
         let request = self.agent.post(format!("{}{path}", self.url));
         let answer = request.header("Authorization", self.authorization(by)).send_json(body);
@@ -274,7 +284,7 @@ impl Http {
     }
 
     /// Asks again while the server says that it is worth it.
-    fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    pub(super) fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
         let _watched = self.waiting.as_ref().map(|waiting| waiting.watch(self));
         let mut tries = 1;
         loop {
@@ -347,7 +357,7 @@ impl Http {
         }
     }
 
-    fn not_the_server(&self, what: String) -> ClientError {
+    pub(super) fn not_the_server(&self, what: String) -> ClientError {
         ClientError::NotTheServer {
             url: self.url.clone(),
             what,

@@ -47,7 +47,7 @@ const OTHERS: usize = 8;
 /// If it could not be begun.
 pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> {
     limits::allow_connections(arguments.users * arguments.devices + OTHERS)?;
-    let servers = nodes.iter().map(|node| Server::at(node.url()));
+    let servers = nodes.iter().map(Server::of);
     let servers = servers.collect::<anyhow::Result<Vec<_>>>()?;
     let first = nodes.first().context("there is no server to prove")?;
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));

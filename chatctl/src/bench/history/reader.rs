@@ -22,6 +22,7 @@ const MESSAGE: &[u8] = br#""_id":""#;
 pub(super) struct Reader {
     requests: SendRequest<Empty<Bytes>>,
     authority: String,
+    base: String,
     bearer: Arc<str>,
     finder: Finder<'static>,
 }
@@ -51,6 +52,7 @@ impl Reader {
         Ok(Self {
             requests,
             authority: server.authority.clone(),
+            base: server.base.clone(),
             bearer: Arc::clone(bearer),
             finder: Finder::new(MESSAGE),
         })
@@ -61,7 +63,7 @@ impl Reader {
     /// # Errors
     /// If the connection breaks, or the answer is not 200.
     pub(super) async fn read(&mut self, a: UserId, b: UserId, query: &str) -> anyhow::Result<Read> {
-        let request = Request::get(format!("/chat/history/{a}/{b}{query}"))
+        let request = Request::get(format!("{}/chat/history/{a}/{b}{query}", self.base))
             .header(HOST, &self.authority)
             .header(AUTHORIZATION, &*self.bearer)
             .body(Empty::new())?;
