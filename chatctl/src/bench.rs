@@ -102,7 +102,7 @@ impl Setup {
         // One more for the probe.
         limits::allow_connections(users + 1)?;
         let progress = Progress::begin(format!("finding {users} users"));
-        let users = users::prepare(&self.http, &common.prefix, users)?;
+        let users = users::prepare(&progress.under(&self.http), &common.prefix, users)?;
         drop(progress);
         Ok((users, Fleet::start(common.threads)?))
     }

@@ -113,7 +113,15 @@ impl Http {
     /// The same, which calls `tell` once if a request takes long because the server's database does not answer.
     pub(crate) fn telling(self, tell: fn()) -> Self {
         Self {
-            waiting: Some(Waiting::new(tell)),
+            waiting: Some(Waiting::new(tell, false)),
+            ..self
+        }
+    }
+
+    /// The same, under a line of the caller's that shows how it goes.
+    pub(crate) fn telling_under(self, tell: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            waiting: Some(Waiting::new(tell, true)),
             ..self
         }
     }

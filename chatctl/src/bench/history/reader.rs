@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -14,6 +15,8 @@ use tokio::net::TcpStream;
 
 use crate::bench::connection::Server;
 
+/// What a connection that ends means.
+const BROKE: &str = "the connection broke while it was read: the server was stopped or killed, or the network is gone";
 /// What begins a message's document, in every server's JSON.
 const MESSAGE: &[u8] = br#""_id":""#;
 
@@ -67,8 +70,8 @@ impl Reader {
             .header(HOST, &self.authority)
             .header(AUTHORIZATION, &*self.bearer)
             .body(Empty::new())?;
-        self.requests.ready().await?;
-        let mut answer = self.requests.send_request(request).await?;
+        self.requests.ready().await.context(BROKE)?;
+        let mut answer = self.requests.send_request(request).await.context(BROKE)?;
         anyhow::ensure!(
             answer.status() == StatusCode::OK,
             "the server answered {}",
@@ -76,7 +79,7 @@ impl Reader {
         );
         let mut counter = Counter::new(&self.finder);
         while let Some(frame) = answer.frame().await {
-            if let Some(data) = frame?.data_ref() {
+            if let Some(data) = frame.context(BROKE)?.data_ref() {
                 counter.add(data);
             }
         }
