@@ -26,7 +26,8 @@ pub(super) fn run(context: &Context, arguments: &Token) -> anyhow::Result<()> {
 fn whose(context: &Context, arguments: &Token) -> anyhow::Result<UserId> {
     match &arguments.user {
         None if arguments.admin => Ok(NOBODY),
-        Some(text) if let Ok(id) = text.parse() => Ok(id),
+        // It may be a name that looks like one. Where no server can be asked it is an id.
+        Some(text) if let Ok(id) = text.parse() => Ok(context.http.resolve(text).map_or(id, |user| user.id)),
         user => Ok(context.user(user.as_deref(), "Whose token?")?.id),
     }
 }

@@ -128,6 +128,11 @@ fn a_user_whose_name_looks_like_an_id_is_found_by_it_and_by_the_id() {
     let [(ada, _)] = users(server());
     for who in [&name, &id] {
         assert_eq!(chatctl(server(), &["history", who, &ada]).output(), "", "{who}");
+        assert_eq!(
+            chatctl(server(), &["token", who, "--json"]).json()["userId"],
+            *id,
+            "{who}"
+        );
     }
     let nobody = "ffffffffffffffffffffffff";
     let error = chatctl(server(), &["history", nobody, &ada]).complaint(1);
