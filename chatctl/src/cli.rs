@@ -52,7 +52,8 @@ Examples:
   chatctl token userA                     by name
   chatctl token 6945576383968f286a0ff5f9 --expires 7d
   chatctl token --admin                   an administrator who is no user
-  curl -H \"Authorization: Bearer $(chatctl token userA)\" http://127.0.0.1:5000/users/me")]
+  curl -H \"Authorization: Bearer $(chatctl token userA)\" \\
+    http://127.0.0.1:5000/users/me")]
     Token(Token),
     /// List the users: presence, id, name, when last seen.
     #[command(after_help = "With --json: one array of the users as the server shows them.")]
@@ -204,33 +205,41 @@ With standard output not a terminal, or with --json, each event is one line of J
 
 Examples:
   chatctl watch --as userA
-  chatctl watch --as userA --json | jq -c 'select(.event==\"messages_read\").payload'
+  chatctl watch --as userA --json |
+    jq -c 'select(.event==\"messages_read\").payload'
   chatctl watch --as userA --since AQ8…";
 
 const CHAT_HELP: &str = "\
 In a terminal, type and press Enter. ✓ stands behind a message of yours once the server has stored it for good, ✓✓ \
 once the other one has received it, a blue ✓✓ once they have read it. The line above yours shows this for the last \
 one, who is there and types, and how much is unread elsewhere.
-  /history [N]   show the last N messages (20)      /with [NAME]   talk to somebody else
-  /help          show these commands                /quit          leave (also Ctrl-D)
-  //text         send a text that begins with /     Up, Down       what you sent before
+  /history [N]   show the last N messages (20)
+  /with [NAME]   talk to somebody else
+  /help          show these commands
+  /quit          leave (also Ctrl-D)
+  //text         send a text that begins with /
+  Up, Down       what you sent before
 
 With standard input not a terminal, or with --json, each line of input is one message (empty lines are skipped) and \
-each event is one line of JSON on standard output:
-  {\"event\":\"connected\",\"userId\":…,\"with\":…}      ready: from here on nothing is missed
-  {\"event\":\"receive_message\",\"message\":{…}}        from anybody; with \"missed\":true if it came while disconnected
-  {\"event\":\"message_sent\",\"message\":{…}}           sent by you with another client
-  {\"event\":\"ack\",\"clientMessageId\":…,\"message\":{…},\"duplicate\":false}   your line is stored for good
-  {\"event\":\"retry\",\"clientMessageId\":…,\"error\":{…},\"retryInMs\":…}      your line will be sent again
-  {\"event\":\"error\",\"clientMessageId\":…,\"error\":{\"code\":…,\"message\":…}}  your line was refused for good
-  {\"event\":\"disconnected\",\"reason\":…,\"retryInMs\":…}
-  {\"event\":\"sync_done\",\"cursor\":…}               everything missed while disconnected has been told
-  {\"event\":\"sync_reset\",\"reason\":…}               it can't be told completely: see `chatctl history`
-  {\"event\":\"delivered\",\"userId\":…,\"upTo\":…,\"at\":…}   who has received your messages, up to which one
-  {\"event\":\"read\",\"userId\":…,\"upTo\":…,\"at\":…}        the same of reading
-  {\"event\":\"typing\",\"userId\":…,\"isTyping\":…}       who types, or stopped
-  {\"event\":\"presence\",\"userId\":…,\"isOnline\":…,\"lastSeen\":…}   the other one came or left
-  {\"event\":\"conversation_updated\",\"conversation\":{…}}   one of your conversations as it is now
+each event is one line of JSON on standard output, {\"event\":NAME, …}, with these fields:
+  connected             userId, with: ready; from here on nothing is missed
+  receive_message       message: from anybody; \"missed\":true if it came while
+                        disconnected
+  message_sent          message: sent by you with another client; missed
+  ack                   clientMessageId, message, duplicate: your line is stored
+                        for good
+  retry                 clientMessageId, error, retryInMs: it will be sent again
+  error                 clientMessageId, error: it was refused for good
+  disconnected          reason, retryInMs
+  sync_done             cursor: everything missed while disconnected was told
+  sync_reset            reason: it can't be told completely; see
+                        `chatctl history`
+  delivered             userId, upTo, at: who has received your messages, up to
+                        which one
+  read                  userId, upTo, at: the same of reading
+  typing                userId, isTyping: who types, or stopped
+  presence              userId, isOnline, lastSeen: the other one came or left
+  conversation_updated  conversation: one of yours as it is now
 What is heard is told to have been received, and with --mark-read that it was read. Lines are sent in order, each \
 after the one before it was acknowledged; what was not acknowledged when the connection broke is sent again and \
 stored once. When the input has ended, outstanding lines get 10 seconds to be acknowledged. The exit status is 1 if \
@@ -239,11 +248,13 @@ one was refused or stayed unacknowledged.
 Examples:
   chatctl chat --as userA --with userB
   echo 'Build 42 is green' | chatctl chat --as userA --with userB
-  chatctl chat --as userB --with userA --stay </dev/null | jq -r 'select(.event==\"receive_message\").message.message'";
+  chatctl chat --as userB --with userA --stay </dev/null |
+    jq -r 'select(.event==\"receive_message\").message.message'";
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use unicode_width::UnicodeWidthStr;
 
     use super::*;
 
@@ -261,6 +272,10 @@ mod tests {
             for pair in lines.windows(2) {
                 let prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
                 assert!(!(prose(pair[0]) && prose(pair[1])), "{}: {pair:#?}", command.get_name());
+            }
+            // What is a table or a command to paste would be torn there.
+            for line in lines.iter().filter(|line| line.starts_with(' ')) {
+                assert!(line.width() <= 80, "{}: {line}", command.get_name());
             }
             command.get_subcommands().for_each(look);
         }

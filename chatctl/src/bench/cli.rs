@@ -276,8 +276,10 @@ gathered: one comes at once after the first change of a conversation, and then a
 second is no sign of a slow server.
 
 Examples:
-  chatctl bench messages --users 1000 --pid server=auto --pid mongod=$(pidof mongod)
-  chatctl bench messages --users 1000 --rate 7500 --duration 30s --plot latency.svg
+  chatctl bench messages --users 1000 --pid server=auto \\
+    --pid mongod=$(pidof mongod)
+  chatctl bench messages --users 1000 --rate 7500 --duration 30s \\
+    --plot latency.svg
   chatctl bench messages --users 2                the way of a lone message";
 
 const CONNECT_HELP: &str = "\

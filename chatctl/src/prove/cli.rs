@@ -70,8 +70,10 @@ Every device keeps a copy of its user's conversations and settings as PROTOCOL.m
 cursor, is cut off at random moments, comes back with the cursor it has or, after a crash, with the copy and cursor \
 it saved last. Senders repeat what was not answered under the same clientMessageId, and sometimes what was. At the \
 end all come back, and the audit compares what the server said with what it has:
-  every acknowledged message is in history, once, as acknowledged, in the order of sending;
-  every device has exactly the messages, watermarks and settings of its user, and heard of no others;
+  every acknowledged message is in history, once, as acknowledged, in the
+    order of sending;
+  every device has exactly the messages, watermarks and settings of its user,
+    and heard of no others;
   unread numbers and the inbox equal a recount; presence is true.
 
 The exit status is 1 if anything was violated, or if nothing could be proven, for example because the fault command \
@@ -86,8 +88,10 @@ Run it against a deployment that may keep some thousand messages of users called
 Examples:
   chatctl prove
   chatctl prove --duration 120s --kill './restart.sh' --kill-every 10s
-  chatctl prove --duration 120s --kill 'docker kill -s KILL chat && docker start chat'
-  chatctl prove --url http://127.0.0.1:5000,http://127.0.0.1:5001 --duration 150s
+  chatctl prove --duration 120s \\
+    --kill 'docker kill -s KILL chat && docker start chat'
+  chatctl prove --duration 150s \\
+    --url http://127.0.0.1:5000,http://127.0.0.1:5001
   chatctl prove --seed 42 --users 20 --devices 3 --report reports/monday.html";
 
 #[cfg(test)]
