@@ -226,6 +226,55 @@ async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_the
     fixture.end([one, two]).await;
 }
 
+/// Of two changes the later one can have a time that is no later: the clocks of nodes differ.
+#[tokio::test]
+async fn what_two_nodes_change_in_turn_is_heard_of_each_time() {
+    let fixture = Fixture::new().await;
+    let (ahead, behind, hearing) = (
+        fixture.open_skewed(5_000).await,
+        fixture.open().await,
+        fixture.open().await,
+    );
+    let [ada, bob] = users(&ahead, ["ada", "bob"]).await;
+    let mint = new_mint(&fixture);
+    let messages = [
+        minted(&mint, bob, ada),
+        minted(&mint, bob, ada),
+        minted(&mint, bob, ada),
+    ];
+    assert!(hearing.append(&messages).await.iter().all(Result::is_ok));
+    let mut foreign = hearing.foreign();
+    let nodes = [(&ahead, at(5)), (&behind, at(0)), (&ahead, at(5))];
+    for ((node, now), message) in nodes.into_iter().zip(&messages) {
+        let change = SettingsChange {
+            read_receipts: None,
+            invisible: Some(now == at(5)),
+        };
+        node.change_settings(ada, change, now).await.unwrap();
+        let mark = Mark {
+            user: ada,
+            peer: bob,
+            kind: MarkKind::Read,
+            up_to: message.id,
+            at: now,
+        };
+        let marked = node.mark(&[mark]).await.remove(0).unwrap();
+        let (mut settings, mut markers) = (0, Vec::new());
+        while settings == 0 || markers.is_empty() {
+            let heard = tokio::time::timeout(std::time::Duration::from_secs(20), foreign.next());
+            for change in heard.await.expect("it is not told").unwrap() {
+                match change {
+                    Foreign::Settings(user) => settings += usize::from(user == ada),
+                    Foreign::Marker(marker) => markers.push(marker),
+                    Foreign::Message(message) => panic!("an own message: {message:?}"),
+                }
+            }
+        }
+        assert_eq!(markers, [marked.marker]);
+    }
+    fixture.end([ahead, behind, hearing]).await;
+}
+
 /// Lets a node live of which others know by which bytes its ids are known. `hears` is another node, and its stream.
 async fn introduce(fixture: &Fixture, node: &MongoStore, mint: &Mint, hears: &mut BoxStream<'static, Vec<Foreign>>) {
     let [ada, bob] = users(node, ["ada", "bob"]).await;

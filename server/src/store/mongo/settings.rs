@@ -73,7 +73,8 @@ impl UserSettings {
         fields.insert("settings.node", self.node);
         let mut updated_at = window::stamp(at, (self.clock)());
         let deadline = Instant::now() + COMMIT;
-        let mut update = doc! { "$set": &fields };
+        // Clocks differ, so a later change can leave the time as it is; whoever has heard of the one before tells it by this.
+        let mut update = doc! { "$set": &fields, "$inc": { "settings.changes": 1_i64 } };
         loop {
             update.insert("$max", doc! { "settings.updatedAt": date(updated_at) });
             let changed = retrying(deadline, || async {

@@ -139,18 +139,23 @@ impl Task {
         loop {
             let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": self.node } };
             let find = page(&self.users, others, SETTINGS_TIME, after);
-            let find = find.projection(doc! { SETTINGS_TIME: 1 });
+            let find = find.projection(doc! { SETTINGS_TIME: 1, "settings.changes": 1 });
             let found = query::all("looking for settings of others", READ, find, |user| {
-                Some((
-                    place(user, SETTINGS_TIME)?,
-                    document::user_id(document::object_id(user)?),
-                ))
+                // Those that an earlier version changed are not counted.
+                let changes = user
+                    .get_document("settings")
+                    .and_then(|settings| settings.get_i64("changes"));
+                let who = document::user_id(document::object_id(user)?);
+                Some((place(user, SETTINGS_TIME)?, (who, changes.unwrap_or_default())))
             })
             .await?;
             after = next_page(&found);
             let mut new = Vec::new();
-            for ((at, _), user) in found {
-                if self.seen.insert(Sight::Settings(user, document::timestamp(at))) {
+            for ((at, _), (user, changes)) in found {
+                if self
+                    .seen
+                    .insert(Sight::Settings(user, document::timestamp(at), changes))
+                {
                     new.push(Foreign::Settings(user));
                 }
             }
