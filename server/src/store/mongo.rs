@@ -146,7 +146,9 @@ impl MongoStore {
         let settled = begun.settled.millis();
         let presence = Presence::new(&database);
         let others = presence.others();
-        let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone(), others);
+        let settings = UserSettings::new(&database, clock.clone());
+        let nodes = (node, settings.node());
+        let (follower, following) = Follower::new(&database, projector.clone(), settled, nodes, clock.clone(), others);
         let tasks = parts.child();
         let tasks = [
             tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
@@ -160,7 +162,7 @@ impl MongoStore {
             feed: Feed::new(&database, begun.instance, clock.clone()),
             inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),
             users: Users::new(&database, parts),
-            settings: UserSettings::new(&database, node, clock.clone()),
+            settings,
             presence,
             tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,
@@ -295,7 +297,11 @@ impl Store for MongoStore {
         change: SettingsChange,
         at: Timestamp,
     ) -> Result<Option<Settings>, StoreError> {
-        self.guard(self.settings.change(user, change, at)).await
+        let changed = self.guard(self.settings.change(user, change, at)).await;
+        if changed.is_err() {
+            self.settings.doubt();
+        }
+        changed
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {

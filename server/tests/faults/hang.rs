@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::Setup;
 use testkit::mongod::Mongod;
+use testkit::node::Script;
 use testkit::process::eventually;
 use testkit::server::with_database;
 
@@ -78,4 +79,21 @@ fn a_hanging_store_is_told_and_outlived_in_bounded_memory() {
     assert!(tally.refused.contains_key("overloaded"), "{:?}", tally.refused);
     let honest = |code: &String| ["overloaded", "store_unavailable"].contains(&code.as_str());
     assert!(tally.refused.keys().all(honest), "{:?}", tally.refused);
+}
+
+/// Whoever was told that the store is away hears of the change as the user's other devices do.
+#[test]
+fn settings_that_were_changed_after_all_are_told_to_all_devices() {
+    let mongod = Mongod::replica_set(1);
+    let server = Setup::on(&with_database(&mongod.uri(), "late")).start();
+    let [user] = server.new_users();
+    let mut devices = Script::start("late.js", &json!({"url": server.url(), "token": server.token(&user)}));
+    assert_eq!(devices.report(), Some(json!({"connected": true})));
+    mongod.pause(0);
+    devices.tell(&Value::Null);
+    let answer = devices.report().expect("an answer")["answer"].clone();
+    assert_eq!(answer["error"]["code"], "store_unavailable", "{answer}");
+    mongod.resume(0);
+    assert_eq!(devices.report(), Some(json!({"told": true})));
+    devices.finish();
 }

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bson::doc;
+use futures_util::StreamExt;
 use server::store::mongo::MongoStore;
-use server::store::{AppendError, Bounds, Conversation, End, Store, StoreError};
-use shared::{Message, UserId};
+use server::store::{AppendError, Bounds, Conversation, End, Foreign, Store, StoreError};
+use shared::{Message, SettingsChange, UserId};
 use testkit::mongod::Mongod;
 use tokio::task::JoinHandle;
 
-use super::fixture::{Fixture, history, new_message, stored, users, with_client_id};
+use super::fixture::{Fixture, at, history, new_message, stored, users, with_client_id};
 
 async fn count(fixture: &Fixture) -> u64 {
     fixture.collection("messages").count_documents(doc! {}).await.unwrap()
@@ -190,5 +191,34 @@ async fn nothing_hangs_while_the_server_is_stopped() {
     assert_eq!(store.append(&batch).await, [stored(&batch[0]), stored(&batch[1])]);
     let expected: Vec<_> = [&before, &batch[0], &batch[1]].map(|new| new.to_message()).into();
     assert_eq!(history(&store, ada, bob).await, expected);
+    fixture.end([store]).await;
+}
+
+/// Stores, and says that it may not last.
+async fn doubt(fixture: &Fixture, command: &str) {
+    let concern = doc! { "code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out" };
+    fixture
+        .fail(command, 1_000_000, doc! { "writeConcernError": concern })
+        .await;
+}
+
+#[tokio::test]
+async fn settings_that_turn_out_to_be_changed_are_heard_of() {
+    let server = replica_set(1).await;
+    let fixture = Fixture::on(server.uri()).await;
+    let store = fixture.open().await;
+    let [ada] = users(&store, ["ada"]).await;
+    let mut foreign = store.foreign();
+    let change = SettingsChange {
+        read_receipts: None,
+        invisible: Some(true),
+    };
+    doubt(&fixture, "findAndModify").await;
+    let unknown = store.change_settings(ada, change, at(0)).await;
+    assert!(matches!(unknown, Err(StoreError::Unavailable(_))), "{unknown:?}");
+    fixture.failed().await;
+    assert!(store.settings(&[ada]).await.unwrap()[0].invisible);
+    let heard = tokio::time::timeout(Duration::from_secs(20), foreign.next()).await;
+    assert_eq!(heard.expect("nobody is told"), Some(vec![Foreign::Settings(ada)]));
     fixture.end([store]).await;
 }

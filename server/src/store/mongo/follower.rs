@@ -131,6 +131,8 @@ pub(super) struct Task {
     meta: Meta,
     projector: Projector,
     node: ObjectId,
+    /// The same of settings: another one after a change that failed.
+    settings_node: Arc<Mutex<ObjectId>>,
     clock: Clock,
     told: mpsc::Sender<Told>,
     seen: Seen,
@@ -146,13 +148,13 @@ pub(super) struct Task {
 }
 
 impl Follower {
-    /// Prepares to follow a database in whose inboxes is all before `projected`. `node` tells what this store writes from
-    /// what others do; `others` says whether there are other nodes.
+    /// Prepares to follow a database in whose inboxes is all before `projected`. `nodes` tell what this store writes from
+    /// what others do, the second one its settings; `others` says whether there are other nodes.
     pub(super) fn new(
         database: &Database,
         projector: Projector,
         projected: i64,
-        node: ObjectId,
+        (node, settings_node): (ObjectId, Arc<Mutex<ObjectId>>),
         clock: Clock,
         others: Arc<AtomicBool>,
     ) -> (Self, Task) {
@@ -175,6 +177,7 @@ impl Follower {
             meta: Meta::new(database),
             projector,
             node,
+            settings_node,
             clock,
             told,
             seen: Seen::default(),

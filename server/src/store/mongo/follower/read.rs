@@ -129,7 +129,7 @@ impl Task {
         }
     }
 
-    /// Whose settings other processes have changed. A later change here takes the place of one that was not seen yet; whoever
+    /// Whose settings other processes have changed, or this one without hearing that it did. A later change here takes the place of one that was not seen yet; whoever
     /// is told of that hears of both.
     async fn look_at_settings(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
         if !self.is_heard() {
@@ -137,7 +137,8 @@ impl Task {
         }
         let mut after = None;
         loop {
-            let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": self.node } };
+            let node = *self.settings_node.lock();
+            let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": node } };
             let find = page(&self.users, others, SETTINGS_TIME, after);
             let find = find.projection(doc! { SETTINGS_TIME: 1, "settings.changes": 1 });
             let found = query::all("looking for settings of others", READ, find, |user| {
