@@ -210,7 +210,7 @@ impl Store for MongoStore {
             .add(outcomes.iter().flatten().map(|appended| &appended.message));
         let unknown = batch.iter().zip(&outcomes).filter_map(|(new, outcome)| {
             let unknown = matches!(outcome, Err(AppendError::Store(_)));
-            unknown.then(|| inbox::seconds(new.id))
+            unknown.then_some(new.id)
         });
         self.projector.doubt(unknown);
         outcomes
@@ -253,6 +253,10 @@ impl Store for MongoStore {
 
     fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
         self.follower.foreign()
+    }
+
+    fn untold(&self, message: MessageId) -> bool {
+        self.projector.untold(message)
     }
 
     async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {

@@ -39,7 +39,7 @@
 //! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
 //! | what was seen and is not settled | 20 MiB; whole seconds are forgotten beyond that, and told again once (`seen`) |
 //! | entries of inboxes that are held | 50,000, 22 MiB (`inbox/projector`) |
-//! | seconds in doubt | 1,000 (`inbox/projector`) |
+//! | own messages in doubt | 65,536, 1.3 MiB, and as many that were found (`inbox/projector`) |
 //!
 //! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
 //! which are ordered by `updatedAt`, shows them.

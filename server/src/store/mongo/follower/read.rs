@@ -1,7 +1,5 @@
 //! Reading a slice: the ids that are new, the renewals, the markers and the settings of a span of time, a page at a time.
 
-use std::collections::BTreeSet;
-
 use bson::oid::ObjectId;
 use bson::raw::{RawDocument, RawDocumentBuf};
 use bson::{Bson, DateTime, Document, doc};
@@ -14,7 +12,6 @@ use super::slices::Slice;
 use super::{BATCH, BATCH_BYTES, LIMIT, PAGE, Task, ids, to_seconds};
 use crate::store::mongo::document;
 use crate::store::mongo::error::bounded;
-use crate::store::mongo::inbox::seconds;
 use crate::store::mongo::markers::Stored;
 use crate::store::mongo::{READ, query};
 use crate::store::{Foreign, StoreError};
@@ -25,32 +22,39 @@ const SETTINGS_TIME: &str = "settings.updatedAt";
 impl Task {
     /// Reads all of a slice and hands it out.
     pub(super) async fn read_slice(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
-        let doubts = self.projector.take_doubts(to_seconds(slice.settled));
-        let ids = self.look_at_ids(&slice.spans, now, &doubts).await;
-        if ids.is_err() {
-            self.projector.doubt(doubts.into_iter());
-        }
-        ids?;
+        self.look_at_doubts(to_seconds(slice.settled)).await?;
+        self.look_at_ids(&slice.spans, now).await?;
         self.look_at_renewals(&slice.spans).await?;
         self.look_at_markers(&slice.spans).await?;
         self.look_at_settings(&slice.spans).await
     }
 
-    async fn look_at_ids(&mut self, spans: &[(i64, i64)], now: i64, doubts: &BTreeSet<u32>) -> Result<(), StoreError> {
+    /// Looks for the messages of this process of which it did not hear whether they are stored, once it is too late for them to
+    /// become it.
+    async fn look_at_doubts(&mut self, settled: u32) -> Result<(), StoreError> {
+        for doubts in self.projector.doubts(settled).chunks(BATCH) {
+            let ids = doubts.iter().copied().map(document::message_key).collect();
+            let mut cursor = self.messages(ids).await?;
+            let mut ended = false;
+            while !ended {
+                let mut messages;
+                (messages, ended) = bounded("reading messages in doubt", READ, some(&mut cursor)).await?;
+                // Whoever was sent again meanwhile was told by that.
+                messages.retain(|message| self.projector.found(message.id));
+                self.projector.add(messages.iter());
+                self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
+            }
+            self.projector.settle_doubts(doubts);
+        }
+        Ok(())
+    }
+
+    async fn look_at_ids(&mut self, spans: &[(i64, i64)], now: i64) -> Result<(), StoreError> {
+        let own = &self.shared.own;
         let mut ranges: Vec<Document> = spans
             .iter()
-            .flat_map(|(from, to)| {
-                self.shared
-                    .own
-                    .ranges(to_seconds(*from), to_seconds(*to), to_seconds(now), doubts)
-            })
+            .flat_map(|(from, to)| own.ranges(to_seconds(*from), to_seconds(*to), to_seconds(now)))
             .collect();
-        // Those of which was heard only after their second had settled.
-        let settled = spans.first().map_or(0, |(from, _)| to_seconds(*from));
-        let late = doubts
-            .range(..settled)
-            .map(|second| ids::range(*second, second.saturating_add(1)));
-        ranges.splice(0..0, late);
         while !ranges.is_empty() {
             let find = self
                 .messages
@@ -69,11 +73,7 @@ impl Task {
             let seen = &self.seen;
             let new: Vec<Sight> = found
                 .into_iter()
-                .filter(|id| {
-                    let (is_own, second) = (self.shared.own.is_own(id), seconds(document::message_id(*id)));
-                    // What others wrote before was read when it settled.
-                    is_own && doubts.contains(&second) || !is_own && second >= settled
-                })
+                .filter(|id| !self.shared.own.is_own(id))
                 .map(Sight::Message)
                 .filter(|sight| !seen.contains(sight))
                 .collect();
@@ -175,17 +175,22 @@ impl Task {
         }
     }
 
+    /// The messages of these ids that are stored.
+    async fn messages(&self, ids: Vec<ObjectId>) -> Result<Cursor<RawDocumentBuf>, StoreError> {
+        let find = self
+            .messages
+            .find(doc! { "_id": { "$in": ids } })
+            .batch_size(BATCH as u32)
+            .comment("follower")
+            .max_time(READ);
+        bounded("reading messages of others", READ, find).await
+    }
+
     /// Projects messages, unless the node that stored them does, and hands them out.
     async fn take_messages(&mut self, sights: Vec<Sight>) -> Result<(), StoreError> {
         for sights in sights.chunks(BATCH) {
             let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
-            let find = self
-                .messages
-                .find(doc! { "_id": { "$in": ids } })
-                .batch_size(BATCH as u32)
-                .comment("follower")
-                .max_time(READ);
-            let mut cursor = bounded("reading messages of others", READ, find).await?;
+            let mut cursor = self.messages(ids).await?;
             let mut ended = false;
             while !ended {
                 let messages;
