@@ -8,6 +8,7 @@ use server::chat::{Mint, NewMessage};
 use server::store::mongo::MongoStore;
 use server::store::{Change, Foreign, Mark, MarkKind, Store};
 use shared::{MessageId, SettingsChange, UserId};
+use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};
 
@@ -360,4 +361,52 @@ async fn what_a_node_left_is_written_by_those_that_live_and_else_by_the_next() {
             fixture.end([other]).await;
         }
     }
+}
+
+/// What was heard of long after it was written counts as listed only when its inboxes are written, not as soon as enough time has
+/// passed since its own.
+#[tokio::test]
+async fn what_was_heard_of_late_is_listed_though_its_inboxes_were_not_written() {
+    let server = tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap();
+    let fixture = Fixture::on(server.uri()).await;
+    let store = fixture.open().await;
+    let [ada, bob, eve] = users(&store, ["ada", "bob", "eve"]).await;
+    let mut foreign = store.foreign();
+    let fails = |collection: &str| {
+        let namespace = format!("{}.{collection}", fixture.database.name());
+        doc! { "namespace": namespace, "errorCode": 8000 }
+    };
+    fixture.fail("find", 1_000_000, fails("messages")).await;
+    let theirs = mongooses(ada, bob, "from Node.js", at(1));
+    fixture.insert("messages", [theirs.clone()]).await;
+    fixture.clock.set(at(300));
+    let mint = new_mint(&fixture);
+    let inboxes = fixture.collection("inboxes");
+    // Once the second is written, the writing of the first has ended.
+    for _ in 0..2 {
+        let own = minted(&mint, ada, eve);
+        assert!(store.append(std::slice::from_ref(&own)).await[0].is_ok());
+        let listed = doc! { "last.id": ObjectId::from_bytes(own.id.bytes()) };
+        until("it is written", async || {
+            inboxes.count_documents(listed.clone()).await.unwrap() == 2
+        })
+        .await;
+    }
+
+    fixture.fail("update", 1_000_000, fails("inboxes")).await;
+    assert_eq!(hear(&mut foreign, 1).await, [id(&theirs)]);
+    // Each is heard of by another look. It notes how far it is every few of them.
+    for _ in 0..8 {
+        let fence = mongooses(bob, eve, "fence", at(300));
+        fixture.insert("messages", [fence.clone()]).await;
+        assert_eq!(hear(&mut foreign, 1).await, [id(&fence)]);
+    }
+    drop((store, foreign));
+    fixture.failed().await;
+    let next = fixture.open().await;
+    until("the next one lists it", async || {
+        peers(&next, ada).await.contains(&(bob, id(&theirs)))
+    })
+    .await;
+    fixture.end([next]).await;
 }

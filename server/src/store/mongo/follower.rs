@@ -16,7 +16,8 @@
 //! it is projected here, by every node that lives. So is what other programs wrote.
 //!
 //! `settled` in `meta` is a moment in front of which every message is in the inboxes: a store writes it only up to where its
-//! own follower has settled, not beyond what it has itself projected less the window, and not beyond what it holds. A store
+//! own follower had settled before all that it had come across was written, not beyond what the store has itself projected less the
+//! window, and not beyond what it holds. A store
 //! that is opened goes on from there. So what a node left that died alone, or together with all others, is projected by the next. The time in such a message's id must be right, see `window`; of an import of old
 //! messages only a rebuilding learns.
 //!
@@ -139,6 +140,10 @@ pub(super) struct Task {
     writers: Writers,
     /// All in front of this moment was looked at a second time; whole seconds, in milliseconds.
     settled: i64,
+    /// Up to where all that it handed to the projector is written.
+    written: i64,
+    /// Where it had settled, after so many rounds of the projector had begun.
+    handed: (i64, u64),
     /// When it last looked for what is new.
     looked: i64,
     /// What is still to be projected of the time before this store was opened.
@@ -183,6 +188,8 @@ impl Follower {
             seen: Seen::default(),
             writers: Writers::new(database, others),
             settled,
+            written: settled,
+            handed: (settled, 0),
             looked: settled,
             past: (projected < settled).then(|| Past::new(second(projected), settled)),
             remembered: None,
@@ -268,7 +275,7 @@ impl Task {
             self.tell_settled();
         }
         self.catch_up(now).await?;
-        let projected = self.own_projected().min(self.settled);
+        let projected = self.own_projected();
         self.shared.projected.fetch_max(projected, Ordering::AcqRel);
         self.remember().await
     }
@@ -317,9 +324,17 @@ impl Task {
         Ok(())
     }
 
-    /// In front of which moment all that was handed to the projector to be written is written, by the time in ids.
-    fn own_projected(&self) -> i64 {
-        self.projector.done().millis().saturating_sub(UNWRITTEN)
+    /// In front of which moment all that was handed to the projector to be written is written, by the time in ids: what this
+    /// process stored, which was handed on soon after, and what was come across here, however much later that was.
+    fn own_projected(&mut self) -> i64 {
+        let rounds = self.projector.rounds();
+        let (settled, begun) = self.handed;
+        if rounds.ended > begun {
+            self.written = settled;
+            self.handed = (self.settled, rounds.begun);
+        }
+        let stored = self.projector.done().millis().saturating_sub(UNWRITTEN);
+        stored.min(self.written)
     }
 
     /// Writes down up to where all messages are projected.
@@ -329,8 +344,8 @@ impl Task {
         }
         let held = self.projector.held_since();
         let held = held.map_or(i64::MAX, |second| i64::from(second) * 1_000);
-        let followed = self.past.as_ref().map_or(self.settled, Past::begin);
-        let projected = self.own_projected().min(followed).min(held);
+        let past = self.past.as_ref().map_or(i64::MAX, Past::begin);
+        let projected = self.own_projected().min(past).min(held);
         self.meta.settle(Timestamp::from_millis(projected)).await?;
         self.remembered = Some(tokio::time::Instant::now());
         Ok(())

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Entry;
 use super::write::{STATEMENTS, write};
+pub(in crate::store::mongo) use state::Rounds;
 use state::{State, earlier};
 pub(super) use state::{Touches, touch};
 
@@ -170,6 +171,11 @@ impl Projector {
         self.shared.state.lock().done
     }
 
+    /// How often all that waited was written.
+    pub(in crate::store::mongo) fn rounds(&self) -> Rounds {
+        self.shared.state.lock().rounds
+    }
+
     /// Waits until what was added for this user is written.
     pub(in crate::store::mongo) async fn settle(&self, owner: UserId) -> Result<(), StoreError> {
         let written = {
@@ -217,10 +223,11 @@ impl Projector {
     /// Writes what waits now, and in front of it whatever is asked for.
     pub(in crate::store::mongo) async fn write_all(&self, integrity: &Integrity) -> Result<(), StoreError> {
         let begin = (self.clock)();
-        let owners: Vec<UserId> = {
+        let (owners, round): (Vec<UserId>, u64) = {
             let mut state = self.shared.state.lock();
+            state.rounds.begun += 1;
             state.writing_over = earlier(state.writing_over, state.taken_over.take());
-            state.waiting.keys().copied().collect()
+            (state.waiting.keys().copied().collect(), state.rounds.begun)
         };
         let mut owners = owners.into_iter();
         loop {
@@ -235,6 +242,7 @@ impl Projector {
         state.writing_over = None;
         if state.is_whole() {
             state.done = begin;
+            state.rounds.ended = round;
         }
         Ok(())
     }

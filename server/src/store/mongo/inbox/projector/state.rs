@@ -74,6 +74,17 @@ pub(super) struct State {
     pub(super) told: HashSet<MessageId>,
     /// What this process was told is stored up to this moment is projected.
     pub(super) done: Timestamp,
+    /// How often the writing of all that waited has begun, and which of them was the last one that ended with all written.
+    pub(super) rounds: Rounds,
+}
+
+/// Counts how often all that waited was written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::store::mongo) struct Rounds {
+    /// How often that has begun.
+    pub(in crate::store::mongo) begun: u64,
+    /// The number of the last that ended, and left nothing out.
+    pub(in crate::store::mongo) ended: u64,
 }
 
 /// What other nodes have stored within [`TOGETHER`].
@@ -100,6 +111,7 @@ impl State {
             doubts: BTreeSet::new(),
             told: HashSet::new(),
             done,
+            rounds: Rounds::default(),
         }
     }
 
