@@ -147,7 +147,16 @@ pub(super) fn settings(user: &RawDocument) -> Settings {
     Settings {
         read_receipts: stored.get_bool("readReceipts").unwrap_or(default.read_receipts),
         invisible: stored.get_bool("invisible").unwrap_or(default.invisible),
+        version: version(stored),
     }
+}
+
+/// How often settings were changed, as far as that was counted: earlier versions did not.
+pub(super) fn version(settings: &RawDocument) -> u64 {
+    let changes = settings.get_i64("changes").ok();
+    changes
+        .and_then(|changes| u64::try_from(changes).ok())
+        .unwrap_or_default()
 }
 
 /// A moment from BSON.

@@ -89,7 +89,7 @@ impl UserSettings {
         fields.insert("settings.node", *self.node.lock());
         let mut updated_at = window::stamp(at, (self.clock)());
         let deadline = Instant::now() + COMMIT;
-        // Clocks differ, so a later change can leave the time as it is; whoever has heard of the one before tells it by this.
+        // The version. Clocks differ, so a later change can leave the time as it is.
         let mut update = doc! { "$set": &fields, "$inc": { "settings.changes": 1_i64 } };
         loop {
             update.insert("$max", doc! { "settings.updatedAt": date(updated_at) });

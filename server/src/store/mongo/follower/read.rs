@@ -129,8 +129,8 @@ impl Task {
         }
     }
 
-    /// Whose settings other processes have changed, or this one without hearing that it did. A later change here takes the place of one that was not seen yet; whoever
-    /// is told of that hears of both.
+    /// Whose settings other processes have changed, or this one without hearing that it did. A later change here takes the
+    /// place of one that was not seen yet; whoever is told of that hears of both.
     async fn look_at_settings(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
         if !self.is_heard() {
             return Ok(());
@@ -142,21 +142,16 @@ impl Task {
             let find = page(&self.users, others, SETTINGS_TIME, after);
             let find = find.projection(doc! { SETTINGS_TIME: 1, "settings.changes": 1 });
             let found = query::all("looking for settings of others", READ, find, |user| {
-                // Those that an earlier version changed are not counted.
-                let changes = user
-                    .get_document("settings")
-                    .and_then(|settings| settings.get_i64("changes"));
                 let who = document::user_id(document::object_id(user)?);
-                Some((place(user, SETTINGS_TIME)?, (who, changes.unwrap_or_default())))
+                let version = document::version(user.get_document("settings").ok()?);
+                Some((place(user, SETTINGS_TIME)?, (who, version)))
             })
             .await?;
             after = next_page(&found);
             let mut new = Vec::new();
-            for ((at, _), (user, changes)) in found {
-                if self
-                    .seen
-                    .insert(Sight::Settings(user, document::timestamp(at), changes))
-                {
+            for ((at, _), (user, version)) in found {
+                let sight = Sight::Settings(user, document::timestamp(at), version);
+                if self.seen.insert(sight) {
                     new.push(Foreign::Settings(user));
                 }
             }

@@ -27,8 +27,8 @@ pub(super) enum Sight {
     Renewal(ObjectId, i64),
     /// A marker as of a moment: who has read, and whose messages.
     Marker(UserId, UserId, Timestamp),
-    /// A user's settings as of a moment, and after how many changes.
-    Settings(UserId, Timestamp, i64),
+    /// A user's settings as of a moment, of a version.
+    Settings(UserId, Timestamp, u64),
 }
 
 impl Sight {
