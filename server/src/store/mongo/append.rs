@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::connect::{self, Connected};
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
-use super::error::{Backoff, DUPLICATE_KEY, bounded, passes, store_error, write_error};
+use super::error::{Backoff, DUPLICATE_KEY, bounded, index_of, passes, store_error, write_error};
 use super::integrity::Integrity;
 use super::window::{self, Clock};
 use super::{WRITE, query};
@@ -40,6 +40,8 @@ mod renew;
 const COMMIT: Duration = Duration::from_secs(20);
 /// How often a duplicate key may have no document behind it, before some other program's unique index is blamed.
 const VANISHED: u8 = 3;
+/// Indexes by which a message that is stored twice is found.
+const OURS: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
 
 type Outcome = Result<Appended, AppendError>;
 
@@ -167,7 +169,12 @@ impl Appender {
             } else if passes(failure.code) {
                 left = Err(StoreError::Unavailable(text));
             } else {
-                batch.outcomes[index] = Some(Err(StoreError::Failed(text).into()));
+                let foreign = index_of(&failure.message).filter(|name| !OURS.contains(name));
+                let failed = match foreign {
+                    Some(name) if failure.code == DUPLICATE_KEY => StoreError::ForeignIndex(name.to_owned()),
+                    _ => StoreError::Failed(text),
+                };
+                batch.outcomes[index] = Some(Err(failed.into()));
             }
         }
         if doubtful.is_empty() {
