@@ -16,6 +16,9 @@ use crate::storm::Storm;
 const HANG: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long it takes at most to find out who somebody is, and some more; less than one read of the store may take.
+const WHO: Duration = Duration::from_secs(9);
+
 /// Together the clients want to have 30 times as many messages under way as may wait.
 const CLIENTS: usize = 12;
 const WINDOW: usize = 250;
@@ -96,4 +99,28 @@ fn settings_that_were_changed_after_all_are_told_to_all_devices() {
     mongod.resume(0);
     assert_eq!(devices.report(), Some(json!({"told": true})));
     devices.finish();
+}
+
+/// Who comes with a token is not made to wait for as long as the store is tried for each of those who came before.
+#[test]
+fn who_it_is_is_found_out_in_time_or_not_at_all() {
+    const CALLERS: usize = 12;
+    let mongod = Mongod::replica_set(1);
+    let server = Setup::on(&with_database(&mongod.uri(), "who")).start();
+    let users = server.new_users::<CALLERS>();
+    mongod.pause(0);
+    thread::scope(|scope| {
+        for (number, user) in users.iter().enumerate() {
+            let server = &server;
+            scope.spawn(move || {
+                // Not all in one question to the store.
+                thread::sleep(Duration::from_millis(200) * number as u32);
+                let begun = Instant::now();
+                let answer = server.get("/users/me", &server.token(user));
+                assert_eq!((answer.status, answer.code().as_str()), (503, "store_unavailable"));
+                assert!(begun.elapsed() < WHO, "{:?}", begun.elapsed());
+            });
+        }
+    });
+    mongod.resume(0);
 }
