@@ -155,6 +155,30 @@ async fn live_cursors_wait_for_what_others_wrote_to_be_heard() {
     fixture.end([store]).await;
 }
 
+/// Where it was announced, and where its second settles.
+#[tokio::test]
+async fn a_message_that_was_renewed_is_heard_of_once() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let mut foreign = store.foreign();
+    let fence = async |seconds, foreign: &mut _| {
+        let fence = mongooses(ada, bob, "fence", at(seconds));
+        fixture.insert("messages", [fence.clone()]).await;
+        assert_eq!(hear(foreign, 1).await, [id(&fence)]);
+    };
+    // The first look is at all of the last minute.
+    fence(0, &mut foreign).await;
+    let late = mongooses(ada, bob, "paused", at(-40));
+    let announcement = doc! { "_id": late.get_object_id("_id").unwrap(), "node": ObjectId::new(), "at": DateTime::from_millis(at(0).millis()) };
+    fixture.insert("messages", [late.clone()]).await;
+    fixture.insert("renewals", [announcement]).await;
+    assert_eq!(hear(&mut foreign, 1).await, [id(&late)]);
+    fixture.clock.set(at(30));
+    fence(30, &mut foreign).await;
+    fixture.end([store]).await;
+}
+
 /// The next user whose settings are heard of.
 async fn hear_settings(foreign: &mut BoxStream<'static, Vec<Foreign>>) -> UserId {
     loop {

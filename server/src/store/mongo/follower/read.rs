@@ -197,6 +197,9 @@ impl Task {
                 let (theirs, ours): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(projects);
                 self.projector.hold(theirs.into_iter());
                 self.projector.add(ours.into_iter());
+                // One that was renewed may lie in a second that has not settled.
+                let found = messages.iter().map(|message| document::message_key(message.id));
+                found.for_each(|id| _ = self.seen.insert(Sight::Message(id)));
                 self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
             }
             for sight in sights {
