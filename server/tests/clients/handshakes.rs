@@ -1,10 +1,13 @@
 //! Tokens as clients send them: what can only be a good one is taken, and the log says why another one is not.
 
+use std::time::{Duration, Instant};
+
 use jsonwebtoken::Algorithm::HS512;
 use serde_json::{Value, json};
+use testkit::raw::Raw;
 use testkit::server::SECRET;
 use testkit::token::{seconds, sign, user};
-use testkit::{Engine, Setup};
+use testkit::{Engine, Server, Setup};
 
 use crate::{logged, run_checks};
 
@@ -71,4 +74,27 @@ fn what_can_only_be_a_good_token_is_taken() {
         ]}),
     );
     assert_eq!(logged(&server, "white space around JWT_SECRET").len(), 1);
+}
+
+/// Clients of Python give up after that, and would not hear why. On a machine that is busy one of some is enough.
+#[test]
+fn whoever_is_refused_hears_of_it_within_a_second() {
+    let server = Server::shared(Engine::Embedded);
+    let soon = (0..5).any(|_| {
+        let mut client = Raw::connect(server);
+        let session = client.begin_polling();
+        let begun = Instant::now();
+        client.post(&session, "40{\"token\":\"garbage\"}").expect("it is open");
+        assert_eq!(client.answer().expect("an answer").status, 200);
+        let mut heard = String::new();
+        // A ping can come first.
+        while !heard.contains("Authentication error") {
+            client.get(&session, "").expect("it is open");
+            let answer = client.answer().expect("an answer");
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            heard += &answer.body;
+        }
+        begun.elapsed() < Duration::from_secs(1)
+    });
+    assert!(soon);
 }
