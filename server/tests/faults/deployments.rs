@@ -89,6 +89,30 @@ fn a_string_without_a_database_means_the_one_that_holds_users() {
     says_its_database(&runs(folder.path(), &(deployment.uri() + "/test")), "test");
 }
 
+/// What the drivers of Node.js read, and this one does not.
+#[test]
+fn a_string_that_node_takes_will_do() {
+    let deployment = Mongod::standalone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = "family=4&socketTimeoutMS=45000&compressors=snappy,zlib&zlibCompressionLevel=6&j=true&wtimeout=2500&w=majority&\
+                   authMechanism=DEFAULT&maxPoolSize=0&readPreference=secondaryPreferred&maxStalenessSeconds=120&\
+                   readPreferenceTags=dc:x&noDelay=true&heartbeatFrequencyMS=100&timeoutMS=9000&retryWrites=true";
+    let server = runs(folder.path(), &format!("{}/chat?{options}", deployment.uri()));
+    says_its_database(&server, "chat");
+    let log = server.stderr();
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("mean nothing here")).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    assert!(
+        said[0].contains("family") && !said[0].contains("retryWrites"),
+        "{}",
+        said[0]
+    );
+    let ended = fails(&format!("{}/chat?retryWrites=true&famly=4&w=1", deployment.uri()));
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().expect("a line");
+    assert!(last.ends_with("one of its options is wrong: famly"), "{last}");
+}
+
 #[test]
 fn a_replica_set_that_can_not_be_used_is_told_with_what_to_run() {
     let cases = |deployment: &Mongod, options: &str, words: &[&str]| {
