@@ -65,6 +65,7 @@ fn what_can_only_be_a_good_token_is_taken() {
             ["with the word of the header", {"auth": {"token": format!("Bearer {good}")}}, ""],
             ["with white space", {"auth": {"token": format!(" {good}\n")}}, ""],
             ["in the address", {"query": {"token": good}}, ""],
+            ["with protocols of its own", {"auth": {"token": good}, "protocols": ["chat", "v2"]}, ""],
             ["beside a cursor that is a number", {"auth": {"token": good, "since": 7}}, "sync_reset"],
             ["beside a cursor that is an object", {"auth": {"token": good, "since": {"at": 1}}}, "sync_reset"],
             ["beside a cursor that is null", {"auth": {"token": good, "since": null}}, ""],

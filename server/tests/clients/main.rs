@@ -7,6 +7,7 @@ mod handshakes;
 mod origins;
 mod people;
 mod polling;
+mod proxies;
 
 use std::time::Duration;
 
