@@ -8,6 +8,7 @@ mod origins;
 mod people;
 mod polling;
 mod proxies;
+mod rules;
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! Documents of another shape than this server's, which other programs wrote: nothing here sees them, so the start says
-//! that they are there.
+//! that they are there. So it does of validators, which can keep out what this server writes.
 
 use std::time::Duration;
 
 use bson::{Document, doc};
+use futures_util::TryStreamExt;
 use mongodb::Database;
 
 use super::connect::{MESSAGES, USERS};
@@ -18,6 +19,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) async fn report(database: &Database) {
     let text = |field: &str| doc! { field: { "$type": "string" } };
     tokio::join!(
+        validators(database),
         look(
             database,
             MESSAGES,
@@ -37,6 +39,34 @@ pub(super) async fn report(database: &Database) {
             "users have a text as `_id`; nobody sees them until it is an ObjectId",
         ),
     );
+}
+
+/// Says of which collections other programs decide what may be written. Failing to look harms nothing.
+async fn validators(database: &Database) {
+    let ours = doc! { "name": { "$in": [MESSAGES, USERS] }, "options.validator": { "$exists": true } };
+    let listing = async {
+        database
+            .list_collections()
+            .filter(ours)
+            .await?
+            .try_collect::<Vec<_>>()
+            .await
+    };
+    match bounded("looking for validators", LOOK, listing).await {
+        Ok(found) => {
+            for collection in found {
+                let (name, fields) = match collection.name.as_str() {
+                    MESSAGES => (MESSAGES, "clientMessageId"),
+                    _ => (USERS, "usernameKey, lastSeen, onlineNodes and settings"),
+                };
+                tracing::warn!(
+                    "the collection {name} has a validator, which is not this server's; it must allow {fields}, or what \
+                     has them is not stored"
+                );
+            }
+        }
+        Err(error) => tracing::debug!(%error, "validators were not looked for"),
+    }
 }
 
 /// Failing to count harms nothing.
