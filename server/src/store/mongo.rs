@@ -136,7 +136,7 @@ impl MongoStore {
         let connected = connect::open(uri, database).await?;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
-        shapes::report(&database).await;
+        tokio::join!(shapes::report(&database), choice::say_if_elsewhere(&database));
         let meta = Meta::new(&database);
         inbox::complete(&database, &meta).await?;
         let node = ObjectId::new();

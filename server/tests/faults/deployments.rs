@@ -7,6 +7,7 @@ use bson::{Document, doc, oid::ObjectId};
 use mongodb::Client;
 use testkit::mongod::Mongod;
 use testkit::process::{Process, eventually};
+use testkit::{Server, Setup};
 
 use crate::start::{Ended, run_to_end, start};
 
@@ -111,6 +112,28 @@ fn a_string_that_node_takes_will_do() {
     assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
     let last = ended.stderr.lines().last().expect("a line");
     assert!(last.ends_with("one of its options is wrong: famly"), "{last}");
+}
+
+/// A name with a mistake in it makes a new database, in which no token is good.
+#[test]
+fn a_database_without_users_beside_one_with_them_is_said() {
+    let deployment = Mongod::standalone();
+    let warns = |server: &Server| {
+        let log = server.stderr();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("holds no users")).collect();
+        lines.join("\n")
+    };
+    let run = |database: &str| Setup::on(&format!("{}/{database}", deployment.uri())).start();
+    assert_eq!(warns(&run("chat")), "", "there are users nowhere");
+    let ada = doc! { "username": "ada", "isOnline": false, "__v": 0 };
+    insert(&deployment.uri(), "test", "users", std::slice::from_ref(&ada));
+    let server = run("chatt");
+    let said = warns(&server);
+    assert!(
+        said.contains("WARN") && said.contains("chatt") && said.contains("`test`") && said.lines().count() == 1,
+        "{said}"
+    );
+    assert_eq!(warns(&run("test")), "");
 }
 
 #[test]
