@@ -167,6 +167,24 @@ fn a_replica_set_that_can_not_be_used_is_told_with_what_to_run() {
 }
 
 #[test]
+fn what_tls_and_dns_have_to_do_with_it_is_told() {
+    let standalone = Mongod::standalone();
+    for option in ["tls=true", "ssl=true"] {
+        let ended = fails(&format!("{}/chat?{option}", standalone.uri()));
+        let last = ended.stderr.lines().last().expect("a line");
+        assert!(
+            last.contains("without TLS") && last.contains("remove tls=true"),
+            "{last}"
+        );
+    }
+    let ended = fails("mongodb+srv://joe:hunter2@cluster.invalid/chat");
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().expect("a line");
+    assert!(last.contains("cluster.invalid can't be looked up"), "{last}");
+    assert!(!last.contains("Query {") && !last.contains("hunter2"), "{last}");
+}
+
+#[test]
 fn a_login_that_is_refused_is_told_with_where_it_was_looked_for() {
     let deployment = Mongod::standalone();
     with_client(&deployment.uri(), async |client| {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bson::doc;
+use mongodb::error::ErrorKind;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::event::sdam::{SdamEvent, TopologyDescription};
@@ -188,7 +189,7 @@ async fn waits<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) 
 /// Makes the clients. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
 async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
     check(uri).await.map_err(StoreError::Failed)?;
-    let mut options = ClientOptions::parse(uri).await.map_err(|error| store_error(&error))?;
+    let mut options = ClientOptions::parse(uri).await.map_err(|error| unparsed(uri, &error))?;
     options.app_name.get_or_insert_with(|| "chat-server".into());
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(CONNECT);
@@ -221,6 +222,18 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
         inserts: connect(inserts)?,
         connections,
     })
+}
+
+/// Why there are no options: with `mongodb+srv` the name leads to the hosts by DNS.
+fn unparsed(uri: &str, error: &mongodb::error::Error) -> StoreError {
+    match error.kind.as_ref() {
+        ErrorKind::DnsResolve { .. } => StoreError::Unavailable(format!(
+            "the hosts of {} can't be looked up (DNS has no SRV record for it, or does not answer); check the name, or write \
+             mongodb:// with the hosts themselves",
+            hosts(uri)
+        )),
+        _ => store_error(error),
+    }
 }
 
 /// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
