@@ -220,7 +220,16 @@ fn documents_that_nobody_will_see_are_counted_at_the_start() {
     let texts = (0..4).map(|_| doc! { "sender": text(), "receiver": text(), "message": "hush" });
     let half = doc! { "sender": id(), "receiver": text(), "message": "hush" };
     let renamed = (0..1_200).map(|_| doc! { "from": id(), "to": id(), "text": "hush" });
-    let messages: Vec<Document> = fine.chain([hole, half]).chain(texts).chain(renamed).collect();
+    let foreign_ids = [
+        doc! { "_id": 7, "sender": id(), "receiver": id() },
+        doc! { "_id": "7", "sender": id(), "receiver": id() },
+    ];
+    let undated = [
+        doc! { "sender": id(), "receiver": id(), "createdAt": "2026-11-23T10:03:42.886Z" },
+        doc! { "sender": id(), "createdAt": 1_i64 },
+    ];
+    let others = fine.chain([hole, half]).chain(foreign_ids).chain(undated);
+    let messages: Vec<Document> = others.chain(texts).chain(renamed).collect();
     insert(&deployment.uri(), "chat", "messages", &messages);
     let users = [doc! { "_id": text(), "username": "ada" }, doc! { "username": "bob" }];
     insert(&deployment.uri(), "chat", "users", &users);
@@ -232,6 +241,8 @@ fn documents_that_nobody_will_see_are_counted_at_the_start() {
         "5 messages have ids as text",
         "1000 or more messages have neither `sender` nor `receiver`",
         "1 users have a text as `_id`",
+        "2 messages have a text or a number as `_id`",
+        "2 of the oldest and newest messages have a `createdAt` that is no date",
     ] {
         let said = log.lines().filter(|line| line.contains("WARN") && line.contains(words));
         assert_eq!(said.count(), 1, "{words}: {log}");
