@@ -34,7 +34,7 @@ use crate::socket::resume::Resume;
 use crate::store::open::Opened;
 use crate::store::{self, Store, StoreError};
 use crate::supervisor::{self, Supervisor};
-use crate::{net, router, socket::request::Reply, stop};
+use crate::{router, socket::request::Reply, stop};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -328,10 +328,11 @@ fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
         unserved::say(unserved::NAMESPACE);
         let name = socket.ns();
         // 44/name,{"message":"Invalid namespace"}
-        let answered =
-            name.len() <= NAMESPACE_BYTES && Link::of(&socket).is_some_and(|link| link.charge(name.len() + 36).is_ok());
-        if !answered {
-            net::link::end(&socket, EndReason::Namespace);
+        if let Some(link) = Link::of(&socket) {
+            let answered = name.len() <= NAMESPACE_BYTES && link.charge(name.len() + 36).is_ok();
+            if !answered {
+                link.end(EndReason::Namespace);
+            }
         }
         names.delete_ns(name);
         std::future::ready(Err(ConnectRefused::Namespace))
