@@ -20,7 +20,7 @@ use crate::chat::{
     Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat, now,
 };
 use crate::config::{Config, Secret};
-use crate::http::{about, store_check::StoreCheck};
+use crate::http::{client::ClientFiles, store_check::StoreCheck};
 use crate::net::bind::{self, BindError};
 use crate::net::{
     connection::EndReason, engine::POLL_BYTES, link::Link, listener, origins::OriginCheck, registry::Registry, unserved,
@@ -109,10 +109,7 @@ pub struct Started {
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is told of it once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
     store::open::check(&config).await?;
-    if let Some(folder) = &config.client_dist {
-        let name = "CLIENT_DIST";
-        about::check_client(folder).map_err(|why| RunError::Setting { name, why })?;
-    }
+    let client_files = load_client(&config).await?;
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
     };
@@ -148,7 +145,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();
-    let app = assemble(config, &secret, store, mint, &io, supervisor);
+    let app = assemble(config, client_files, &secret, store, mint, &io, supervisor);
     serve_sockets(&io, &app);
     keep(&app);
     let origins = Arc::new(OriginCheck::new(app.config.cors_origins.clone()));
@@ -201,6 +198,17 @@ async fn load_secret(config: &Config) -> Result<Secret, RunError> {
     })
 }
 
+/// Reads the files of the client, if there are to be any.
+async fn load_client(config: &Config) -> Result<ClientFiles, RunError> {
+    let Some(folder) = config.client_dist.clone() else {
+        return Ok(ClientFiles::default());
+    };
+    let read = tokio::task::spawn_blocking(move || ClientFiles::read(&folder)).await;
+    let name = "CLIENT_DIST";
+    read.unwrap_or_else(|panic| Err(panic.to_string()))
+        .map_err(|why| RunError::Setting { name, why })
+}
+
 async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint, Option<String>), RunError> {
     let Opened { store, database } = store::open::open(config, parts).await?;
     let begun = async {
@@ -220,6 +228,7 @@ async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Stor
 /// The parts of a server, wired together.
 fn assemble(
     config: Config,
+    client_files: ClientFiles,
     secret: &Secret,
     store: Arc<dyn Store>,
     mint: Mint,
@@ -244,6 +253,7 @@ fn assemble(
     let buffers = outlet.clone();
     let backlog: Backlog = Arc::new(move |user| buffers.backlog(user));
     Arc::new(App {
+        client_files,
         verifier: Verifier::new(secret),
         committer: Committer::<Reply>::start(
             Arc::clone(&store),
