@@ -172,6 +172,15 @@ pub fn too_many_unanswered(limit: u32) -> WireError {
     )
 }
 
+/// Too many requests wait for their turn, of this connection, of its user or of all.
+pub fn too_much_waits() -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        "too many requests wait for their turn; wait for some answers, and read them, before sending more",
+        250,
+    )
+}
+
 /// Too many sessions wait to say who they are.
 pub fn too_many_sessions() -> WireError {
     later(

@@ -160,7 +160,7 @@ impl MongoStore {
             tasks.spawn("integrity", looking.run()),
         ];
         Ok(Self {
-            appender: Appender::new(&connected, integrity.clone(), node, clock.clone()),
+            appender: Appender::new(&connected, integrity.clone(), node, clock.clone(), presence.others()),
             history: History::new(&database, integrity.clone()),
             feed: Feed::new(&database, begun.instance, clock.clone()),
             inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),

@@ -5,11 +5,13 @@
 //! last; so what it stands for is read at read concern `majority` before it is answered. Should it be gone by then,
 //! because a new primary took over without it, the message is simply inserted again.
 //!
-//! What took too long is renewed before it is answered, see `renew`; otherwise a message costs no second trip.
+//! What took too long is renewed or announced before it is answered, see `renew`; otherwise a message costs no second trip.
 //!
 //! Each attempt must be admitted by [`integrity`](super::integrity), and once more before its messages count as stored.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bson::doc;
@@ -30,6 +32,7 @@ use crate::chat::NewMessage;
 use crate::store::{AppendError, Appended, StoreError};
 use originals::Originals;
 use receivers::Receivers;
+pub(super) use renew::RENEWED;
 use renew::Renewer;
 
 mod originals;
@@ -67,15 +70,21 @@ struct Batch<'a> {
 }
 
 impl Appender {
-    /// Writes on behalf of a node, by its clock.
-    pub(super) fn new(connected: &Connected, integrity: Integrity, node: ObjectId, clock: Clock) -> Self {
+    /// Writes on behalf of a node, by its clock; `others` says whether there are other nodes.
+    pub(super) fn new(
+        connected: &Connected,
+        integrity: Integrity,
+        node: ObjectId,
+        clock: Clock,
+        others: Arc<AtomicBool>,
+    ) -> Self {
         let database = &connected.database;
         Self {
             messages: connected.inserts.collection(connect::MESSAGES),
             durable: database.collection(connect::MESSAGES),
             receivers: Receivers::new(database, integrity.clone(), clock.clone()),
             integrity,
-            renewer: Renewer::new(database, node, clock.clone()),
+            renewer: Renewer::new(database, node, clock.clone(), others),
             clock,
         }
     }
