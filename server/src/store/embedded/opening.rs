@@ -95,6 +95,8 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     schema::set_up_writer(&connection, &database).map_err(|error| damaged(&database, error))?;
     schema::migrate(&mut connection)?;
     match found {
+        // Not by a clock that is behind, by which what everybody has read would become unread.
+        true if numbers::newest(&connection)?.is_some_and(|newest| options.now < newest) => {}
         true => numbers::correct_first_start(&connection, options.now)?,
         false => numbers::set_first_start(&connection, options.now)?,
     }

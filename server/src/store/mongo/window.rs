@@ -20,7 +20,10 @@
 //! A message whose commit was never acknowledged to anybody may become visible at any time, and is then in history, but not
 //! necessarily in every feed. Documents without `updatedAt`, which old databases can hold, are in no feed.
 
+use bson::{Document, doc};
 use shared::Timestamp;
+
+use super::document::date;
 
 pub use crate::chat::Clock;
 
@@ -37,6 +40,9 @@ pub(super) fn of_cursors() -> i64 {
 
 /// How old an `updatedAt` may be when its change is acknowledged, in milliseconds.
 pub(super) const HALF: i64 = WINDOW / 2;
+/// How old a change may be when it is acknowledged, in milliseconds, so that other nodes come across it where they look every
+/// second: [`follower`](super::follower) looks somewhat further back, and then only when all is settled.
+pub(super) const HEARD: i64 = 3_000;
 /// How old an `updatedAt` may be when its commit begins, in milliseconds.
 const QUEUED: i64 = 15_000;
 
@@ -52,6 +58,13 @@ pub(super) fn stamp(at: Timestamp, now: Timestamp) -> Timestamp {
     }
 }
 
+/// The `updatedAt` of a document that is changed again and again, as an expression: `at`, or one later than that of the change
+/// before, which a clock that is ahead can have given. So no two changes have the same, and whoever has heard of one hears
+/// of the next, too.
+pub(super) fn next(at: Timestamp) -> Document {
+    doc! { "$max": [{ "$add": ["$updatedAt", 1] }, date(at)] }
+}
+
 /// Whether a time lies further in the future than clocks may differ.
 pub(super) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     age(at, now) < -HALF
@@ -60,6 +73,11 @@ pub(super) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
 /// Whether a change of this `updatedAt` must not be acknowledged `now`.
 pub(super) fn is_late(updated_at: Timestamp, now: Timestamp) -> bool {
     age(updated_at, now) > HALF
+}
+
+/// Whether other nodes may have passed over a change of this time that is acknowledged `now`.
+pub(super) fn is_passed_over(at: Timestamp, now: Timestamp) -> bool {
+    age(at, now) > HEARD
 }
 
 fn age(at: Timestamp, now: Timestamp) -> i64 {

@@ -1,7 +1,5 @@
 //! Reading a slice: the ids that are new, the renewals, the markers and the settings of a span of time, a page at a time.
 
-use std::collections::BTreeSet;
-
 use bson::oid::ObjectId;
 use bson::raw::{RawDocument, RawDocumentBuf};
 use bson::{Bson, DateTime, Document, doc};
@@ -12,6 +10,7 @@ use shared::Message;
 use super::seen::Sight;
 use super::slices::Slice;
 use super::{BATCH, BATCH_BYTES, LIMIT, PAGE, Task, ids, to_seconds};
+use crate::store::mongo::append::RENEWED;
 use crate::store::mongo::document;
 use crate::store::mongo::error::bounded;
 use crate::store::mongo::inbox::seconds;
@@ -25,32 +24,39 @@ const SETTINGS_TIME: &str = "settings.updatedAt";
 impl Task {
     /// Reads all of a slice and hands it out.
     pub(super) async fn read_slice(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
-        let doubts = self.projector.take_doubts(to_seconds(slice.settled));
-        let ids = self.look_at_ids(&slice.spans, now, &doubts).await;
-        if ids.is_err() {
-            self.projector.doubt(doubts.into_iter());
-        }
-        ids?;
+        self.look_at_doubts(to_seconds(slice.settled)).await?;
+        self.look_at_ids(&slice.spans, now).await?;
         self.look_at_renewals(&slice.spans).await?;
         self.look_at_markers(&slice.spans).await?;
         self.look_at_settings(&slice.spans).await
     }
 
-    async fn look_at_ids(&mut self, spans: &[(i64, i64)], now: i64, doubts: &BTreeSet<u32>) -> Result<(), StoreError> {
+    /// Looks for the messages of this process of which it did not hear whether they are stored, once it is too late for them to
+    /// become it.
+    async fn look_at_doubts(&mut self, settled: u32) -> Result<(), StoreError> {
+        for doubts in self.projector.doubts(settled).chunks(BATCH) {
+            let ids = doubts.iter().copied().map(document::message_key).collect();
+            let mut cursor = self.messages(ids).await?;
+            let mut ended = false;
+            while !ended {
+                let mut messages;
+                (messages, ended) = bounded("reading messages in doubt", READ, some(&mut cursor)).await?;
+                // Whoever was sent again meanwhile was told by that.
+                messages.retain(|message| self.projector.found(message.id));
+                self.projector.add(messages.iter());
+                self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
+            }
+            self.projector.settle_doubts(doubts);
+        }
+        Ok(())
+    }
+
+    async fn look_at_ids(&mut self, spans: &[(i64, i64)], now: i64) -> Result<(), StoreError> {
+        let own = &self.shared.own;
         let mut ranges: Vec<Document> = spans
             .iter()
-            .flat_map(|(from, to)| {
-                self.shared
-                    .own
-                    .ranges(to_seconds(*from), to_seconds(*to), to_seconds(now), doubts)
-            })
+            .flat_map(|(from, to)| own.ranges(to_seconds(*from), to_seconds(*to), to_seconds(now)))
             .collect();
-        // Those of which was heard only after their second had settled.
-        let settled = spans.first().map_or(0, |(from, _)| to_seconds(*from));
-        let late = doubts
-            .range(..settled)
-            .map(|second| ids::range(*second, second.saturating_add(1)));
-        ranges.splice(0..0, late);
         while !ranges.is_empty() {
             let find = self
                 .messages
@@ -69,11 +75,7 @@ impl Task {
             let seen = &self.seen;
             let new: Vec<Sight> = found
                 .into_iter()
-                .filter(|id| {
-                    let (is_own, second) = (self.shared.own.is_own(id), seconds(document::message_id(*id)));
-                    // What others wrote before was read when it settled.
-                    is_own && doubts.contains(&second) || !is_own && second >= settled
-                })
+                .filter(|id| !self.shared.own.is_own(id))
                 .map(Sight::Message)
                 .filter(|sight| !seen.contains(sight))
                 .collect();
@@ -88,14 +90,24 @@ impl Task {
             let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
             let find = page(&self.renewals, others, "at", after);
             let found = query::all("looking for renewed messages", READ, find, |renewal| {
-                Some((place(renewal, "at")?, document::object_id(renewal)))
+                let renewed = renewal.get_bool(RENEWED).unwrap_or(true);
+                Some((place(renewal, "at")?, (document::object_id(renewal)?, renewed)))
             })
             .await?;
             after = next_page(&found);
-            let sight = |((at, _), id): &(Place, Option<ObjectId>)| Some(Sight::Renewal((*id)?, at.timestamp_millis()));
-            let sights = found.iter().filter_map(sight);
-            let new = sights.filter(|sight| !self.seen.contains(sight)).collect();
-            self.take_messages(new).await?;
+            let (mut renewed, mut announced) = (Vec::new(), Vec::new());
+            for ((at, _), (id, is_renewed)) in found {
+                match is_renewed {
+                    true => renewed.push(Sight::Renewal(id, at.timestamp_millis())),
+                    // What has settled was handed out then.
+                    false if seconds(document::message_id(id)) < to_seconds(self.settled) => {}
+                    false => announced.push(Sight::Message(id)),
+                }
+            }
+            for mut sights in [renewed, announced] {
+                sights.retain(|sight| !self.seen.contains(sight));
+                self.take_messages(sights).await?;
+            }
             if after.is_none() {
                 return Ok(());
             }
@@ -129,28 +141,29 @@ impl Task {
         }
     }
 
-    /// Whose settings other processes have changed. A later change here takes the place of one that was not seen yet; whoever
-    /// is told of that hears of both.
+    /// Whose settings other processes have changed, or this one without hearing that it did. A later change here takes the
+    /// place of one that was not seen yet; whoever is told of that hears of both.
     async fn look_at_settings(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
         if !self.is_heard() {
             return Ok(());
         }
         let mut after = None;
         loop {
-            let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": self.node } };
+            let node = *self.settings_node.lock();
+            let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": node } };
             let find = page(&self.users, others, SETTINGS_TIME, after);
-            let find = find.projection(doc! { SETTINGS_TIME: 1 });
+            let find = find.projection(doc! { SETTINGS_TIME: 1, "settings.changes": 1 });
             let found = query::all("looking for settings of others", READ, find, |user| {
-                Some((
-                    place(user, SETTINGS_TIME)?,
-                    document::user_id(document::object_id(user)?),
-                ))
+                let who = document::user_id(document::object_id(user)?);
+                let version = document::version(user.get_document("settings").ok()?);
+                Some((place(user, SETTINGS_TIME)?, (who, version)))
             })
             .await?;
             after = next_page(&found);
             let mut new = Vec::new();
-            for ((at, _), user) in found {
-                if self.seen.insert(Sight::Settings(user, document::timestamp(at))) {
+            for ((at, _), (user, version)) in found {
+                let sight = Sight::Settings(user, document::timestamp(at), version);
+                if self.seen.insert(sight) {
                     new.push(Foreign::Settings(user));
                 }
             }
@@ -169,17 +182,22 @@ impl Task {
         }
     }
 
+    /// The messages of these ids that are stored.
+    async fn messages(&self, ids: Vec<ObjectId>) -> Result<Cursor<RawDocumentBuf>, StoreError> {
+        let find = self
+            .messages
+            .find(doc! { "_id": { "$in": ids } })
+            .batch_size(BATCH as u32)
+            .comment("follower")
+            .max_time(READ);
+        bounded("reading messages of others", READ, find).await
+    }
+
     /// Projects messages, unless the node that stored them does, and hands them out.
     async fn take_messages(&mut self, sights: Vec<Sight>) -> Result<(), StoreError> {
         for sights in sights.chunks(BATCH) {
             let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
-            let find = self
-                .messages
-                .find(doc! { "_id": { "$in": ids } })
-                .batch_size(BATCH as u32)
-                .comment("follower")
-                .max_time(READ);
-            let mut cursor = bounded("reading messages of others", READ, find).await?;
+            let mut cursor = self.messages(ids).await?;
             let mut ended = false;
             while !ended {
                 let messages;
@@ -191,6 +209,9 @@ impl Task {
                 let (theirs, ours): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(projects);
                 self.projector.hold(theirs.into_iter());
                 self.projector.add(ours.into_iter());
+                // One that was renewed may lie in a second that has not settled.
+                let found = messages.iter().map(|message| document::message_key(message.id));
+                found.for_each(|id| _ = self.seen.insert(Sight::Message(id)));
                 self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
             }
             for sight in sights {
