@@ -363,6 +363,27 @@ fn explain(error: &(dyn Error + 'static)) -> String {
     }
     match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => format!("no server listens there: {innermost}"),
+        // As it shows to whoever sends, if that is before it shows to whoever reads.
+        Some(
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof,
+        ) => BROKE.to_owned(),
         _ => innermost.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_is_told_in_the_same_words_by_whichever_side_notices_it() {
+        for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe] {
+            assert_eq!(explain(&io::Error::from(kind)), BROKE);
+        }
+        let refused = explain(&io::Error::from(io::ErrorKind::ConnectionRefused));
+        assert!(refused.starts_with("no server listens there"), "{refused}");
     }
 }
