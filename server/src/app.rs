@@ -12,6 +12,7 @@ use crate::auth::Verifier;
 use crate::chat::{Committer, Horizon, Mint, Presence, Reads, Receipts, Refused, SettingsChanges, Typists, Watch};
 use crate::config::Config;
 use crate::error;
+use crate::http::client::ClientFiles;
 use crate::http::store_check::StoreCheck;
 use crate::net::registry::Registry;
 use crate::socket::emit::{Directory, Way};
@@ -24,6 +25,8 @@ use crate::supervisor::Supervisor;
 pub struct App {
     /// As configured.
     pub config: Config,
+    /// The client, for pages that load it from here.
+    pub client_files: ClientFiles,
     /// Checks tokens.
     pub verifier: Verifier,
     /// Keeps users and messages.

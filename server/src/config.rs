@@ -80,7 +80,7 @@ pub struct Config {
     #[arg(long, env = "SOCKET_PATH", value_parser = paths::setting_of_one)]
     pub socket_path: Option<String>,
 
-    /// Folder `dist` of the package socket.io-client, for pages that load /socket.io/socket.io.js from here
+    /// Folder `dist` of the package socket.io-client, for pages that load /socket.io/socket.io.js from here; read at the start
     #[arg(long, env = "CLIENT_DIST")]
     pub client_dist: Option<PathBuf>,
 

@@ -37,6 +37,11 @@ fn store_failure(error: &StoreError) -> WireError {
                 "the unique index {name} of the database, which is not this server's, keeps it out; drop it, or make it partial"
             ),
         ),
+        StoreError::Validator => WireError::new(
+            ErrorCode::Internal,
+            "a validator of the database, which is not this server's, keeps it out; have it allow the fields that the start names, or \
+             remove it",
+        ),
     }
 }
 
@@ -49,7 +54,9 @@ pub fn store_error(error: StoreError) -> WireError {
                 tracing::error!(%error, since_last_line, "requests failed; this is said once a minute");
             }
         }
-        StoreError::Failed(_) | StoreError::ForeignIndex(_) => tracing::error!(%error, "a request failed"),
+        StoreError::Failed(_) | StoreError::ForeignIndex(_) | StoreError::Validator => {
+            tracing::error!(%error, "a request failed")
+        }
     }
     store_failure(&error)
 }
@@ -161,6 +168,15 @@ pub fn too_many_unanswered(limit: u32) -> WireError {
     later(
         ErrorCode::Overloaded,
         &format!("{limit} requests of this connection wait for their answer; wait for some before sending more"),
+        250,
+    )
+}
+
+/// Too many requests wait for their turn, of this connection, of its user or of all.
+pub fn too_much_waits() -> WireError {
+    later(
+        ErrorCode::Overloaded,
+        "too many requests wait for their turn; wait for some answers, and read them, before sending more",
         250,
     )
 }

@@ -1,6 +1,7 @@
 //! The HTTP endpoints, one file each topic; [`extract`] turns requests into checked values, with errors as JSON.
 
 pub mod about;
+pub mod client;
 pub mod extract;
 pub mod feed;
 pub mod health;

@@ -22,7 +22,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use crate::error::{self, HttpError};
-use crate::http::{about, feed, health, history, paths, strict, users};
+use crate::http::{about, client, feed, health, history, paths, strict, users};
 use crate::net::registry::Closer;
 use crate::net::{answers, engine, origins::OriginCheck};
 use crate::socket::request::{Payload, Reply};
@@ -74,7 +74,7 @@ pub fn routes(app: Arc<App>, sockets: SocketIoLayer, origins: &Arc<OriginCheck>)
         .route("/admin/rebuild", post(health::rebuild))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route(&format!("{}/{{file}}", engine::PATH), get(about::client_file))
+        .route(&format!("{}/{{file}}", engine::PATH), get(client::file))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(users::BODY_BYTES))

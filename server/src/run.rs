@@ -20,7 +20,7 @@ use crate::chat::{
     Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat, now,
 };
 use crate::config::{Config, Secret};
-use crate::http::{about, store_check::StoreCheck};
+use crate::http::{client::ClientFiles, store_check::StoreCheck};
 use crate::net::bind::{self, BindError};
 use crate::net::{
     connection::EndReason, engine::POLL_BYTES, link::Link, listener, origins::OriginCheck, registry::Registry, unserved,
@@ -34,7 +34,7 @@ use crate::socket::resume::Resume;
 use crate::store::open::Opened;
 use crate::store::{self, Store, StoreError};
 use crate::supervisor::{self, Supervisor};
-use crate::{net, router, socket::request::Reply, stop};
+use crate::{router, socket::request::Reply, stop};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -109,10 +109,7 @@ pub struct Started {
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is told of it once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
     store::open::check(&config).await?;
-    if let Some(folder) = &config.client_dist {
-        let name = "CLIENT_DIST";
-        about::check_client(folder).map_err(|why| RunError::Setting { name, why })?;
-    }
+    let client_files = load_client(&config).await?;
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
     };
@@ -148,7 +145,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();
-    let app = assemble(config, &secret, store, mint, &io, supervisor);
+    let app = assemble(config, client_files, &secret, store, mint, &io, supervisor);
     serve_sockets(&io, &app);
     keep(&app);
     let origins = Arc::new(OriginCheck::new(app.config.cors_origins.clone()));
@@ -201,6 +198,17 @@ async fn load_secret(config: &Config) -> Result<Secret, RunError> {
     })
 }
 
+/// Reads the files of the client, if there are to be any.
+async fn load_client(config: &Config) -> Result<ClientFiles, RunError> {
+    let Some(folder) = config.client_dist.clone() else {
+        return Ok(ClientFiles::default());
+    };
+    let read = tokio::task::spawn_blocking(move || ClientFiles::read(&folder)).await;
+    let name = "CLIENT_DIST";
+    read.unwrap_or_else(|panic| Err(panic.to_string()))
+        .map_err(|why| RunError::Setting { name, why })
+}
+
 async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint, Option<String>), RunError> {
     let Opened { store, database } = store::open::open(config, parts).await?;
     let begun = async {
@@ -220,6 +228,7 @@ async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Stor
 /// The parts of a server, wired together.
 fn assemble(
     config: Config,
+    client_files: ClientFiles,
     secret: &Secret,
     store: Arc<dyn Store>,
     mint: Mint,
@@ -244,6 +253,7 @@ fn assemble(
     let buffers = outlet.clone();
     let backlog: Backlog = Arc::new(move |user| buffers.backlog(user));
     Arc::new(App {
+        client_files,
         verifier: Verifier::new(secret),
         committer: Committer::<Reply>::start(
             Arc::clone(&store),
@@ -328,10 +338,11 @@ fn serve_sockets(io: &SocketIo, app: &Arc<App>) {
         unserved::say(unserved::NAMESPACE);
         let name = socket.ns();
         // 44/name,{"message":"Invalid namespace"}
-        let answered =
-            name.len() <= NAMESPACE_BYTES && Link::of(&socket).is_some_and(|link| link.charge(name.len() + 36).is_ok());
-        if !answered {
-            net::link::end(&socket, EndReason::Namespace);
+        if let Some(link) = Link::of(&socket) {
+            let answered = name.len() <= NAMESPACE_BYTES && link.charge(name.len() + 36).is_ok();
+            if !answered {
+                link.end(EndReason::Namespace);
+            }
         }
         names.delete_ns(name);
         std::future::ready(Err(ConnectRefused::Namespace))

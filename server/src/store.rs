@@ -233,6 +233,9 @@ pub enum StoreError {
     /// An index of another program keeps a document out. Its name may be told.
     #[error("the unique index {0}, which is not this server's, keeps a document out")]
     ForeignIndex(String),
+    /// A validator that another program gave a collection keeps a document out.
+    #[error("a validator of the database, which is not this server's, keeps a document out")]
+    Validator,
 }
 
 /// The two people of a conversation, in either order; a user may talk to themself.

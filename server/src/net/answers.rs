@@ -51,6 +51,11 @@ pub async fn charge(request: Request, next: Next) -> Response {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || asks_about {
         return response;
     }
+    if response.extensions().get::<HeldOnce>().is_some() {
+        let bytes = response.body().size_hint().lower();
+        connection.answers_with_held_once(usize::try_from(bytes).unwrap_or(usize::MAX));
+        return response;
+    }
     let link = response.extensions().get::<Link>().cloned();
     let user = link.as_ref().map_or_else(|| asker.user(), Link::user);
     match response.body().size_hint().exact() {
@@ -90,6 +95,10 @@ impl Asker {
         self.0.get().copied()
     }
 }
+
+/// Marks an answer of which all that it holds is there once for all who ask: it costs nothing that one more waits for it.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldOnce;
 
 /// Charges a piece of an answer to the user who asked, if it is more than anybody may leave unread. The connection can't be
 /// charged in the user's stead: a proxy's carries the requests of many.

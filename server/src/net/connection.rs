@@ -87,6 +87,8 @@ pub struct Connection {
     link: OnceLock<Link>,
     /// HTTP answers that wait to be written.
     answers: Account,
+    /// Bytes of others that wait and are charged to nobody. Taken off first, so that what is charged stays so until it is written.
+    uncharged: AtomicUsize,
     /// Engine.IO sessions that were begun here by polling and have not authenticated.
     pub(super) unknown_sessions: AtomicUsize,
     /// What was read and waits. Held to note one read, request or answer; of WebSockets, one of a long message.
@@ -122,6 +124,7 @@ impl Connection {
             registry: Arc::clone(registry),
             link: OnceLock::new(),
             answers: Account::new(&registry.budget),
+            uncharged: AtomicUsize::new(0),
             unknown_sessions: AtomicUsize::new(0),
             intake: Mutex::default(),
             incomplete: AtomicU32::new(COMPLETE),
@@ -239,8 +242,20 @@ impl Connection {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
         match self.link.get() {
             Some(link) => link.account().written(bytes),
-            None => self.answers.written(bytes),
+            None => self.answers.written(bytes - self.take_uncharged(bytes)),
         }
+    }
+
+    /// So many bytes of an answer wait that are held once for all who ask.
+    pub(super) fn answers_with_held_once(&self, bytes: usize) {
+        self.uncharged.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes off up to so many of the bytes that are charged to nobody, and returns how many.
+    fn take_uncharged(&self, bytes: usize) -> usize {
+        let less = |waits: usize| Some(waits.saturating_sub(bytes)).filter(|_| waits > 0);
+        let before = self.uncharged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        before.unwrap_or(0).min(bytes)
     }
 
     /// Notes that there is no room to write.

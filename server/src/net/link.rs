@@ -12,7 +12,6 @@ use std::sync::{Arc, OnceLock, Weak};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use shared::UserId;
-use socketioxide::extract::SocketRef;
 use socketioxide::socket::Socket;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +21,7 @@ use super::connection::{CloseHandle, Connection, EndReason, PATIENCE};
 use super::packets::{ATTACHMENT, CONNECT, Waiting};
 use super::registry::Registry;
 use super::unserved;
+use super::waiting::Waits;
 
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
 const ABSENCE: u32 = 46;
@@ -71,6 +71,8 @@ struct Session {
     posts: AtomicBool,
     /// What came by polling of an event that is not complete. Held to note one packet.
     waiting: Mutex<Waiting>,
+    /// Requests that wait for their turn. Held to add one or take it off.
+    requests: Mutex<Waits>,
     ended: AtomicBool,
     gone: CancellationToken,
 }
@@ -100,6 +102,7 @@ impl Link {
             handshake: AtomicUsize::new(0),
             posts: AtomicBool::new(false),
             waiting: Mutex::default(),
+            requests: Mutex::default(),
             ended: AtomicBool::new(false),
             gone: CancellationToken::new(),
         }))
@@ -183,6 +186,11 @@ impl Link {
         let announced = waiting.since().is_some();
         waiting.came_elsewhere(attachments);
         announced
+    }
+
+    /// What waits of its requests, and where that is charged.
+    pub(super) fn requests(&self) -> (&Mutex<Waits>, &Registry) {
+        (&self.0.requests, &self.0.registry)
     }
 
     /// It was refused, and may ask again.
@@ -382,12 +390,5 @@ impl Drop for DepartedPlace {
 impl Drop for UnknownPlace {
     fn drop(&mut self) {
         self.registry.leave_unknown(self);
-    }
-}
-
-/// Ends whatever carries a Socket.IO connection.
-pub fn end(socket: &SocketRef, reason: EndReason) {
-    if let Some(link) = Link::of(socket) {
-        link.end(reason);
     }
 }

@@ -45,6 +45,8 @@ pub struct Registry {
     pub(super) intake: Intake<IpAddr>,
     /// What was read of messages of users.
     pub(super) messages: Intake<UserId>,
+    /// Requests of users that wait for their turn.
+    pub(super) requests: Intake<UserId>,
     /// Connections that the server has closed, whose client may still be sending.
     pub(super) lingering: TaskTracker,
     /// Held to add one connection, or to list all.
@@ -77,6 +79,7 @@ impl Registry {
             budget: Arc::default(),
             intake: Intake::default(),
             messages: Intake::default(),
+            requests: Intake::default(),
             lingering: TaskTracker::new(),
             connections: Mutex::default(),
             sessions: Mutex::default(),

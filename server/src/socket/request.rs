@@ -18,12 +18,16 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Session, emit};
 use crate::error;
-use crate::net::budget::CONNECTION_BYTES;
+use crate::net::budget::{CONNECTION_BYTES, OverBudget};
+use crate::net::waiting::WaitingRequest;
 use crate::router;
 
 /// Most bytes of one connection's requests that may wait for their answer. An answer repeats a message, and many can be
 /// given at once: they have to fit into what may wait for the client to read them.
 const UNANSWERED_BYTES: usize = CONNECTION_BYTES / 2;
+
+/// What a request that is answered later takes in memory while it waits for its turn, beside what its client sent.
+const WAITING_BYTES: usize = 2 << 10;
 
 /// Takes every event of one connection, in order.
 ///
@@ -232,13 +236,19 @@ impl Reply {
         T: Serialize + Send + Sync,
         F: Future<Output = Result<T, WireError>> + Send,
     {
+        let waiting = match self.waits() {
+            Ok(waiting) => waiting,
+            Err(OverBudget) => return self.error(error::too_much_waits()),
+        };
         let mut turn = self.session.turn();
         let supervisor = self.session.app.supervisor.clone();
         supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
             let working = async {
                 session.may_begin(&mut turn).await?;
-                work(Arc::clone(&session)).await
+                drop(waiting);
+                // In a place of its own, made now: a thousand can wait, and what the work of one needs is much.
+                Box::pin(work(Arc::clone(&session))).await
             };
             if let Some(outcome) = session.link.gone().run_until_cancelled(working).await {
                 self.answer(outcome, then);
@@ -254,20 +264,36 @@ impl Reply {
         T: Serialize + Send + Sync,
         F: Future<Output = Result<T, WireError>> + Send,
     {
+        let waiting = match self.waits() {
+            Ok(waiting) => waiting,
+            Err(OverBudget) => return self.error(error::too_much_waits()),
+        };
         let mut turn = self.session.turn();
         let supervisor = self.session.app.supervisor.clone();
         supervisor.request(self.event.clone(), async move {
             let session = Arc::clone(&self.session);
-            let waiting = session.may_begin(&mut turn);
-            if let Some(begins) = session.link.gone().run_until_cancelled(waiting).await {
+            let begins = session
+                .link
+                .gone()
+                .run_until_cancelled(session.may_begin(&mut turn))
+                .await;
+            drop(waiting);
+            if let Some(begins) = begins {
                 let outcome = match begins {
-                    Ok(()) => work(Arc::clone(&session)).await,
+                    // As above.
+                    Ok(()) => Box::pin(work(Arc::clone(&session))).await,
                     Err(stopping) => Err(stopping),
                 };
                 self.answer(outcome, |_, _| ());
             }
             drop(turn);
         });
+    }
+
+    /// Counts this request among those that wait for their turn.
+    fn waits(&self) -> Result<WaitingRequest, OverBudget> {
+        let sent = self.place.as_ref().map_or(0, |Place(_, bytes)| *bytes);
+        WaitingRequest::new(&self.session.link, WAITING_BYTES + sent)
     }
 
     fn answer<T: Serialize>(self, outcome: Result<T, WireError>, then: impl FnOnce(&Session, &T)) {

@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `connect` | from a connection string to a database; errors that never repeat it |
+//! | `uri` | the connection string of a Node.js program, made into one that this driver takes |
 //! | `opening` | the ways to open it |
 //! | `choice` | which database is meant by a string that names none |
 //! | `advice` | what to do about a deployment that can't be used |
@@ -62,6 +63,7 @@ use meta::Meta;
 use presence::Presence;
 use settings::UserSettings;
 use summaries::Summaries;
+pub use uri::Uri;
 use users::Users;
 pub use window::Clock;
 
@@ -91,6 +93,7 @@ mod settings;
 mod shapes;
 mod summaries;
 mod unread;
+mod uri;
 mod users;
 mod window;
 
@@ -133,7 +136,7 @@ impl MongoStore {
         let connected = connect::open(uri, database).await?;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
-        shapes::report(&database).await;
+        tokio::join!(shapes::report(&database), choice::say_if_elsewhere(&database));
         let meta = Meta::new(&database);
         inbox::complete(&database, &meta).await?;
         let node = ObjectId::new();
@@ -157,7 +160,7 @@ impl MongoStore {
             tasks.spawn("integrity", looking.run()),
         ];
         Ok(Self {
-            appender: Appender::new(&connected, integrity.clone(), node, clock.clone()),
+            appender: Appender::new(&connected, integrity.clone(), node, clock.clone(), presence.others()),
             history: History::new(&database, integrity.clone()),
             feed: Feed::new(&database, begun.instance, clock.clone()),
             inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),

@@ -69,6 +69,14 @@ impl Raw {
         ))
     }
 
+    /// The status of the next answer, of which no more than the head is read; `None` if the server closed instead.
+    pub fn head(&mut self) -> Option<u16> {
+        let end = self.fill_until(|read| read.windows(4).position(|four| four == b"\r\n\r\n"))?;
+        let head = String::from_utf8_lossy(&self.read[..end]).into_owned();
+        self.read.drain(..end + 4);
+        head.split(' ').nth(1)?.parse().ok()
+    }
+
     /// The next answer; `None` if the server closed instead.
     pub fn answer(&mut self) -> Option<RawAnswer> {
         let end = self.fill_until(|read| read.windows(4).position(|four| four == b"\r\n\r\n"))?;

@@ -1,6 +1,7 @@
 //! Where clients look: addresses as Express took them, another path, and what a browser finds.
 
 use serde_json::json;
+use testkit::raw::Raw;
 use testkit::{Engine, Server, Setup, node};
 
 use crate::{logged, run_checks};
@@ -47,6 +48,7 @@ fn a_page_is_told_where_the_client_is() {
     );
     assert_eq!(logged(&server, "CLIENT_DIST").len(), 1);
     assert_eq!(server.get("/socket.io/other", "").code(), "not_found");
+    assert_eq!(server.get("/socket.io/%ff", "").code(), "not_found");
     assert_eq!(server.get("/socket.io/a/b", "").code(), "not_found");
 }
 
@@ -72,6 +74,43 @@ fn the_client_is_served_from_where_it_lies() {
     }
     assert_eq!(server.get("/socket.io/package.json", "").status, 404);
     assert_eq!(server.get("/socket.io/..%2fpackage.json", "").status, 404);
+}
+
+#[test]
+fn who_asks_for_the_client_and_does_not_read_takes_nothing_from_others() {
+    const BYTES: usize = 900_000;
+    let folder = std::env::temp_dir().join(format!("client-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("socket.io.js"), vec![b'/'; BYTES]).expect("a file");
+    let server = Setup::new(Engine::Embedded)
+        .env("CLIENT_DIST", folder.display())
+        .start();
+    let [a, b] = server.new_users();
+    let since = server.get("/chat/sync", &server.token(&a)).json()["next"].clone();
+    let mut client = Raw::connect(&server);
+    client.authenticate(&server.token(&a));
+    for number in 0..40 {
+        let message = json!(["send_message", {"receiverId": b, "message": "x".repeat(10_000)}]);
+        client.say(&format!("42{number}{message}")).expect("it is open");
+        while !client.text().expect("it is open").starts_with("43") {}
+    }
+    let before = server.resident_bytes();
+    let mut stalled: Vec<Raw> = (0..150).map(|_| Raw::narrow(&server)).collect();
+    for reader in &mut stalled {
+        reader.get("/socket.io/socket.io.js", "").expect("it is open");
+    }
+    // The last one is being answered when its answer begins.
+    let last = stalled.last_mut().and_then(Raw::head);
+    assert_eq!(last, Some(200));
+    let since = since.as_str().expect("a cursor");
+    let page = server.get(&format!("/chat/sync?since={since}"), &server.token(&a));
+    assert_eq!(page.status, 200, "{:.200}", page.body);
+    assert_eq!(page.json()["events"].as_array().map(Vec::len), Some(40));
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 40 << 20, "{grown} bytes");
+    assert_eq!(server.get("/socket.io/socket.io.js", "").body.len(), BYTES);
+    drop(stalled);
+    std::fs::remove_dir_all(&folder).expect("it is there");
 }
 
 #[test]

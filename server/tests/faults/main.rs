@@ -26,6 +26,7 @@ mod storm;
 mod stuck;
 mod sync;
 mod unread;
+mod waiting;
 
 use serde_json::Value;
 use testkit::Server;

@@ -9,13 +9,13 @@ use testkit::raw::Raw;
 use testkit::{Engine, Server};
 
 /// A text of which JSON writes each character with six.
-fn large() -> String {
+pub(crate) fn large() -> String {
     "\u{1}".repeat(10_000)
 }
 
 /// Sends messages one after the other, and returns how many were taken before one was refused because too much waits for
 /// the receiver.
-fn send(client: &mut Raw, receiver: &str, text: &str, count: usize) -> usize {
+pub(crate) fn send(client: &mut Raw, receiver: &str, text: &str, count: usize) -> usize {
     for number in 0..count {
         let message = json!(["send_message", {"receiverId": receiver, "message": text}]);
         client.say(&format!("42{number}{message}")).expect("it is open");

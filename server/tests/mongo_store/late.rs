@@ -34,7 +34,13 @@ async fn a_message_that_waited_in_the_queue_is_stored_as_changed_now() {
         let read = store.message(pair, message.id).await.unwrap();
         assert_eq!(read, expected.ok().map(|appended| appended.message));
     }
-    assert_eq!(fixture.all("renewals").await, []);
+    // Other nodes hear of some of them; none was renewed.
+    let renewals = fixture.all("renewals").await;
+    assert!(
+        renewals
+            .iter()
+            .all(|renewal| matches!(renewal.get_bool("renewed"), Ok(false)))
+    );
     fixture.end([store]).await;
 }
 

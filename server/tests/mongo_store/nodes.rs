@@ -1,5 +1,7 @@
 //! Several nodes and a Mongoose program on one database: what one writes, the others hear of, even if it dies.
 
+use std::time::Duration;
+
 use bson::oid::ObjectId;
 use bson::{DateTime, doc};
 use futures_util::StreamExt;
@@ -217,6 +219,49 @@ async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_the
     let more = tokio::spawn(async move { heard_by_one.next().await });
     until("the cursor moves on", async || point() > at(3).millis()).await;
     more.abort();
+    fixture.end([one, two]).await;
+}
+
+#[tokio::test]
+async fn what_was_stored_seconds_late_is_heard_of_at_once_and_once() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.open().await, fixture.open().await);
+    let [ada, bob] = users(&one, ["ada", "bob"]).await;
+    let mut heard = two.foreign();
+    let mint = new_mint(&fixture);
+    // As after an election: they waited for their commit, and the other node has looked meanwhile.
+    let late = [minted(&mint, ada, bob), minted(&mint, bob, ada)];
+    fixture.clock.set(at(12));
+    let fence = mongooses(ada, bob, "fence", at(12));
+    fixture.insert("messages", [fence.clone()]).await;
+    assert_eq!(hear(&mut heard, 1).await, [id(&fence)]);
+    assert!(one.append(&late).await.iter().all(Result::is_ok));
+    // This clock stands still, so no time settles.
+    let at_once = tokio::time::timeout(Duration::from_secs(60), hear(&mut heard, 2)).await;
+    assert_eq!(at_once.unwrap(), late.each_ref().map(|new| new.id));
+    let mark = Mark {
+        user: ada,
+        peer: bob,
+        kind: MarkKind::Read,
+        up_to: late[1].id,
+        at: at(4),
+    };
+    assert!(one.mark(&[mark]).await[0].is_ok());
+    while !matches!(heard.next().await.unwrap()[..], [Foreign::Marker(marker)] if marker.user == ada) {}
+    let hidden = SettingsChange {
+        read_receipts: None,
+        invisible: Some(true),
+    };
+    one.change_settings(bob, hidden, at(4)).await.unwrap();
+    assert_eq!(hear_settings(&mut heard).await, bob);
+
+    // When their time settles, and that of the announcement, nothing is told again.
+    for moment in [40, 70, 90] {
+        fixture.clock.set(at(moment));
+        let fence = mongooses(ada, bob, "fence", at(moment));
+        fixture.insert("messages", [fence.clone()]).await;
+        assert_eq!(hear(&mut heard, 1).await, [id(&fence)]);
+    }
     fixture.end([one, two]).await;
 }
 

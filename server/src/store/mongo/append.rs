@@ -5,11 +5,13 @@
 //! last; so what it stands for is read at read concern `majority` before it is answered. Should it be gone by then,
 //! because a new primary took over without it, the message is simply inserted again.
 //!
-//! What took too long is renewed before it is answered, see `renew`; otherwise a message costs no second trip.
+//! What took too long is renewed or announced before it is answered, see `renew`; otherwise a message costs no second trip.
 //!
 //! Each attempt must be admitted by [`integrity`](super::integrity), and once more before its messages count as stored.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bson::doc;
@@ -22,7 +24,7 @@ use tokio::time::Instant;
 
 use super::connect::{self, Connected};
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
-use super::error::{Backoff, DUPLICATE_KEY, bounded, index_of, passes, store_error, write_error};
+use super::error::{Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, passes, store_error, write_error};
 use super::integrity::Integrity;
 use super::window::{self, Clock};
 use super::{WRITE, query};
@@ -30,6 +32,7 @@ use crate::chat::NewMessage;
 use crate::store::{AppendError, Appended, StoreError};
 use originals::Originals;
 use receivers::Receivers;
+pub(super) use renew::RENEWED;
 use renew::Renewer;
 
 mod originals;
@@ -38,10 +41,10 @@ mod renew;
 
 /// How long a batch is tried. Longer than an election takes.
 const COMMIT: Duration = Duration::from_secs(20);
-/// How often a duplicate key may have no document behind it, before some other program's unique index is blamed.
-const VANISHED: u8 = 3;
 /// Indexes by which a message that is stored twice is found.
 const OURS: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
+/// How often a duplicate key may have no document behind it, before some other program's unique index is blamed.
+const VANISHED: u8 = 3;
 
 type Outcome = Result<Appended, AppendError>;
 
@@ -67,15 +70,21 @@ struct Batch<'a> {
 }
 
 impl Appender {
-    /// Writes on behalf of a node, by its clock.
-    pub(super) fn new(connected: &Connected, integrity: Integrity, node: ObjectId, clock: Clock) -> Self {
+    /// Writes on behalf of a node, by its clock; `others` says whether there are other nodes.
+    pub(super) fn new(
+        connected: &Connected,
+        integrity: Integrity,
+        node: ObjectId,
+        clock: Clock,
+        others: Arc<AtomicBool>,
+    ) -> Self {
         let database = &connected.database;
         Self {
             messages: connected.inserts.collection(connect::MESSAGES),
             durable: database.collection(connect::MESSAGES),
             receivers: Receivers::new(database, integrity.clone(), clock.clone()),
             integrity,
-            renewer: Renewer::new(database, node, clock.clone()),
+            renewer: Renewer::new(database, node, clock.clone(), others),
             clock,
         }
     }
@@ -165,25 +174,27 @@ impl Appender {
             };
             let text = write_error(failure.code, &failure.message);
             if failure.code == DUPLICATE_KEY && batch.vanished[index] < VANISHED {
-                doubtful.push(index);
+                let foreign = index_of(&failure.message).filter(|name| !OURS.contains(name));
+                doubtful.push((index, foreign.map(str::to_owned)));
             } else if passes(failure.code) {
                 left = Err(StoreError::Unavailable(text));
             } else {
-                let foreign = index_of(&failure.message).filter(|name| !OURS.contains(name));
-                let failed = match foreign {
-                    Some(name) if failure.code == DUPLICATE_KEY => StoreError::ForeignIndex(name.to_owned()),
+                let error = match failure.code {
+                    INVALID_DOCUMENT => StoreError::Validator,
                     _ => StoreError::Failed(text),
                 };
-                batch.outcomes[index] = Some(Err(failed.into()));
+                batch.outcomes[index] = Some(Err(error.into()));
             }
         }
         if doubtful.is_empty() {
             return left;
         }
-        let met: Vec<&NewMessage> = doubtful.iter().map(|index| &batch.messages[*index]).collect();
+        let met: Vec<&NewMessage> = doubtful.iter().map(|(index, _)| &batch.messages[*index]).collect();
         let originals = self.originals(&met, deadline).await?;
-        for index in doubtful {
-            batch.outcomes[index] = originals.settle(&batch.messages[index]);
+        for (index, foreign) in doubtful {
+            // What another program's index met is not looked for.
+            let kept_out = || foreign.map(|name| Err(StoreError::ForeignIndex(name).into()));
+            batch.outcomes[index] = originals.settle(&batch.messages[index]).or_else(kept_out);
             if batch.outcomes[index].is_none() {
                 batch.vanished[index] += 1;
                 left = Err(StoreError::Unavailable("a message was there and is gone".into()));

@@ -77,7 +77,9 @@ pub(super) fn user(document: &RawDocument) -> Option<User> {
         match key {
             "_id" => id = value.as_object_id(),
             "username" => user.username = text(value).unwrap_or_default(),
-            "isOnline" => user.is_online = value.as_bool().unwrap_or(false),
+            "isOnline" => user.is_online |= value.as_bool().unwrap_or(false),
+            // Another program may say otherwise, which knows of its own connections only.
+            "onlineNodes" => user.is_online |= value.as_array().is_some_and(|nodes| !nodes.is_empty()),
             "lastSeen" => user.last_seen = value.as_datetime().map(timestamp),
             _ => {}
         }

@@ -3,8 +3,9 @@
 //! Ids of messages begin with the time at which they were made. So once a second the ids of the last few seconds are
 //! read, which is nearly all that is new; and once more those of the second that has just become *settled*, in which by the
 //! argument of [`window`](super::window) nothing will become visible any more. What this process has minted itself lies together in
-//! each second, and is stepped over: the cost is per second, not per message. Messages that were renewed, whose ids are
-//! older, are read from where every renewal is announced; markers and settings by their `updatedAt`.
+//! each second, and is stepped over: the cost is per second, not per message. Messages whose ids are
+//! older, because they were renewed or stored late, are read from where every such message is announced; markers and settings
+//! by their `updatedAt`, which is a new one if they were stored late.
 //!
 //! # Slices
 //! What there is to read is read in [slices] of at most [`SLICE`] of time, the oldest first, each with commands of at most

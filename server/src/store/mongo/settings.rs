@@ -91,6 +91,8 @@ impl UserSettings {
         let deadline = Instant::now() + COMMIT;
         // The version. Clocks differ, so a later change can leave the time as it is.
         let mut update = doc! { "$set": &fields, "$inc": { "settings.changes": 1_i64 } };
+        // The first time also if the others would merely hear of it late, as with markers.
+        let mut is_over: fn(Timestamp, Timestamp) -> bool = window::is_passed_over;
         loop {
             update.insert("$max", doc! { "settings.updatedAt": date(updated_at) });
             let changed = retrying(deadline, || async {
@@ -106,9 +108,10 @@ impl UserSettings {
             })
             .await?;
             let now = (self.clock)();
-            if is_question || changed.is_none() || !window::is_late(updated_at, now) {
+            if is_question || changed.is_none() || !is_over(updated_at, now) {
                 return Ok(changed.map(|user| document::settings(&user)));
             }
+            is_over = window::is_late;
             // Nobody is told of a change with a time as old as that. Another device's may have followed it.
             update.remove("$set");
             updated_at = now;

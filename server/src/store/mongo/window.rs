@@ -40,6 +40,9 @@ pub(super) fn of_cursors() -> i64 {
 
 /// How old an `updatedAt` may be when its change is acknowledged, in milliseconds.
 pub(super) const HALF: i64 = WINDOW / 2;
+/// How old a change may be when it is acknowledged, in milliseconds, so that other nodes come across it where they look every
+/// second: [`follower`](super::follower) looks somewhat further back, and then only when all is settled.
+pub(super) const HEARD: i64 = 3_000;
 /// How old an `updatedAt` may be when its commit begins, in milliseconds.
 const QUEUED: i64 = 15_000;
 
@@ -70,6 +73,11 @@ pub(super) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
 /// Whether a change of this `updatedAt` must not be acknowledged `now`.
 pub(super) fn is_late(updated_at: Timestamp, now: Timestamp) -> bool {
     age(updated_at, now) > HALF
+}
+
+/// Whether other nodes may have passed over a change of this time that is acknowledged `now`.
+pub(super) fn is_passed_over(at: Timestamp, now: Timestamp) -> bool {
+    age(at, now) > HEARD
 }
 
 fn age(at: Timestamp, now: Timestamp) -> i64 {

@@ -10,8 +10,10 @@ use shared::Message;
 use super::seen::Sight;
 use super::slices::Slice;
 use super::{BATCH, BATCH_BYTES, LIMIT, PAGE, Task, ids, to_seconds};
+use crate::store::mongo::append::RENEWED;
 use crate::store::mongo::document;
 use crate::store::mongo::error::bounded;
+use crate::store::mongo::inbox::seconds;
 use crate::store::mongo::markers::Stored;
 use crate::store::mongo::{READ, query};
 use crate::store::{Foreign, StoreError};
@@ -88,14 +90,24 @@ impl Task {
             let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
             let find = page(&self.renewals, others, "at", after);
             let found = query::all("looking for renewed messages", READ, find, |renewal| {
-                Some((place(renewal, "at")?, document::object_id(renewal)))
+                let renewed = renewal.get_bool(RENEWED).unwrap_or(true);
+                Some((place(renewal, "at")?, (document::object_id(renewal)?, renewed)))
             })
             .await?;
             after = next_page(&found);
-            let sight = |((at, _), id): &(Place, Option<ObjectId>)| Some(Sight::Renewal((*id)?, at.timestamp_millis()));
-            let sights = found.iter().filter_map(sight);
-            let new = sights.filter(|sight| !self.seen.contains(sight)).collect();
-            self.take_messages(new).await?;
+            let (mut renewed, mut announced) = (Vec::new(), Vec::new());
+            for ((at, _), (id, is_renewed)) in found {
+                match is_renewed {
+                    true => renewed.push(Sight::Renewal(id, at.timestamp_millis())),
+                    // What has settled was handed out then.
+                    false if seconds(document::message_id(id)) < to_seconds(self.settled) => {}
+                    false => announced.push(Sight::Message(id)),
+                }
+            }
+            for mut sights in [renewed, announced] {
+                sights.retain(|sight| !self.seen.contains(sight));
+                self.take_messages(sights).await?;
+            }
             if after.is_none() {
                 return Ok(());
             }

@@ -1,9 +1,13 @@
 //! Which spans of time are to be read, in which order, and what is known when each was.
 
 use super::{SETTLED, SLICE, second};
+use crate::store::mongo::window::HEARD;
 
-/// How far back it looks for what is new, in milliseconds: most commits take less.
+/// How far back it looks for what is new, in milliseconds: most commits take less, and what took more is announced.
 pub(super) const RECENT: i64 = 5_000;
+
+// It looks once a second, and ids know whole seconds.
+const _: () = assert!(RECENT >= HEARD + 2_000);
 
 /// Something that is read as one.
 #[derive(Debug, PartialEq, Eq)]
