@@ -112,7 +112,8 @@ async fn tell_markers(store: &dyn Store, outlet: &Outlet, markers: &[Marker]) ->
         .collect();
     let pairs: Vec<(UserId, UserId)> = heard.iter().map(|marker| (marker.user, marker.peer)).collect();
     for (marker, shown) in heard.iter().zip(read_receipts(store, &pairs).await?) {
-        outlet.receipts(marker, shown && marker.read.is_some());
+        // Which of the two has moved is not known.
+        outlet.receipts(marker, true, shown);
     }
     let both = markers
         .iter()

@@ -89,26 +89,28 @@ impl Outlet {
         }
     }
 
-    /// Tells whoever wrote the messages how far they were received and read. `shown` says whether they may know the
-    /// latter.
-    pub fn receipts(&self, marker: &Marker, shown: bool) {
+    /// Tells whoever wrote the messages how far they were received, if `delivered`, and read, if `shown`: that they may know.
+    /// Having read implies having received, which is then not said as well.
+    pub fn receipts(&self, marker: &Marker, delivered: bool, shown: bool) {
         if marker.user == marker.peer {
             return;
         }
-        let tell = |event, watermark: Option<Watermark>| {
-            if let Some(watermark) = watermark {
-                let receipt = Receipt {
-                    user_id: marker.user,
-                    peer_id: None,
-                    up_to: watermark.place.id,
-                    at: watermark.at,
-                };
-                self.tell(marker.peer, event, &receipt, None);
-            }
+        let tell = |event, watermark: Watermark| {
+            let receipt = Receipt {
+                user_id: marker.user,
+                peer_id: None,
+                up_to: watermark.place.id,
+                at: watermark.at,
+            };
+            self.tell(marker.peer, event, &receipt, None);
         };
-        match shown {
-            true => tell(events::MESSAGES_READ, marker.read),
-            false => tell(events::MESSAGES_DELIVERED, marker.delivered),
+        let read = marker.read.filter(|_| shown);
+        let delivered = marker.delivered.filter(|_| delivered);
+        if let Some(delivered) = delivered.filter(|delivered| read.is_none_or(|read| read.place < delivered.place)) {
+            tell(events::MESSAGES_DELIVERED, delivered);
+        }
+        if let Some(read) = read {
+            tell(events::MESSAGES_READ, read);
         }
     }
 
@@ -141,9 +143,7 @@ impl Outlet {
         if marked.read_moved {
             crate::sabotage::reset_unread(mark.user, mark.peer);
         }
-        if shown || marked.delivered_moved {
-            self.receipts(&marked.marker, shown);
-        }
+        self.receipts(&marked.marker, marked.delivered_moved, shown);
         // The ticket of the mark is still out, so this lies in front of it.
         self.note(mark.user, mark.peer, Some(self.horizon.cursor()));
         drop(ticket);

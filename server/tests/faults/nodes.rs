@@ -51,7 +51,7 @@ fn a_killed_node_leaves_nobody_online_but_those_connected_elsewhere() {
 }
 
 #[test]
-fn settings_changed_on_one_node_are_told_on_the_other() {
+fn settings_and_marks_of_one_node_are_told_on_the_other() {
     let one = Server::start(Engine::Mongo);
     let two = Setup::on(one.mongo_uri().expect("it has one")).start();
     let [a, b] = one.new_users();

@@ -1,4 +1,4 @@
-// Two servers of one database: settings that are changed on one of them.
+// Two servers of one database: settings that are changed, and messages that are marked, on one of them.
 // Argument: urls {one, two}, users {a, b}, tokens {a, b}.
 "use strict";
 const assert = require("node:assert/strict");
@@ -23,6 +23,14 @@ scenario(async ({ urls, users, tokens }, check) => {
     await bobs.hears("settings_updated", ({ invisible }) => invisible);
     await bob.ok("update_settings", { invisible: false });
     await ada.hears("presence", ({ isOnline }) => isOnline);
+  });
+
+  await check("receipts of the other node are told, also of what was received after something was read", async () => {
+    const [read, received] = [await ada.send(users.b, "to be read"), await ada.send(users.b, "to be received")];
+    await bob.ok("mark_read", { peerId: users.a, upTo: read._id });
+    await ada.hears("messages_read", ({ upTo }) => upTo === read._id);
+    await bob.ok("mark_delivered", { peerId: users.a, upTo: received._id });
+    await ada.hears("messages_delivered", ({ upTo }) => upTo === received._id);
   });
 
   await check("the user's own devices on the other node hear of it, with a cursor", async () => {
