@@ -89,6 +89,18 @@ impl Outlet {
         }
     }
 
+    /// Tells of a watermark that another process moved. `shown` says whether the peer may know how far the user has read. How
+    /// the conversation stands is told as after any other change: of two who tell it, one would have the last word with what
+    /// it had read first.
+    pub fn foreign_marker(&self, marker: &Marker, shown: bool) {
+        self.receipts(marker, shown && marker.read.is_some());
+        // No cursor has passed the marker yet.
+        self.note(marker.user, marker.peer, Some(self.horizon.cursor()));
+        if marker.user != marker.peer {
+            self.note(marker.peer, marker.user, None);
+        }
+    }
+
     /// Tells whoever wrote the messages how far they were received and read. `shown` says whether they may know the
     /// latter.
     pub fn receipts(&self, marker: &Marker, shown: bool) {
