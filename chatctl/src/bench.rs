@@ -91,7 +91,7 @@ struct Setup {
 impl Setup {
     fn new(http: Http) -> anyhow::Result<Self> {
         Ok(Self {
-            server: Server::at(http.url())?,
+            server: Server::of(&http)?,
             http,
             coordinator: Builder::new_current_thread().enable_all().build()?,
         })
@@ -102,7 +102,7 @@ impl Setup {
         // One more for the probe.
         limits::allow_connections(users + 1)?;
         let progress = Progress::begin(format!("finding {users} users"));
-        let users = users::prepare(&self.http, &common.prefix, users)?;
+        let users = users::prepare(&progress.under(&self.http), &common.prefix, users)?;
         drop(progress);
         Ok((users, Fleet::start(common.threads)?))
     }

@@ -111,6 +111,8 @@ pub(crate) enum Report {
     Stranger(UserId),
     /// So many messages wait, for the connection or for a slow server.
     Waiting(usize),
+    /// They wait because the server's database does not answer.
+    NoDatabase,
     /// Everything that was missed has been told; from here the chat would go on, if the server can do that.
     CaughtUp(Option<String>),
     /// What was missed can't be told completely, for this reason.

@@ -1,14 +1,17 @@
 //! The commands, their arguments and their help. What they do is in [`crate::commands`].
 
+pub(crate) mod values;
+
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::values::{lifetime, number, seconds, url};
 use crate::{bench, prove};
 
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
-/// The server is found through CHAT_URL. The secret that signs tokens is looked for in JWT_SECRET (environment or
+/// The server is found through CHAT_URL, with its BASE_PATH if it has one; it tells where its Socket.IO listens. The secret that signs tokens is looked for in JWT_SECRET (environment or
 /// .env), then in ./data/jwt_secret (or $DATA_DIR/jwt_secret), where a server that was started here keeps it.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage.
@@ -114,7 +117,7 @@ Examples:
         names: Vec<String>,
         /// Create this many, named user0001, user0002 and so on.
         #[arg(long, value_name = "N", conflicts_with = "names",
-              value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+              value_parser = number::<u32>(1..=1_000_000))]
         count: Option<u32>,
     },
 }
@@ -143,7 +146,7 @@ pub(crate) struct History {
     #[arg(value_name = "OTHER")]
     pub(crate) other: Option<String>,
     /// Only the newest N; without it, all.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::<u32>(1..=u64::from(u32::MAX)))]
     pub(crate) limit: Option<u32>,
 }
 
@@ -154,7 +157,7 @@ pub(crate) struct Inbox {
     #[arg(long = "as", value_name = "USER")]
     pub(crate) me: Option<String>,
     /// Only the N conversations with the newest messages; without it, all.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::<u32>(1..=u64::from(u32::MAX)))]
     pub(crate) limit: Option<u32>,
 }
 
@@ -238,30 +241,6 @@ Examples:
   echo 'Build 42 is green' | chatctl chat --as userA --with userB
   chatctl chat --as userB --with userA --stay </dev/null | jq -r 'select(.event==\"receive_message\").message.message'";
 
-fn url(text: &str) -> Result<String, String> {
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match host {
-        Some(host) if !host.trim_matches('/').is_empty() => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err("it must begin with http:// or https://, such as http://127.0.0.1:5000".to_owned()),
-    }
-}
-
-fn lifetime(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; try 90s, 1h or 7d"))?;
-    if duration < Duration::from_secs(1) || duration > Duration::from_secs(100 * 365 * 86_400) {
-        return Err("between 1s and 100 years".to_owned());
-    }
-    Ok(duration)
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|duration| *duration <= Duration::from_secs(10 * 365 * 86_400))
-        .ok_or_else(|| "a number of seconds".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -286,16 +265,5 @@ mod tests {
             command.get_subcommands().for_each(look);
         }
         look(&Cli::command());
-    }
-
-    #[test]
-    fn urls_lose_their_slash_and_need_their_scheme() {
-        assert_eq!(
-            url("http://chat.example:5000/"),
-            Ok("http://chat.example:5000".to_owned())
-        );
-        for wrong in ["localhost:5000", "ftp://chat.example", "http://", ""] {
-            assert!(url(wrong).is_err(), "{wrong}");
-        }
     }
 }

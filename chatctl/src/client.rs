@@ -6,6 +6,7 @@
 mod heartbeat;
 pub(crate) mod http;
 pub(crate) mod news;
+mod place;
 pub(crate) mod request;
 pub(crate) mod socket;
 pub(crate) mod token;
@@ -22,6 +23,20 @@ pub(crate) enum ClientError {
         /// Where it was looked for.
         url: String,
         /// What the system said.
+        reason: String,
+    },
+    /// There is a connection, and nothing comes.
+    #[error("the server at {url} does not answer: it hangs, or the network is gone")]
+    Silent {
+        /// Where it is.
+        url: String,
+    },
+    /// The connection could not be made safe.
+    #[error("no secure connection to {url}: {reason}")]
+    Insecure {
+        /// Where it was tried.
+        url: String,
+        /// What was wrong.
         reason: String,
     },
     /// Something answers there, but not this chat.

@@ -86,7 +86,7 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 /// One line on standard error: the answer may take most of a minute, and nobody is to wonder why.
-fn say_that_it_waits() {
+pub(crate) fn say_that_it_waits() {
     let _ = writeln!(
         anstream::stderr(),
         "the database of the server does not answer; trying again"

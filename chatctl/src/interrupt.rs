@@ -1,14 +1,33 @@
 //! The signals by which a person, or whoever runs the program, ends what goes on until then.
 
 use std::io;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The exit status after Ctrl-C, as shells have it.
+pub(crate) const STATUS: u8 = 130;
+
+/// To how many Ctrl-C now means something else than the end of the process.
+static MEANT: AtomicUsize = AtomicUsize::new(0);
+
+/// How often it came since the first question. Locked for moments.
+static CAME: Mutex<u64> = Mutex::new(0);
+static COMES: Condvar = Condvar::new();
+/// How long a signal that was sent may take to come.
+const COMING: Duration = Duration::from_secs(1);
 
 /// Ctrl-C and SIGTERM, which mean the same. While it lives, neither ends the process by itself.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
+    _meant: Meant,
 }
 
 impl Interrupts {
@@ -18,6 +37,7 @@ impl Interrupts {
     /// If the system has no room for it.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
+            _meant: Meant::begin(),
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
@@ -31,4 +51,75 @@ impl Interrupts {
         };
         one.is_some()
     }
+}
+
+/// Counts in [`MEANT`].
+#[derive(Debug)]
+struct Meant(());
+
+impl Meant {
+    fn begin() -> Self {
+        MEANT.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Meant {
+    fn drop(&mut self) {
+        MEANT.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A question at the terminal. While it lives, Ctrl-C does not end the process, which would leave the terminal without a
+/// cursor: whoever reads the keys is told of it.
+#[derive(Debug)]
+pub(crate) struct Question {
+    _meant: Meant,
+    before: u64,
+}
+
+impl Question {
+    /// Begins to keep the process alive.
+    pub(crate) fn begin() -> Self {
+        // The system's own answer to the signal is gone once it was listened for, so it is given here from then on.
+        static LISTENER: Once = Once::new();
+        let meant = Meant::begin();
+        LISTENER.call_once(|| {
+            let (listening, listens) = channel();
+            let listener = thread::Builder::new().name("ctrl-c".to_owned());
+            // Without a thread the signal ends the process, as ever.
+            if listener.spawn(|| answer(listening)).is_ok() {
+                let _ = listens.recv();
+            }
+        });
+        Self {
+            _meant: meant,
+            before: *CAME.lock(),
+        }
+    }
+
+    /// Waits for the signal that the reading of a key has sent, so that it can't be taken for a later one.
+    pub(crate) fn interrupted(&self) {
+        let mut came = CAME.lock();
+        COMES.wait_while_for(&mut came, |came| *came == self.before, COMING);
+    }
+}
+
+fn answer(listening: Sender<()>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else {
+        return;
+    };
+    runtime.block_on(async {
+        let Ok(mut interrupt) = signal(SignalKind::interrupt()) else {
+            return;
+        };
+        drop(listening);
+        while interrupt.recv().await.is_some() {
+            if MEANT.load(Ordering::SeqCst) == 0 {
+                std::process::exit(STATUS.into());
+            }
+            *CAME.lock() += 1;
+            COMES.notify_all();
+        }
+    });
 }

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         // Whoever reads our output has had enough, as in `chatctl users | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<prompt::Interrupted>() => ExitCode::from(interrupt::STATUS),
         Err(error) => {
             complain(&format!("{error:#}"));
             if error.is::<Usage>() {

@@ -1,15 +1,17 @@
 //! Questions, asked at a terminal where an argument is missing.
 
-use std::io::{IsTerminal, stderr, stdin};
+use std::io::{self, IsTerminal, stderr, stdin};
 
 use anyhow::Context as _;
 use dialoguer::FuzzySelect;
+use dialoguer::console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use shared::User;
 use unicode_width::UnicodeWidthStr;
 
 use crate::client::ClientError;
 use crate::client::http::Http;
+use crate::interrupt::Question;
 use crate::output;
 
 /// More users than this are not offered; a name can be typed as an argument.
@@ -41,16 +43,28 @@ pub(crate) fn user(http: &Http, question: &str) -> anyhow::Result<User> {
     } else {
         &SimpleTheme
     };
-    let chosen = FuzzySelect::with_theme(theme)
+    let asked = Question::begin();
+    let select = FuzzySelect::with_theme(theme)
         .with_prompt(question)
         .items(&items)
         .default(0)
-        .max_length(12)
-        .interact_opt()
-        .context("the question could not be asked")?
-        .context("nobody was chosen")?;
-    Ok(users.swap_remove(chosen))
+        .max_length(12);
+    let chosen = match select.interact_opt() {
+        Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => {
+            asked.interrupted();
+            // It was hidden for the question.
+            let _ = Term::stderr().show_cursor();
+            return Err(Interrupted.into());
+        }
+        chosen => chosen.context("the question could not be asked")?,
+    };
+    Ok(users.swap_remove(chosen.context("nobody was chosen")?))
 }
+
+/// Ctrl-C was the answer.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody was chosen")]
+pub(crate) struct Interrupted;
 
 fn console_colours() -> bool {
     anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never

@@ -51,7 +51,7 @@ impl Denied {
         match self {
             Self::Missing => "a token is missing",
             Self::NoToken(reason) | Self::Invalid(reason) => reason,
-            Self::UnknownUser => "no user has the token's userId",
+            Self::UnknownUser => "no user has the token's userId in this database, which the start names",
             Self::Store(_) => "the database did not answer who this is",
         }
     }

@@ -37,6 +37,11 @@ fn store_failure(error: &StoreError) -> WireError {
                 "the unique index {name} of the database, which is not this server's, keeps it out; drop it, or make it partial"
             ),
         ),
+        StoreError::Validator => WireError::new(
+            ErrorCode::Internal,
+            "a validator of the database, which is not this server's, keeps it out; have it allow the fields that the start names, or \
+             remove it",
+        ),
     }
 }
 
@@ -49,7 +54,9 @@ pub fn store_error(error: StoreError) -> WireError {
                 tracing::error!(%error, since_last_line, "requests failed; this is said once a minute");
             }
         }
-        StoreError::Failed(_) | StoreError::ForeignIndex(_) => tracing::error!(%error, "a request failed"),
+        StoreError::Failed(_) | StoreError::ForeignIndex(_) | StoreError::Validator => {
+            tracing::error!(%error, "a request failed")
+        }
     }
     store_failure(&error)
 }

@@ -16,6 +16,8 @@ const CHATCTL_LOOKS_IN: &str = "./data";
 
 /// What must be said to chatctl, so that it finds this server and its secret.
 pub(crate) struct Greeting {
+    /// The path below which everything is.
+    base: String,
     /// `.env` names another server for it.
     is_misled: bool,
     /// Where the secret is, if it would not look there.
@@ -32,6 +34,7 @@ impl Greeting {
             config.jwt_secret.is_none() && config.data_dir.components().ne(Path::new(looks_in).components());
         let secret = config.jwt_secret.as_ref().map(|secret| secret.expose());
         Self {
+            base: config.base_path.clone(),
             is_misled: given.in_file("CHAT_URL").is_some(),
             data_dir: elsewhere.then(|| config.data_dir.display().to_string()),
             secret_is_set: secret.is_some() && secret != given.in_file("JWT_SECRET"),
@@ -40,7 +43,7 @@ impl Greeting {
 
     pub(crate) fn say(&self, started: &Started) {
         say(format_args!("Server running on port {}", started.address.port()));
-        say(reach(started.address));
+        say(self.reach(started.address));
         if let Some(database) = &started.database {
             say(format_args!("Messages are kept in the {database}"));
         }
@@ -56,8 +59,8 @@ impl Greeting {
             None => "chatctl",
         };
         let mut settings = String::new();
-        if self.is_misled || address != CHATCTL_LOOKS_AT {
-            settings += &format!("CHAT_URL=http://{address} ");
+        if self.is_misled || address != CHATCTL_LOOKS_AT || !self.base.is_empty() {
+            settings += &format!("CHAT_URL=http://{address}{} ", self.base);
         }
         if let Some(data_dir) = &self.data_dir {
             settings += &format!("DATA_DIR='{}' ", data_dir.replace('\'', r"'\''"));
@@ -70,6 +73,30 @@ impl Greeting {
         say(format_args!("Try next, in another terminal{secret}:"));
         say(format_args!("  {settings}{chatctl} seed users"));
         say(format_args!("  {settings}{chatctl} chat --as userA --with userB"));
+    }
+
+    /// Where the server can be reached, and from where.
+    fn reach(&self, address: SocketAddr) -> String {
+        let (here, port, base) = (here(address), address.port(), &self.base);
+        if !address.ip().is_unspecified() {
+            return match address.ip().is_loopback() {
+                true => format!(
+                    "Reachable at http://{here}{base} from this machine only; with HOST=0.0.0.0 also from others"
+                ),
+                false => format!("Reachable at http://{here}{base}"),
+            };
+        }
+        match own_address() {
+            Some(own) => format!(
+                "Reachable at http://{here}{base}, and from other machines at http://{}{base}",
+                SocketAddr::new(own, port)
+            ),
+            None => {
+                format!(
+                    "Reachable at http://{here}{base}, and from other machines at port {port} of any address of this one"
+                )
+            }
+        }
     }
 }
 
@@ -86,26 +113,6 @@ fn here(address: SocketAddr) -> SocketAddr {
 /// Whether what listens at all addresses of IPv6 listens at those of IPv4, too.
 fn takes_both() -> bool {
     std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|only| only.trim() == "0")
-}
-
-/// Where the server can be reached, and from where.
-fn reach(address: SocketAddr) -> String {
-    let (here, port) = (here(address), address.port());
-    if !address.ip().is_unspecified() {
-        return match address.ip().is_loopback() {
-            true => format!("Reachable at http://{here} from this machine only; with HOST=0.0.0.0 also from others"),
-            false => format!("Reachable at http://{here}"),
-        };
-    }
-    match own_address() {
-        Some(own) => format!(
-            "Reachable at http://{here}, and from other machines at http://{}",
-            SocketAddr::new(own, port)
-        ),
-        None => {
-            format!("Reachable at http://{here}, and from other machines at port {port} of any address of this one")
-        }
-    }
 }
 
 /// The address that others see of this machine, if it has one. Nothing is sent: only the way there is looked up.

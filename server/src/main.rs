@@ -51,16 +51,22 @@ fn start() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let served = runtime.block_on(serve(given));
+    let served = runtime.block_on(serve(&given));
     runtime.shutdown_timeout(LEFTOVERS);
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("{error:#}"));
-            match error.downcast_ref() {
-                Some(RunError::Setting { .. }) => ExitCode::from(WRONG_SETTING),
-                _ => ExitCode::FAILURE,
+    let Err(error) = served else {
+        return ExitCode::SUCCESS;
+    };
+    match error.downcast_ref() {
+        Some(RunError::Setting { name, why }) => {
+            match given.line_of(name) {
+                Some(line) => complain(format_args!("{name} is wrong (.env, line {line}): {why}")),
+                None => complain(format_args!("{error:#}")),
             }
+            ExitCode::from(WRONG_SETTING)
+        }
+        _ => {
+            complain(format_args!("{error:#}"));
+            ExitCode::FAILURE
         }
     }
 }
@@ -86,13 +92,13 @@ fn refuse(error: &ConfigError) -> ExitCode {
     }
 }
 
-async fn serve(given: Given) -> anyhow::Result<()> {
+async fn serve(given: &Given) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     let stop = CancellationToken::new();
     // Ends with the server, also while that ends by itself.
     let listening = AbortOnDropHandle::new(tokio::spawn(signals.obey(stop.clone())));
-    let greeting = Greeting::of(&given);
-    run::run(given.config, stop, |started| greeting.say(started)).await?;
+    let greeting = Greeting::of(given);
+    run::run(given.config.clone(), stop, |started| greeting.say(started)).await?;
     drop(listening);
     say("Server stopped");
     Ok(())

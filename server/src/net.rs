@@ -12,6 +12,7 @@
 //! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
 //! | [`frames`], [`packets`] | where the messages of a WebSocket, and the packets of polling bodies, begin and end |
 //! | [`names`] | names of events that the library can't read are changed before |
+//! | [`upgrade`] | requests for a WebSocket: whether they can have one, and the subprotocol |
 //! | [`waiting`] | requests that wait for their turn, and their bounds |
 //! | [`unserved`] | clients that can't be served, in the log |
 //! | [`few`] | clients that take few packets at once |
@@ -36,4 +37,5 @@ mod packets;
 pub mod registry;
 pub mod stream;
 pub mod unserved;
+mod upgrade;
 pub mod waiting;

@@ -85,7 +85,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Changes that other programs commit to the same database, for those who are connected here: soon after, at least
     /// once, in no particular order. The stream never ends; it is asked for once.
+    ///
+    /// So are messages whose commit failed with an unknown outcome, once it is known that they are stored; see
+    /// [`untold`](Store::untold).
     fn foreign(&self) -> BoxStream<'static, Vec<Foreign>>;
+
+    /// Whether [`foreign`](Store::foreign) has not told of a message whose commit failed with an unknown outcome. It does not from
+    /// then on: whoever asks tells, because the sender has found out that it is stored.
+    fn untold(&self, _message: MessageId) -> bool {
+        true
+    }
 
     /// Moves watermarks forward, each in one durable step, and returns one outcome for each mark in the order given.
     /// One that lies further back than what is stored changes nothing.
@@ -224,6 +233,9 @@ pub enum StoreError {
     /// An index of another program keeps a document out. Its name may be told.
     #[error("the unique index {0}, which is not this server's, keeps a document out")]
     ForeignIndex(String),
+    /// A validator that another program gave a collection keeps a document out.
+    #[error("a validator of the database, which is not this server's, keeps a document out")]
+    Validator,
 }
 
 /// The two people of a conversation, in either order; a user may talk to themself.

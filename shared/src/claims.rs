@@ -1,5 +1,6 @@
 //! What a token says: the claims of the JWT (HS256) that a client brings.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::UserId;
@@ -20,7 +21,7 @@ pub struct Claims {
     #[serde(default, deserialize_with = "some_seconds", skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
     /// What the bearer may do beyond their own conversations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "any_role", skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
 }
 
@@ -33,6 +34,21 @@ pub enum Role {
     /// A role of some other program that shares the secret; it grants nothing here.
     #[serde(other)]
     Other,
+}
+
+/// Whatever another program means by it, in whatever type, spoils no token.
+fn any_role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Role>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Any {
+        Text(String),
+        Else(IgnoredAny),
+    }
+    Ok(match Option::<Any>::deserialize(deserializer)? {
+        Some(Any::Text(role)) if role == "admin" => Some(Role::Admin),
+        Some(Any::Text(_) | Any::Else(_)) => Some(Role::Other),
+        None => None,
+    })
 }
 
 /// RFC 7519 allows decimals in a date; they are cut off.

@@ -60,6 +60,9 @@ pub struct Settings {
     pub read_receipts: bool,
     /// Whether one seems offline to everybody.
     pub invisible: bool,
+    /// Grows with every change; 0 if there was none. Of two the greater one holds, whichever came last.
+    #[serde(default)]
+    pub version: u64,
 }
 
 impl Default for Settings {
@@ -67,6 +70,7 @@ impl Default for Settings {
         Self {
             read_receipts: true,
             invisible: false,
+            version: 0,
         }
     }
 }
@@ -84,11 +88,12 @@ pub struct SettingsChange {
 }
 
 impl SettingsChange {
-    /// The settings after the change.
+    /// The settings after the change, of the version before.
     pub fn apply(self, settings: Settings) -> Settings {
         Settings {
             read_receipts: self.read_receipts.unwrap_or(settings.read_receipts),
             invisible: self.invisible.unwrap_or(settings.invisible),
+            version: settings.version,
         }
     }
 }

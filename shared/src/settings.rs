@@ -96,6 +96,14 @@ impl Settings {
         self.raw(name).is_some_and(|(value, _)| value.is_empty())
     }
 
+    /// The line of `.env` that gives a setting, counted from 1, unless the environment does.
+    pub fn line_of(&self, name: &str) -> Option<usize> {
+        match self.find(name)?.1 {
+            Origin::Environment => None,
+            Origin::Line(line) => Some(line),
+        }
+    }
+
     fn raw(&self, name: &str) -> Option<(OsString, Origin)> {
         let given = std::env::var_os(name).map(|value| (value, Origin::Environment));
         given.or_else(|| {

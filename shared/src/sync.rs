@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn golden() {
-        let text = r#"{"events":[{"type":"message","message":{"_id":"6b040f7eb209ada4add1c867"}},{"type":"messages_read","userId":"6945577083968f286a0ff5fb","peerId":"6945576383968f286a0ff5f9","upTo":"6b040f7eb209ada4add1c867","at":"2026-11-23T10:03:42.886Z"},{"type":"settings","settings":{"readReceipts":true,"invisible":false}}],"next":"AQ","hasMore":false}"#;
+        let text = r#"{"events":[{"type":"message","message":{"_id":"6b040f7eb209ada4add1c867"}},{"type":"messages_read","userId":"6945577083968f286a0ff5fb","peerId":"6945576383968f286a0ff5f9","upTo":"6b040f7eb209ada4add1c867","at":"2026-11-23T10:03:42.886Z"},{"type":"settings","settings":{"readReceipts":true,"invisible":false,"version":3}}],"next":"AQ","hasMore":false}"#;
         let synced: Synced = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&synced).unwrap(), text);
     }

@@ -27,8 +27,9 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(timestamp) => write!(f, "{timestamp:.3}"),
-            // A database may hold a date beyond the year 9999; it has no text in this format.
-            Err(_) => write!(f, "{}", jiff::Timestamp::MAX),
+            // A database may hold a date beyond the years ±9999; it has no text in this format.
+            Err(_) if self.0 < 0 => write!(f, "{:.3}", jiff::Timestamp::MIN),
+            Err(_) => write!(f, "{:.3}", jiff::Timestamp::MAX),
         }
     }
 }
@@ -79,6 +80,15 @@ mod tests {
         assert_eq!(
             Timestamp::from_millis(1_795_428_222_000).to_string(),
             "2026-11-23T10:03:42.000Z"
+        );
+    }
+
+    #[test]
+    fn what_has_no_text_is_the_last_or_first_that_has_one() {
+        assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(
+            Timestamp::from_millis(i64::MIN).to_string(),
+            "-009999-01-02T01:59:59.000Z"
         );
     }
 

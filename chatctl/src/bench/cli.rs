@@ -1,5 +1,6 @@
 //! The arguments of `chatctl bench` and their help.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::process::Named;
 use super::stamp;
+use crate::cli::values::{self, time};
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
@@ -78,7 +80,7 @@ pub(crate) struct Messages {
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) duration: Option<Duration>,
     /// Send so many messages in all, and measure from the first until the last is done, at most for --duration.
-    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "M", value_parser = values::number::<u64>(1..=u64::MAX))]
     pub(crate) messages: Option<u64>,
     /// Send for so long before measuring.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time, conflicts_with = "messages")]
@@ -206,7 +208,7 @@ pub(crate) struct History {
 #[derive(Debug, Args)]
 pub(crate) struct Fill {
     /// Messages to store.
-    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "M", value_parser = values::number::<u64>(1..=u64::MAX))]
     pub(crate) messages: u64,
     /// Conversations to spread them over, evenly or nearly so; each has two users of its own.
     #[arg(long, value_name = "C", default_value_t = 1_000, value_parser = number(1..=500_000))]
@@ -292,21 +294,12 @@ Examples:
   chatctl bench history --full --conversations 1 --prefix long --pid server=auto";
 
 /// A number of things within these limits.
-pub(crate) fn number(range: impl std::ops::RangeBounds<u64>) -> impl clap::builder::TypedValueParser<Value = usize> {
-    use clap::builder::TypedValueParser;
-    clap::value_parser!(u64).range(range).map(|number| number as usize)
+pub(crate) fn number(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    values::number(range)
 }
 
 /// Messages a second.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.01..=10_000_000.0).contains(rate));
     rate.ok_or_else(|| "a number of messages a second, 0.01 to 10000000".to_owned())
-}
-
-/// A span of time of at most a day.
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; try 500ms, 10s or 2m"))?;
-    (time <= Duration::from_secs(86_400))
-        .then_some(time)
-        .ok_or_else(|| "at most a day".to_owned())
 }

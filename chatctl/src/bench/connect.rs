@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::cli::Connect;
-use super::crowd::{Assembly, Crowd};
+use super::crowd::{Assembly, Crowd, Going};
 use super::fleet::Fleet;
 use super::interrupt::Interrupt;
 use super::ledger::Tally;
@@ -143,8 +143,7 @@ impl Storm<'_> {
         begun: Instant,
         bystanders: Option<&Load>,
     ) -> anyhow::Result<StormReport> {
-        let users = self.arguments.users;
-        let show = |count| self.progress.show(format_args!("{count} of {users} connected"));
+        let show = |going: Going<'_>| self.progress.show(going);
         let assembly = crowd
             .assemble(begun, self.arguments.within, &self.interrupt, show)
             .await;

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::wire::{self, Frame};
+use crate::client::http::Http;
 
 /// Reads and writes gather in this much memory per connection; most frames are a few hundred bytes long.
 const BUFFER: usize = 4_096;
@@ -26,15 +27,28 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Its name and port, as in the `Host` header.
     pub(crate) authority: String,
+    /// The path below which everything is; empty, or without a slash at its end.
+    pub(crate) base: String,
     socket: String,
 }
 
 impl Server {
-    /// Looks up the server at an `http://` URL.
+    /// Looks up a server, and asks it where its Socket.IO listens.
     ///
     /// # Errors
-    /// If the URL is another, or its host has no address.
-    pub(crate) fn at(url: &str) -> anyhow::Result<Self> {
+    /// If it can't be asked, its URL is no `http://` one, or its host has no address.
+    pub(crate) fn of(http: &Http) -> anyhow::Result<Self> {
+        let server = Self::at(http.url())?;
+        let place: Uri = http.socket()?.parse().context("where Socket.IO listens")?;
+        Ok(server.listening(place.path()))
+    }
+
+    fn listening(self, path: &str) -> Self {
+        let socket = format!("ws://{}{path}?EIO=4&transport=websocket", self.authority);
+        Self { socket, ..self }
+    }
+
+    fn at(url: &str) -> anyhow::Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
         anyhow::ensure!(
             uri.scheme_str() == Some("http"),
@@ -47,11 +61,14 @@ impl Server {
             .and_then(|mut found| found.next().ok_or_else(|| io::Error::other("it has no address")))
             .with_context(|| format!("{host} can't be looked up"))?;
         let authority = format!("{host}:{port}");
-        Ok(Self {
+        let base = uri.path().trim_end_matches('/').to_owned();
+        let server = Self {
             address,
-            socket: format!("ws://{authority}/socket.io/?EIO=4&transport=websocket"),
             authority,
-        })
+            base: base.clone(),
+            socket: String::new(),
+        };
+        Ok(server.listening(&format!("{base}/socket.io/")))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections that are only there: they answer pings, come back when they are lost, and drop all at once when told.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A failed attempt is repeated after half to one and a half of this, as stock clients do at first.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Why a connection that was there is not any more.
+const LOST: &str = "connection lost";
 /// How much later than its own beginning a connection sends what the next one is to miss: that one has its cursor then.
 const LEAD: Duration = Duration::from_secs(1);
 
@@ -61,6 +64,22 @@ enum What {
     },
     Failed(String),
     Lost,
+}
+
+/// How it goes, in words.
+#[derive(Debug)]
+pub(crate) struct Going<'a> {
+    present: usize,
+    size: usize,
+    /// Why the last one is not connected, if that is newer.
+    trouble: Option<&'a str>,
+}
+
+impl fmt::Display for Going<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} connected", self.present, self.size)?;
+        self.trouble.map_or(Ok(()), |why| write!(f, " ({why})"))
+    }
 }
 
 /// How the crowd came together.
@@ -136,13 +155,13 @@ impl Crowd {
         });
     }
 
-    /// Waits until all are connected; gives up after a time or at an interrupt. `connected` hears how many are.
+    /// Waits until all are connected; gives up after a time or at an interrupt. `show` hears how it goes.
     pub(crate) async fn assemble(
         &mut self,
         begun: Instant,
         within: Duration,
         interrupt: &Interrupt,
-        connected: impl Fn(usize),
+        show: impl Fn(Going<'_>),
     ) -> Assembly {
         let mut assembly = Assembly::default();
         let current = self.wave.borrow().number;
@@ -158,19 +177,31 @@ impl Crowd {
                     assembly.took = at.duration_since(begun);
                     assembly.handshake.record(took);
                     assembly.since_begin.record(assembly.took);
-                    connected(self.present);
+                    show(self.going(None));
                 }
                 What::Lost if wave == current => {
                     self.present -= 1;
-                    *assembly.failures.entry("connection lost".to_owned()).or_default() += 1;
+                    show(self.going(Some(LOST)));
+                    *assembly.failures.entry(LOST.to_owned()).or_default() += 1;
                 }
-                What::Failed(reason) => *assembly.failures.entry(reason).or_default() += 1,
+                What::Failed(reason) => {
+                    show(self.going(Some(&reason)));
+                    *assembly.failures.entry(reason).or_default() += 1;
+                }
                 What::Connected { .. } | What::Lost => {}
             }
         }
         assembly.connected = self.present;
         assembly.complete = self.present == self.size;
         assembly
+    }
+
+    fn going<'a>(&self, trouble: Option<&'a str>) -> Going<'a> {
+        Going {
+            present: self.present,
+            size: self.size,
+            trouble,
+        }
     }
 
     /// How many connections were lost since the crowd came together.

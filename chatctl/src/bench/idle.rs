@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::cli::Idle;
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Going};
 use super::interrupt::Interrupt;
 use super::process::Watch;
 use super::report::{self, Report, mib};
@@ -43,7 +43,7 @@ pub(super) fn run(setup: &Setup, arguments: &Idle) -> anyhow::Result<IdleReport>
         for step in &arguments.steps {
             crowd.add(&fleet, &users[there..*step]);
             there = *step;
-            let show = |count| progress.show(format_args!("{count} of {step} connected"));
+            let show = |going: Going<'_>| progress.show(going);
             let assembly = crowd.assemble(Instant::now(), arguments.within, &interrupt, show).await;
             if interrupt.happened() {
                 break;

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use crate::interrupt::Interrupts;
+use crate::interrupt::{Interrupts, STATUS};
 
 /// Counts the interrupts.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ impl Interrupt {
             while interrupts.next().await {
                 count.send_modify(|count| *count += 1);
                 if *count.borrow() >= 3 {
-                    std::process::exit(130);
+                    std::process::exit(STATUS.into());
                 }
             }
         });

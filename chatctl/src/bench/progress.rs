@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::client::http::Http;
+use crate::commands::say_that_it_waits;
+
 /// A line that changes.
 #[derive(Debug)]
 pub(crate) struct Progress(ProgressBar);
@@ -18,6 +21,12 @@ impl Progress {
             .with_message(text.to_string());
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
+    }
+
+    /// Makes `http` tell here, above the line, if the server's database keeps a request waiting.
+    pub(crate) fn under(&self, http: &Http) -> Http {
+        let bar = self.0.clone();
+        http.clone().telling_under(move || bar.suspend(say_that_it_waits))
     }
 
     /// Whether somebody sees it.

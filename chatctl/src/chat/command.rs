@@ -47,6 +47,7 @@ impl Line {
                 Ok(count @ 1..=10_000) => Self::History(count),
                 _ => Self::Unknown("/history takes a number from 1 to 10000".to_owned()),
             },
+            ("help" | "quit", _) => Self::Unknown(format!("/{name} stands alone; //{name} says it")),
             _ => Self::Unknown(format!(
                 "there is no command /{name}: /help shows them, //{name} says it"
             )),
@@ -84,5 +85,10 @@ mod tests {
         assert_eq!(Line::parse("/with"), Line::With(None));
         assert!(matches!(Line::parse("/history many"), Line::Unknown(_)));
         assert!(matches!(Line::parse("/dance"), Line::Unknown(_)));
+        // There is such a command.
+        assert_eq!(
+            Line::parse("/quit now"),
+            Line::Unknown("/quit stands alone; //quit says it".to_owned())
+        );
     }
 }

@@ -19,6 +19,8 @@ use crate::client::socket::{Connection, SocketEvent};
 
 /// How long the token of one connection holds. Each connection gets a new one.
 const TOKEN: Duration = Duration::from_secs(3_600);
+/// How long the server may take to say whether its database answers.
+const READINESS: Duration = Duration::from_secs(5);
 /// A token that was good before can be refused while a server starts; this often in a row it is meant.
 const REFUSALS: u32 = 5;
 
@@ -27,6 +29,8 @@ const REFUSALS: u32 = 5;
 pub(crate) struct Setup {
     /// The server.
     pub(crate) http: Http,
+    /// Where its Socket.IO listens.
+    pub(crate) socket: String,
     /// Who we are.
     pub(crate) me: UserId,
     /// Whose conversation is open at first.
@@ -89,6 +93,7 @@ pub(crate) async fn run(
         backoff: Backoff::default(),
         refusals: 0,
         accepted: false,
+        suspects: false,
         progress: Instant::now(),
         outcome: Outcome::default(),
     };
@@ -101,6 +106,8 @@ enum Fetched {
     Page(u64, Result<Vec<Message>, ClientError>),
     /// For the user.
     Asked(Result<Vec<Message>, ClientError>),
+    /// Whether the server's database does not answer.
+    LacksDatabase(bool),
 }
 
 /// The connection.
@@ -140,6 +147,8 @@ struct Driver<Show> {
     refusals: u32,
     /// The server has accepted us at least once.
     accepted: bool,
+    /// A message waits although there is a connection, and the server was asked for its database.
+    suspects: bool,
     /// When a message was last settled, or the input ended.
     progress: Instant,
     outcome: Outcome,
@@ -203,7 +212,14 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
 
     fn report(&mut self, report: Report) -> io::Result<()> {
         match &report {
-            Report::Sent { .. } => self.progress = Instant::now(),
+            Report::Sent { .. } => {
+                self.progress = Instant::now();
+                self.suspects = false;
+            }
+            Report::Waiting(_) if matches!(self.link, Link::Up(..)) && !self.suspects => {
+                self.suspects = true;
+                self.ask(|http| Fetched::LacksDatabase(http.lacks_database(READINESS)));
+            }
             Report::Refused { .. } => {
                 self.progress = Instant::now();
                 self.outcome.refused += 1;
@@ -224,7 +240,7 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
 
     fn connect(&mut self) {
         let (token, _) = self.setup.http.secret().sign(self.setup.me, None, TOKEN);
-        let (connection, events) = Connection::open(self.setup.http.url(), &token, self.session.since());
+        let (connection, events) = Connection::open(&self.setup.socket, &token, self.session.since());
         self.link = Link::Up(connection, events);
     }
 
@@ -269,6 +285,8 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
             }
             Fetched::Asked(Ok(messages)) => self.report(Report::History(messages)),
             Fetched::Asked(Err(error)) => self.report(Report::HistoryFailed(error.to_string())),
+            Fetched::LacksDatabase(lacks) if lacks && self.suspects => self.report(Report::NoDatabase),
+            Fetched::LacksDatabase(_) => Ok(()),
         }
     }
 

@@ -152,7 +152,7 @@ fn print(me: UserId, with: UserId, report: &Report) -> io::Result<()> {
         Report::Unacknowledged(_) => return Ok(()),
         // Told to people only: scripts have the acknowledgements and the conversations, and never ask for history.
         Report::Opened { .. } | Report::History(_) | Report::Waiting(_) => return Ok(()),
-        Report::Held(_) | Report::Stranger(_) => return Ok(()),
+        Report::Held(_) | Report::NoDatabase | Report::Stranger(_) => return Ok(()),
         Report::Reached { .. } | Report::Elsewhere(_) => return Ok(()),
     };
     let mut out = io::stdout().lock();

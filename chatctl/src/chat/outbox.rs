@@ -31,6 +31,8 @@ pub(crate) struct Outbox {
     uncertain: bool,
     /// The first one was sent on this connection and not answered.
     in_flight: bool,
+    /// So many, from the first on, are shown as waiting.
+    shown: usize,
 }
 
 impl Outbox {
@@ -51,6 +53,12 @@ impl Outbox {
     /// Whether another one is taken.
     pub(crate) fn has_room(&self) -> bool {
         self.drafts.len() < CAPACITY
+    }
+
+    /// The texts that are not shown as waiting yet, and are from now on.
+    pub(crate) fn show(&mut self) -> Vec<String> {
+        let shown = std::mem::replace(&mut self.shown, self.drafts.len());
+        self.drafts.range(shown..).map(|draft| draft.text.clone()).collect()
     }
 
     /// Whether the first one may be stored without our knowing.
@@ -91,6 +99,7 @@ impl Outbox {
     pub(crate) fn settle(&mut self) -> Option<Draft> {
         self.in_flight = false;
         self.uncertain = false;
+        self.shown = self.shown.saturating_sub(1);
         self.drafts.pop_front()
     }
 

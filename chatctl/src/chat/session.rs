@@ -38,9 +38,12 @@ use crate::client::news::News;
 use crate::client::request::{Reply, Request};
 use crate::ticks::Place;
 
-/// An answer that takes longer than this won't come: the connection is given up.
-const ANSWER: Duration = Duration::from_secs(15);
-/// After this time without an answer the user is told that it takes long.
+/// An answer that takes longer than this won't come: the connection is given up. A server whose database is away answers after
+/// some 20 seconds, and one that is gone is noticed by the connection long before.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Why it is given up.
+const UNANSWERED: &str = "a message got no answer for 30 seconds";
+/// After this time without an answer the user is told that it takes long, and sees what waits.
 const SLOW: Duration = Duration::from_secs(1);
 /// The pause before a refused message is repeated, if the server named none, and the longest it may name.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -92,6 +95,8 @@ pub(crate) struct Session {
     held: Vec<Heard>,
     effects: VecDeque<Effect>,
     slow_at: Option<Instant>,
+    /// The first message takes long: what is said from now on is shown as waiting.
+    slow: bool,
     answer_by: Option<Instant>,
     retry_at: Option<Instant>,
     /// How often the first message was answered with an error that passes.
@@ -121,6 +126,7 @@ impl Session {
             held: Vec::new(),
             effects: VecDeque::new(),
             slow_at: None,
+            slow: false,
             answer_by: None,
             retry_at: None,
             tries: 0,
@@ -195,20 +201,27 @@ impl Session {
         self.manners.disconnected();
         self.overview.disconnected();
         (self.slow_at, self.answer_by, self.retry_at) = (None, None, None);
+        self.slow = false;
+        // What was sent and not answered stood nowhere until now.
+        self.show_waiting(false);
     }
 
     /// The user said something.
     pub(crate) fn say(&mut self, now: Instant, text: String) {
         self.now = now;
         self.stop_typing();
-        let now_or_later = self.online && self.begun;
-        if !now_or_later {
-            self.report(Report::Held(text.clone()));
-        }
         self.outbox.push(self.peer, text);
-        if now_or_later {
-            self.pump();
-        } else {
+        if !self.online || !self.begun || self.slow {
+            self.show_waiting(true);
+        }
+        self.pump();
+    }
+
+    /// Shows what waits and is not shown yet; how many wait, if any were shown or if it is to be `told`.
+    fn show_waiting(&mut self, told: bool) {
+        let texts = self.outbox.show();
+        if told || !texts.is_empty() {
+            texts.into_iter().for_each(|text| self.report(Report::Held(text)));
             self.report(Report::Waiting(self.outbox.len()));
         }
     }
@@ -250,7 +263,7 @@ impl Session {
         if !self.outbox.awaits(client_message_id) {
             return;
         }
-        (self.slow_at, self.answer_by) = (None, None);
+        self.answer_by = None;
         match answer {
             Answer::Ok(sent) => {
                 self.outbox.settle();
@@ -280,7 +293,7 @@ impl Session {
                 }
             }
         }
-        self.tries = 0;
+        (self.tries, self.slow, self.slow_at) = (0, false, None);
         self.release();
         self.pump();
     }
@@ -289,10 +302,11 @@ impl Session {
     pub(crate) fn tick(&mut self, now: Instant) {
         self.now = now;
         if due(&mut self.answer_by, now) {
-            self.effects.push_back(Effect::Hangup("the server does not answer"));
+            self.effects.push_back(Effect::Hangup(UNANSWERED));
         }
         if due(&mut self.slow_at, now) {
-            self.report(Report::Waiting(self.outbox.len()));
+            self.slow = true;
+            self.show_waiting(true);
         }
         if due(&mut self.retry_at, now) {
             self.pump();
@@ -325,7 +339,10 @@ impl Session {
                 }
                 continue;
             }
-            self.slow_at = Some(self.now + SLOW);
+            if !self.slow {
+                // From the first try on.
+                self.slow_at.get_or_insert(self.now + SLOW);
+            }
             self.answer_by = Some(self.now + ANSWER);
             self.request(Request::Send(message));
         }

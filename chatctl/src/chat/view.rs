@@ -33,6 +33,8 @@ pub(crate) struct View {
     day: Option<Date>,
     was_connected: bool,
     disconnected: bool,
+    /// It was told why a message waits.
+    excused: bool,
 }
 
 impl View {
@@ -54,6 +56,7 @@ impl View {
             day: None,
             was_connected: false,
             disconnected: false,
+            excused: false,
         }
     }
 
@@ -158,16 +161,20 @@ impl View {
                 Some(other) if other != self.peer => self.notice(message, other),
                 _ => self.message(message),
             },
-            Report::Sent { message, .. } => match message.receiver {
-                // Said before the conversation was changed.
-                Some(receiver) if receiver != self.peer => {
-                    let name = self.names.of(receiver);
-                    let tick = Tick::Stored.sign();
-                    format!("{DIM}to {name}:{DIM:#} {} {tick}", output::text(message, 4))
+            Report::Sent { message, .. } => {
+                self.excused = false;
+                match message.receiver {
+                    // Said before the conversation was changed.
+                    Some(receiver) if receiver != self.peer => {
+                        let name = self.names.of(receiver);
+                        let tick = Tick::Stored.sign();
+                        format!("{DIM}to {name}:{DIM:#} {} {tick}", output::text(message, 4))
+                    }
+                    _ => self.message(message),
                 }
-                _ => self.message(message),
-            },
-            Report::Retrying { .. } => return None,
+            }
+            Report::NoDatabase => return self.excuse("the database of the server does not answer; trying again"),
+            Report::Retrying { error, .. } => return self.excuse(&error.message),
             Report::Refused { draft, error } => {
                 let text = output::preview(&draft.text, PREVIEW);
                 format!(
@@ -201,6 +208,15 @@ impl View {
                 });
                 lines.collect::<Vec<_>>().join("\n")
             }
+        })
+    }
+
+    /// Why a message waits, once until one is stored.
+    fn excuse(&mut self, reason: &str) -> Option<String> {
+        let told = std::mem::replace(&mut self.excused, true);
+        (!told).then(|| {
+            let reason = output::one_line(reason);
+            format!("{BAD}not stored yet{BAD:#} {DIM}({reason}){DIM:#}")
         })
     }
 

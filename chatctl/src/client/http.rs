@@ -15,7 +15,7 @@ use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
 use shared::{ErrorCode, Message, MessageId, Role, User, UserId, WireError};
 use ureq::http::Response;
 use ureq::tls::{TlsConfig, TlsProvider};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Timeout};
 
 use super::ClientError;
 use super::token::{NOBODY, Secret};
@@ -113,7 +113,15 @@ impl Http {
     /// The same, which calls `tell` once if a request takes long because the server's database does not answer.
     pub(crate) fn telling(self, tell: fn()) -> Self {
         Self {
-            waiting: Some(Waiting::new(tell)),
+            waiting: Some(Waiting::new(tell, false)),
+            ..self
+        }
+    }
+
+    /// The same, under a line of the caller's that shows how it goes.
+    pub(crate) fn telling_under(self, tell: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            waiting: Some(Waiting::new(tell, true)),
             ..self
         }
     }
@@ -199,7 +207,7 @@ impl Http {
     }
 
     /// Whether the server answers and says that its database does not. Waits no longer than `limit`.
-    pub(super) fn lacks_database(&self, limit: Duration) -> bool {
+    pub(crate) fn lacks_database(&self, limit: Duration) -> bool {
         let request = self.agent.get(format!("{}/readyz", self.url)).config();
         let answer = request.timeout_global(Some(limit)).build().call();
         let readiness = answer.ok().and_then(|mut answer| answer.body_mut().read_json().ok());
@@ -259,6 +267,16 @@ impl Http {
         answer.map_err(|error| self.unreachable(&error))
     }
 
+    /// The answer at any address, asked for in nobody's name.
+    pub(super) fn look(&self, address: &str) -> Result<Response<Body>, ClientError> {
+        self.agent.get(address).call().map_err(|error| self.unreachable(&error))
+    }
+
+    /// What is told at an address, if it is of this kind.
+    pub(super) fn optional<T: DeserializeOwned>(&self, address: &str) -> Result<Option<T>, ClientError> {
+        Ok(self.look(address)?.body_mut().read_json().ok())
+    }
+
     fn post(&self, by: Bearer, path: &str, body: &impl Serialize) -> Result<Response<Body>, ClientError> {
         let request = self.agent.post(format!("{}{path}", self.url));
         let answer = request.header("Authorization", self.authorization(by)).send_json(body);
@@ -274,7 +292,7 @@ impl Http {
     }
 
     /// Asks again while the server says that it is worth it.
-    fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    pub(super) fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
         let _watched = self.waiting.as_ref().map(|waiting| waiting.watch(self));
         let mut tries = 1;
         loop {
@@ -319,16 +337,35 @@ impl Http {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> ClientError {
-        ClientError::Unreachable {
-            url: self.url.clone(),
-            reason: match error {
-                ureq::Error::Io(error) => error.to_string(),
-                error => error.to_string(),
+        let url = self.url.clone();
+        match error {
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => ClientError::Unreachable {
+                url,
+                reason: "no connection within 5 seconds".to_owned(),
+            },
+            ureq::Error::Timeout(_) => ClientError::Silent { url },
+            ureq::Error::NativeTls(error) => ClientError::Insecure {
+                url,
+                reason: match error.to_string() {
+                    // What OpenSSL says of whatever is not TLS.
+                    text if text.contains("wrong version number") => {
+                        "what answers there speaks no TLS; write http:// if that is meant".to_owned()
+                    }
+                    text => text,
+                },
+            },
+            ureq::Error::Io(error) => ClientError::Unreachable {
+                url,
+                reason: error.to_string(),
+            },
+            error => ClientError::Unreachable {
+                url,
+                reason: error.to_string(),
             },
         }
     }
 
-    fn not_the_server(&self, what: String) -> ClientError {
+    pub(super) fn not_the_server(&self, what: String) -> ClientError {
         ClientError::NotTheServer {
             url: self.url.clone(),
             what,

@@ -83,12 +83,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Begins to connect to the server at `url`. With a cursor, or an empty text to begin, the server sends what was
+    /// Begins to connect to where Socket.IO listens. With a cursor, or an empty text to begin, the server sends what was
     /// missed since and makes the events resumable.
-    pub(crate) fn open(url: &str, token: &str, since: Option<&str>) -> (Self, UnboundedReceiver<SocketEvent>) {
+    pub(crate) fn open(place: &str, token: &str, since: Option<&str>) -> (Self, UnboundedReceiver<SocketEvent>) {
         let (requests, incoming) = unbounded_channel();
         let (events, happening) = unbounded_channel();
-        let url = format!("{url}/socket.io/");
+        let url = place.to_owned();
         let auth = match since {
             Some(since) => json!({ "token": token, "since": since }),
             None => json!({ "token": token }),

@@ -31,7 +31,7 @@ pub(crate) enum SecretError {
     #[error("the secret in {0} is empty: set the one that the server was started with")]
     Empty(String),
     /// The file is there and can't be read.
-    #[error("the secret in {} can't be read: {}", .0.display(), .1)]
+    #[error("the secret in {} can't be read", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
 }
 

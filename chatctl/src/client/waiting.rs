@@ -3,6 +3,7 @@
 //!
 //! At a terminal something turns meanwhile; in words it is told once, and only of the database.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, TryRecvError, channel};
@@ -20,10 +21,20 @@ const LOOKS: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Whom to tell. Its clones are the same one, which tells once.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Waiting {
-    tell: fn(),
+    tell: Arc<dyn Fn() + Send + Sync>,
     told: Arc<AtomicBool>,
+    /// Something else turns already.
+    is_shown: bool,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("told", &self.told)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A request under way; it is watched until this is dropped.
@@ -41,30 +52,34 @@ impl Drop for Watched {
 }
 
 impl Waiting {
-    pub(super) fn new(tell: fn()) -> Self {
+    /// `is_shown` if the caller shows by itself that something is under way.
+    pub(super) fn new(tell: impl Fn() + Send + Sync + 'static, is_shown: bool) -> Self {
         Self {
-            tell,
+            tell: Arc::new(tell),
             told: Arc::default(),
+            is_shown,
         }
     }
 
     /// Watches a request that begins now, from a thread that ends with it. Nobody is told where there can't be one.
     pub(super) fn watch(&self, http: &Http) -> Watched {
         let (under_way, ended) = channel();
-        let (Self { tell, told }, http) = (self.clone(), http.clone());
+        let (Self { tell, told, is_shown }, http) = (self.clone(), http.clone());
         let bar = ProgressBar::hidden();
         let shown = bar.clone();
         let watch = move || {
             if ended.recv_timeout(SILENCE) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            turn(&shown, http.url());
+            if !is_shown {
+                turn(&shown, http.url());
+            }
             while !told.load(Ordering::Relaxed) {
                 let lacks_database = http.lacks_database(LOOK);
                 // The answer may have come meanwhile.
                 let waits = ended.try_recv() == Err(TryRecvError::Empty);
                 if lacks_database && waits && !told.swap(true, Ordering::Relaxed) {
-                    shown.suspend(tell);
+                    shown.suspend(|| tell());
                 }
                 if ended.recv_timeout(LOOKS) != Err(RecvTimeoutError::Timeout) {
                     return;

@@ -22,6 +22,7 @@ pub(super) fn run(context: &Context, arguments: &Chat) -> anyhow::Result<ExitCod
     let me = context.user(arguments.me.as_deref(), "Who are you?")?;
     let peer = context.user(arguments.with.as_deref(), "With whom?")?;
     let mut setup = Setup {
+        socket: context.http.socket()?,
         // From here on the screen is the chat's.
         http: context.http.clone().silent(),
         me: me.id,

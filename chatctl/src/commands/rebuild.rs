@@ -63,7 +63,9 @@ fn look(context: &Context) -> Result<Building, ClientError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match context.http.building() {
-            Err(ClientError::Unreachable { .. }) if Instant::now() < deadline => thread::sleep(PAUSE),
+            Err(ClientError::Unreachable { .. } | ClientError::Silent { .. }) if Instant::now() < deadline => {
+                thread::sleep(PAUSE)
+            }
             answer => return answer,
         }
     }

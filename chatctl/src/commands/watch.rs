@@ -32,6 +32,7 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> anyhow::Result<()> {
     let for_people = !context.json && stdout().is_terminal();
     let mut watcher = Watcher {
         http: context.http.clone(),
+        socket: context.http.socket()?,
         me: me.id,
         cursor: arguments.since.clone().unwrap_or_default(),
         names: for_people.then(|| Names::new(context.http.clone(), &[&me])),
@@ -52,6 +53,8 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> anyhow::Result<()> {
 
 struct Watcher {
     http: Http,
+    /// Where Socket.IO listens.
+    socket: String,
     me: UserId,
     /// Everything in front of it was printed; empty to begin.
     cursor: String,
@@ -73,7 +76,7 @@ impl Watcher {
         let mut accepted = false;
         loop {
             let (token, _) = self.http.secret().sign(self.me, None, TOKEN);
-            let (connection, events) = Connection::open(self.http.url(), &token, Some(&self.cursor));
+            let (connection, events) = Connection::open(&self.socket, &token, Some(&self.cursor));
             let mut connected = false;
             let end = self.follow(&connection, events, &mut connected).await?;
             drop(connection);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::bench::cli::{number, rate, time};
+use crate::bench::cli::{number, rate};
+use crate::cli::values::time;
 
 /// Arguments of `prove`.
 #[derive(Debug, Args)]

@@ -61,9 +61,12 @@ impl Copy {
         named.push(up_to);
     }
 
-    /// Replaces the settings.
+    /// Replaces the settings, unless these are older.
     pub(crate) fn set(&mut self, settings: Settings) {
-        self.rest.settings = Some(settings);
+        let known = self.rest.settings.get_or_insert(settings);
+        if known.version <= settings.version {
+            *known = settings;
+        }
     }
 
     /// Goes on from there.
@@ -141,6 +144,25 @@ mod tests {
         copy.crash();
         assert_eq!((copy.cursor(), copy.settings()), ("one", None));
         assert_eq!(copy.docs().values().collect::<Vec<_>>(), [&doc(1)]);
+    }
+
+    #[test]
+    fn older_settings_change_nothing() {
+        let mut copy = Copy::default();
+        let of = |version, invisible| Settings {
+            version,
+            invisible,
+            ..Settings::default()
+        };
+        for (settings, kept) in [(of(2, true), 2), (of(1, false), 2), (of(3, false), 3)] {
+            copy.set(settings);
+            assert_eq!(copy.settings().map(|settings| settings.version), Some(kept));
+        }
+        // Of a server that has no versions, the last ones count.
+        let mut copy = Copy::default();
+        copy.set(of(0, true));
+        copy.set(of(0, false));
+        assert_eq!(copy.settings(), Some(of(0, false)));
     }
 
     #[test]

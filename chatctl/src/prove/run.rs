@@ -47,14 +47,14 @@ const OTHERS: usize = 8;
 /// If it could not be begun.
 pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> {
     limits::allow_connections(arguments.users * arguments.devices + OTHERS)?;
-    let servers = nodes.iter().map(|node| Server::at(node.url()));
+    let servers = nodes.iter().map(Server::of);
     let servers = servers.collect::<anyhow::Result<Vec<_>>>()?;
     let first = nodes.first().context("there is no server to prove")?;
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     // New users each time: the audit is of this run alone, also when a seed is used again.
     let prefix = format!("{}-{:08x}", arguments.prefix, rand::random::<u32>());
     let progress = Progress::begin(format!("creating {} users", arguments.users));
-    let users = users::prepare(first, &prefix, arguments.users)?;
+    let users = users::prepare(&progress.under(first), &prefix, arguments.users)?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let members = users.into_iter().enumerate();
     let members: Vec<_> = members
@@ -173,7 +173,13 @@ impl Run<'_> {
         let all = self.members.len() * self.arguments.devices;
         let connected = |run: &Self| {
             let live = run.shared.live.load(Relaxed);
-            run.progress.show(format_args!("{live} of {all} devices connected"));
+            let board = run.shared.board.lock();
+            match &board.trouble {
+                Some(why) if live < all => run
+                    .progress
+                    .show(format_args!("{live} of {all} devices connected ({why})")),
+                _ => run.progress.show(format_args!("{live} of {all} devices connected")),
+            }
             live == all
         };
         if self.until(GATHER, 1, connected).await {

@@ -255,6 +255,27 @@ fn the_verdict_says_why_a_run_was_cut_off() {
         verdict.starts_with("FAILED") && verdict.contains("stopped"),
         "{verdict}"
     );
+    // What was acknowledged is in history.
+    assert!(
+        verdict.contains("acknowledged and not delivered any more") && !verdict.contains(" lost"),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn a_server_that_ends_ends_the_reading() {
+    let mut server = Server::start(Engine::Embedded);
+    let before = server.open_files();
+    let arguments = "history --duration 1h --warmup 1h --conversations 1 --concurrency 8";
+    let mut process = Process::spawn(&mut command(server.folder(), &server.url(), server.secret(), arguments));
+    eventually("it reads", PATIENCE, || {
+        (server.open_files() >= before + 8).then_some(())
+    });
+    server.stop("TERM");
+    let status = process.wait(PATIENCE).expect("it ends");
+    let said = process.stderr();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("the connection broke while it was read"), "{said}");
 }
 
 /// The last line.

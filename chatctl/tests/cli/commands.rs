@@ -229,6 +229,32 @@ fn what_is_missing_is_said() {
 }
 
 #[test]
+fn what_answers_in_another_way_than_the_server_is_told_apart() {
+    let run = |url: &str| {
+        let mut command = bare(server().folder(), &["users"]);
+        command.env("JWT_SECRET", "x").env("CHAT_URL", url);
+        ended(command)
+    };
+    // Nobody takes the connections from the system.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let complaint = run(&url).stderr;
+    assert!(complaint.contains("does not answer: it hangs"), "{complaint}");
+    assert!(!complaint.contains("cargo run"), "{complaint}");
+
+    let secure = server().url().replace("http://", "https://");
+    let complaint = run(&secure).complaint(1);
+    assert!(complaint.contains("speaks no TLS; write http://"), "{complaint}");
+    // It would go to port 80 otherwise.
+    let complaint = run("http://127.0.0.1:99999").complaint(2);
+    assert!(complaint.contains("from 1 to 65535"), "{complaint}");
+    let folder = tempfile::tempdir().expect("a folder");
+    File::create(folder.path().join("data")).expect("a file");
+    let complaint = ended(bare(folder.path(), &["users"])).complaint(1);
+    assert_eq!(complaint.matches("Not a directory").count(), 1, "{complaint}");
+}
+
+#[test]
 fn wrong_usage_is_status_2() {
     for arguments in [
         &["history", "userA"][..],

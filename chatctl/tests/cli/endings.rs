@@ -2,7 +2,7 @@
 //! one, and a watcher. None of them sends anything that would fail.
 
 use testkit::proxy::{Direction, Link, Proxy};
-use testkit::{Engine, Server};
+use testkit::{Engine, Server, Setup};
 
 use crate::program::{Script, command};
 use crate::screen::Screen;
@@ -107,4 +107,13 @@ fn a_quiet_connection_is_kept() {
         next["event"].as_str().unwrap().starts_with("receive_message_"),
         "{next}"
     );
+}
+
+#[test]
+fn who_can_not_connect_for_a_benchmark_is_told_why() {
+    let server = Setup::new(Engine::Embedded).env("MAX_CONNECTIONS", 8).start();
+    let mut screen = Screen::start(&server, &["bench", "connect", "--users", "50"]);
+    screen.wait_for(" of 50 connected (");
+    screen.keys("\x03");
+    assert_eq!(screen.end(), 1);
 }

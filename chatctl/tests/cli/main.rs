@@ -12,6 +12,7 @@
 //! | [`endings`] | every way in which a connection can end |
 //! | [`examples`], [`tour`] | the examples of README and PROTOCOL, as they stand |
 //! | [`outage`] | commands while the server's database is away |
+//! | [`paths`] | servers below a path of their own |
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
 mod commands;
@@ -19,6 +20,7 @@ mod endings;
 mod examples;
 mod inbox;
 mod outage;
+mod paths;
 mod people;
 mod program;
 mod questions;

@@ -62,3 +62,36 @@ fn a_question_can_be_refused() {
     screen.wait_for("nobody was chosen");
     assert_eq!(screen.end(), 1);
 }
+
+#[test]
+fn ctrl_c_at_a_question_gives_the_cursor_back() {
+    let server = Server::start(Engine::Embedded);
+    let [(ada, _), (bob, _)] = users(&server);
+    let mut screen = Screen::start(&server, &["history", &ada]);
+    screen.wait_for("With whom?");
+    screen.wait_for(&format!("○ {bob}"));
+    screen.keys("\x03");
+    assert_eq!(screen.end(), 130);
+    let raw = screen.raw();
+    assert!(raw.rfind("\x1b[?25h") > raw.rfind("\x1b[?25l"), "{raw:?}");
+
+    // In a chat it ends the question and nothing else, there and later.
+    let mut screen = Screen::chat(&server, &ada, &bob);
+    screen.wait_for("connected as");
+    for time in 1..=2 {
+        screen.line("/with");
+        screen.wait("the question", |rows| {
+            let listed = rows.iter().filter(|row| row.contains(&format!(" {bob}  ")));
+            (listed.count() == time).then_some(())
+        });
+        screen.keys("\x03");
+        screen.wait("the end of the question", |rows| {
+            let ends = rows.iter().filter(|row| row.contains("nobody was chosen"));
+            (ends.count() == time).then_some(())
+        });
+    }
+    screen.line("still here");
+    screen.wait_for("still here ✓");
+    screen.line("/quit");
+    assert_eq!(screen.end(), 0);
+}

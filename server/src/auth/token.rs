@@ -116,13 +116,21 @@ mod tests {
             SECRET,
         )
         .unwrap();
-        let other = verify(
-            Algorithm::HS256,
-            json!({"userId": USER, "exp": FAR, "role": "editor"}),
-            SECRET,
-        )
-        .unwrap();
-        assert_ne!(other.role, Some(shared::Role::Admin));
+        let role = |role: Value| {
+            let claims = json!({"userId": USER, "exp": FAR, "role": role});
+            verify(Algorithm::HS256, claims, SECRET).unwrap().role
+        };
+        assert_eq!(role(json!("admin")), Some(shared::Role::Admin));
+        assert_eq!(role(Value::Null), None);
+        for other in [
+            json!("editor"),
+            json!(3),
+            json!(["admin"]),
+            json!({"admin": null}),
+            json!(true),
+        ] {
+            assert_eq!(role(other.clone()), Some(shared::Role::Other), "{other}");
+        }
     }
 
     #[test]

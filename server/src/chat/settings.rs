@@ -1,7 +1,8 @@
 //! Changing settings: in order for each user, and brought to an end whether somebody still waits for it or not.
 //!
 //! Whoever asks may go away, or be told after [`PATIENCE`] that the store is unavailable. The change goes on in a task of
-//! its own until the store answers: before that no cursor goes past it, and what was changed late is told all the same.
+//! its own until the store answers: before that no cursor goes past it, and what was changed late is told all the same. If the store
+//! gave the change up, so that nobody knows whether it was made, it is told how the settings are as soon as they can be read.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -20,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long what another process has changed waits for changes of this one.
 const TURN: Duration = Duration::from_secs(2);
+
+/// Pause before the store is asked again how settings are that it may have changed.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Changes that go on at once. Each user always has the same turn, so that of two changes the later one stays.
 const TURNS: usize = 64;
@@ -50,7 +54,8 @@ impl SettingsChanges {
     }
 
     /// Changes a user's settings and returns them as they are then; `None` if there is no such user. `told` is called
-    /// with them before anything later is told. `admitted` is held until all that is done.
+    /// with them before anything later is told, and with whether whoever asked is answered with them, and so need not be told.
+    /// `admitted` is held until all that is done.
     ///
     /// # Errors
     /// The store failed, or did not answer in time; in the latter case the change may be made later.
@@ -59,11 +64,12 @@ impl SettingsChanges {
         user: UserId,
         change: SettingsChange,
         admitted: TaskTrackerToken,
-        told: impl FnOnce(&Settings) + Send + 'static,
+        told: impl Fn(&Settings, bool) + Send + 'static,
     ) -> Result<Option<Settings>, StoreError> {
         let (mut answer, answered) = oneshot::channel();
         let turn = self.turn(user);
         let (store, horizon) = (Arc::clone(&self.store), Arc::clone(&self.horizon));
+        let stopping = self.parts.stopping().clone();
         self.parts.request("settings".to_owned(), async move {
             let _admitted = admitted;
             let turn = tokio::select! {
@@ -73,12 +79,20 @@ impl SettingsChanges {
             };
             let ticket = horizon.begin();
             let changed = store.change_settings(user, change, now()).await;
+            let (is_unknown, waits) = (matches!(changed, Err(StoreError::Unavailable(_))), !answer.is_closed());
             if let Ok(Some(settings)) = &changed {
-                told(settings);
+                told(settings, waits);
+            }
+            if let Err(Ok(Some(settings))) = answer.send(changed)
+                && waits
+            {
+                // Whoever asked has stopped waiting in this moment.
+                told(&settings, false);
+            }
+            if is_unknown && let Some(settings) = stopping.run_until_cancelled(read(&*store, user)).await {
+                told(&settings, false);
             }
             drop((ticket, turn));
-            // Whoever was told that it takes too long hears of it as the user's other devices do.
-            let _ = answer.send(changed);
         });
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(changed)) => changed,
@@ -105,5 +119,15 @@ impl SettingsChanges {
 
     fn turn(&self, user: UserId) -> Arc<Mutex<()>> {
         Arc::clone(&self.turns[self.hasher.hash_one(user) as usize % TURNS])
+    }
+}
+
+/// The settings of a user, as soon as they can be read.
+async fn read(store: &dyn Store, user: UserId) -> Settings {
+    loop {
+        if let Ok(settings) = store.settings(&[user]).await {
+            return settings.first().copied().unwrap_or_default();
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }

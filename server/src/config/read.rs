@@ -24,6 +24,8 @@ pub struct Given {
     /// The configuration.
     pub config: Config,
     settings: Settings,
+    /// The variables that a flag goes before.
+    flags: Vec<String>,
 }
 
 /// Why there is no configuration, and how to say so.
@@ -46,7 +48,11 @@ pub fn read(arguments: &[OsString]) -> Result<Given, ConfigError> {
         log_format: log_format(arguments, &Settings::default()),
     })?;
     match settings.parse(arguments) {
-        Ok(config) => Ok(Given { config, settings }),
+        Ok(config) => Ok(Given {
+            config,
+            settings,
+            flags: arguments.iter().filter_map(variable).collect(),
+        }),
         Err(error) => Err(ConfigError {
             error,
             log_format: log_format(arguments, &settings),
@@ -58,6 +64,14 @@ impl Given {
     /// What `.env` says of a name, which is what another program in this folder finds.
     pub fn in_file(&self, name: &str) -> Option<&str> {
         self.settings.in_file(name)
+    }
+
+    /// The line of `.env` that gives a variable its value, if that is where it comes from.
+    pub fn line_of(&self, name: &str) -> Option<usize> {
+        match self.flags.iter().any(|flag| flag == name) {
+            true => None,
+            false => self.settings.line_of(name),
+        }
     }
 
     /// Logs what somebody may have meant otherwise.
@@ -78,6 +92,13 @@ impl Given {
             tracing::warn!("JWT_SECRET is empty, which counts as unset: the secret in DATA_DIR/jwt_secret is used");
         }
     }
+}
+
+/// The variable of a flag.
+fn variable(argument: &OsString) -> Option<String> {
+    let flag = argument.to_str()?.strip_prefix("--")?;
+    let name = flag.split_once('=').map_or(flag, |(name, _)| name);
+    Some(name.replace('-', "_").to_ascii_uppercase())
 }
 
 /// The format that was asked for, where not all that was asked for can be understood.

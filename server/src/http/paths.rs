@@ -122,6 +122,10 @@ pub fn setting(text: &str) -> Result<String, String> {
     let is_path = path.starts_with('/') && path.parse::<PathAndQuery>().is_ok();
     if path.is_empty() || is_path && !path.contains(['?', '#', '%', '{']) && !path.contains("//") {
         Ok(path.to_owned())
+    } else if path.starts_with('/') {
+        Err(format!(
+            "`{text}` is no path; between its slashes stand letters, digits and such as `-` and `_`, no blank and none of ? # % {{"
+        ))
     } else {
         Err(format!("`{text}` is no path; it begins with a slash, such as /api"))
     }
@@ -193,7 +197,9 @@ mod tests {
         assert_eq!((setting("/"), setting("")), (Ok(String::new()), Ok(String::new())));
         assert_eq!(setting("/a/b/"), Ok("/a/b".to_owned()));
         for wrong in ["a", "/a//b", "/a?b", "/a b", "http://a/b", "/{a}"] {
-            assert!(setting(wrong).is_err(), "{wrong}");
+            let error = setting(wrong).expect_err(wrong);
+            // What is right about it is not called wrong.
+            assert_eq!(error.contains("begins with"), !wrong.starts_with('/'), "{error}");
         }
         assert!(setting_of_one("/").is_err());
     }

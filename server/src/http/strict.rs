@@ -1,5 +1,5 @@
 //! What RFC 9110 and 9112 ask of every request and every answer, whatever the route: requests that others could read
-//! in another way than this server are refused, and answers stay out of caches.
+//! in another way than this server are refused, answers stay out of caches, and JSON says that it is UTF-8.
 //!
 //! What hyper does by itself is not repeated here: it refuses a `Transfer-Encoding` that does not end in `chunked`,
 //! or comes with HTTP/1.0, and lengths that differ; where a request has both, only `Transfer-Encoding` counts, and the
@@ -32,7 +32,19 @@ pub async fn strict(request: Request, next: Next) -> Response {
         let headers = response.headers_mut().entry(header::CACHE_CONTROL);
         headers.or_insert(HeaderValue::from_static("no-store"));
     }
+    name_charset(response.headers_mut());
     response
+}
+
+/// JSON is UTF-8 whether or not that is said, but clients of several languages (Dart's `http`, Volley) take it for Latin-1
+/// where it isn't; Express says it.
+fn name_charset(headers: &mut HeaderMap) {
+    if let Some(kind) = headers
+        .get_mut(header::CONTENT_TYPE)
+        .filter(|kind| *kind == "application/json")
+    {
+        *kind = HeaderValue::from_static("application/json; charset=utf-8");
+    }
 }
 
 fn check(version: Version, headers: &HeaderMap) -> Result<(), WireError> {

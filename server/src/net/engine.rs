@@ -29,7 +29,7 @@ use super::few;
 use super::link::Link;
 use super::origins::OriginCheck;
 use super::registry::Registry;
-use super::unserved;
+use super::{unserved, upgrade};
 use crate::error::{self, HttpError};
 
 /// Where Socket.IO listens.
@@ -94,11 +94,15 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         extensions.insert(upgrade);
     }
     let few = few::takes_few(&head.headers);
+    let websocket = parameter(head.uri.query().unwrap_or_default(), "transport") == Some("websocket");
+    if websocket && let Some(refusal) = upgrade::refusal(&head) {
+        return refusal;
+    }
+    let subprotocol = upgrade::subprotocol(&head.headers);
     head.uri = copy_uri(&head.uri);
     head.headers = copy_headers(&head.headers);
     head.extensions = extensions;
     let query = head.uri.query().unwrap_or_default();
-    let websocket = parameter(query, "transport") == Some("websocket");
     let poll = head.method == Method::GET;
     if parameter(query, "EIO") != Some("4") {
         unserved::say(unserved::PROTOCOL);
@@ -119,7 +123,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             let link = Link::new(&gate.registry, place);
             head.extensions.insert(link.clone());
             let response = next.run(Request::from_parts(head, body)).await;
-            begun(response, &connection, &link).await
+            upgrade::agreed(begun(response, &connection, &link).await, subprotocol)
         }
         Some(None) => (
             StatusCode::BAD_REQUEST,
@@ -144,7 +148,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                 }
                 StatusCode::SWITCHING_PROTOCOLS => {
                     link.moves_to(&connection);
-                    response
+                    upgrade::agreed(response, subprotocol)
                 }
                 _ => {
                     link.no_upgrade();

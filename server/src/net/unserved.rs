@@ -16,6 +16,11 @@ pub const PARSER: &str = "a client sends binary packets that no event announced;
 pub const NAMESPACE: &str = "a client asks for another namespace than `/`; there should be no path after the host in io(\"…\"), \
      the one of the server goes into its option `path`";
 
+/// Of WebSockets that can't be, most likely because of a proxy.
+pub const NO_UPGRADE: &str = "a WebSocket was asked for without asking for an upgrade; most likely a proxy took that off, and clients poll \
+     or don't connect at all; nginx needs proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and \
+     proxy_set_header Connection upgrade";
+
 /// Of packets that are no events.
 pub const UNREADABLE: &str = "a client sent a packet that can't be read, and its connection was closed";
 

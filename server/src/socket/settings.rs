@@ -21,7 +21,7 @@ pub fn handle(reply: Reply, payload: Payload<'_>) {
     }
 }
 
-/// Changes a user's settings and tells the user's connections other than `origin`. A change of nothing only asks.
+/// Changes a user's settings and tells the user's connections; `origin` has the answer, unless it was told that the store is away. A change of nothing only asks.
 pub async fn update(
     app: &Arc<App>,
     user: UserId,
@@ -32,8 +32,8 @@ pub async fn update(
         return current(app, user).await;
     }
     let (outlet, watch) = (app.outlet.clone(), Arc::clone(&app.watch));
-    let told = move |settings: &Settings| {
-        outlet.tell(user, events::SETTINGS_UPDATED, settings, origin);
+    let told = move |settings: &Settings, is_answered: bool| {
+        outlet.tell(user, events::SETTINGS_UPDATED, settings, origin.filter(|_| is_answered));
         watch.look(user);
     };
     let changed = app.settings.change(user, change, app.admit()?, told).await;

@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `connect` | from a connection string to a database; errors that never repeat it |
+//! | `uri` | the connection string of a Node.js program, made into one that this driver takes |
 //! | `opening` | the ways to open it |
 //! | `choice` | which database is meant by a string that names none |
 //! | `advice` | what to do about a deployment that can't be used |
@@ -62,6 +63,7 @@ use meta::Meta;
 use presence::Presence;
 use settings::UserSettings;
 use summaries::Summaries;
+pub use uri::Uri;
 use users::Users;
 pub use window::Clock;
 
@@ -91,6 +93,7 @@ mod settings;
 mod shapes;
 mod summaries;
 mod unread;
+mod uri;
 mod users;
 mod window;
 
@@ -133,7 +136,7 @@ impl MongoStore {
         let connected = connect::open(uri, database).await?;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
-        shapes::report(&database).await;
+        tokio::join!(shapes::report(&database), choice::say_if_elsewhere(&database));
         let meta = Meta::new(&database);
         inbox::complete(&database, &meta).await?;
         let node = ObjectId::new();
@@ -146,7 +149,9 @@ impl MongoStore {
         let settled = begun.settled.millis();
         let presence = Presence::new(&database);
         let others = presence.others();
-        let (follower, following) = Follower::new(&database, projector.clone(), settled, node, clock.clone(), others);
+        let settings = UserSettings::new(&database, clock.clone());
+        let nodes = (node, settings.node());
+        let (follower, following) = Follower::new(&database, projector.clone(), settled, nodes, clock.clone(), others);
         let tasks = parts.child();
         let tasks = [
             tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
@@ -160,7 +165,7 @@ impl MongoStore {
             feed: Feed::new(&database, begun.instance, clock.clone()),
             inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),
             users: Users::new(&database, parts),
-            settings: UserSettings::new(&database, node, clock.clone()),
+            settings,
             presence,
             tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,
@@ -208,7 +213,7 @@ impl Store for MongoStore {
             .add(outcomes.iter().flatten().map(|appended| &appended.message));
         let unknown = batch.iter().zip(&outcomes).filter_map(|(new, outcome)| {
             let unknown = matches!(outcome, Err(AppendError::Store(_)));
-            unknown.then(|| inbox::seconds(new.id))
+            unknown.then_some(new.id)
         });
         self.projector.doubt(unknown);
         outcomes
@@ -253,6 +258,10 @@ impl Store for MongoStore {
         self.follower.foreign()
     }
 
+    fn untold(&self, message: MessageId) -> bool {
+        self.projector.untold(message)
+    }
+
     async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
         self.markers.mark(marks, &self.integrity).await
     }
@@ -295,7 +304,11 @@ impl Store for MongoStore {
         change: SettingsChange,
         at: Timestamp,
     ) -> Result<Option<Settings>, StoreError> {
-        self.guard(self.settings.change(user, change, at)).await
+        let changed = self.guard(self.settings.change(user, change, at)).await;
+        if changed.is_err() {
+            self.settings.doubt();
+        }
+        changed
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::embedded::{EmbeddedStore, Options};
-use super::mongo::{ChoiceError, MongoStore};
+use super::mongo::{ChoiceError, MongoStore, Uri};
 use super::{Store, StoreError};
 use crate::chat;
 use crate::config::{Config, Secret};
@@ -17,8 +17,8 @@ fn named(store: &'static str) -> impl FnOnce(StoreError) -> RunError {
 }
 
 /// The MongoDB that is configured, if one is.
-fn mongo_uri(config: &Config) -> Option<&str> {
-    config.mongo_uri.as_ref().map(Secret::expose)
+fn mongo_uri(config: &Config) -> Option<Uri> {
+    config.mongo_uri.as_ref().map(Secret::expose).map(Uri::of)
 }
 
 /// Refuses settings that no start could use, before anything is begun.
@@ -33,8 +33,10 @@ pub async fn check(config: &Config) -> Result<(), RunError> {
     }
     match mongo_uri(config) {
         #[cfg(feature = "null-store")]
-        Some("null:") => Ok(()),
-        Some(uri) => MongoStore::check(uri).await.map_err(|why| wrong("MONGO_URI", why)),
+        Some(uri) if uri.text == "null:" => Ok(()),
+        Some(uri) => MongoStore::check(&uri.text)
+            .await
+            .map_err(|why| wrong("MONGO_URI", why)),
         None => Ok(()),
     }
 }
@@ -69,12 +71,16 @@ fn fault_of(directory: &Path) -> Option<String> {
 pub async fn open(config: &Config, parts: &Supervisor) -> Result<Opened, RunError> {
     match mongo_uri(config) {
         #[cfg(feature = "null-store")]
-        Some("null:") => Ok(Opened {
+        Some(uri) if uri.text == "null:" => Ok(Opened {
             store: Arc::new(super::null::NullStore::default()),
             database: None,
         }),
-        Some(uri) => {
-            let failed = named("MongoDB (MONGO_URI)");
+        Some(Uri { text, passed_over }) => {
+            let (uri, failed) = (&*text, named("MongoDB (MONGO_URI)"));
+            if !passed_over.is_empty() {
+                let options = passed_over.join(", ");
+                tracing::info!(options, "options of MONGO_URI that mean nothing here are passed over");
+            }
             let database = MongoStore::choose_database(uri).await;
             let database = match database {
                 Ok(database) => database,

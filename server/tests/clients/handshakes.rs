@@ -1,10 +1,13 @@
 //! Tokens as clients send them: what can only be a good one is taken, and the log says why another one is not.
 
+use std::time::{Duration, Instant};
+
 use jsonwebtoken::Algorithm::HS512;
 use serde_json::{Value, json};
+use testkit::raw::Raw;
 use testkit::server::SECRET;
 use testkit::token::{seconds, sign, user};
-use testkit::{Engine, Setup};
+use testkit::{Engine, Server, Setup};
 
 use crate::{logged, run_checks};
 
@@ -59,16 +62,48 @@ fn what_can_only_be_a_good_token_is_taken() {
         .start();
     let [id] = server.new_users();
     let good = server.token(&id);
+    let of_role = |role: &Value| {
+        let claims = json!({"userId": id, "exp": seconds() + 600, "role": role});
+        sign(jsonwebtoken::Algorithm::HS256, SECRET, &claims)
+    };
     run_checks(
         "handshakes.js",
         &json!({"url": server.url(), "user": id, "refused": [], "taken": [
             ["with the word of the header", {"auth": {"token": format!("Bearer {good}")}}, ""],
             ["with white space", {"auth": {"token": format!(" {good}\n")}}, ""],
             ["in the address", {"query": {"token": good}}, ""],
+            ["of a program that has other roles", {"auth": {"token": of_role(&json!(3))}}, ""],
+            ["of a program that has lists of roles", {"auth": {"token": of_role(&json!(["admin", "editor"]))}}, ""],
+            ["with protocols of its own", {"auth": {"token": good}, "protocols": ["chat", "v2"]}, ""],
             ["beside a cursor that is a number", {"auth": {"token": good, "since": 7}}, "sync_reset"],
             ["beside a cursor that is an object", {"auth": {"token": good, "since": {"at": 1}}}, "sync_reset"],
             ["beside a cursor that is null", {"auth": {"token": good, "since": null}}, ""],
         ]}),
     );
     assert_eq!(logged(&server, "white space around JWT_SECRET").len(), 1);
+    let listed = server.get("/users?limit=1", &of_role(&json!(["admin"])));
+    assert_eq!(listed.code(), "forbidden", "only the text makes an administrator");
+}
+
+/// Clients of Python give up after that, and would not hear why. On a machine that is busy one of some is enough.
+#[test]
+fn whoever_is_refused_hears_of_it_within_a_second() {
+    let server = Server::shared(Engine::Embedded);
+    let soon = (0..5).any(|_| {
+        let mut client = Raw::connect(server);
+        let session = client.begin_polling();
+        let begun = Instant::now();
+        client.post(&session, "40{\"token\":\"garbage\"}").expect("it is open");
+        assert_eq!(client.answer().expect("an answer").status, 200);
+        let mut heard = String::new();
+        // A ping can come first.
+        while !heard.contains("Authentication error") {
+            client.get(&session, "").expect("it is open");
+            let answer = client.answer().expect("an answer");
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            heard += &answer.body;
+        }
+        begun.elapsed() < Duration::from_secs(1)
+    });
+    assert!(soon);
 }

@@ -7,6 +7,8 @@ mod handshakes;
 mod origins;
 mod people;
 mod polling;
+mod proxies;
+mod rules;
 
 use std::time::Duration;
 

@@ -13,7 +13,10 @@ fn create(server: &Server, name: &str) -> Answer {
 }
 
 /// Does something to the database of a server, as another program would.
-fn beside<F: Future<Output = mongodb::error::Result<()>>>(uri: &str, work: impl FnOnce(mongodb::Database) -> F) {
+pub(crate) fn beside<F: Future<Output = mongodb::error::Result<()>>>(
+    uri: &str,
+    work: impl FnOnce(mongodb::Database) -> F,
+) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let client = mongodb::Client::with_uri_str(uri).await.expect("it is reached");

@@ -176,6 +176,24 @@ fn a_second_server_that_was_refused_leaves_no_trace() {
 }
 
 #[test]
+fn a_start_counts_messages_and_nothing_else() {
+    let mut server = Server::start(Engine::Embedded);
+    let [a, b] = server.new_users();
+    for invisible in [true, false] {
+        let body = json!({ "invisible": invisible }).to_string().into_bytes();
+        let mut request = server.request("PATCH", "/users/me/settings", &server.token(&a), body);
+        let json = "application/json".parse().expect("a value");
+        request.headers_mut().insert("content-type", json);
+        assert_eq!(testkit::http::send(request).status, 200);
+        all_ok(&send(&server, [&a, &b], &["one"]));
+    }
+    server.terminate();
+    server.restart();
+    let found = server.stderr();
+    assert!(found.contains("messages=2 ") && found.contains("changes=4"), "{found}");
+}
+
+#[test]
 fn a_log_that_was_cut_is_refused_unless_the_loss_is_accepted() {
     let mut server = Setup::new(Engine::Embedded).env("CHECK_STORE", true).start();
     assert!(
@@ -213,8 +231,8 @@ fn a_log_that_was_cut_is_refused_unless_the_loss_is_accepted() {
     fs::write(cut.join("chat.db-wal"), "").expect("it can be emptied");
     let stderr = run_to_end(server.folder(), &cut, &[]);
     for word in [
-        "Expected: at least 4 messages",
-        "Found: only 3 messages",
+        "Expected: at least 4 changes",
+        "Found: only 3 changes",
         "from a backup",
         "--accept-loss",
     ] {
@@ -231,7 +249,7 @@ fn a_log_that_was_cut_is_refused_unless_the_loss_is_accepted() {
         process.stdout().contains("Server running").then_some(())
     });
     assert!(
-        process.stderr().contains("WARN") && process.stderr().contains("at least 4 messages"),
+        process.stderr().contains("WARN") && process.stderr().contains("at least 4 changes"),
         "{}",
         process.stderr()
     );

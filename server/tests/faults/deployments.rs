@@ -7,6 +7,7 @@ use bson::{Document, doc, oid::ObjectId};
 use mongodb::Client;
 use testkit::mongod::Mongod;
 use testkit::process::{Process, eventually};
+use testkit::{Server, Setup};
 
 use crate::start::{Ended, run_to_end, start};
 
@@ -89,6 +90,52 @@ fn a_string_without_a_database_means_the_one_that_holds_users() {
     says_its_database(&runs(folder.path(), &(deployment.uri() + "/test")), "test");
 }
 
+/// What the drivers of Node.js read, and this one does not.
+#[test]
+fn a_string_that_node_takes_will_do() {
+    let deployment = Mongod::standalone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = "family=4&socketTimeoutMS=45000&compressors=snappy,zlib&zlibCompressionLevel=6&j=true&wtimeout=2500&w=majority&\
+                   authMechanism=DEFAULT&maxPoolSize=0&readPreference=secondaryPreferred&maxStalenessSeconds=120&\
+                   readPreferenceTags=dc:x&noDelay=true&heartbeatFrequencyMS=100&timeoutMS=9000&retryWrites=true";
+    let server = runs(folder.path(), &format!("{}/chat?{options}", deployment.uri()));
+    says_its_database(&server, "chat");
+    let log = server.stderr();
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("mean nothing here")).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    assert!(
+        said[0].contains("family") && !said[0].contains("retryWrites"),
+        "{}",
+        said[0]
+    );
+    let ended = fails(&format!("{}/chat?retryWrites=true&famly=4&w=1", deployment.uri()));
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().expect("a line");
+    assert!(last.ends_with("one of its options is wrong: famly"), "{last}");
+}
+
+/// A name with a mistake in it makes a new database, in which no token is good.
+#[test]
+fn a_database_without_users_beside_one_with_them_is_said() {
+    let deployment = Mongod::standalone();
+    let warns = |server: &Server| {
+        let log = server.stderr();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("holds no users")).collect();
+        lines.join("\n")
+    };
+    let run = |database: &str| Setup::on(&format!("{}/{database}", deployment.uri())).start();
+    assert_eq!(warns(&run("chat")), "", "there are users nowhere");
+    let ada = doc! { "username": "ada", "isOnline": false, "__v": 0 };
+    insert(&deployment.uri(), "test", "users", std::slice::from_ref(&ada));
+    let server = run("chatt");
+    let said = warns(&server);
+    assert!(
+        said.contains("WARN") && said.contains("chatt") && said.contains("`test`") && said.lines().count() == 1,
+        "{said}"
+    );
+    assert_eq!(warns(&run("test")), "");
+}
+
 #[test]
 fn a_replica_set_that_can_not_be_used_is_told_with_what_to_run() {
     let cases = |deployment: &Mongod, options: &str, words: &[&str]| {
@@ -117,6 +164,24 @@ fn a_replica_set_that_can_not_be_used_is_told_with_what_to_run() {
         "replicaSet=rs0",
         &["is called testkit", "write replicaSet=testkit"],
     );
+}
+
+#[test]
+fn what_tls_and_dns_have_to_do_with_it_is_told() {
+    let standalone = Mongod::standalone();
+    for option in ["tls=true", "ssl=true"] {
+        let ended = fails(&format!("{}/chat?{option}", standalone.uri()));
+        let last = ended.stderr.lines().last().expect("a line");
+        assert!(
+            last.contains("without TLS") && last.contains("remove tls=true"),
+            "{last}"
+        );
+    }
+    let ended = fails("mongodb+srv://joe:hunter2@cluster.invalid/chat");
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().expect("a line");
+    assert!(last.contains("cluster.invalid can't be looked up"), "{last}");
+    assert!(!last.contains("Query {") && !last.contains("hunter2"), "{last}");
 }
 
 #[test]
@@ -155,7 +220,16 @@ fn documents_that_nobody_will_see_are_counted_at_the_start() {
     let texts = (0..4).map(|_| doc! { "sender": text(), "receiver": text(), "message": "hush" });
     let half = doc! { "sender": id(), "receiver": text(), "message": "hush" };
     let renamed = (0..1_200).map(|_| doc! { "from": id(), "to": id(), "text": "hush" });
-    let messages: Vec<Document> = fine.chain([hole, half]).chain(texts).chain(renamed).collect();
+    let foreign_ids = [
+        doc! { "_id": 7, "sender": id(), "receiver": id() },
+        doc! { "_id": "7", "sender": id(), "receiver": id() },
+    ];
+    let undated = [
+        doc! { "sender": id(), "receiver": id(), "createdAt": "2026-11-23T10:03:42.886Z" },
+        doc! { "sender": id(), "createdAt": 1_i64 },
+    ];
+    let others = fine.chain([hole, half]).chain(foreign_ids).chain(undated);
+    let messages: Vec<Document> = others.chain(texts).chain(renamed).collect();
     insert(&deployment.uri(), "chat", "messages", &messages);
     let users = [doc! { "_id": text(), "username": "ada" }, doc! { "username": "bob" }];
     insert(&deployment.uri(), "chat", "users", &users);
@@ -167,6 +241,8 @@ fn documents_that_nobody_will_see_are_counted_at_the_start() {
         "5 messages have ids as text",
         "1000 or more messages have neither `sender` nor `receiver`",
         "1 users have a text as `_id`",
+        "2 messages have a text or a number as `_id`",
+        "2 of the oldest and newest messages have a `createdAt` that is no date",
     ] {
         let said = log.lines().filter(|line| line.contains("WARN") && line.contains(words));
         assert_eq!(said.count(), 1, "{words}: {log}");

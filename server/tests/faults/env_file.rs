@@ -75,6 +75,19 @@ fn what_is_wrong_is_named_with_its_line() {
     fs::write(folder.path().join(".env"), "MONGO_URI=postgres://u:hunter2@h/db\n").expect("a file");
     let ended = run_to_end(folder.path(), &[], &[]);
     assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(".env, line 1"), "{}", ended.stderr);
+    // Nor is what a `#` has left of it.
+    for uri in ["mongodb://u:hunter2#x@h/db", "mongodb+srv://u:hunter2#x@h/db"] {
+        fs::write(folder.path().join(".env"), format!("PORT=0\nMONGO_URI={uri}\n")).expect("a file");
+        let ended = run_to_end(folder.path(), &[], &[]);
+        assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(".env, line 2") && ended.stderr.contains("in quotes"),
+            "{}",
+            ended.stderr
+        );
+    }
 
     fs::remove_file(folder.path().join(".env")).expect("it is there");
     fs::create_dir(folder.path().join(".env")).expect("a folder");

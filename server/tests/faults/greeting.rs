@@ -63,6 +63,14 @@ fn what_to_try_next_finds_this_server_and_its_secret() {
         "{said}"
     );
 
+    let said = at_terminal(folder.path(), &["--port=0", "--base-path=/api"], &[]);
+    let url = format!("http://127.0.0.1:{}/api", port(&said));
+    assert!(said.contains(&format!("  CHAT_URL={url} chatctl seed users")), "{said}");
+    assert!(
+        said.contains(&format!("Reachable at {url} from this machine only")),
+        "{said}"
+    );
+
     // A secret of the environment is not in another terminal; one of the file is found there.
     let said = at_terminal(folder.path(), &["--port", "0"], &[("JWT_SECRET", SECRET)]);
     assert!(

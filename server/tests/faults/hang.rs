@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::Setup;
 use testkit::mongod::Mongod;
+use testkit::node::Script;
 use testkit::process::eventually;
 use testkit::server::with_database;
 
@@ -14,6 +15,9 @@ use crate::storm::Storm;
 
 const HANG: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it takes at most to find out who somebody is, and some more; less than one read of the store may take.
+const WHO: Duration = Duration::from_secs(9);
 
 /// Together the clients want to have 30 times as many messages under way as may wait.
 const CLIENTS: usize = 12;
@@ -78,4 +82,45 @@ fn a_hanging_store_is_told_and_outlived_in_bounded_memory() {
     assert!(tally.refused.contains_key("overloaded"), "{:?}", tally.refused);
     let honest = |code: &String| ["overloaded", "store_unavailable"].contains(&code.as_str());
     assert!(tally.refused.keys().all(honest), "{:?}", tally.refused);
+}
+
+/// Whoever was told that the store is away hears of the change as the user's other devices do.
+#[test]
+fn settings_that_were_changed_after_all_are_told_to_all_devices() {
+    let mongod = Mongod::replica_set(1);
+    let server = Setup::on(&with_database(&mongod.uri(), "late")).start();
+    let [user] = server.new_users();
+    let mut devices = Script::start("late.js", &json!({"url": server.url(), "token": server.token(&user)}));
+    assert_eq!(devices.report(), Some(json!({"connected": true})));
+    mongod.pause(0);
+    devices.tell(&Value::Null);
+    let answer = devices.report().expect("an answer")["answer"].clone();
+    assert_eq!(answer["error"]["code"], "store_unavailable", "{answer}");
+    mongod.resume(0);
+    assert_eq!(devices.report(), Some(json!({"told": true})));
+    devices.finish();
+}
+
+/// Who comes with a token is not made to wait for as long as the store is tried for each of those who came before.
+#[test]
+fn who_it_is_is_found_out_in_time_or_not_at_all() {
+    const CALLERS: usize = 12;
+    let mongod = Mongod::replica_set(1);
+    let server = Setup::on(&with_database(&mongod.uri(), "who")).start();
+    let users = server.new_users::<CALLERS>();
+    mongod.pause(0);
+    thread::scope(|scope| {
+        for (number, user) in users.iter().enumerate() {
+            let server = &server;
+            scope.spawn(move || {
+                // Not all in one question to the store.
+                thread::sleep(Duration::from_millis(200) * number as u32);
+                let begun = Instant::now();
+                let answer = server.get("/users/me", &server.token(user));
+                assert_eq!((answer.status, answer.code().as_str()), (503, "store_unavailable"));
+                assert!(begun.elapsed() < WHO, "{:?}", begun.elapsed());
+            });
+        }
+    });
+    mongod.resume(0);
 }

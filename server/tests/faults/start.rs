@@ -157,7 +157,7 @@ fn refuses_settings_that_make_no_sense_and_names_them() {
         ("MONGO_URI", "foo"),
         ("MONGO_URI", "postgres://user:hunter2@127.0.0.1/db"),
         ("MONGO_URI", "mongodb://user:hunter2@"),
-        ("MONGO_URI", "mongodb://user:hunter2@127.0.0.1/?maxPoolSize=0"),
+        ("MONGO_URI", "mongodb://user:hunter2@127.0.0.1/?maxPoolSize=-1"),
         (
             "MONGO_URI",
             "mongodb://user:hunter2@a.invalid,b.invalid/?directConnection=true",

@@ -116,6 +116,25 @@ async fn a_late_commit_is_renewed_although_its_time_is_ahead() {
     fixture.end([store]).await;
 }
 
+/// A machine that has forgotten the time. What everybody has read does not become unread by it, then or later.
+#[tokio::test]
+async fn a_start_by_a_clock_that_is_behind_makes_nothing_unread() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let old = [-2_000, -1_000].map(|seconds| mongooses(bob, ada, "before the first start", at(seconds)));
+    fixture.insert("messages", old).await;
+    store.close(at(0)).await.unwrap();
+    for now in [0, -5_000, 100] {
+        fixture.clock.set(at(now));
+        let store = fixture.open().await;
+        let summary = store.summaries(&[(ada, bob)]).await.unwrap().remove(0);
+        assert_eq!(summary.unread, 0, "started at {now}");
+        store.close(at(now)).await.unwrap();
+    }
+    fixture.end([]).await;
+}
+
 /// What other programs left can have any time.
 #[tokio::test]
 async fn times_that_cannot_be_right_do_not_count() {

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bson::doc;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use server::chat::{Mint, NewMessage};
 use server::store::mongo::MongoStore;
-use server::store::{AppendError, Bounds, Conversation, End, Store, StoreError};
-use shared::{Message, UserId};
+use server::store::{AppendError, Bounds, Conversation, End, Foreign, Store, StoreError};
+use shared::{Message, MessageId, SettingsChange, UserId};
 use testkit::mongod::Mongod;
 use tokio::task::JoinHandle;
 
-use super::fixture::{Fixture, history, new_message, stored, users, with_client_id};
+use super::fixture::{Fixture, at, history, mongooses, new_message, stored, users, with_client_id};
 
 async fn count(fixture: &Fixture) -> u64 {
     fixture.collection("messages").count_documents(doc! {}).await.unwrap()
@@ -63,7 +66,7 @@ async fn one_bad_message_fails_alone() {
     fixture.database.run_command(rule).await.unwrap();
     let batch = ["good", "forbidden", "fine"].map(|text| new_message(ada, bob, text));
     let outcomes = store.append(&batch).await;
-    let refused = Err(StoreError::Failed("write error 121".into()).into());
+    let refused = Err(StoreError::Validator.into());
     assert_eq!(outcomes, [stored(&batch[0]), refused, stored(&batch[2])]);
 
     // An id that belongs to another message is no message stored before.
@@ -190,5 +193,91 @@ async fn nothing_hangs_while_the_server_is_stopped() {
     assert_eq!(store.append(&batch).await, [stored(&batch[0]), stored(&batch[1])]);
     let expected: Vec<_> = [&before, &batch[0], &batch[1]].map(|new| new.to_message()).into();
     assert_eq!(history(&store, ada, bob).await, expected);
+    fixture.end([store]).await;
+}
+
+/// What the foreign changes of a store hold until the next one that is not its own comes.
+async fn heard_before(foreign: &mut BoxStream<'static, Vec<Foreign>>, last: MessageId) -> Vec<Foreign> {
+    let mut heard = Vec::new();
+    loop {
+        for change in foreign.next().await.unwrap() {
+            match change {
+                Foreign::Message(message) if message.id == last => return heard,
+                other => heard.push(other),
+            }
+        }
+    }
+}
+
+/// Stores, and says that it may not last.
+async fn doubt(fixture: &Fixture, command: &str) {
+    let concern = doc! { "code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out" };
+    fixture
+        .fail(command, 1_000_000, doc! { "writeConcernError": concern })
+        .await;
+}
+
+#[tokio::test]
+async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
+    let server = replica_set(1).await;
+    let fixture = Fixture::on(server.uri()).await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let mut foreign = store.foreign();
+    let mint = Mint::new(fixture.clock.for_store(0), None);
+    let minted = || {
+        let (created_at, id) = mint.next();
+        NewMessage {
+            id,
+            created_at,
+            ..new_message(ada, bob, "text")
+        }
+    };
+    let told = [minted(), minted()];
+    assert!(store.append(&told).await.iter().all(Result::is_ok));
+    doubt(&fixture, "insert").await;
+    let unknown = [minted(), with_client_id(minted(), "again")];
+    assert!(store.append(&unknown).await.iter().all(Result::is_err));
+    fixture.failed().await;
+    // Its sender tries again, and everybody whom it concerns is told by that.
+    let again = with_client_id(minted(), "again");
+    assert!(store.append(&[again]).await[0].as_ref().unwrap().duplicate);
+    assert!(store.untold(unknown[1].id));
+
+    fixture.clock.set(at(100));
+    let theirs = mongooses(ada, bob, "of another program", at(40));
+    let last = MessageId::from_bytes(theirs.get_object_id("_id").unwrap().bytes());
+    fixture.insert("messages", [theirs]).await;
+    let heard = heard_before(&mut foreign, last).await;
+    let ids: Vec<MessageId> = heard
+        .iter()
+        .map(|change| match change {
+            Foreign::Message(message) => message.id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [unknown[0].id]);
+    assert!(!store.untold(unknown[0].id), "whoever sends it again now tells nobody");
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
+async fn settings_that_turn_out_to_be_changed_are_heard_of() {
+    let server = replica_set(1).await;
+    let fixture = Fixture::on(server.uri()).await;
+    let store = fixture.open().await;
+    let [ada] = users(&store, ["ada"]).await;
+    let mut foreign = store.foreign();
+    let change = SettingsChange {
+        read_receipts: None,
+        invisible: Some(true),
+    };
+    doubt(&fixture, "findAndModify").await;
+    let unknown = store.change_settings(ada, change, at(0)).await;
+    assert!(matches!(unknown, Err(StoreError::Unavailable(_))), "{unknown:?}");
+    fixture.failed().await;
+    assert!(store.settings(&[ada]).await.unwrap()[0].invisible);
+    let heard = tokio::time::timeout(Duration::from_secs(20), foreign.next()).await;
+    assert_eq!(heard.expect("nobody is told"), Some(vec![Foreign::Settings(ada)]));
     fixture.end([store]).await;
 }

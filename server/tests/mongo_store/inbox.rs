@@ -221,6 +221,12 @@ async fn a_message_is_read_up_to_which_was_read_whatever_its_time_is() {
         }
         fixture.insert("messages", [message]).await;
     }
+    let newest = MessageId::from_bytes(ids[count - 1].bytes());
+    until("what another program wrote is listed", async || {
+        let inbox = store.inbox(ada, None, 1).await.unwrap();
+        inbox.first().is_some_and(|entry| entry.last.id == newest)
+    })
+    .await;
     for (index, id) in ids.into_iter().enumerate() {
         let read = Mark {
             user: ada,

@@ -13,6 +13,7 @@ mod fixture;
 mod inbox;
 mod integrity;
 mod late;
+mod left;
 mod legacy;
 mod majority;
 mod nodes;

@@ -14,12 +14,12 @@ use shared::{MessageId, SettingsChange, UserId};
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};
 
 /// A server's mint, by the test's clock.
-fn new_mint(fixture: &Fixture) -> Mint {
+pub(crate) fn new_mint(fixture: &Fixture) -> Mint {
     Mint::new(fixture.clock.for_store(0), None)
 }
 
 /// A message with an id as a server mints it.
-fn minted(mint: &Mint, sender: UserId, receiver: UserId) -> NewMessage {
+pub(crate) fn minted(mint: &Mint, sender: UserId, receiver: UserId) -> NewMessage {
     let (created_at, id) = mint.next();
     NewMessage {
         id,
@@ -28,12 +28,12 @@ fn minted(mint: &Mint, sender: UserId, receiver: UserId) -> NewMessage {
     }
 }
 
-fn id(document: &bson::Document) -> MessageId {
+pub(crate) fn id(document: &bson::Document) -> MessageId {
     MessageId::from_bytes(document.get_object_id("_id").unwrap().bytes())
 }
 
 /// The ids of the next `count` messages that are heard of, each counted once, from the smallest one on.
-async fn hear(foreign: &mut BoxStream<'static, Vec<Foreign>>, count: usize) -> Vec<MessageId> {
+pub(crate) async fn hear(foreign: &mut BoxStream<'static, Vec<Foreign>>, count: usize) -> Vec<MessageId> {
     let mut heard = hear_in_order(foreign, count).await;
     heard.sort();
     heard
@@ -54,7 +54,7 @@ async fn hear_in_order(foreign: &mut BoxStream<'static, Vec<Foreign>>, count: us
     heard
 }
 
-async fn peers(store: &MongoStore, user: UserId) -> Vec<(UserId, MessageId)> {
+pub(crate) async fn peers(store: &MongoStore, user: UserId) -> Vec<(UserId, MessageId)> {
     let inbox = store.inbox(user, None, 100).await.unwrap();
     inbox.into_iter().map(|entry| (entry.peer, entry.last.id)).collect()
 }
@@ -163,33 +163,27 @@ async fn live_cursors_wait_for_what_others_wrote_to_be_heard() {
     fixture.end([store]).await;
 }
 
+/// Where it was announced, and where its second settles.
 #[tokio::test]
-async fn what_a_dead_node_left_is_listed_by_the_next() {
+async fn a_message_that_was_renewed_is_heard_of_once() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
-    let [ada, bob, eve] = users(&store, ["ada", "bob", "eve"]).await;
-    let mint = new_mint(&fixture);
-    // For every time that the next node may come later.
-    for (pause, peer) in [(1, bob), (600, eve), (100_000, ada)] {
-        let dying = fixture.open().await;
-        let message = minted(&mint, ada, peer);
-        assert!(dying.append(std::slice::from_ref(&message)).await[0].is_ok());
-        drop(dying);
-        // Whether it came to it or not: nothing of that message is listed.
-        fixture
-            .collection("inboxes")
-            .delete_many(doc! { "last.id": ObjectId::from_bytes(message.id.bytes()) })
-            .await
-            .unwrap();
-        let now = fixture.clock.now().millis() + pause * 1_000;
-        fixture.clock.set(shared::Timestamp::from_millis(now));
-        let next = fixture.open().await;
-        until("the next node lists it", async || {
-            peers(&next, ada).await.contains(&(peer, message.id))
-        })
-        .await;
-        next.close(fixture.clock.now()).await.unwrap();
-    }
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let mut foreign = store.foreign();
+    let fence = async |seconds, foreign: &mut _| {
+        let fence = mongooses(ada, bob, "fence", at(seconds));
+        fixture.insert("messages", [fence.clone()]).await;
+        assert_eq!(hear(foreign, 1).await, [id(&fence)]);
+    };
+    // The first look is at all of the last minute.
+    fence(0, &mut foreign).await;
+    let late = mongooses(ada, bob, "paused", at(-40));
+    let announcement = doc! { "_id": late.get_object_id("_id").unwrap(), "node": ObjectId::new(), "at": DateTime::from_millis(at(0).millis()) };
+    fixture.insert("messages", [late.clone()]).await;
+    fixture.insert("renewals", [announcement]).await;
+    assert_eq!(hear(&mut foreign, 1).await, [id(&late)]);
+    fixture.clock.set(at(30));
+    fence(30, &mut foreign).await;
     fixture.end([store]).await;
 }
 
@@ -279,89 +273,51 @@ async fn what_was_stored_seconds_late_is_heard_of_at_once_and_once() {
     fixture.end([one, two]).await;
 }
 
-/// Lets a node live of which others know by which bytes its ids are known. `hears` is another node, and its stream.
-async fn introduce(fixture: &Fixture, node: &MongoStore, mint: &Mint, hears: &mut BoxStream<'static, Vec<Foreign>>) {
-    let [ada, bob] = users(node, ["ada", "bob"]).await;
-    let first = minted(mint, ada, bob);
-    assert!(node.append(std::slice::from_ref(&first)).await[0].is_ok());
-    assert_eq!(hear(hears, 1).await, [first.id]);
-    node.heartbeat(fixture.clock.now()).await.unwrap();
-    // Whoever hears of this one reads the leases again before it looks for more.
-    let fence = mongooses(ada, bob, "fence", fixture.clock.now());
-    fixture.insert("messages", [fence.clone()]).await;
-    assert_eq!(hear(hears, 1).await, [id(&fence)]);
-}
-
-/// How often the inbox of one user was written for another.
-async fn touched(fixture: &Fixture, owner: UserId, peer: UserId) -> i64 {
-    let [owner, peer] = [owner, peer].map(|user| ObjectId::from_bytes(user.bytes()));
-    let one = doc! { "_id.owner": owner, "_id.peer": peer };
-    let inbox = fixture.collection("inboxes").find_one(one).await.unwrap();
-    inbox.map_or(0, |inbox| inbox.get_i64("touched").unwrap())
-}
-
+/// Of two changes the later one can have a time that is no later: the clocks of nodes differ.
 #[tokio::test]
-async fn each_node_writes_the_inboxes_of_what_it_stored_itself() {
+async fn what_two_nodes_change_in_turn_is_heard_of_each_time() {
     let fixture = Fixture::new().await;
-    let (one, two) = (fixture.open().await, fixture.open().await);
-    let [ada, bob, eve] = users(&one, ["ada", "bob", "eve"]).await;
-    let mut heard = two.foreign();
+    let (ahead, behind, hearing) = (
+        fixture.open_skewed(5_000).await,
+        fixture.open().await,
+        fixture.open().await,
+    );
+    let [ada, bob] = users(&ahead, ["ada", "bob"]).await;
     let mint = new_mint(&fixture);
-    introduce(&fixture, &one, &mint, &mut heard).await;
-    let messages = [minted(&mint, ada, eve), minted(&mint, bob, eve)];
-    assert!(one.append(&messages).await.iter().all(Result::is_ok));
-    assert_eq!(hear(&mut heard, 2).await, messages.each_ref().map(|new| new.id));
-    // Whoever has heard of a message there sees it there.
-    let summary = two.summaries(&[(eve, ada)]).await.unwrap().remove(0);
-    assert_eq!((summary.last.unwrap().id, summary.unread), (messages[0].id, 1));
-    assert!(peers(&two, bob).await.contains(&(eve, messages[1].id)));
-    // Both write all they have.
-    two.close(fixture.clock.now()).await.unwrap();
-    one.close(fixture.clock.now()).await.unwrap();
-    for (owner, peer, times) in [(ada, eve, 1), (eve, ada, 1), (eve, bob, 1), (bob, eve, 2)] {
-        assert_eq!(
-            touched(&fixture, owner, peer).await,
-            times,
-            "bob has asked for his, the others have not"
-        );
-    }
-    fixture.end([]).await;
-}
-
-#[tokio::test]
-async fn what_a_node_left_is_written_by_those_that_live_and_else_by_the_next() {
-    for all_die in [false, true] {
-        let fixture = Fixture::new().await;
-        let (dies, other) = (fixture.open().await, fixture.open().await);
-        let [ada, eve] = users(&dies, ["ada", "eve"]).await;
-        let mut heard = other.foreign();
-        let mint = new_mint(&fixture);
-        introduce(&fixture, &dies, &mint, &mut heard).await;
-        let message = minted(&mint, ada, eve);
-        assert!(dies.append(std::slice::from_ref(&message)).await[0].is_ok());
-        assert_eq!(hear(&mut heard, 1).await, [message.id]);
-        drop(dies);
-        // Whether it came to it or not: nothing of that message is listed.
-        let inboxes = fixture.collection("inboxes");
-        let id = ObjectId::from_bytes(message.id.bytes());
-        inboxes.delete_many(doc! { "last.id": id }).await.unwrap();
-        if all_die {
-            drop(other);
-            fixture.clock.set(at(100_000));
-            let next = fixture.open().await;
-            until("the next lists it", async || {
-                peers(&next, ada).await.contains(&(eve, message.id))
-            })
-            .await;
-            fixture.end([next]).await;
-        } else {
-            // It notices that the other one is gone.
-            other.heartbeat(fixture.clock.now()).await.unwrap();
-            until("the other one has written it", async || {
-                inboxes.count_documents(doc! { "last.id": id }).await.unwrap() == 2
-            })
-            .await;
-            fixture.end([other]).await;
+    let messages = [
+        minted(&mint, bob, ada),
+        minted(&mint, bob, ada),
+        minted(&mint, bob, ada),
+    ];
+    assert!(hearing.append(&messages).await.iter().all(Result::is_ok));
+    let mut foreign = hearing.foreign();
+    let nodes = [(&ahead, at(5)), (&behind, at(0)), (&ahead, at(5))];
+    for ((node, now), message) in nodes.into_iter().zip(&messages) {
+        let change = SettingsChange {
+            read_receipts: None,
+            invisible: Some(now == at(5)),
+        };
+        node.change_settings(ada, change, now).await.unwrap();
+        let mark = Mark {
+            user: ada,
+            peer: bob,
+            kind: MarkKind::Read,
+            up_to: message.id,
+            at: now,
+        };
+        let marked = node.mark(&[mark]).await.remove(0).unwrap();
+        let (mut settings, mut markers) = (0, Vec::new());
+        while settings == 0 || markers.is_empty() {
+            let heard = tokio::time::timeout(std::time::Duration::from_secs(20), foreign.next());
+            for change in heard.await.expect("it is not told").unwrap() {
+                match change {
+                    Foreign::Settings(user) => settings += usize::from(user == ada),
+                    Foreign::Marker(marker) => markers.push(marker),
+                    Foreign::Message(message) => panic!("an own message: {message:?}"),
+                }
+            }
         }
+        assert_eq!(markers, [marked.marker]);
     }
+    fixture.end([ahead, behind, hearing]).await;
 }

@@ -96,6 +96,23 @@ async fn indexes_of_other_programs_are_no_obstacle() {
 }
 
 #[tokio::test]
+async fn a_unique_index_of_another_program_on_messages_is_named() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada, bob] = users(&store, ["ada", "bob"]).await;
+    let unique = IndexOptions::builder()
+        .name("one_of_each".to_owned())
+        .unique(true)
+        .build();
+    create_index(&fixture, "messages", doc! { "message": 1 }, unique).await;
+    let batch = ["same", "same", "else"].map(|text| new_message(ada, bob, text));
+    let outcomes = store.append(&batch).await;
+    let named = Err(StoreError::ForeignIndex("one_of_each".to_owned()).into());
+    assert_eq!(outcomes, [stored(&batch[0]), named, stored(&batch[2])]);
+    fixture.end([store]).await;
+}
+
+#[tokio::test]
 async fn data_that_breaks_a_promise_is_refused() {
     let fixture = Fixture::new().await;
     let ids = [1, 2, 3, 4, 5].map(|id| ObjectId::from_bytes([id; 12]));

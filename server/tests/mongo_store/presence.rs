@@ -185,6 +185,25 @@ async fn only_the_first_node_takes_a_mongoose_programs_users_offline() {
     fixture.end([first, second]).await;
 }
 
+/// A Mongoose program takes a user offline whose connection to it ended, and knows nothing of those to this server.
+#[tokio::test]
+async fn whoever_is_connected_here_stays_online_whatever_a_mongoose_program_says() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open().await;
+    let [ada] = users(&store, ["ada"]).await;
+    set(&store, ada, true, at(1)).await;
+    let leaves = doc! { "$set": { "isOnline": false } };
+    let users = fixture.collection("users");
+    users.update_one(doc! { "username": "ada" }, leaves).await.unwrap();
+    assert_eq!(seen(&store, ada).await, (true, Some(at(1))));
+    store.heartbeat(at(2)).await.unwrap();
+    let told = fixture.all("users").await[0].get_bool("isOnline").unwrap();
+    assert!(told, "the Mongoose program sees it as well");
+    set(&store, ada, false, at(3)).await;
+    assert_eq!(seen(&store, ada).await, (false, Some(at(3))));
+    fixture.end([store]).await;
+}
+
 #[tokio::test]
 async fn closing_takes_the_users_offline() {
     let fixture = Fixture::new().await;

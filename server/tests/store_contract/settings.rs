@@ -9,7 +9,13 @@ use crate::engine::Engine;
 const DEFAULT: Settings = Settings {
     read_receipts: true,
     invisible: false,
+    version: 0,
 };
+
+/// Without their version.
+fn plain(settings: Settings) -> Settings {
+    Settings { version: 0, ..settings }
+}
 
 async fn change(store: &dyn Store, user: UserId, read_receipts: Option<bool>, invisible: Option<bool>) -> Settings {
     let change = SettingsChange {
@@ -34,24 +40,26 @@ pub(crate) async fn change_one_by_one(engine: &dyn Engine) {
     let settings = |read_receipts, invisible| Settings {
         read_receipts,
         invisible,
+        version: 0,
     };
-    assert_eq!(change(&*store, ada, Some(false), None).await, settings(false, false));
-    assert_eq!(change(&*store, ada, None, Some(true)).await, settings(false, true));
-    assert_eq!(change(&*store, ada, None, None).await, settings(false, true));
-    assert_eq!(
-        change(&*store, ada, Some(false), Some(true)).await,
-        settings(false, true)
-    );
-    assert_eq!(change(&*store, ada, Some(true), None).await, settings(true, true));
-    assert_eq!(
-        change(&*store, bob, Some(false), Some(false)).await,
-        settings(false, false)
-    );
+    let mut last = DEFAULT;
+    for (read_receipts, invisible, after) in [
+        (Some(false), None, settings(false, false)),
+        (None, Some(true), settings(false, true)),
+        (None, None, settings(false, true)),
+        (Some(false), Some(true), settings(false, true)),
+        (Some(true), None, settings(true, true)),
+    ] {
+        let changed = change(&*store, ada, read_receipts, invisible).await;
+        assert_eq!(plain(changed), after);
+        let grown = changed.version > last.version;
+        assert!(grown || changed == last, "{changed:?} after {last:?}");
+        last = changed;
+    }
+    let of_bob = change(&*store, bob, Some(false), Some(false)).await;
+    assert_eq!(plain(of_bob), settings(false, false));
     let stored = store.settings(&[bob, ada, bob]).await.unwrap();
-    assert_eq!(
-        stored,
-        [settings(false, false), settings(true, true), settings(false, false)]
-    );
+    assert_eq!(stored, [of_bob, last, of_bob]);
     // What else is known of them stays.
     assert!(store.user(ada).await.unwrap().is_some_and(|user| !user.is_online));
 }

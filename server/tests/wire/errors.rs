@@ -120,7 +120,11 @@ fn assert_error(answer: &http::Answer, status: u16, code: &str, what: &str) {
         "{what}: {}",
         answer.body
     );
-    assert_eq!(answer.header("content-type"), "application/json", "{what}");
+    assert_eq!(
+        answer.header("content-type"),
+        "application/json; charset=utf-8",
+        "{what}"
+    );
     let body = answer.json();
     assert_eq!(body.as_object().map(|body| body.len()), Some(1), "{what}: {body}");
     assert!(

@@ -9,6 +9,7 @@ on_both_engines!(catching_up);
 on_both_engines!(receipts_and_inbox);
 on_both_engines!(presence_of_others_and_typing);
 on_both_engines!(pages_of_long_messages);
+on_both_engines!(settings_have_versions);
 on_both_engines!(rebuilding_is_for_administrators);
 
 fn run(server: &Server, script: &str) {
@@ -25,6 +26,10 @@ fn run(server: &Server, script: &str) {
 
 fn catching_up(server: &Server) {
     run(server, "sync.js");
+}
+
+fn settings_have_versions(server: &Server) {
+    run(server, "versions.js");
 }
 
 fn pages_of_long_messages(server: &Server) {

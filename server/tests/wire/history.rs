@@ -29,7 +29,7 @@ fn is_for_the_two_and_for_administrators(server: &Server) {
     let path = format!("/chat/history/{a}/{b}");
     let whole = server.get(&path, &server.token(&a));
     assert_eq!(whole.status, 200);
-    assert_eq!(whole.header("content-type"), "application/json");
+    assert_eq!(whole.header("content-type"), "application/json; charset=utf-8");
     assert_eq!(whole.json(), Value::from(documents));
 
     for (path, token) in [

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use indicatif::HumanCount;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::reader::Reader;
@@ -31,6 +32,15 @@ struct Tally {
     error: Option<anyhow::Error>,
 }
 
+/// What the readers and the coordinator share.
+#[derive(Debug, Default)]
+struct Shared {
+    tally: Mutex<Tally>,
+    measuring: AtomicBool,
+    /// Told when one of them has failed.
+    failed: Notify,
+}
+
 /// Reads pages for a while.
 ///
 /// # Errors
@@ -45,34 +55,28 @@ pub(in crate::bench) fn pages(setup: &Setup, arguments: &History) -> anyhow::Res
     let users: Arc<[BenchUser]> = users.into();
     let bearer: Arc<str> = format!("Bearer {}", users::admin_token(&setup.http)).into();
     let mut watch = setup.watch(&arguments.common)?;
-    let (tally, measuring) = (Arc::new(Mutex::new(Tally::default())), Arc::new(AtomicBool::new(false)));
+    let shared = Arc::new(Shared::default());
     let (seconds, processes, interrupted) = setup.coordinator.block_on(async {
         let interrupt = Interrupt::listen();
         let progress = Progress::begin("reading");
         for number in 0..arguments.concurrency {
             let reader = Reader::connect(&setup.server, &bearer).await?;
-            let task = read_on(
-                reader,
-                Arc::clone(&users),
-                arguments.limit,
-                Arc::clone(&tally),
-                Arc::clone(&measuring),
-            );
+            let task = read_on(reader, Arc::clone(&users), arguments.limit, Arc::clone(&shared));
             fleet.spawn(number, task);
         }
-        wait(arguments.warmup, &interrupt).await;
+        wait(arguments.warmup, &interrupt, &shared.failed).await;
         watch.begin()?;
         let begun = Instant::now();
-        measuring.store(true, Relaxed);
-        wait(arguments.duration, &interrupt).await;
-        measuring.store(false, Relaxed);
+        shared.measuring.store(true, Relaxed);
+        wait(arguments.duration, &interrupt, &shared.failed).await;
+        shared.measuring.store(false, Relaxed);
         let seconds = begun.elapsed().as_secs_f64();
-        let count = tally.lock().pages;
+        let count = shared.tally.lock().pages;
         drop(progress);
         anyhow::Ok((seconds, watch.end(count)?, interrupt.happened()))
     })?;
     drop(fleet);
-    let mut tally = tally.lock();
+    let mut tally = shared.tally.lock();
     if let Some(error) = tally.error.take() {
         return Err(error);
     }
@@ -99,30 +103,26 @@ pub(in crate::bench) fn pages(setup: &Setup, arguments: &History) -> anyhow::Res
     Ok(report)
 }
 
-async fn wait(time: std::time::Duration, interrupt: &Interrupt) {
+async fn wait(time: std::time::Duration, interrupt: &Interrupt, failed: &Notify) {
     tokio::select! {
         () = sleep(time) => {}
         () = interrupt.reaches(1) => {}
+        // It stays told, for the next wait.
+        () = failed.notified() => failed.notify_one(),
     }
 }
 
 /// Reads one page after the other until the fleet ends or one fails.
-async fn read_on(
-    mut reader: Reader,
-    users: Arc<[BenchUser]>,
-    limit: usize,
-    tally: Arc<Mutex<Tally>>,
-    measuring: Arc<AtomicBool>,
-) {
+async fn read_on(mut reader: Reader, users: Arc<[BenchUser]>, limit: usize, shared: Arc<Shared>) {
     let query = format!("?limit={limit}");
     loop {
         let first = 2 * rand::random_range(0..users.len() / 2);
         let begun = Instant::now();
         let read = reader.read(users[first].id, users[first + 1].id, &query).await;
         let took = begun.elapsed();
-        let mut tally = tally.lock();
+        let mut tally = shared.tally.lock();
         match read {
-            Ok(read) if measuring.load(Relaxed) => {
+            Ok(read) if shared.measuring.load(Relaxed) => {
                 tally.latencies.record(took);
                 tally.pages += 1;
                 tally.messages += read.messages;
@@ -132,6 +132,7 @@ async fn read_on(
             Ok(_) => {}
             Err(error) => {
                 tally.error = Some(error);
+                shared.failed.notify_one();
                 return;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -14,6 +15,8 @@ use tokio::net::TcpStream;
 
 use crate::bench::connection::Server;
 
+/// What a connection that ends means.
+const BROKE: &str = "the connection broke while it was read: the server was stopped or killed, or the network is gone";
 /// What begins a message's document, in every server's JSON.
 const MESSAGE: &[u8] = br#""_id":""#;
 
@@ -22,6 +25,7 @@ const MESSAGE: &[u8] = br#""_id":""#;
 pub(super) struct Reader {
     requests: SendRequest<Empty<Bytes>>,
     authority: String,
+    base: String,
     bearer: Arc<str>,
     finder: Finder<'static>,
 }
@@ -51,6 +55,7 @@ impl Reader {
         Ok(Self {
             requests,
             authority: server.authority.clone(),
+            base: server.base.clone(),
             bearer: Arc::clone(bearer),
             finder: Finder::new(MESSAGE),
         })
@@ -61,12 +66,12 @@ impl Reader {
     /// # Errors
     /// If the connection breaks, or the answer is not 200.
     pub(super) async fn read(&mut self, a: UserId, b: UserId, query: &str) -> anyhow::Result<Read> {
-        let request = Request::get(format!("/chat/history/{a}/{b}{query}"))
+        let request = Request::get(format!("{}/chat/history/{a}/{b}{query}", self.base))
             .header(HOST, &self.authority)
             .header(AUTHORIZATION, &*self.bearer)
             .body(Empty::new())?;
-        self.requests.ready().await?;
-        let mut answer = self.requests.send_request(request).await?;
+        self.requests.ready().await.context(BROKE)?;
+        let mut answer = self.requests.send_request(request).await.context(BROKE)?;
         anyhow::ensure!(
             answer.status() == StatusCode::OK,
             "the server answered {}",
@@ -74,7 +79,7 @@ impl Reader {
         );
         let mut counter = Counter::new(&self.finder);
         while let Some(frame) = answer.frame().await {
-            if let Some(data) = frame?.data_ref() {
+            if let Some(data) = frame.context(BROKE)?.data_ref() {
                 counter.add(data);
             }
         }

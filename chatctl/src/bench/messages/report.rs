@@ -129,8 +129,13 @@ impl Report for MessagesReport {
                 format_args!("refused but delivered: {}", count(tally.refused_but_delivered)),
             )?;
         }
+        // An acknowledged message is in history, also if the end of the server came before its delivery.
+        let lost = match &self.cut_off {
+            Some(_) => "acknowledged and not delivered any more",
+            None => "lost",
+        };
         let what = format!(
-            "{} lost, {} duplicated, {} out of order, {} unanswered, {} answered twice",
+            "{} {lost}, {} duplicated, {} out of order, {} unanswered, {} answered twice",
             count(tally.lost),
             count(tally.duplicated),
             count(tally.out_of_order),

@@ -93,7 +93,11 @@ impl Overview {
         }
         let entries = page.conversations.iter().map(|c| (c.peer_id, Entry::from(c)));
         self.known.extend(entries);
-        self.rest = page.total_unread.saturating_sub(self.sum());
+        // The server counts them and lists the page at two moments: where the list ends, there is no rest.
+        self.rest = match &page.next {
+            Some(_) => page.total_unread.saturating_sub(self.sum()),
+            None => 0,
+        };
         for (peer, entry) in std::mem::take(&mut self.meanwhile) {
             self.change(peer, entry, now);
         }

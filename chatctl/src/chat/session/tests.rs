@@ -77,6 +77,14 @@ impl Story {
         self.syncs(Some(cursor));
     }
 
+    /// These texts are shown as waiting, and how many wait in all.
+    fn shows_waiting(&mut self, texts: &[&str], in_all: usize) {
+        for text in texts {
+            assert_eq!(self.report(), Report::Held((*text).to_owned()));
+        }
+        assert_eq!(self.report(), Report::Waiting(in_all));
+    }
+
     fn asks_inbox(&mut self, expected: Option<&str>) {
         match self.request() {
             Request::Inbox(ListConversations { cursor, .. }) => assert_eq!(cursor.as_deref(), expected),
@@ -324,8 +332,44 @@ fn silence_is_told_and_then_ends_the_connection() {
     story.say("one");
     story.sends();
     story.pass(SLOW);
-    assert_eq!(story.report(), Report::Waiting(1));
+    story.shows_waiting(&["one"], 1);
     story.pass(ANSWER - SLOW);
     assert!(matches!(story.effect(), Effect::Hangup(_)));
+    story.idle();
+}
+
+#[test]
+fn what_is_said_stays_on_the_screen_while_it_waits() {
+    let mut story = Story::connected();
+    story.say("one");
+    story.say("two");
+    let (_, id) = story.sends();
+    // Refusals that pass don't begin the wait anew.
+    story.pass(SLOW / 2);
+    story.fails(&id, ErrorCode::Overloaded, Some(100));
+    assert!(matches!(story.report(), Report::Retrying { .. }));
+    story.pass(Duration::from_millis(100));
+    story.sends();
+    story.pass(SLOW / 2);
+    story.shows_waiting(&["one", "two"], 2);
+    story.say("three");
+    story.shows_waiting(&["three"], 3);
+    story.fails(&id, ErrorCode::StoreUnavailable, Some(100));
+    assert!(matches!(story.report(), Report::Retrying { .. }));
+    story.pass(Duration::from_millis(200));
+    story.sends();
+    story.pass(SLOW);
+    story.idle();
+    story.stored(&id, mine(1, "one"), false);
+    story.acknowledged();
+    let (_, id) = story.sends();
+    // It is quick again, until the connection is lost.
+    story.stored(&id, mine(2, "two"), false);
+    story.acknowledged();
+    story.sends();
+    story.say("four");
+    story.idle();
+    story.session.disconnected();
+    story.shows_waiting(&["four"], 2);
     story.idle();
 }

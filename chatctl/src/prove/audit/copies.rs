@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use shared::{MessageId, UserId};
+use shared::{MessageId, Settings, UserId};
 
 use super::Index;
 use super::expect::{Conversation, Watermark};
@@ -39,7 +39,7 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
             found.settings();
         }
         if let (Some(said), Some(stored)) = (user.settings, index.truth.settings.get(&user.id))
-            && said != *stored
+            && values(said) != values(*stored)
         {
             let what = format!("acknowledged as {said:?}, and now they are {stored:?}");
             findings.add(Kind::Settings, Example::new(what).of(user.id));
@@ -141,11 +141,16 @@ impl Device<'_, '_> {
         };
         // Nothing is told of settings that were never changed.
         let kept = self.device.copy.settings().unwrap_or_default();
-        if kept != *stored && !self.device.reset {
+        if values(kept) != values(*stored) && !self.device.reset {
             let what = format!("the copy has {kept:?}, and they are {stored:?}");
             self.add(Kind::Settings, Example::new(what));
         }
     }
+}
+
+/// What settings say. A change that was repeated because nobody knew of its outcome can have been made once more.
+fn values(settings: Settings) -> (bool, bool) {
+    (settings.read_receipts, settings.invisible)
 }
 
 impl Watermark {

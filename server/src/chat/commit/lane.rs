@@ -103,7 +103,8 @@ pub(super) struct Lane<R> {
     shared: Shared<R>,
     done: mpsc::Sender<Done<R>>,
     /// Messages whose commit failed with an unknown outcome. If one was stored after all, its sender finds out by
-    /// sending again, as a duplicate; but nobody was told of it then, so it is delivered now.
+    /// sending again, as a duplicate; but nobody was told of it then, so it is delivered now, unless the store has found out
+    /// sooner.
     unsettled: HashSet<MessageId>,
     outage: Outage,
 }
@@ -268,7 +269,8 @@ impl<R> Lane<R> {
     /// What became of a message. Its sender was answered before if there is no reply.
     fn settle(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> Committed<R> {
         let deliver = match &outcome {
-            Ok(appended) => !appended.duplicate || self.unsettled.remove(&appended.message.id),
+            Ok(Appended { duplicate: false, .. }) => true,
+            Ok(Appended { message, .. }) => self.unsettled.remove(&message.id) && self.store.untold(message.id),
             Err(AppendError::Store(_)) => {
                 if self.unsettled.len() < UNSETTLED {
                     self.unsettled.insert(id);

@@ -46,6 +46,11 @@ pub(super) fn last_stored(connection: &Connection) -> rusqlite::Result<(i64, Opt
     Ok(last.map_or((0, None), |(number, at)| (number, Some(at))))
 }
 
+/// How many messages there are, from an index: some milliseconds for a million.
+pub(super) fn messages(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))
+}
+
 /// The greatest time that a message has: of the last one, or of the one with the greatest id if that is later, as it is
 /// where the clock was once ahead.
 pub(super) fn newest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {

@@ -95,6 +95,8 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     schema::set_up_writer(&connection, &database).map_err(|error| damaged(&database, error))?;
     schema::migrate(&mut connection)?;
     match found {
+        // Not by a clock that is behind, by which what everybody has read would become unread.
+        true if numbers::newest(&connection)?.is_some_and(|newest| options.now < newest) => {}
         true => numbers::correct_first_start(&connection, options.now)?,
         false => numbers::set_first_start(&connection, options.now)?,
     }
@@ -127,7 +129,8 @@ fn report(connection: &Connection, database: &Path, found: bool, now: &Known) ->
     let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
     let path = path.display();
     let last_message = now.last_message.map(tracing::field::display);
-    let (messages, changes) = (now.messages, now.changes);
+    // Counted: watermarks and settings have numbers, too, so that of the last message may be greater.
+    let (messages, changes) = (numbers::messages(connection)?, now.changes);
     match found {
         true => tracing::info!(%path, schema, messages, last_message, changes, "found the embedded database"),
         false => tracing::info!(%path, schema, "created the embedded database"),
@@ -209,8 +212,7 @@ fn is_lost(known: &Known, now: &Known) -> bool {
 }
 
 fn describe(known: &Known) -> String {
-    let Known { messages, changes, .. } = known;
-    let mut text = format!("{messages} messages and {changes} changes");
+    let mut text = format!("{} changes (messages, marks, settings)", known.changes);
     if let Some(at) = known.last_message {
         let _ = write!(text, ", the last message of {at}");
     }

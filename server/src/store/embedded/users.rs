@@ -19,7 +19,7 @@ pub(super) const BY_NAME: &str = "SELECT id, username, is_online, last_seen FROM
 pub(super) const LIST: &str = "
     SELECT id, username, is_online, last_seen FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
 
-pub(super) const SETTINGS: &str = "SELECT read_receipts, invisible FROM users WHERE id = ?1";
+pub(super) const SETTINGS: &str = "SELECT read_receipts, invisible, settings_change FROM users WHERE id = ?1";
 
 pub(super) const CHANGED_SETTINGS: &str = "
     SELECT read_receipts, invisible, settings_change FROM users WHERE id = ?1 AND settings_change > ?2";
@@ -130,14 +130,21 @@ pub(super) fn change_settings(
         number,
     ))?;
     numbers::take(connection, number)?;
-    Ok((Some(after), number))
+    let version = version(number);
+    Ok((Some(Settings { version, ..after }), number))
 }
 
 fn settings_from_row(row: &Row<'_>) -> rusqlite::Result<Settings> {
     Ok(Settings {
         read_receipts: row.get(0)?,
         invisible: row.get(1)?,
+        version: version(row.get::<_, Option<i64>>(2)?.unwrap_or_default()),
     })
+}
+
+/// The number of their change is the version of settings.
+fn version(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
 }
 
 /// Applies changes in order; unknown users match no row.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Document, doc};
 use futures_util::future::join_all;
 use mongodb::Client;
-use mongodb::options::{ClientOptions, ServerAddress};
+use mongodb::options::{ClientOptions, ServerAddress, Tls, TlsOptions};
 
 use super::connect::DEFAULT_DATABASE;
 use super::error::LOGIN_REFUSED;
@@ -21,12 +21,40 @@ const UNAUTHORIZED: &str = "server error 13 ";
 /// Why no primary of this deployment can be used, if a server of it answers and tells.
 pub(super) async fn on_servers(uri: &str) -> Option<String> {
     let options = tokio::time::timeout(LOOK, ClientOptions::parse(uri)).await.ok()?.ok()?;
+    // At once: there is little time left.
+    let (answers, otherwise) = tokio::join!(ask(&options), on_tls(&options));
+    let told = |(host, answer): &(ServerAddress, Document)| on_hello(&options, host, answer);
+    match answers.is_empty() {
+        true => otherwise,
+        false => answers.iter().find_map(told),
+    }
+}
+
+/// What the servers say of themselves that answer.
+async fn ask(options: &ClientOptions) -> Vec<(ServerAddress, Document)> {
     let hosts = options.hosts.iter().take(ASKED).cloned();
-    let answers = join_all(hosts.map(|host| hello(&options, host))).await;
-    answers
-        .iter()
-        .flatten()
-        .find_map(|(host, hello)| on_hello(&options, host, hello))
+    let answers = join_all(hosts.map(|host| hello(options, host))).await;
+    answers.into_iter().flatten().collect()
+}
+
+/// For when no server answers: whether one does with TLS, or without it.
+async fn on_tls(options: &ClientOptions) -> Option<String> {
+    let mut other = options.clone();
+    let is_asked = matches!(options.tls, Some(Tls::Enabled(_)));
+    other.tls = Some(match is_asked {
+        true => Tls::Disabled,
+        // Whose certificate it is does not matter here: nothing is told it.
+        false => Tls::Enabled(TlsOptions::builder().allow_invalid_certificates(true).build()),
+    });
+    let (host, _) = ask(&other).await.into_iter().next()?;
+    Some(match is_asked {
+        true => {
+            format!("{host} answers without TLS only; remove tls=true or ssl=true from MONGO_URI, or write tls=false")
+        }
+        false => format!(
+            "{host} answers with TLS only; add tls=true to MONGO_URI, and tlsCAFile=… if its certificate is your own"
+        ),
+    })
 }
 
 /// What one server says of itself. For this it asks for no login.

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use super::connect::{self, Connected};
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
-use super::error::{Backoff, DUPLICATE_KEY, bounded, passes, store_error, write_error};
+use super::error::{Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, passes, store_error, write_error};
 use super::integrity::Integrity;
 use super::window::{self, Clock};
 use super::{WRITE, query};
@@ -41,6 +41,8 @@ mod renew;
 
 /// How long a batch is tried. Longer than an election takes.
 const COMMIT: Duration = Duration::from_secs(20);
+/// Indexes by which a message that is stored twice is found.
+const OURS: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
 /// How often a duplicate key may have no document behind it, before some other program's unique index is blamed.
 const VANISHED: u8 = 3;
 
@@ -172,20 +174,27 @@ impl Appender {
             };
             let text = write_error(failure.code, &failure.message);
             if failure.code == DUPLICATE_KEY && batch.vanished[index] < VANISHED {
-                doubtful.push(index);
+                let foreign = index_of(&failure.message).filter(|name| !OURS.contains(name));
+                doubtful.push((index, foreign.map(str::to_owned)));
             } else if passes(failure.code) {
                 left = Err(StoreError::Unavailable(text));
             } else {
-                batch.outcomes[index] = Some(Err(StoreError::Failed(text).into()));
+                let error = match failure.code {
+                    INVALID_DOCUMENT => StoreError::Validator,
+                    _ => StoreError::Failed(text),
+                };
+                batch.outcomes[index] = Some(Err(error.into()));
             }
         }
         if doubtful.is_empty() {
             return left;
         }
-        let met: Vec<&NewMessage> = doubtful.iter().map(|index| &batch.messages[*index]).collect();
+        let met: Vec<&NewMessage> = doubtful.iter().map(|(index, _)| &batch.messages[*index]).collect();
         let originals = self.originals(&met, deadline).await?;
-        for index in doubtful {
-            batch.outcomes[index] = originals.settle(&batch.messages[index]);
+        for (index, foreign) in doubtful {
+            // What another program's index met is not looked for.
+            let kept_out = || foreign.map(|name| Err(StoreError::ForeignIndex(name).into()));
+            batch.outcomes[index] = originals.settle(&batch.messages[index]).or_else(kept_out);
             if batch.outcomes[index].is_none() {
                 batch.vanished[index] += 1;
                 left = Err(StoreError::Unavailable("a message was there and is gone".into()));

@@ -55,6 +55,23 @@ pub(super) async fn choose(uri: &str) -> Result<String, ChoiceError> {
     }
 }
 
+/// Warns if this database holds no users and one that may be meant does: a name with a mistake in it makes a new database.
+/// Failing to look harms nothing.
+pub(super) async fn say_if_elsewhere(database: &Database) {
+    if !matches!(holds_users(database).await, Ok(false)) {
+        return;
+    }
+    for other in [DEFAULT_DATABASE, DRIVERS_DATABASE] {
+        if let Ok(true) = holds_users(&database.client().database(other)).await {
+            let name = database.name();
+            tracing::warn!(
+                "the database `{name}` holds no users, and `{other}` beside it does; if that one is meant, name it in \
+                 MONGO_URI: no token of its users is good here"
+            );
+        }
+    }
+}
+
 async fn look(client: &Client) -> Result<(bool, bool), StoreError> {
     let ours = client.database(DEFAULT_DATABASE);
     let drivers = client.database(DRIVERS_DATABASE);

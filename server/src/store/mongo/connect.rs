@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bson::doc;
+use mongodb::error::ErrorKind;
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::event::sdam::{SdamEvent, TopologyDescription};
@@ -18,8 +19,8 @@ use mongodb::{Client, Database, ServerInfo, ServerType};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::advice;
 use super::error::{Backoff, bounded, store_error, timed_out};
+use super::{advice, uri};
 use crate::store::StoreError;
 
 pub(super) const MESSAGES: &str = "messages";
@@ -188,7 +189,7 @@ async fn waits<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) 
 /// Makes the clients. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
 async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
     check(uri).await.map_err(StoreError::Failed)?;
-    let mut options = ClientOptions::parse(uri).await.map_err(|error| store_error(&error))?;
+    let mut options = ClientOptions::parse(uri).await.map_err(|error| unparsed(uri, &error))?;
     options.app_name.get_or_insert_with(|| "chat-server".into());
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(CONNECT);
@@ -221,6 +222,18 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
         inserts: connect(inserts)?,
         connections,
     })
+}
+
+/// Why there are no options: with `mongodb+srv` the name leads to the hosts by DNS.
+fn unparsed(uri: &str, error: &mongodb::error::Error) -> StoreError {
+    match error.kind.as_ref() {
+        ErrorKind::DnsResolve { .. } => StoreError::Unavailable(format!(
+            "the hosts of {} can't be looked up (DNS has no SRV record for it, or does not answer); check the name, or write \
+             mongodb:// with the hosts themselves",
+            hosts(uri)
+        )),
+        _ => store_error(error),
+    }
 }
 
 /// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
@@ -274,27 +287,48 @@ pub(super) fn durable() -> WriteConcern {
         .build()
 }
 
-/// Finds out what is wrong with a connection string. The driver's own words are used only for the part that can't
-/// hold a secret: login, path to it and the values of options are taken out before it is asked again.
+/// Finds out what is wrong with a connection string. The driver's own words repeat what it stumbled over, and that can be
+/// half of a password: without its `@` a login stands where hosts do. So only names of options and schemes are repeated.
 fn fault(uri: &str) -> String {
     const SHAPE: &str = "it should read mongodb://[user:password@]host[:port],…[/database][?option=value&…]";
     let Some((scheme, rest)) = uri.split_once("://") else {
         return SHAPE.into();
     };
+    if !["mongodb", "mongodb+srv"].contains(&scheme) {
+        return format!("unsupported connection string scheme: {scheme}; {SHAPE}");
+    }
     let (_login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let (hosts, options) = rest.split_once('?').unwrap_or((rest, ""));
-    if let Err(error) = ConnectionString::parse(format!("{scheme}://{hosts}")) {
-        return match *error.kind {
-            mongodb::error::ErrorKind::InvalidArgument { message, .. } => message,
-            _ => SHAPE.into(),
+    let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_taken = |rest: &str| ConnectionString::parse(format!("{scheme}://{rest}")).is_ok();
+    if !is_taken(path) {
+        let hosts = path.split('/').next().unwrap_or_default();
+        return if hosts.is_empty() {
+            "it names no host".into()
+        } else if is_taken(hosts) {
+            "the name of its database has a character that none can have".into()
+        } else if scheme == "mongodb+srv" {
+            "with mongodb+srv it names one host, without a port; if that should be a login, the @ after it is missing: in \
+             .env a # ends a value that is not in quotes"
+                .into()
+        } else {
+            "the port must be a number from 1 to 65535; if that should be a login, the @ after it is missing: in .env a # \
+             ends a value that is not in quotes"
+                .into()
         };
     }
-    if ConnectionString::parse(format!("{scheme}://{rest}")).is_err() {
-        let names: Vec<&str> = options
-            .split('&')
-            .map(|option| option.split_once('=').map_or("(one without a value)", |(name, _)| name))
-            .collect();
-        return format!("one of its options is wrong: {}", names.join(", "));
+    if !is_taken(rest) {
+        let all = || options.split('&');
+        let is_wrong = |option: &&str| !is_taken(&format!("{path}?{option}"));
+        // Of some only the combination is wrong.
+        let named: Vec<&str> = match all().any(|option| is_wrong(&option)) {
+            true => all().filter(is_wrong).collect(),
+            false => all().collect(),
+        };
+        let names = named.into_iter().map(|option| match option.contains('=') {
+            true => uri::name_of(option),
+            false => "(one without a value)",
+        });
+        return format!("one of its options is wrong: {}", names.collect::<Vec<_>>().join(", "));
     }
     "in its login, characters such as : / ? # [ ] @ % must be percent-encoded".into()
 }
@@ -316,8 +350,12 @@ mod tests {
             ),
             (
                 "mongodb://u:s3cret@host/?tls=maybe&w=1",
-                "one of its options is wrong: tls, w",
+                "one of its options is wrong: tls",
             ),
+            ("mongodb://u:s3cret", "the port must be"),
+            ("mongodb://u:s3c@ret:db", "the port must be"),
+            ("mongodb+srv://u:s3cret", "a # ends a value"),
+            ("mongodb://h/s3c ret", "the name of its database"),
             ("mongodb://u:s3c/ret@host/db", "percent-encoded"),
             ("mongodb://u:s3c%ret@host/db", "percent-encoded"),
             ("mongodb://u:s3c@ret@host/db", "percent-encoded"),

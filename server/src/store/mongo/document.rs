@@ -77,7 +77,9 @@ pub(super) fn user(document: &RawDocument) -> Option<User> {
         match key {
             "_id" => id = value.as_object_id(),
             "username" => user.username = text(value).unwrap_or_default(),
-            "isOnline" => user.is_online = value.as_bool().unwrap_or(false),
+            "isOnline" => user.is_online |= value.as_bool().unwrap_or(false),
+            // Another program may say otherwise, which knows of its own connections only.
+            "onlineNodes" => user.is_online |= value.as_array().is_some_and(|nodes| !nodes.is_empty()),
             "lastSeen" => user.last_seen = value.as_datetime().map(timestamp),
             _ => {}
         }
@@ -147,7 +149,16 @@ pub(super) fn settings(user: &RawDocument) -> Settings {
     Settings {
         read_receipts: stored.get_bool("readReceipts").unwrap_or(default.read_receipts),
         invisible: stored.get_bool("invisible").unwrap_or(default.invisible),
+        version: version(stored),
     }
+}
+
+/// How often settings were changed, as far as that was counted: earlier versions did not.
+pub(super) fn version(settings: &RawDocument) -> u64 {
+    let changes = settings.get_i64("changes").ok();
+    changes
+        .and_then(|changes| u64::try_from(changes).ok())
+        .unwrap_or_default()
 }
 
 /// A moment from BSON.

@@ -14,6 +14,9 @@ use crate::store::StoreError;
 /// The error code of a unique index that already holds the key.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
+/// The error code of a document that the validator of its collection refuses.
+pub(super) const INVALID_DOCUMENT: i32 = 121;
+
 /// What the text of a refused login begins with.
 pub(super) const LOGIN_REFUSED: &str = "the login was refused: ";
 
@@ -60,6 +63,9 @@ pub(super) fn store_error(error: &Error) -> StoreError {
         ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
         _ => None,
     };
+    if code == Some(INVALID_DOCUMENT) {
+        return StoreError::Validator;
+    }
     let kind_passes = matches!(
         error.kind.as_ref(),
         ErrorKind::Io(_)

@@ -17,7 +17,8 @@
 //! it is projected here, by every node that lives. So is what other programs wrote.
 //!
 //! `settled` in `meta` is a moment in front of which every message is in the inboxes: a store writes it only up to where its
-//! own follower has settled, not beyond what it has itself projected less the window, and not beyond what it holds. A store
+//! own follower had settled before all that it had come across was written, not beyond what the store has itself projected less the
+//! window, and not beyond what it holds. A store
 //! that is opened goes on from there. So what a node left that died alone, or together with all others, is projected by the next. The time in such a message's id must be right, see `window`; of an import of old
 //! messages only a rebuilding learns.
 //!
@@ -40,7 +41,7 @@
 //! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
 //! | what was seen and is not settled | 20 MiB; whole seconds are forgotten beyond that, and told again once (`seen`) |
 //! | entries of inboxes that are held | 50,000, 22 MiB (`inbox/projector`) |
-//! | seconds in doubt | 1,000 (`inbox/projector`) |
+//! | own messages in doubt | 65,536, 1.3 MiB, and as many that were found (`inbox/projector`) |
 //!
 //! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
 //! which are ordered by `updatedAt`, shows them.
@@ -132,12 +133,18 @@ pub(super) struct Task {
     meta: Meta,
     projector: Projector,
     node: ObjectId,
+    /// The same of settings: another one after a change that failed.
+    settings_node: Arc<Mutex<ObjectId>>,
     clock: Clock,
     told: mpsc::Sender<Told>,
     seen: Seen,
     writers: Writers,
     /// All in front of this moment was looked at a second time; whole seconds, in milliseconds.
     settled: i64,
+    /// Up to where all that it handed to the projector is written.
+    written: i64,
+    /// Where it had settled, after so many rounds of the projector had begun.
+    handed: (i64, u64),
     /// When it last looked for what is new.
     looked: i64,
     /// What is still to be projected of the time before this store was opened.
@@ -147,13 +154,13 @@ pub(super) struct Task {
 }
 
 impl Follower {
-    /// Prepares to follow a database in whose inboxes is all before `projected`. `node` tells what this store writes from
-    /// what others do; `others` says whether there are other nodes.
+    /// Prepares to follow a database in whose inboxes is all before `projected`. `nodes` tell what this store writes from
+    /// what others do, the second one its settings; `others` says whether there are other nodes.
     pub(super) fn new(
         database: &Database,
         projector: Projector,
         projected: i64,
-        node: ObjectId,
+        (node, settings_node): (ObjectId, Arc<Mutex<ObjectId>>),
         clock: Clock,
         others: Arc<AtomicBool>,
     ) -> (Self, Task) {
@@ -176,11 +183,14 @@ impl Follower {
             meta: Meta::new(database),
             projector,
             node,
+            settings_node,
             clock,
             told,
             seen: Seen::default(),
             writers: Writers::new(database, others),
             settled,
+            written: settled,
+            handed: (settled, 0),
             looked: settled,
             past: (projected < settled).then(|| Past::new(second(projected), settled)),
             remembered: None,
@@ -266,7 +276,7 @@ impl Task {
             self.tell_settled();
         }
         self.catch_up(now).await?;
-        let projected = self.own_projected().min(self.settled);
+        let projected = self.own_projected();
         self.shared.projected.fetch_max(projected, Ordering::AcqRel);
         self.remember().await
     }
@@ -315,9 +325,17 @@ impl Task {
         Ok(())
     }
 
-    /// In front of which moment all that was handed to the projector to be written is written, by the time in ids.
-    fn own_projected(&self) -> i64 {
-        self.projector.done().millis().saturating_sub(UNWRITTEN)
+    /// In front of which moment all that was handed to the projector to be written is written, by the time in ids: what this
+    /// process stored, which was handed on soon after, and what was come across here, however much later that was.
+    fn own_projected(&mut self) -> i64 {
+        let rounds = self.projector.rounds();
+        let (settled, begun) = self.handed;
+        if rounds.ended > begun {
+            self.written = settled;
+            self.handed = (self.settled, rounds.begun);
+        }
+        let stored = self.projector.done().millis().saturating_sub(UNWRITTEN);
+        stored.min(self.written)
     }
 
     /// Writes down up to where all messages are projected.
@@ -327,8 +345,8 @@ impl Task {
         }
         let held = self.projector.held_since();
         let held = held.map_or(i64::MAX, |second| i64::from(second) * 1_000);
-        let followed = self.past.as_ref().map_or(self.settled, Past::begin);
-        let projected = self.own_projected().min(followed).min(held);
+        let past = self.past.as_ref().map_or(i64::MAX, Past::begin);
+        let projected = self.own_projected().min(past).min(held);
         self.meta.settle(Timestamp::from_millis(projected)).await?;
         self.remembered = Some(tokio::time::Instant::now());
         Ok(())

@@ -71,49 +71,9 @@ impl History {
         }
     }
 
-    /// See [`crate::store::Store::newest`].
-    ///
-    /// The greatest ids lead to it, and those of the last moments before `now`: after a clock that was ahead was set right,
-    /// messages have ids of their own time, and a `createdAt` just behind the greatest id. Documents of other programs can have
-    /// one that can't be right, so no `createdAt` counts that lies beyond the greatest ids.
+    /// See [`newest`].
     pub(super) async fn newest(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let mut next = [0; 12];
-        next[..4].copy_from_slice(
-            &u32::try_from(now.millis() / 1_000 + 1)
-                .unwrap_or(u32::MAX)
-                .to_be_bytes(),
-        );
-        let (greatest, latest) = tokio::try_join!(
-            self.of_greatest_ids(doc! { "_id": { "$type": "objectId" } }),
-            self.of_greatest_ids(doc! { "_id": { "$lt": ObjectId::from_bytes(next) } }),
-        )?;
-        let Some(greatest) = greatest.iter().map(|(in_id, created_at)| in_id.min(created_at)).max() else {
-            return Ok(None);
-        };
-        let limit = greatest.millis().saturating_add(NEWEST_SPAN);
-        let latest = latest.iter().map(|(_, created_at)| created_at);
-        Ok(latest
-            .filter(|at| at.millis() <= limit)
-            .chain([greatest])
-            .max()
-            .copied())
-    }
-
-    /// The end of the second in an id, and `createdAt`, of those of the matching messages that have the greatest ids.
-    async fn of_greatest_ids(&self, filter: Document) -> Result<Vec<(Timestamp, Timestamp)>, StoreError> {
-        let find = self
-            .messages
-            .find(filter)
-            .projection(doc! { "createdAt": 1 })
-            .sort(doc! { "_id": -1 })
-            .limit(NEWEST)
-            .max_time(READ);
-        query::all("reading the newest messages", READ, find, |document| {
-            let message = document::message(document)?;
-            let in_id = i64::from(seconds(message.id)) * 1_000 + 999;
-            Some((Timestamp::from_millis(in_id), message.created_at?))
-        })
-        .await
+        newest(&self.messages, now).await
     }
 
     pub(super) async fn message(
@@ -175,6 +135,56 @@ impl History {
         };
         try_unfold(whole, next).boxed()
     }
+}
+
+/// See [`crate::store::Store::newest`].
+///
+/// The greatest ids lead to it, and those of the last moments before `now`: after a clock that was ahead was set right,
+/// messages have ids of their own time, and a `createdAt` just behind the greatest id. Documents of other programs can have
+/// one that can't be right, so no `createdAt` counts that lies beyond the greatest ids.
+pub(super) async fn newest(
+    messages: &Collection<RawDocumentBuf>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut next = [0; 12];
+    next[..4].copy_from_slice(
+        &u32::try_from(now.millis() / 1_000 + 1)
+            .unwrap_or(u32::MAX)
+            .to_be_bytes(),
+    );
+    let (greatest, latest) = tokio::try_join!(
+        of_greatest_ids(messages, doc! { "_id": { "$type": "objectId" } }),
+        of_greatest_ids(messages, doc! { "_id": { "$lt": ObjectId::from_bytes(next) } }),
+    )?;
+    let Some(greatest) = greatest.iter().map(|(in_id, created_at)| in_id.min(created_at)).max() else {
+        return Ok(None);
+    };
+    let limit = greatest.millis().saturating_add(NEWEST_SPAN);
+    let latest = latest.iter().map(|(_, created_at)| created_at);
+    Ok(latest
+        .filter(|at| at.millis() <= limit)
+        .chain([greatest])
+        .max()
+        .copied())
+}
+
+/// The end of the second in an id, and `createdAt`, of those of the matching messages that have the greatest ids.
+async fn of_greatest_ids(
+    messages: &Collection<RawDocumentBuf>,
+    filter: Document,
+) -> Result<Vec<(Timestamp, Timestamp)>, StoreError> {
+    let find = messages
+        .find(filter)
+        .projection(doc! { "createdAt": 1 })
+        .sort(doc! { "_id": -1 })
+        .limit(NEWEST)
+        .max_time(READ);
+    query::all("reading the newest messages", READ, find, |document| {
+        let message = document::message(document)?;
+        let in_id = i64::from(seconds(message.id)) * 1_000 + 999;
+        Some((Timestamp::from_millis(in_id), message.created_at?))
+    })
+    .await
 }
 
 impl Whole {

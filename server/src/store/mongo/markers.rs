@@ -251,7 +251,7 @@ impl Markers {
         let moved = doc! { "$or": moves };
         fields.insert(
             "updatedAt",
-            doc! { "$cond": [&moved, { "$max": ["$updatedAt", date(updated_at)] }, "$updatedAt"] },
+            doc! { "$cond": [&moved, window::next(updated_at), "$updatedAt"] },
         );
         fields.insert("node", doc! { "$cond": [moved, self.node, "$node"] });
         doc! { "q": { "_id": encode_key((marker.user, marker.peer)) }, "u": [{ "$set": fields }], "upsert": true }

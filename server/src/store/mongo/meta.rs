@@ -1,6 +1,7 @@
 //! The few documents about the database as a whole.
 
 use bson::oid::ObjectId;
+use bson::raw::RawDocumentBuf;
 use bson::{DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::connect::{self, OPEN};
 use super::document::{date, timestamp};
 use super::error::{bounded, retrying};
-use super::{READ, WRITE};
+use super::{READ, WRITE, history};
 use crate::store::{Instance, StoreError};
 
 /// The documents' ids.
@@ -26,6 +27,7 @@ pub(super) const INBOX_FIELDS: &str = "inboxFields";
 #[derive(Clone)]
 pub(super) struct Meta {
     pub(super) documents: Collection<Document>,
+    messages: Collection<RawDocumentBuf>,
 }
 
 /// What a store begins with.
@@ -41,6 +43,7 @@ impl Meta {
     pub(super) fn new(database: &Database) -> Self {
         Self {
             documents: database.collection(connect::META),
+            messages: database.collection(connect::MESSAGES),
         }
     }
 
@@ -52,17 +55,25 @@ impl Meta {
             .ensure(INSTANCE, doc! { "bytes": instance, FIRST_START: date(now) })
             .await?;
         let follower = self.ensure(FOLLOWER, doc! { "settled": date(now) }).await?;
-        let first_start = made.get_datetime(FIRST_START).ok().map(|at| timestamp(*at));
-        if first_start.is_some_and(|first| now < first) {
+        let mut first_start = made.get_datetime(FIRST_START).ok().map(|at| timestamp(*at));
+        if first_start.is_some_and(|first| now < first) && !self.is_behind(now).await? {
             self.correct_first_start(now).await?;
+            first_start = Some(now);
         }
         let failed = |_| StoreError::Failed("a document in the collection meta is damaged".into());
         let bytes = made.get_object_id("bytes").map_err(failed)?.bytes();
         Ok(Begun {
             instance: first_bytes(bytes),
-            first_start: first_start.map(|first| first.min(now)),
+            first_start,
             settled: timestamp(*follower.get_datetime("settled").map_err(failed)?),
         })
+    }
+
+    /// Whether a clock that says `now` is behind, because there are messages of a later time. By such a one what everybody has
+    /// read would become unread.
+    async fn is_behind(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let newest = history::newest(&self.messages, now).await?;
+        Ok(newest.is_some_and(|newest| now < newest))
     }
 
     /// A clock that was ahead at the first start and was set right: it must not hide what comes now.

@@ -16,6 +16,9 @@
 //! node of a deployment therefore takes such users offline at its first heartbeat. Later nodes don't: by then a
 //! Mongoose program may run beside the others during a migration, and its users are its own business. One that runs
 //! while the first node starts has its users shown as offline until they connect again.
+//!
+//! Such a program also takes users offline that left it and are connected here. Whoever has a node is read as online all the
+//! same (`document::user`), and once a minute each node says so again of its own.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -44,6 +47,9 @@ const CHANGES: usize = 1_000;
 /// How long one renewal of the lease may take: the lease outlasts one that fails, and the next.
 const RENEWAL: Duration = Duration::from_secs(2);
 
+/// How often it is said again who is online, which reads as many users as are.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
 /// This process's part in who is online.
 pub(super) struct Presence {
     database: Database,
@@ -71,6 +77,8 @@ struct Beats {
     lenient_until: Option<Instant>,
     /// Whether what an older program left was looked at.
     swept: bool,
+    /// When it was last said again who is online.
+    said_again: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -186,6 +194,12 @@ impl Presence {
         if !beats.swept {
             self.sweep(node).await?;
             beats.swept = true;
+        }
+        if beats.said_again.is_none_or(|last| last.elapsed() >= SAY_AGAIN) {
+            let offline = doc! { "onlineNodes": node, "isOnline": { "$ne": true } };
+            let again = self.users.update_many(offline, doc! { "$set": { "isOnline": true } });
+            bounded("saying again who is online", WRITE, again).await?;
+            beats.said_again = Some(Instant::now());
         }
         Ok(())
     }

@@ -1,6 +1,11 @@
 //! What users let others know: optional fields of their documents, which Mongoose passes over.
+//!
+//! A change says which node made it, so that the node itself does not hear of it from the [`follower`](super::follower). Of a change that
+//! failed nobody was told, and it may be stored all the same: so the node gives itself another name then, and hears of what it
+//! has changed by the old one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::oid::ObjectId;
@@ -8,6 +13,7 @@ use bson::raw::RawDocumentBuf;
 use bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
+use parking_lot::Mutex;
 use shared::{Settings, SettingsChange, Timestamp, UserId};
 use tokio::time::Instant;
 
@@ -23,18 +29,28 @@ const COMMIT: Duration = Duration::from_secs(20);
 /// Settings in the collection of users.
 pub(super) struct UserSettings {
     users: Collection<RawDocumentBuf>,
-    /// What tells the changes made by this store from those of others.
-    node: ObjectId,
+    /// What tells the changes made by this store from those of others. Held to set or copy it.
+    node: Arc<Mutex<ObjectId>>,
     clock: Clock,
 }
 
 impl UserSettings {
-    pub(super) fn new(database: &Database, node: ObjectId, clock: Clock) -> Self {
+    pub(super) fn new(database: &Database, clock: Clock) -> Self {
         Self {
             users: database.collection(connect::USERS),
-            node,
+            node: Arc::new(Mutex::new(ObjectId::new())),
             clock,
         }
+    }
+
+    /// By which name its changes are not to be heard of.
+    pub(super) fn node(&self) -> Arc<Mutex<ObjectId>> {
+        Arc::clone(&self.node)
+    }
+
+    /// A change failed, and it is not known whether it is stored.
+    pub(super) fn doubt(&self) {
+        *self.node.lock() = ObjectId::new();
     }
 
     /// See [`crate::store::Store::settings`].
@@ -70,10 +86,11 @@ impl UserSettings {
             fields.insert("settings.invisible", on);
         }
         let is_question = fields.is_empty();
-        fields.insert("settings.node", self.node);
+        fields.insert("settings.node", *self.node.lock());
         let mut updated_at = window::stamp(at, (self.clock)());
         let deadline = Instant::now() + COMMIT;
-        let mut update = doc! { "$set": &fields };
+        // The version. Clocks differ, so a later change can leave the time as it is.
+        let mut update = doc! { "$set": &fields, "$inc": { "settings.changes": 1_i64 } };
         // The first time also if the others would merely hear of it late, as with markers.
         let mut is_over: fn(Timestamp, Timestamp) -> bool = window::is_passed_over;
         loop {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::batches::Batches;
 use super::document;
-use super::error::{DUPLICATE_KEY, bounded, index_of, retrying, store_error};
+use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, retrying, store_error};
 use super::indexes::USERNAME_KEY;
 use super::{READ, WRITE, connect, query};
 use crate::chat::Username;
@@ -110,6 +110,9 @@ impl Users {
             return store_error(error);
         };
         let write_errors = || failed.write_errors.iter().flatten();
+        if write_errors().any(|error| error.code == INVALID_DOCUMENT) {
+            return StoreError::Validator;
+        }
         if write_errors().any(|error| error.code != DUPLICATE_KEY) {
             return StoreError::Failed("a user was not stored".into());
         }

@@ -20,7 +20,10 @@
 //! A message whose commit was never acknowledged to anybody may become visible at any time, and is then in history, but not
 //! necessarily in every feed. Documents without `updatedAt`, which old databases can hold, are in no feed.
 
+use bson::{Document, doc};
 use shared::Timestamp;
+
+use super::document::date;
 
 pub use crate::chat::Clock;
 
@@ -53,6 +56,13 @@ pub(super) fn stamp(at: Timestamp, now: Timestamp) -> Timestamp {
         true => now,
         false => at,
     }
+}
+
+/// The `updatedAt` of a document that is changed again and again, as an expression: `at`, or one later than that of the change
+/// before, which a clock that is ahead can have given. So no two changes have the same, and whoever has heard of one hears
+/// of the next, too.
+pub(super) fn next(at: Timestamp) -> Document {
+    doc! { "$max": [{ "$add": ["$updatedAt", 1] }, date(at)] }
 }
 
 /// Whether a time lies further in the future than clocks may differ.

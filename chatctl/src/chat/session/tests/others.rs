@@ -196,7 +196,7 @@ fn unread_elsewhere_follows_what_the_server_tells() {
     // Seven more in conversations that are not on the page: which, is not known.
     story.session.disconnected();
     story.connect("c0");
-    story.inbox(inbox(&[(PEER, 5), (OTHER, 1)], 13));
+    story.inbox(more(inbox(&[(PEER, 5), (OTHER, 1)], 13)));
     assert_eq!(story.report(), Report::Elsewhere(8));
     assert!(matches!(story.report(), Report::Reached { .. }));
     let third = UserId::from_bytes([4; 12]);
@@ -206,8 +206,25 @@ fn unread_elsewhere_follows_what_the_server_tells() {
     story.caught_up("c1");
     story.pass(Duration::from_secs(1));
     story.asks_inbox(None);
-    story.inbox(inbox(&[(third, 3), (PEER, 5), (OTHER, 1)], 14));
+    story.inbox(more(inbox(&[(third, 3), (PEER, 5), (OTHER, 1)], 14)));
     assert_eq!(story.report(), Report::Elsewhere(9));
+    story.idle();
+}
+
+/// A page with further ones behind it.
+fn more(page: Inbox) -> Inbox {
+    let next = Some("p2".to_owned());
+    Inbox { next, ..page }
+}
+
+#[test]
+fn a_message_that_came_between_the_two_counts_of_the_server_is_not_elsewhere() {
+    let mut story = Story::connected();
+    story.session.disconnected();
+    story.connect("c0");
+    // It is in the total and not yet in the list, which is whole.
+    story.inbox(inbox(&[(PEER, 0)], 1));
+    assert!(matches!(story.report(), Report::Reached { .. }));
     story.idle();
 }
 

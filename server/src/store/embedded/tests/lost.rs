@@ -109,7 +109,7 @@ async fn a_log_that_was_cut_emptied_removed_or_flipped_is_refused() {
     for damage in damages {
         let (dir, ada, cursor) = killed().await;
         damage(&dir.path().join("chat.db-wal"));
-        refused(dir.path(), &["300 messages", "--accept-loss"]);
+        refused(dir.path(), &["300 changes", "--accept-loss"]);
         accepted(dir.path(), ada, &cursor).await;
     }
 }
@@ -124,7 +124,7 @@ async fn a_database_that_was_emptied_or_removed_is_refused() {
         damage(&dir.path().join("chat.db"));
         refused(
             dir.path(),
-            &["it is empty or missing", "at least 300 messages", "--accept-loss"],
+            &["it is empty or missing", "at least 300 changes", "--accept-loss"],
         );
         // Also where nothing was kept, for the log is there; SQLite would delete it.
         fs::remove_file(dir.path().join("known.json")).unwrap();
@@ -144,7 +144,7 @@ async fn another_database_is_refused() {
     fs::copy(other.path().join("chat.db"), dir.path().join("chat.db")).unwrap();
     refused(
         dir.path(),
-        &["another database, which has 0 messages", "at least 300 messages"],
+        &["another database, which has 0 changes", "at least 300 changes"],
     );
 
     // One of another program stays as it is.
@@ -219,7 +219,7 @@ async fn a_log_that_lost_its_last_moment_is_refused() {
     cut_a_page(dir.path());
     refused(
         dir.path(),
-        &["Expected: a log", "the database has 250 messages", "--accept-loss"],
+        &["Expected: a log", "the database has 250 changes", "--accept-loss"],
     );
     accepted(dir.path(), ada, &cursor).await;
 

@@ -207,9 +207,12 @@ async fn a_change_of_settings_that_is_stored_late_is_told_late() {
         let requests = TaskTracker::new();
         let hang = hang(&chat.store).await;
         tokio::time::pause();
-        let changing = chat.settings.change(ada, change, requests.token(), move |settings| {
-            tell.send((*settings, cursors.cursor())).unwrap();
-        });
+        let changing = chat
+            .settings
+            .change(ada, change, requests.token(), move |settings, is_answered| {
+                assert!(!is_answered);
+                let _ = tell.send((*settings, cursors.cursor()));
+            });
         if leaves {
             // Long enough for it to be with the store, as of a client that then closes its connection.
             let gone = tokio::time::timeout(Duration::from_secs(5), changing).await;

@@ -1,6 +1,5 @@
 //! Ranges of ids that leave out what this process has minted itself.
 
-use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use bson::oid::ObjectId;
@@ -34,9 +33,9 @@ impl Own {
         self.bytes.get() == Some(&process(&id.bytes()))
     }
 
-    /// Filters for the ids of a span of seconds, its end excluded. Those of this process are left out, but not in
-    /// `doubts`, and not all in what lies in the future of `now`.
-    pub(super) fn ranges(&self, from: u32, to: u32, now: u32, doubts: &BTreeSet<u32>) -> Vec<Document> {
+    /// Filters for the ids of a span of seconds, its end excluded. Those of this process are left out, but not all in what
+    /// lies in the future of `now`.
+    pub(super) fn ranges(&self, from: u32, to: u32, now: u32) -> Vec<Document> {
         if from >= to {
             return Vec::new();
         }
@@ -45,12 +44,8 @@ impl Own {
             return vec![range(from, to)];
         };
         let mut ranges = Vec::new();
-        // Ranges that meet are one.
         let mut start = smallest(from);
         for second in from..end {
-            if doubts.contains(&second) {
-                continue;
-            }
             let mut id = [0; 12];
             id[..4].copy_from_slice(&second.to_be_bytes());
             id[4..9].copy_from_slice(own);
@@ -130,7 +125,7 @@ mod tests {
     fn go_on_behind_what_was_read() {
         let own = Own::default();
         own.learn(MessageId::from_bytes(id(7, 5, 0).bytes()));
-        let mut ranges = own.ranges(100, u32::MAX, 103, &BTreeSet::new());
+        let mut ranges = own.ranges(100, u32::MAX, 103);
         for last in [id(101, 4, 0), id(101, 4, 1), id(102, 6, 3)] {
             go_on(&mut ranges, last);
             assert!(!ranges.is_empty());
@@ -151,14 +146,13 @@ mod tests {
     #[test]
     fn find_all_but_the_own() {
         let own = Own::default();
-        assert_eq!(own.ranges(100, 101, 200, &BTreeSet::new()), [range(100, 101)]);
+        assert_eq!(own.ranges(100, 101, 200), [range(100, 101)]);
         own.learn(MessageId::from_bytes(id(7, 5, 0).bytes()));
-        let doubts = BTreeSet::from([102]);
-        let ranges = own.ranges(100, u32::MAX, 103, &doubts);
+        let ranges = own.ranges(100, u32::MAX, 103);
         for second in [99, 100, 101, 102, 103, 104, 105, 4_000_000_000] {
             for process in [0, 4, 5, 6, 255] {
                 for counter in [0, 1, 254] {
-                    let own = process == 5 && second < 105 && second != 102;
+                    let own = process == 5 && second < 105;
                     let expected = second >= 100 && !own;
                     let id = id(second, process, counter);
                     assert_eq!(finds(&ranges, id), expected, "{second} {process} {counter}");

@@ -26,34 +26,41 @@ const SETTINGS_TIME: &str = "settings.updatedAt";
 impl Task {
     /// Reads all of a slice and hands it out.
     pub(super) async fn read_slice(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
-        let doubts = self.projector.take_doubts(to_seconds(slice.settled));
-        let messages = self.look_at_messages(slice, now, &doubts).await;
-        if messages.is_err() {
-            self.projector.doubt(doubts.into_iter());
-        }
-        messages?;
+        self.look_at_doubts(to_seconds(slice.settled)).await?;
+        self.look_at_messages(slice, now).await?;
         self.look_at_markers(&slice.spans).await?;
         self.look_at_settings(&slice.spans).await
     }
 
+    /// Looks for the messages of this process of which it did not hear whether they are stored, once it is too late for them to
+    /// become it.
+    async fn look_at_doubts(&mut self, settled: u32) -> Result<(), StoreError> {
+        for doubts in self.projector.doubts(settled).chunks(BATCH) {
+            let ids = doubts.iter().copied().map(document::message_key).collect();
+            let mut cursor = self.messages(ids).await?;
+            let mut ended = false;
+            while !ended {
+                let mut messages;
+                (messages, ended) = bounded("reading messages in doubt", READ, some(&mut cursor)).await?;
+                // Whoever was sent again meanwhile was told by that.
+                messages.retain(|message| self.projector.found(message.id));
+                self.projector.add(messages.iter());
+                self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
+            }
+            self.projector.settle_doubts(doubts);
+        }
+        Ok(())
+    }
+
     /// By their ids, and by what is announced.
-    async fn look_at_messages(&mut self, slice: &Slice, now: i64, doubts: &BTreeSet<u32>) -> Result<(), StoreError> {
+    async fn look_at_messages(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
         let spans = &slice.spans;
         let end = spans.last().map_or(0, |(_, to)| to_seconds(*to));
+        let own = &self.shared.own;
         let mut ranges: Vec<Document> = spans
             .iter()
-            .flat_map(|(from, to)| {
-                self.shared
-                    .own
-                    .ranges(to_seconds(*from), to_seconds(*to), to_seconds(now), doubts)
-            })
+            .flat_map(|(from, to)| own.ranges(to_seconds(*from), to_seconds(*to), to_seconds(now)))
             .collect();
-        // Those of which was heard only after their second had settled.
-        let settled = spans.first().map_or(0, |(from, _)| to_seconds(*from));
-        let late = doubts
-            .range(..settled)
-            .map(|second| ids::range(*second, second.saturating_add(1)));
-        ranges.splice(0..0, late);
         loop {
             let found = self.ids_in(&ranges).await?;
             let full = found.last().copied().filter(|_| found.len() == PAGE);
@@ -68,15 +75,10 @@ impl Task {
                 let second = seconds(document::message_id(*id));
                 second < end && full.is_none_or(|last| *id <= last)
             });
-            let seen = &self.seen;
-            let found = found.into_iter().filter(|id| {
-                let (is_own, second) = (self.shared.own.is_own(id), seconds(document::message_id(*id)));
-                // What others wrote before was read when it settled.
-                is_own && doubts.contains(&second) || !is_own && second >= settled
-            });
+            let found = found.into_iter().filter(|id| !self.shared.own.is_own(id));
             let ids: BTreeSet<ObjectId> = found.chain(announced).collect();
             let new = ids.into_iter().map(Sight::Message);
-            let new = new.filter(|sight| !seen.contains(sight)).collect();
+            let new = new.filter(|sight| !self.seen.contains(sight)).collect();
             self.take_messages(new).await?;
             if ranges.is_empty() {
                 return Ok(());
@@ -162,28 +164,29 @@ impl Task {
         }
     }
 
-    /// Whose settings other processes have changed. A later change here takes the place of one that was not seen yet; whoever
-    /// is told of that hears of both.
+    /// Whose settings other processes have changed, or this one without hearing that it did. A later change here takes the
+    /// place of one that was not seen yet; whoever is told of that hears of both.
     async fn look_at_settings(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
         if !self.is_heard() {
             return Ok(());
         }
         let mut after = None;
         loop {
-            let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": self.node } };
+            let node = *self.settings_node.lock();
+            let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": node } };
             let find = page(&self.users, others, SETTINGS_TIME, after);
-            let find = find.projection(doc! { SETTINGS_TIME: 1 });
+            let find = find.projection(doc! { SETTINGS_TIME: 1, "settings.changes": 1 });
             let found = query::all("looking for settings of others", READ, find, |user| {
-                Some((
-                    place(user, SETTINGS_TIME)?,
-                    document::user_id(document::object_id(user)?),
-                ))
+                let who = document::user_id(document::object_id(user)?);
+                let version = document::version(user.get_document("settings").ok()?);
+                Some((place(user, SETTINGS_TIME)?, (who, version)))
             })
             .await?;
             after = next_page(&found);
             let mut new = Vec::new();
-            for ((at, _), user) in found {
-                if self.seen.insert(Sight::Settings(user, document::timestamp(at))) {
+            for ((at, _), (user, version)) in found {
+                let sight = Sight::Settings(user, document::timestamp(at), version);
+                if self.seen.insert(sight) {
                     new.push(Foreign::Settings(user));
                 }
             }
@@ -202,17 +205,22 @@ impl Task {
         }
     }
 
+    /// The messages of these ids that are stored.
+    async fn messages(&self, ids: Vec<ObjectId>) -> Result<Cursor<RawDocumentBuf>, StoreError> {
+        let find = self
+            .messages
+            .find(doc! { "_id": { "$in": ids } })
+            .batch_size(BATCH as u32)
+            .comment("follower")
+            .max_time(READ);
+        bounded("reading messages of others", READ, find).await
+    }
+
     /// Projects messages, unless the node that stored them does, and hands them out.
     async fn take_messages(&mut self, sights: Vec<Sight>) -> Result<(), StoreError> {
         for sights in sights.chunks(BATCH) {
             let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
-            let find = self
-                .messages
-                .find(doc! { "_id": { "$in": ids } })
-                .batch_size(BATCH as u32)
-                .comment("follower")
-                .max_time(READ);
-            let mut cursor = bounded("reading messages of others", READ, find).await?;
+            let mut cursor = self.messages(ids).await?;
             let mut ended = false;
             while !ended {
                 let messages;
@@ -224,6 +232,9 @@ impl Task {
                 let (theirs, ours): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(projects);
                 self.projector.hold(theirs.into_iter());
                 self.projector.add(ours.into_iter());
+                // One that was renewed may lie in a second that has not settled.
+                let found = messages.iter().map(|message| document::message_key(message.id));
+                found.for_each(|id| _ = self.seen.insert(Sight::Message(id)));
                 self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
             }
             for sight in sights {

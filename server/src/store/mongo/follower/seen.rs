@@ -27,8 +27,8 @@ pub(super) enum Sight {
     Renewal(ObjectId, i64),
     /// A marker as of a moment: who has read, and whose messages.
     Marker(UserId, UserId, Timestamp),
-    /// A user's settings as of a moment.
-    Settings(UserId, Timestamp),
+    /// A user's settings as of a moment, of a version.
+    Settings(UserId, Timestamp, u64),
 }
 
 impl Sight {
@@ -45,7 +45,7 @@ impl Sight {
         match self {
             Self::Message(id) => seconds(message_id(*id)),
             Self::Renewal(_, at) => to_seconds(*at),
-            Self::Marker(_, _, at) | Self::Settings(_, at) => to_seconds(at.millis()),
+            Self::Marker(_, _, at) | Self::Settings(_, at, _) => to_seconds(at.millis()),
         }
     }
 }
@@ -206,7 +206,7 @@ mod tests {
         let sights = [
             Sight::Message(id(100, 1)),
             Sight::Renewal(id(7, 1), 100_000),
-            Sight::Settings(UserId::from_bytes([1; 12]), Timestamp::from_millis(100_999)),
+            Sight::Settings(UserId::from_bytes([1; 12]), Timestamp::from_millis(100_999), 1),
         ];
         for sight in sights {
             assert!(seen.insert(sight) && !seen.insert(sight) && seen.contains(&sight));

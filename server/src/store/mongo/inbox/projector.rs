@@ -8,7 +8,7 @@
 //! What another node has stored is written by that node. Until it says that this is done, it is *held* here: seen by whoever asks
 //! for a conversation, written for whoever asks for an inbox, and written for all should the node be gone before.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,7 +20,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Entry;
 use super::write::{STATEMENTS, write};
-use state::{DOUBTS, State, earlier};
+pub(in crate::store::mongo) use state::Rounds;
+use state::{State, earlier};
 pub(super) use state::{Touches, touch};
 
 mod state;
@@ -116,24 +117,38 @@ impl Projector {
         earlier(held, earlier(state.taken_over, state.writing_over))
     }
 
-    /// Remembers seconds, of the time in ids, in which a commit of this process failed with an unknown outcome.
-    pub(in crate::store::mongo) fn doubt(&self, times: impl Iterator<Item = u32>) {
+    /// Remembers messages of this process whose commit failed with an unknown outcome.
+    pub(in crate::store::mongo) fn doubt(&self, messages: impl Iterator<Item = MessageId>) {
         let mut state = self.shared.state.lock();
-        for time in times {
-            state.doubts.insert(time);
-            if state.doubts.len() > DOUBTS
-                && let Some(oldest) = state.doubts.pop_first()
-            {
-                state.leave_out(oldest);
-            }
+        messages.for_each(|message| state.doubt(message));
+    }
+
+    /// The messages of before a second, of the time in ids, of which [`doubt`](Self::doubt) told and nobody knows more yet. To be
+    /// followed by [`settle_doubts`](Self::settle_doubts).
+    pub(in crate::store::mongo) fn doubts(&self, end: u32) -> Vec<MessageId> {
+        let state = self.shared.state.lock();
+        let is_before = |message: &&MessageId| seconds(**message) < end;
+        state.doubts.iter().take_while(is_before).copied().collect()
+    }
+
+    /// A message of which [`doubt`](Self::doubt) told is stored, and the caller tells it. False if somebody else has.
+    pub(in crate::store::mongo) fn found(&self, message: MessageId) -> bool {
+        self.shared.state.lock().found(message)
+    }
+
+    /// These are not stored, or were found.
+    pub(in crate::store::mongo) fn settle_doubts(&self, messages: &[MessageId]) {
+        let mut state = self.shared.state.lock();
+        for message in messages {
+            state.doubts.remove(message);
         }
     }
 
-    /// The seconds before `end` of which [`doubt`](Self::doubt) told; they are told once.
-    pub(in crate::store::mongo) fn take_doubts(&self, end: u32) -> BTreeSet<u32> {
+    /// See [`crate::store::Store::untold`].
+    pub(in crate::store::mongo) fn untold(&self, message: MessageId) -> bool {
         let mut state = self.shared.state.lock();
-        let rest = state.doubts.split_off(&end);
-        std::mem::replace(&mut state.doubts, rest)
+        state.doubts.remove(&message);
+        !state.told.remove(&message)
     }
 
     /// Since when messages were left out, if any were. To be followed by [`made_up`](Self::made_up).
@@ -154,6 +169,11 @@ impl Projector {
     /// Up to when everything that this process was told is stored is projected, durably.
     pub(in crate::store::mongo) fn done(&self) -> Timestamp {
         self.shared.state.lock().done
+    }
+
+    /// How often all that waited was written.
+    pub(in crate::store::mongo) fn rounds(&self) -> Rounds {
+        self.shared.state.lock().rounds
     }
 
     /// Waits until what was added for this user is written.
@@ -203,10 +223,11 @@ impl Projector {
     /// Writes what waits now, and in front of it whatever is asked for.
     pub(in crate::store::mongo) async fn write_all(&self, integrity: &Integrity) -> Result<(), StoreError> {
         let begin = (self.clock)();
-        let owners: Vec<UserId> = {
+        let (owners, round): (Vec<UserId>, u64) = {
             let mut state = self.shared.state.lock();
+            state.rounds.begun += 1;
             state.writing_over = earlier(state.writing_over, state.taken_over.take());
-            state.waiting.keys().copied().collect()
+            (state.waiting.keys().copied().collect(), state.rounds.begun)
         };
         let mut owners = owners.into_iter();
         loop {
@@ -221,6 +242,7 @@ impl Projector {
         state.writing_over = None;
         if state.is_whole() {
             state.done = begin;
+            state.rounds.ended = round;
         }
         Ok(())
     }

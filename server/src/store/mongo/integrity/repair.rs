@@ -49,9 +49,10 @@ impl Repair {
                         tracing::warn!(%error, index = index.path(), "an index can't be built; it will be tried again");
                     }
                     if index.is_unique() {
-                        let (StoreError::Unavailable(why) | StoreError::Failed(why) | StoreError::ForeignIndex(why)) =
-                            error;
-                        failed.get_or_insert(why);
+                        failed.get_or_insert_with(|| match error {
+                            StoreError::Unavailable(why) | StoreError::Failed(why) => why,
+                            other => other.to_string(),
+                        });
                     }
                 }
             }

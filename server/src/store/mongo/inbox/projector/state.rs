@@ -1,8 +1,8 @@
 //! What waits to be written into inboxes, and what is held because another node writes it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
-use shared::{Message, Timestamp, UserId};
+use shared::{Message, MessageId, Timestamp, UserId};
 use tokio::sync::oneshot;
 
 use super::seconds;
@@ -18,9 +18,9 @@ const HELD: usize = 50_000;
 const TOGETHER: u32 = 20;
 /// In how many parts they are held at most.
 const PARTS: usize = 16;
-/// Seconds that are remembered in which a message may have been stored unheard, 4 bytes each. Beyond that, all messages since the
-/// oldest are read.
-pub(super) const DOUBTS: usize = 1_000;
+/// Messages that are remembered because they may have been stored unheard, 20 bytes each. Beyond that, all messages since the oldest
+/// are read. As many are remembered that were found.
+const DOUBTS: usize = 65_536;
 
 /// Entries by owner and peer.
 pub(in crate::store::mongo::inbox) type Touches = HashMap<UserId, HashMap<UserId, Entry>>;
@@ -68,10 +68,23 @@ pub(super) struct State {
     pub(super) left_out: Option<u32>,
     /// What was left out before, and is being projected.
     pub(super) making_up: Option<u32>,
-    /// Seconds in whose messages there may be some of this process of which it did not hear that they are stored.
-    pub(super) doubts: BTreeSet<u32>,
+    /// Messages of this process of which it is not known whether they are stored, in the order of their times.
+    pub(super) doubts: BTreeSet<MessageId>,
+    /// Those of them that were found and told.
+    pub(super) told: HashSet<MessageId>,
     /// What this process was told is stored up to this moment is projected.
     pub(super) done: Timestamp,
+    /// How often the writing of all that waited has begun, and which of them was the last one that ended with all written.
+    pub(super) rounds: Rounds,
+}
+
+/// Counts how often all that waited was written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::store::mongo) struct Rounds {
+    /// How often that has begun.
+    pub(in crate::store::mongo) begun: u64,
+    /// The number of the last that ended, and left nothing out.
+    pub(in crate::store::mongo) ended: u64,
 }
 
 /// What other nodes have stored within [`TOGETHER`].
@@ -96,7 +109,9 @@ impl State {
             left_out: None,
             making_up: None,
             doubts: BTreeSet::new(),
+            told: HashSet::new(),
             done,
+            rounds: Rounds::default(),
         }
     }
 
@@ -168,6 +183,27 @@ impl State {
         if let Some(since) = left_out {
             self.leave_out(since);
         }
+    }
+
+    pub(super) fn doubt(&mut self, message: MessageId) {
+        self.doubts.insert(message);
+        if self.doubts.len() > DOUBTS
+            && let Some(oldest) = self.doubts.pop_first()
+        {
+            self.leave_out(seconds(oldest));
+        }
+    }
+
+    pub(super) fn found(&mut self, message: MessageId) -> bool {
+        let is_untold = self.doubts.remove(&message);
+        if is_untold {
+            if self.told.len() >= DOUBTS {
+                // Whoever sends one of them again now has it told once more.
+                self.told.clear();
+            }
+            self.told.insert(message);
+        }
+        is_untold
     }
 
     /// Whether nothing was left out.
