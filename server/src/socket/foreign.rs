@@ -11,15 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::emit::Way;
 use super::outlet::Outlet;
-use crate::chat::{SettingsChanges, Watch, inbox, read_receipts};
+use crate::chat::{SettingsChanges, Watch, read_receipts};
 use crate::outage::Outage;
 use crate::store::{Foreign, Marker, Store, StoreError};
 
 /// Pause before the store is asked again after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// Conversations that are read at once.
-const CONVERSATIONS: usize = 128;
 
 /// Users whose settings are read at a time.
 const SETTINGS: usize = 16;
@@ -103,27 +100,13 @@ impl Hearer {
     }
 }
 
-/// Tells the peers of the receipts, and both how their conversation stands.
+/// Tells the peers of the receipts, and both that their conversation changed.
 async fn tell_markers(store: &dyn Store, outlet: &Outlet, markers: &[Marker]) -> Result<(), StoreError> {
-    let heard: Vec<Marker> = markers
-        .iter()
-        .filter(|marker| outlet.directory.has(marker.peer))
-        .copied()
-        .collect();
-    let pairs: Vec<(UserId, UserId)> = heard.iter().map(|marker| (marker.user, marker.peer)).collect();
-    for (marker, shown) in heard.iter().zip(read_receipts(store, &pairs).await?) {
-        // Which of the two has moved is not known.
-        outlet.receipts(marker, true, shown);
-    }
-    let both = markers
-        .iter()
-        .flat_map(|marker| [(marker.user, marker.peer), (marker.peer, marker.user)]);
-    let here: BTreeSet<(UserId, UserId)> = both.filter(|(viewer, _)| outlet.directory.has(*viewer)).collect();
-    let here: Vec<(UserId, UserId)> = here.into_iter().collect();
-    for here in here.chunks(CONVERSATIONS) {
-        for ((viewer, _), conversation) in here.iter().zip(inbox::conversations(store, here).await?) {
-            outlet.updated(*viewer, &conversation);
-        }
+    let is_here = |marker: &&Marker| outlet.directory.has(marker.user) || outlet.directory.has(marker.peer);
+    let here: Vec<Marker> = markers.iter().filter(is_here).copied().collect();
+    let pairs: Vec<(UserId, UserId)> = here.iter().map(|marker| (marker.user, marker.peer)).collect();
+    for (marker, shown) in here.iter().zip(read_receipts(store, &pairs).await?) {
+        outlet.foreign_marker(marker, shown);
     }
     Ok(())
 }

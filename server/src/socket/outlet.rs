@@ -89,6 +89,19 @@ impl Outlet {
         }
     }
 
+    /// Tells of a watermark that another process moved. `shown` says whether the peer may know how far the user has read. How
+    /// the conversation stands is told as after any other change: of two who tell it, one would have the last word with what
+    /// it had read first.
+    pub fn foreign_marker(&self, marker: &Marker, shown: bool) {
+        // Which of the two has moved is not known.
+        self.receipts(marker, true, shown);
+        // No cursor has passed the marker yet.
+        self.note(marker.user, marker.peer, Some(self.horizon.cursor()));
+        if marker.user != marker.peer {
+            self.note(marker.peer, marker.user, None);
+        }
+    }
+
     /// Tells whoever wrote the messages how far they were received, if `delivered`, and read, if `shown`: that they may know.
     /// Having read implies having received, which is then not said as well.
     pub fn receipts(&self, marker: &Marker, delivered: bool, shown: bool) {

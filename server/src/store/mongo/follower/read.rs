@@ -1,5 +1,7 @@
 //! Reading a slice: the ids that are new, the renewals, the markers and the settings of a span of time, a page at a time.
 
+use std::collections::BTreeSet;
+
 use bson::oid::ObjectId;
 use bson::raw::{RawDocument, RawDocumentBuf};
 use bson::{Bson, DateTime, Document, doc};
@@ -25,8 +27,7 @@ impl Task {
     /// Reads all of a slice and hands it out.
     pub(super) async fn read_slice(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
         self.look_at_doubts(to_seconds(slice.settled)).await?;
-        self.look_at_ids(&slice.spans, now).await?;
-        self.look_at_renewals(&slice.spans).await?;
+        self.look_at_messages(slice, now).await?;
         self.look_at_markers(&slice.spans).await?;
         self.look_at_settings(&slice.spans).await
     }
@@ -51,41 +52,60 @@ impl Task {
         Ok(())
     }
 
-    async fn look_at_ids(&mut self, spans: &[(i64, i64)], now: i64) -> Result<(), StoreError> {
+    /// By their ids, and by what is announced.
+    async fn look_at_messages(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
+        let spans = &slice.spans;
+        let end = spans.last().map_or(0, |(_, to)| to_seconds(*to));
         let own = &self.shared.own;
         let mut ranges: Vec<Document> = spans
             .iter()
             .flat_map(|(from, to)| own.ranges(to_seconds(*from), to_seconds(*to), to_seconds(now)))
             .collect();
-        while !ranges.is_empty() {
-            let find = self
-                .messages
-                .find(doc! { "$or": &ranges })
-                .projection(doc! { "_id": 1 })
-                .sort(doc! { "_id": 1 })
-                .limit(LIMIT)
-                .batch_size(PAGE as u32)
-                .comment("follower")
-                .max_time(READ);
-            let found = query::all("looking for messages of others", READ, find, document::object_id).await?;
-            match found.last() {
-                Some(last) if found.len() == PAGE => ids::go_on(&mut ranges, *last),
-                _ => ranges.clear(),
+        loop {
+            let found = self.ids_in(&ranges).await?;
+            let full = found.last().copied().filter(|_| found.len() == PAGE);
+            match full {
+                Some(last) => ids::go_on(&mut ranges, last),
+                None => ranges.clear(),
             }
-            let seen = &self.seen;
-            let new: Vec<Sight> = found
-                .into_iter()
-                .filter(|id| !self.shared.own.is_own(id))
-                .map(Sight::Message)
-                .filter(|sight| !seen.contains(sight))
-                .collect();
+            // Read after the ids and handed out among them: whoever stored a message late announced it before it stored what was
+            // sent after that. What lies beyond this page or slice is read with the next one again.
+            let announced = self.look_at_renewals(&slice.announced).await?;
+            let announced = announced.into_iter().filter(|id| {
+                let second = seconds(document::message_id(*id));
+                second < end && full.is_none_or(|last| *id <= last)
+            });
+            let found = found.into_iter().filter(|id| !self.shared.own.is_own(id));
+            let ids: BTreeSet<ObjectId> = found.chain(announced).collect();
+            let new = ids.into_iter().map(Sight::Message);
+            let new = new.filter(|sight| !self.seen.contains(sight)).collect();
             self.take_messages(new).await?;
+            if ranges.is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    async fn look_at_renewals(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
-        let mut after = None;
+    /// The first [`PAGE`] ids of these ranges, in order.
+    async fn ids_in(&self, ranges: &[Document]) -> Result<Vec<ObjectId>, StoreError> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let find = self
+            .messages
+            .find(doc! { "$or": ranges })
+            .projection(doc! { "_id": 1 })
+            .sort(doc! { "_id": 1 })
+            .limit(LIMIT)
+            .batch_size(PAGE as u32)
+            .comment("follower")
+            .max_time(READ);
+        query::all("looking for messages of others", READ, find, document::object_id).await
+    }
+
+    /// Hands out what was renewed, and returns what was only announced.
+    async fn look_at_renewals(&mut self, spans: &[(i64, i64)]) -> Result<Vec<ObjectId>, StoreError> {
+        let (mut after, mut announced) = (None, Vec::new());
         loop {
             let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
             let find = page(&self.renewals, others, "at", after);
@@ -95,23 +115,26 @@ impl Task {
             })
             .await?;
             after = next_page(&found);
-            let (mut renewed, mut announced) = (Vec::new(), Vec::new());
+            let mut renewed = Vec::new();
             for ((at, _), (id, is_renewed)) in found {
                 match is_renewed {
                     true => renewed.push(Sight::Renewal(id, at.timestamp_millis())),
-                    // What has settled was handed out then.
-                    false if seconds(document::message_id(id)) < to_seconds(self.settled) => {}
-                    false => announced.push(Sight::Message(id)),
+                    false if self.is_news(id) => announced.push(id),
+                    false => {}
                 }
             }
-            for mut sights in [renewed, announced] {
-                sights.retain(|sight| !self.seen.contains(sight));
-                self.take_messages(sights).await?;
-            }
+            renewed.retain(|sight| !self.seen.contains(sight));
+            self.take_messages(renewed).await?;
             if after.is_none() {
-                return Ok(());
+                return Ok(announced);
             }
         }
+    }
+
+    /// Whether an announced message was not handed out: not here when it was stored, and not when its time settled.
+    fn is_news(&self, id: ObjectId) -> bool {
+        let has_settled = seconds(document::message_id(id)) < to_seconds(self.settled);
+        !has_settled && !self.shared.own.is_own(&id) && !self.seen.contains(&Sight::Message(id))
     }
 
     async fn look_at_markers(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {

@@ -14,6 +14,9 @@ const _: () = assert!(RECENT >= HEARD + 2_000);
 pub(super) struct Slice {
     /// From and to, in milliseconds; what is settled comes first.
     pub(super) spans: Vec<(i64, i64)>,
+    /// From and to of the announcements that are read: of what is new also those that follow, since what was stored late was
+    /// announced late, and is to be handed out before what was sent after it.
+    pub(super) announced: Vec<(i64, i64)>,
     /// All before this is settled and read afterwards.
     pub(super) settled: i64,
     /// Up to where it has looked for what is new afterwards.
@@ -28,8 +31,10 @@ pub(super) fn until(now: i64, settled: i64, looked: i64) -> Vec<Slice> {
     let end = second(now.saturating_sub(SETTLED)).max(settled);
     let recent = looked.min(now).saturating_sub(RECENT).max(end);
     if end - settled + (now - recent).max(0) <= SLICE + RECENT {
+        let spans = vec![(settled, end), (recent, i64::MAX)];
         return vec![Slice {
-            spans: vec![(settled, end), (recent, i64::MAX)],
+            announced: spans.clone(),
+            spans,
             settled: end,
             looked: now,
         }];
@@ -45,6 +50,7 @@ pub(super) fn until(now: i64, settled: i64, looked: i64) -> Vec<Slice> {
     let mut slices: Vec<Slice> = pieces(settled, end)
         .map(|span| Slice {
             spans: vec![span],
+            announced: vec![span],
             settled: span.1,
             looked,
         })
@@ -52,11 +58,14 @@ pub(super) fn until(now: i64, settled: i64, looked: i64) -> Vec<Slice> {
     // Whole seconds, as ids have.
     slices.extend(pieces(second(recent), second(now)).map(|span| Slice {
         spans: vec![span],
+        announced: vec![(span.0, i64::MAX)],
         settled: end,
         looked: span.1,
     }));
+    let last = (second(now).max(second(recent)), i64::MAX);
     slices.push(Slice {
-        spans: vec![(second(now).max(second(recent)), i64::MAX)],
+        spans: vec![last],
+        announced: vec![last],
         settled: end,
         looked: now,
     });
@@ -71,8 +80,10 @@ mod tests {
     fn a_second_is_one_slice() {
         let now = 1_000_000_400;
         let end = 1_000_000_000 - SETTLED;
+        let spans = vec![(end - 1_000, end), (now - 1_000 - RECENT, i64::MAX)];
         let slice = Slice {
-            spans: vec![(end - 1_000, end), (now - 1_000 - RECENT, i64::MAX)],
+            announced: spans.clone(),
+            spans,
             settled: end,
             looked: now,
         };
