@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use axum::body::{self, Body};
 use axum::extract::{Request, State};
-use axum::http::uri::PathAndQuery;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -46,6 +45,9 @@ const KEPT: [HeaderName; 8] = [
     header::SEC_WEBSOCKET_VERSION,
     header::UPGRADE,
 ];
+
+/// The parameters of the query that these read. A session keeps its request for as long as it lives, so it keeps no others.
+const PARAMETERS: [&str; 4] = ["EIO", "transport", "sid", "token"];
 
 /// Largest answer that begins a session, in bytes; the library's has some 120.
 const OPEN_BYTES: usize = 4_096;
@@ -229,8 +231,14 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(value)
 }
 
+/// The path, and of the query what is read.
 fn copy_uri(uri: &Uri) -> Uri {
-    let text = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let mut text = uri.path().to_owned();
+    if let Some(query) = uri.query() {
+        let value = |name| parameter(query, name).map(|value| format!("{name}={value}"));
+        let kept: Vec<String> = PARAMETERS.into_iter().filter_map(value).collect();
+        text = format!("{text}?{}", kept.join("&"));
+    }
     // Parsing copies; what was parsed once parses again.
     text.parse().unwrap_or_default()
 }
@@ -264,5 +272,14 @@ mod tests {
         assert_eq!(opened(b"ok"), None);
         let query = "EIO=4&transport=polling&sid=x&sid=y";
         assert_eq!((parameter(query, "sid"), parameter(query, "si")), (Some("x"), None));
+    }
+
+    #[test]
+    fn a_session_keeps_of_its_address_what_is_read() {
+        let kept = |address: &'static str| copy_uri(&Uri::from_static(address)).to_string();
+        let long = "/socket.io/?t=abc&EIO=4&padding=xxxxxxxxxxxx&transport=polling&token=a=b&sid=x&sid=y";
+        assert_eq!(kept(long), "/socket.io/?EIO=4&transport=polling&sid=x&token=a=b");
+        assert_eq!(kept("/socket.io/"), "/socket.io/");
+        assert_eq!(kept("/socket.io/?x"), "/socket.io/?");
     }
 }
