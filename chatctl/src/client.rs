@@ -18,7 +18,7 @@ use shared::{UserId, WireError};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// No connection, or one that broke before the answer was complete.
-    #[error("the server is not reachable at {url} ({reason}): start it with `cargo run --release`, or set CHAT_URL")]
+    #[error("the server is not reachable at {url} ({reason}): start it with `cargo run`, or set CHAT_URL")]
     Unreachable {
         /// Where it was looked for.
         url: String,

@@ -218,7 +218,7 @@ fn what_is_missing_is_said() {
         no_server.contains("http://127.0.0.1:1") && no_server.contains("CHAT_URL"),
         "{no_server}"
     );
-    assert!(no_server.contains("cargo run --release"), "{no_server}");
+    assert!(no_server.contains("start it with `cargo run`"), "{no_server}");
     let empty = run(&["users"], &[("JWT_SECRET", "")]).complaint(1);
     assert!(empty.contains("empty"), "{empty}");
 

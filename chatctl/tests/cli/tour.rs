@@ -19,15 +19,16 @@ use crate::program::{CHATCTL, PATIENCE, bare};
 /// Starts what the example would have built, and notes the process id of a server.
 const CARGO: &str = r#"#!/bin/sh
 case "$*" in
-  "run --release" | "run --profile dist") echo $$ >"$NOTES/server"; exec "$SERVER" ;;
+  "run" | "run --release") echo $$ >"$NOTES/server"; exec "$SERVER" ;;
   "chatctl "*) shift; exec "$CHATCTL" "$@" ;;
+  "run --release --bin chatctl -- "*) shift 5; exec "$CHATCTL" "$@" ;;
   *) echo "no example says: cargo $*" >&2; exit 97 ;;
 esac
 "#;
 
 /// Kills the server that was started last.
 const PKILL: &str = r#"#!/bin/sh
-[ "$*" = "-KILL -xf target/release/server" ] && kill -KILL "$(cat "$NOTES/server")"
+[ "$*" = "-KILL -xf target/debug/server" ] && kill -KILL "$(cat "$NOTES/server")"
 "#;
 
 /// Somebody's folder, shell and ports.
@@ -138,7 +139,7 @@ fn every_command_of_the_readme_works_in_its_turn() {
         match block.trim() {
             // That is what runs now.
             "cargo test --workspace" => {}
-            "cargo run --release" | "DATA_DIR=data/bench cargo run --profile dist" => {
+            "cargo run" | "DATA_DIR=data/bench cargo run --release" => {
                 drop(server.take());
                 newcomer.kills_the_server();
                 server = Some(newcomer.starts(&block, &running));
@@ -150,7 +151,7 @@ fn every_command_of_the_readme_works_in_its_turn() {
                 let block = block.replace("mongodb://localhost:27017/realtime_chat", &format!("'{uri}'"));
                 drop(newcomer.starts(&block, &running));
                 newcomer.kills_the_server();
-                server = Some(newcomer.starts("cargo run --release", &running));
+                server = Some(newcomer.starts("cargo run", &running));
             }
             watching if watching.contains(" watch ") => {
                 newcomer.starts(&block, "\"connected\"");
@@ -161,7 +162,7 @@ fn every_command_of_the_readme_works_in_its_turn() {
                 assert!(newcomer.folder.path().join("latency.svg").exists());
                 drop(server.take());
                 newcomer.kills_the_server();
-                server = Some(newcomer.starts("cargo run --release", &running));
+                server = Some(newcomer.starts("cargo run", &running));
             }
             proving if proving.contains(" prove ") => {
                 let shorter = "--duration 7s --users 6 --rate 30";
@@ -185,7 +186,7 @@ fn every_command_of_the_readme_works_in_its_turn() {
 #[test]
 fn the_alias_is_cargos() {
     let config = fs::read_to_string(testkit::workspace().join(".cargo/config.toml")).unwrap();
-    assert!(config.contains(r#"chatctl = ["run", "--quiet", "--release", "--bin", "chatctl", "--"]"#));
+    assert!(config.contains(r#"chatctl = ["run", "--quiet", "--bin", "chatctl", "--"]"#));
 }
 
 /// Whether a process can be seen to listen: `--pid server=auto` in the examples finds it so.
