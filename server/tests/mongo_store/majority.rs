@@ -3,7 +3,7 @@
 use bson::doc;
 use bson::oid::ObjectId;
 use mongodb::options::{Acknowledgment, WriteConcern};
-use server::store::{Bounds, Conversation, End, Store};
+use server::store::{Bounds, Change, Conversation, End, Store};
 use shared::{MessageId, Settings};
 use testkit::mongod::Mongod;
 
@@ -21,6 +21,8 @@ async fn nothing_is_read_that_a_majority_does_not_have() {
         .await
         .remove(0)
         .unwrap();
+
+    let since = store.cursor(store.frontier());
 
     set.hold_back(true);
     let lone = || WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
@@ -44,10 +46,27 @@ async fn nothing_is_read_that_a_majority_does_not_have() {
     assert_eq!(store.settings(&[ada]).await, Ok(vec![Settings::default()]));
     assert!(!store.user(ada).await.unwrap().unwrap().is_online);
 
+    let missed = async || {
+        let missed = store.changes(bob, &since, 10).await.unwrap().changes;
+        missed
+            .iter()
+            .any(|change| matches!(change, Change::Message(message) if message.id == id))
+    };
+    assert!(!missed().await);
+    assert!(
+        store
+            .inbox(bob, None, 10)
+            .await
+            .unwrap()
+            .iter()
+            .all(|entry| entry.last.id != id)
+    );
+
     set.hold_back(false);
     until("the majority has it, and so have readers", async || {
         ids(&history(&store, ada, bob).await) == [acknowledged.id, id]
             && store.settings(&[ada]).await.unwrap()[0].invisible
+            && missed().await
     })
     .await;
     fixture.end([store]).await;
