@@ -39,10 +39,11 @@ use crate::client::request::{Reply, Request};
 use crate::ticks::Place;
 
 /// An answer that takes longer than this won't come: the connection is given up. A server whose database is away answers after
-/// some 20 seconds, and one that is gone is noticed by the connection long before.
-const ANSWER: Duration = Duration::from_secs(30);
+/// some 20 seconds, and before that possibly a question that was asked before the message, after 10. One that is gone is noticed by
+/// the connection long before.
+const ANSWER: Duration = Duration::from_secs(45);
 /// Why it is given up.
-const UNANSWERED: &str = "a message got no answer for 30 seconds";
+const UNANSWERED: &str = "a message got no answer for 45 seconds";
 /// After this time without an answer the user is told that it takes long, and sees what waits.
 const SLOW: Duration = Duration::from_secs(1);
 /// The pause before a refused message is repeated, if the server named none, and the longest it may name.

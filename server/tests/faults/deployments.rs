@@ -32,7 +32,12 @@ fn insert(uri: &str, database: &str, collection: &str, documents: &[Document]) {
 }
 
 fn runs(folder: &Path, uri: &str) -> Process {
-    start(folder, &[("PORT", "0"), ("MONGO_URI", uri)]).0
+    let (process, _) = start(folder, &[("PORT", "0"), ("MONGO_URI", uri)]);
+    // The log is written in its own time; this is its last line about the start.
+    eventually("the log says it, too", PATIENCE, || {
+        process.stderr().contains("listening").then_some(())
+    });
+    process
 }
 
 fn fails(uri: &str) -> Ended {

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use http::Request;
-use testkit::process::Process;
+use testkit::process::{Process, eventually};
 use testkit::token;
 
 use crate::start::{run_to_end, start};
@@ -113,7 +114,10 @@ fn an_empty_setting_counts_as_unset_unless_it_says_where_data_goes() {
     ];
     let file: String = names.iter().map(|name| format!("{name}=\n")).collect();
     let (mut server, _) = start_with(folder.path(), &file);
-    assert!(server.stderr().contains("JWT_SECRET is empty"), "{}", server.stderr());
+    // The log is written in its own time.
+    eventually("it is said", Duration::from_secs(60), || {
+        server.stderr().contains("JWT_SECRET is empty").then_some(())
+    });
     server.kill();
     // Likewise in the environment, where it hides what the file says.
     fs::write(folder.path().join(".env"), "LOG_LEVEL=loud\nPORT=0\n").expect("a file");

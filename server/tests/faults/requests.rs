@@ -172,7 +172,7 @@ fn polled_packets_that_are_not_allowed_end_their_session() {
         client.post(&session, "3").expect("it is open");
         assert_eq!(client.answer().expect("an answer").status, 400, "{packet}");
     }
-    assert!(server.stderr().contains("reason=\"protocol\""));
+    logs(&server, "reason=\"protocol\"");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_session_posts_one_body_at_a_time() {
         second.post(&session, "3").expect("it is open");
         (second.answer().expect("an answer").status == 400).then_some(())
     });
-    assert!(server.stderr().contains("reason=\"protocol\""));
+    logs(&server, "reason=\"protocol\"");
 }
 
 #[test]
@@ -286,4 +286,12 @@ fn messages_that_are_never_complete_leave_room_for_others() {
     let answer = client.text().expect("an answer");
     assert!(answer.starts_with("431[{\"ok\":true"), "{answer:.200}");
     drop(clients);
+}
+
+/// Waits for a line in the log, which is written in its own time.
+#[track_caller]
+fn logs(server: &Server, text: &str) {
+    eventually("the log says it", Duration::from_secs(60), || {
+        server.stderr().contains(text).then_some(())
+    });
 }

@@ -22,6 +22,8 @@ async fn nothing_is_read_that_a_majority_does_not_have() {
         .remove(0)
         .unwrap();
 
+    // Its inbox is written before it is read.
+    assert_eq!(store.inbox(bob, None, 10).await.unwrap().len(), 1);
     let since = store.cursor(store.frontier());
 
     set.hold_back(true);

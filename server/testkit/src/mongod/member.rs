@@ -109,11 +109,7 @@ impl Member {
 
     /// Sends a signal by its name without `SIG`.
     pub(super) fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.pid().to_string())
-            .status();
-        assert!(sent.is_ok_and(|status| status.success()), "kill -{name} failed");
+        crate::process::signal(self.pid(), name);
     }
 
     /// The last lines that it logged.
