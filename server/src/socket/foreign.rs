@@ -102,11 +102,17 @@ impl Hearer {
 
 /// Tells the peers of the receipts, and both that their conversation changed.
 async fn tell_markers(store: &dyn Store, outlet: &Outlet, markers: &[Marker]) -> Result<(), StoreError> {
-    let is_here = |marker: &&Marker| outlet.directory.has(marker.user) || outlet.directory.has(marker.peer);
-    let here: Vec<Marker> = markers.iter().filter(is_here).copied().collect();
-    let pairs: Vec<(UserId, UserId)> = here.iter().map(|marker| (marker.user, marker.peer)).collect();
-    for (marker, shown) in here.iter().zip(read_receipts(store, &pairs).await?) {
-        outlet.foreign_marker(marker, shown);
+    let is_here = |user| outlet.directory.has(user);
+    // Only they are told, so only for them the store is asked.
+    let heard: Vec<Marker> = markers.iter().filter(|marker| is_here(marker.peer)).copied().collect();
+    let pairs: Vec<(UserId, UserId)> = heard.iter().map(|marker| (marker.user, marker.peer)).collect();
+    for (marker, shown) in heard.iter().zip(read_receipts(store, &pairs).await?) {
+        // Which of the two has moved is not known.
+        outlet.receipts(marker, true, shown);
     }
+    let both = markers
+        .iter()
+        .filter(|marker| is_here(marker.user) || is_here(marker.peer));
+    both.for_each(|marker| outlet.foreign_marker(marker));
     Ok(())
 }

@@ -89,12 +89,9 @@ impl Outlet {
         }
     }
 
-    /// Tells of a watermark that another process moved. `shown` says whether the peer may know how far the user has read. How
-    /// the conversation stands is told as after any other change: of two who tell it, one would have the last word with what
-    /// it had read first.
-    pub fn foreign_marker(&self, marker: &Marker, shown: bool) {
-        // Which of the two has moved is not known.
-        self.receipts(marker, true, shown);
+    /// Tells both how their conversation stands after another process moved a watermark, as after any other change: of two who
+    /// tell it, one would have the last word with what it had read first.
+    pub fn foreign_marker(&self, marker: &Marker) {
         // No cursor has passed the marker yet.
         self.note(marker.user, marker.peer, Some(self.horizon.cursor()));
         if marker.user != marker.peer {
