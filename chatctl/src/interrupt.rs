@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The exit status after Ctrl-C, as shells have it.
@@ -76,6 +77,29 @@ impl Drop for Meant {
 pub(crate) struct Question {
     _meant: Meant,
     before: u64,
+    _keys: Option<Keys>,
+}
+
+/// The terminal gives keys as they are pressed, Ctrl-C too: the question reads one key at a time, and a signal that came
+/// between two keys would be lost on it. Dropping it brings back how the terminal was.
+#[derive(Debug)]
+struct Keys(Termios);
+
+impl Keys {
+    /// None if standard input is no terminal.
+    fn begin() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut modes = before.clone();
+        modes.local_modes -= LocalModes::ISIG | LocalModes::ICANON | LocalModes::ECHO;
+        tcsetattr(io::stdin(), OptionalActions::Drain, &modes).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
+    }
 }
 
 impl Question {
@@ -95,6 +119,7 @@ impl Question {
         Self {
             _meant: meant,
             before: *CAME.lock(),
+            _keys: Keys::begin(),
         }
     }
 

@@ -1,5 +1,8 @@
 //! What `chatctl` asks at a terminal, where an argument is missing.
 
+use std::hint::spin_loop;
+use std::time::{Duration, Instant};
+
 use testkit::process::eventually;
 use testkit::{Engine, Server};
 
@@ -94,4 +97,22 @@ fn ctrl_c_at_a_question_gives_the_cursor_back() {
     screen.wait_for("still here ✓");
     screen.line("/quit");
     assert_eq!(screen.end(), 0);
+}
+
+/// The terminal is back in its usual mode while the question draws itself again after a key.
+#[test]
+fn ctrl_c_is_heard_between_two_keys() {
+    let server = Server::start(Engine::Embedded);
+    let [(ada, _), (bob, _)] = users(&server);
+    for pause in (0..40).map(|step| Duration::from_micros(step * 50)) {
+        let mut screen = Screen::start(&server, &["history", &ada]);
+        screen.wait_for(&format!("○ {bob}"));
+        screen.keys("a");
+        let pressed = Instant::now();
+        while pressed.elapsed() < pause {
+            spin_loop();
+        }
+        screen.keys("\x03");
+        assert_eq!(screen.end(), 130, "{pause:?} after a key");
+    }
 }
