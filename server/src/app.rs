@@ -12,14 +12,14 @@ use crate::auth::Verifier;
 use crate::chat::{Committer, Horizon, Mint, Presence, Reads, Receipts, Refused, SettingsChanges, Typists, Watch};
 use crate::config::Config;
 use crate::error;
-use crate::http::client::ClientFiles;
-use crate::http::store_check::StoreCheck;
-use crate::net::registry::Registry;
-use crate::socket::emit::{Directory, Way};
-use crate::socket::outlet::Outlet;
-use crate::socket::request::Reply;
-use crate::store::{ChangesError, Store, StoreError};
+use crate::storage::{ChangesError, Store, StoreError};
 use crate::supervisor::Supervisor;
+use crate::transport::http::client::ClientFiles;
+use crate::transport::http::store_check::StoreCheck;
+use crate::transport::socketio::emit::{Directory, Way};
+use crate::transport::socketio::outlet::Outlet;
+use crate::transport::socketio::request::Reply;
+use crate::transport::tcp::registry::Registry;
 
 /// One running server.
 pub struct App {

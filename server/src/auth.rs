@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::{Role, UserId};
 
-use crate::store::{Store, StoreError};
+use crate::storage::{Store, StoreError};
 
 pub mod secret;
 mod token;

@@ -7,7 +7,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
 use shared::limits;
 
-use crate::http::paths::{self, Paths};
+use crate::transport::http::paths::{self, Paths};
 
 mod host;
 mod origins;

@@ -7,9 +7,11 @@ use shared::error::ErrorBody;
 use shared::{ErrorCode, WireError};
 
 use crate::auth::Denied;
-use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused, TooManyReads};
+use crate::chat::{NotStored, Refused, TooManyReads};
+use crate::domain::InvalidCursor;
+use crate::domain::{InvalidClientMessageId, InvalidText, InvalidUsername};
 use crate::outage::Seldom;
-use crate::store::{AppendError, ChangesError, InvalidCursor, MarkError, Projection, StoreError};
+use crate::storage::{AppendError, ChangesError, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
 fn later(code: ErrorCode, message: &str, retry_after_ms: u64) -> WireError {

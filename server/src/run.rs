@@ -16,25 +16,25 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::auth::Verifier;
 use crate::auth::secret::{self, SecretError};
-use crate::chat::{
-    Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat, now,
-};
+use crate::chat::{Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat};
+use crate::clock::now;
 use crate::config::{Config, Secret};
-use crate::http::{client::ClientFiles, store_check::StoreCheck};
-use crate::net::bind::{self, BindError};
-use crate::net::{
+use crate::storage::open::{OpenError, Opened};
+use crate::storage::{self, Store, StoreError};
+use crate::supervisor::{self, Supervisor};
+use crate::transport::http::{client::ClientFiles, store_check::StoreCheck};
+use crate::transport::socketio::connect::{self, ConnectRefused, STORE_PATIENCE};
+use crate::transport::socketio::emit::Connecting;
+use crate::transport::socketio::foreign::Hearer;
+use crate::transport::socketio::handshake::Handshake;
+use crate::transport::socketio::outlet::Outlet;
+use crate::transport::socketio::request::Reply;
+use crate::transport::socketio::resume::Resume;
+use crate::transport::tcp::bind::{self, BindError};
+use crate::transport::tcp::{
     connection::EndReason, engine::POLL_BYTES, link::Link, listener, origins::OriginCheck, registry::Registry, unserved,
 };
-use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
-use crate::socket::emit::Connecting;
-use crate::socket::foreign::Hearer;
-use crate::socket::handshake::Handshake;
-use crate::socket::outlet::Outlet;
-use crate::socket::resume::Resume;
-use crate::store::open::Opened;
-use crate::store::{self, Store, StoreError};
-use crate::supervisor::{self, Supervisor};
-use crate::{router, socket::request::Reply, stop};
+use crate::{routes, stop};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -88,6 +88,15 @@ pub enum RunError {
     Listen(BindError),
 }
 
+impl From<OpenError> for RunError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Setting { name, why } => Self::Setting { name, why },
+            OpenError::Store { store, cause } => Self::Open { store, cause },
+        }
+    }
+}
+
 impl From<BindError> for RunError {
     fn from(error: BindError) -> Self {
         match error {
@@ -108,7 +117,7 @@ pub struct Started {
 
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is told of it once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
-    store::open::check(&config).await?;
+    storage::open::check(&config).await?;
     let client_files = load_client(&config).await?;
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
@@ -149,7 +158,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
     serve_sockets(&io, &app);
     keep(&app);
     let origins = Arc::new(OriginCheck::new(app.config.cors_origins.clone()));
-    let routes = router::routes(Arc::clone(&app), sockets, &origins);
+    let routes = routes::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
     let serving = listener::serve(
         listener,
@@ -210,7 +219,7 @@ async fn load_client(config: &Config) -> Result<ClientFiles, RunError> {
 }
 
 async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint, Option<String>), RunError> {
-    let Opened { store, database } = store::open::open(config, parts).await?;
+    let Opened { store, database } = storage::open::open(config, parts).await?;
     let begun = async {
         store.heartbeat(now()).await?;
         store.newest().await

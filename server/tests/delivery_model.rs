@@ -10,8 +10,9 @@ use loom::thread;
 use shared::UserId;
 
 use directory::{Directory, TooManyConnections};
+use domain::Cursor;
 use horizon::Horizon;
-use store::{Cursor, Store};
+use storage::Store;
 
 #[path = "../src/chat/directory.rs"]
 #[expect(
@@ -47,11 +48,15 @@ mod sync {
     }
 }
 
-/// What the horizon knows of a database: a number for each commit, in order.
-mod store {
-    use loom::sync::atomic::{AtomicI64, Ordering};
-
+/// What the server calls a cursor is a number here.
+mod domain {
     pub(super) type Cursor = i64;
+}
+
+/// What the horizon knows of a database: a number for each commit, in order.
+mod storage {
+    use super::domain::Cursor;
+    use loom::sync::atomic::{AtomicI64, Ordering};
 
     pub(super) trait Store: Send + Sync {
         fn frontier(&self) -> i64;
@@ -98,7 +103,7 @@ fn note(notes: &Notes, online: bool) -> impl FnOnce() {
 }
 
 /// A lane that commits one change and tells one client of it: the change's number, and the cursor with it.
-fn lane(numbers: &Arc<store::Numbers>, horizon: &Arc<Horizon>, heard: &Heard) -> thread::JoinHandle<()> {
+fn lane(numbers: &Arc<storage::Numbers>, horizon: &Arc<Horizon>, heard: &Heard) -> thread::JoinHandle<()> {
     let (numbers, horizon, heard) = (Arc::clone(numbers), Arc::clone(horizon), Arc::clone(heard));
     thread::spawn(move || {
         let ticket = horizon.begin();
@@ -117,7 +122,7 @@ type Heard = Arc<sync::Mutex<Vec<(i64, Cursor)>>>;
 #[test]
 fn no_cursor_passes_a_change_that_is_on_its_way() {
     model(|| {
-        let numbers = Arc::new(store::Numbers::default());
+        let numbers = Arc::new(storage::Numbers::default());
         let horizon = Horizon::new(Arc::clone(&numbers) as Arc<dyn Store>);
         let heard = Heard::default();
         let lanes = [lane(&numbers, &horizon, &heard), lane(&numbers, &horizon, &heard)];
@@ -135,7 +140,7 @@ fn no_cursor_passes_a_change_that_is_on_its_way() {
 #[test]
 fn no_cursor_of_a_connection_passes_a_change_on_its_way() {
     model(|| {
-        let numbers = Arc::new(store::Numbers::default());
+        let numbers = Arc::new(storage::Numbers::default());
         let horizon = Horizon::new(Arc::clone(&numbers) as Arc<dyn Store>);
         let heard = Heard::default();
         let lane = lane(&numbers, &horizon, &heard);

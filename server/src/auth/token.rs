@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use shared::Claims;
 
 use super::Denied;
-use crate::chat;
+use crate::clock;
 use crate::config::Secret;
 
 /// The last second of the year 9999, in which every calendar ends. Since 1978 the milliseconds of any date are more.
@@ -40,7 +40,7 @@ impl Verifier {
         if data.header.crit.is_some() {
             return Err(Denied::Invalid("its header has crit, and no extension is known here"));
         }
-        check_times(&data.claims, chat::now().millis().div_euclid(1_000)).map_err(Denied::Invalid)?;
+        check_times(&data.claims, clock::now().millis().div_euclid(1_000)).map_err(Denied::Invalid)?;
         Ok(data.claims)
     }
 }

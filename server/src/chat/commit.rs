@@ -28,8 +28,10 @@ pub(super) use self::queue::Queue;
 use self::receivers::Receivers;
 pub(super) use self::shares::Amount;
 pub(super) use self::turns::Portion;
-use super::{Horizon, NewMessage};
-use crate::store::{AppendError, Appended, Conversation, Store, size};
+use super::Horizon;
+use crate::domain::Conversation;
+use crate::domain::NewMessage;
+use crate::storage::{AppendError, Appended, Store, size};
 use crate::supervisor::Supervisor;
 
 mod lane;

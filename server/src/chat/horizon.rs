@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::sync::Mutex;
-use crate::store::{Cursor, Store};
+use crate::domain::Cursor;
+use crate::storage::Store;
 
 /// The tickets of one server.
 pub struct Horizon {

@@ -1,19 +1,11 @@
 //! Ids and times of new messages.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use shared::{MessageId, Timestamp};
 
-/// What tells the time.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// The time by this machine's clock.
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
+use crate::clock::Clock;
 
 /// Gives out the `(createdAt, _id)` of new messages, each pair greater than the one before, and than all stored ones.
 ///
@@ -157,6 +149,7 @@ fn span(from: Timestamp, to: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;

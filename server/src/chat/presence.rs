@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::outage::Outage;
-use crate::store::{HEARTBEAT, PresenceChange, Store};
+use crate::storage::{HEARTBEAT, PresenceChange, Store};
 
-use super::now;
+use crate::clock::now;
 
 /// Most changes written at once.
 const BATCH: usize = 1_000;

@@ -6,7 +6,7 @@
 
 use shared::{Settings, User, UserId};
 
-use crate::store::{Store, StoreError};
+use crate::storage::{Store, StoreError};
 
 /// A user as those may see them with whom the user has exchanged a message. Users of whom that is not known yet go
 /// through [`as_seen`].

@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::commit::{Amount, Charge, Portion, Queue, Running};
 use super::{Horizon, Refused, Ticket};
+use crate::domain::{Mark, Marked};
 use crate::outage::Outage;
-use crate::store::{Mark, MarkError, Marked, Store, StoreError};
+use crate::storage::{MarkError, Store, StoreError};
 use crate::supervisor::Supervisor;
 
 /// What becomes one step.

@@ -12,8 +12,9 @@ use shared::{Settings, SettingsChange, UserId};
 use tokio::sync::{Mutex, oneshot};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{Horizon, now};
-use crate::store::{Store, StoreError};
+use super::Horizon;
+use crate::clock::now;
+use crate::storage::{Store, StoreError};
 use crate::supervisor::Supervisor;
 
 /// How long a change is waited for.

@@ -20,8 +20,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::inbox;
+use crate::domain::Cursor;
 use crate::outage::Outage;
-use crate::store::{Cursor, Store};
+use crate::storage::Store;
 use table::{Key, Table, Taken};
 
 mod table;

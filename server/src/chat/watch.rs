@@ -15,9 +15,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Directory, now, privacy};
+use super::{Directory, privacy};
+use crate::clock::now;
 use crate::outage::Outage;
-use crate::store::{HEARTBEAT, Store, StoreError};
+use crate::storage::{HEARTBEAT, Store, StoreError};
 
 /// Users looked at with one question to the store.
 const BATCH: usize = 500;

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use bson::{DateTime, doc};
-use server::chat::{Mint, NewMessage};
-use server::store::mongo::MongoStore;
-use server::store::{Change, Conversation, Cursor, Store};
+use server::chat::Mint;
+use server::domain::NewMessage;
+use server::domain::{Change, Conversation, Cursor};
+use server::storage::Store;
+use server::storage::mongodb::MongoStore;
 use shared::{Message, Timestamp, UserId};
 
 use super::fixture::{Fixture, TestClock, at, history, mongooses, new_message, users};

@@ -7,8 +7,9 @@ use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use server::store::mongo::MongoStore;
-use server::store::{Change, ChangesError, Cursor, Mark, MarkKind, PageEnd, Store};
+use server::domain::{Change, Cursor, Mark, MarkKind, PageEnd};
+use server::storage::mongodb::MongoStore;
+use server::storage::{ChangesError, Store};
 use shared::{SettingsChange, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, new_message, users};

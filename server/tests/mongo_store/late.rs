@@ -3,8 +3,9 @@
 use bson::oid::ObjectId;
 use bson::{DateTime, doc};
 use futures_util::future::join;
-use server::chat::NewMessage;
-use server::store::{Change, Conversation, Cursor, Mark, MarkKind, Store};
+use server::domain::NewMessage;
+use server::domain::{Change, Conversation, Cursor, Mark, MarkKind};
+use server::storage::Store;
 use shared::{SettingsChange, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, new_message, stored, users, with_client_id};

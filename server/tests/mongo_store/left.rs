@@ -4,8 +4,9 @@ use bson::doc;
 use bson::oid::ObjectId;
 use futures_util::stream::BoxStream;
 use server::chat::Mint;
-use server::store::mongo::MongoStore;
-use server::store::{Foreign, Store};
+use server::domain::Foreign;
+use server::storage::Store;
+use server::storage::mongodb::MongoStore;
 use shared::UserId;
 use testkit::mongod::Mongod;
 

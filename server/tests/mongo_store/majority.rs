@@ -3,7 +3,8 @@
 use bson::doc;
 use bson::oid::ObjectId;
 use mongodb::options::{Acknowledgment, WriteConcern};
-use server::store::{Bounds, Change, Conversation, End, Store};
+use server::domain::{Bounds, Change, Conversation, End};
+use server::storage::Store;
 use shared::{MessageId, Settings};
 use testkit::mongod::Mongod;
 

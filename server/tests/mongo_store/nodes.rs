@@ -6,9 +6,11 @@ use bson::oid::ObjectId;
 use bson::{DateTime, doc};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use server::chat::{Mint, NewMessage};
-use server::store::mongo::MongoStore;
-use server::store::{Change, Foreign, Mark, MarkKind, Store};
+use server::chat::Mint;
+use server::domain::NewMessage;
+use server::domain::{Change, Foreign, Mark, MarkKind};
+use server::storage::Store;
+use server::storage::mongodb::MongoStore;
 use shared::{MessageId, SettingsChange, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
 use server::chat::{Presence, heartbeat};
-use server::store::mongo::MongoStore;
-use server::store::{PresenceChange, Store};
+use server::storage::mongodb::MongoStore;
+use server::storage::{PresenceChange, Store};
 use shared::{Timestamp, UserId};
 use testkit::mongod::Mongod;
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bson::doc;
 use server::chat::{Horizon, Receipts, Settled};
-use server::store::mongo::MongoStore;
-use server::store::{Change, Mark, MarkError, MarkKind, Store, StoreError};
+use server::domain::{Change, Mark, MarkKind};
+use server::storage::mongodb::MongoStore;
+use server::storage::{MarkError, Store, StoreError};
 use server::supervisor::Supervisor;
 use testkit::mongod::Mongod;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use bson::doc;
 use futures_util::StreamExt;
-use server::chat::{Mint, NewMessage};
-use server::store::mongo::MongoStore;
-use server::store::{Foreign, Store};
+use server::chat::Mint;
+use server::domain::Foreign;
+use server::domain::NewMessage;
+use server::storage::Store;
+use server::storage::mongodb::MongoStore;
 use shared::{MessageId, Timestamp};
 use testkit::mongod::Mongod;
 use testkit::proxy::{Link, Proxy};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use server::chat::{Mint, NewMessage};
-use server::store::{PresenceChange, Store};
+use server::chat::Mint;
+use server::domain::NewMessage;
+use server::storage::{PresenceChange, Store};
 use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, new_message, stored, until, users};

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use server::store::{Change, ChangesError, Cursor, MarkKind, Marker, Store};
+use server::domain::{Change, Cursor, MarkKind, Marker};
+use server::storage::{ChangesError, Store};
 use shared::{Message, MessageId, Settings, SettingsChange, UserId};
 
 use crate::data::{append_new, mark, mint_now, now, people};

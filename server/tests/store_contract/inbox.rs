@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use server::chat::NewMessage;
-use server::store::{InboxEntry, Position, Projection, Store, Summary};
+use server::domain::NewMessage;
+use server::domain::Position;
+use server::storage::{InboxEntry, Projection, Store, Summary};
 use shared::{Message, UserId};
 
 use crate::data::{append_new, later, message_id, mint, nobody, open_ready, people};

@@ -18,9 +18,10 @@ use super::queue::Queue;
 use super::receivers::Receivers;
 use super::turns::Portion;
 use super::{Backlog, Charge, Committed, NotStored, Refused};
-use crate::chat::{Horizon, NewMessage, Ticket};
+use crate::chat::{Horizon, Ticket};
+use crate::domain::NewMessage;
 use crate::outage::Outage;
-use crate::store::{AppendError, Appended, Store, StoreError};
+use crate::storage::{AppendError, Appended, Store, StoreError};
 
 /// What becomes one batch. Measured with MongoDB, more than 512 messages no longer raise the rate. The bytes bound how
 /// long a batch takes.

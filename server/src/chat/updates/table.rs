@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use shared::UserId;
 use tokio::time::Instant;
 
-use crate::store::Cursor;
+use crate::domain::Cursor;
 
 /// Whose conversation, with whom.
 pub(super) type Key = (UserId, UserId);
