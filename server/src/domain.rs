@@ -11,7 +11,7 @@ mod position;
 mod text;
 mod username;
 
-pub use change::{Change, Changes, Foreign};
+pub use change::{Change, Changes, RemoteChange};
 pub use conversation::Conversation;
 pub use cursor::{Cursor, Instance, InvalidCursor, PageEnd};
 pub use marker::{Mark, MarkKind, Marked, Marker, Watermark};

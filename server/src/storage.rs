@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use crate::domain::{
-    Bounds, Changes, Conversation, Cursor, End, Foreign, Mark, Marked, NewMessage, Position, Username,
+    Bounds, Changes, Conversation, Cursor, End, Mark, Marked, NewMessage, Position, RemoteChange, Username,
 };
 
 mod inbox;
@@ -66,11 +66,11 @@ pub trait Store: Send + Sync + 'static {
     /// The place in every feed up to which all changes are committed now: a number of commit, or a time.
     ///
     /// A change that is committed by a call which begins after this was asked lies behind it.
-    fn frontier(&self) -> i64;
+    fn committed_position(&self) -> i64;
 
-    /// The cursor of a client that was given every change up to `frontier`, an earlier answer of
-    /// [`frontier`](Store::frontier), that this process made, and every one that [`foreign`](Store::foreign) told.
-    fn cursor(&self, frontier: i64) -> Cursor;
+    /// The cursor of a client that was given every change up to `committed_position`, an earlier answer of
+    /// [`committed_position`](Store::committed_position), that this process made, and every one that [`remote_changes`](Store::remote_changes) told.
+    fn cursor(&self, committed_position: i64) -> Cursor;
 
     /// Up to `limit` changes that concern a user behind a cursor, oldest first: fewer where they would be longer than
     /// [`PAGE_BYTES`](shared::limits::PAGE_BYTES) as JSON, but at least one.
@@ -86,9 +86,9 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// So are messages whose commit failed with an unknown outcome, once it is known that they are stored; see
     /// [`untold`](Store::untold).
-    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>>;
+    fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>>;
 
-    /// Whether [`foreign`](Store::foreign) has not told of a message whose commit failed with an unknown outcome. It does not from
+    /// Whether [`remote_changes`](Store::remote_changes) has not told of a message whose commit failed with an unknown outcome. It does not from
     /// then on: whoever asks tells, because the sender has found out that it is stored.
     fn untold(&self, _message: MessageId) -> bool {
         true

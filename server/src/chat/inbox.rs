@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shared::conversation::{Inbox, Peer};
 use shared::{Conversation, MessageId, Settings, Timestamp, User, UserId, limits};
 
-use super::privacy;
+use crate::delivery::privacy;
 use crate::domain::Position;
 use crate::storage::{InboxEntry, Store, StoreError, Summary, size};
 

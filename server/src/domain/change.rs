@@ -17,7 +17,7 @@ pub enum Change {
 
 /// Something that another program committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Foreign {
+pub enum RemoteChange {
     /// A message.
     Message(Message),
     /// A user has received or read messages.

@@ -46,15 +46,15 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     AppendError, Appended, ChangesError, InboxEntry, MarkError, PresenceChange, Projection, Store, StoreError, Summary,
 };
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Foreign, Mark, Marked, Position};
+use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
 use crate::domain::{NewMessage, Username};
 use crate::supervisor::Supervisor;
 use append::Appender;
 use batches::Batches;
+use change_poller::ChangePoller;
 pub use choice::ChoiceError;
 use connect::{Connected, ping};
 use feed::Feed;
-use follower::Follower;
 use history::History;
 use inbox::{Builder, Inboxes, Projector};
 use integrity::Integrity;
@@ -70,6 +70,7 @@ pub use window::Clock;
 mod advice;
 mod append;
 mod batches;
+mod change_poller;
 mod choice;
 mod closing;
 mod connect;
@@ -77,7 +78,6 @@ mod document;
 mod duplicates;
 mod error;
 mod feed;
-mod follower;
 mod history;
 mod inbox;
 mod indexes;
@@ -120,7 +120,7 @@ pub struct MongoStore {
     inboxes: Inboxes,
     projector: Projector,
     builder: Builder,
-    follower: Follower,
+    change_poller: ChangePoller,
     users: Users,
     settings: UserSettings,
     presence: Presence,
@@ -151,7 +151,8 @@ impl MongoStore {
         let others = presence.others();
         let settings = UserSettings::new(&database, clock.clone());
         let nodes = (node, settings.node());
-        let (follower, following) = Follower::new(&database, projector.clone(), settled, nodes, clock.clone(), others);
+        let (change_poller, following) =
+            ChangePoller::new(&database, projector.clone(), settled, nodes, clock.clone(), others);
         let tasks = parts.child();
         let tasks = [
             tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
@@ -179,7 +180,7 @@ impl MongoStore {
             summaries,
             projector,
             builder,
-            follower,
+            change_poller,
             integrity,
             clock,
             connected,
@@ -206,7 +207,7 @@ impl Store for MongoStore {
 
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
         if let Some(first) = batch.first() {
-            self.follower.minted(first.id);
+            self.change_poller.minted(first.id);
         }
         let outcomes = self.appender.append(batch).await;
         self.projector
@@ -237,25 +238,25 @@ impl Store for MongoStore {
         self.history.stream(conversation)
     }
 
-    fn frontier(&self) -> i64 {
+    fn committed_position(&self) -> i64 {
         (self.clock)().millis()
     }
 
-    fn cursor(&self, frontier: i64) -> Cursor {
-        let own = frontier.saturating_sub(window::of_cursors());
+    fn cursor(&self, committed_position: i64) -> Cursor {
+        let own = committed_position.saturating_sub(window::of_cursors());
         #[cfg(feature = "sabotage")]
         if crate::sabotage::is("no-window") {
             return self.feed.cursor(own);
         }
-        self.feed.cursor(own.min(self.follower.frontier()))
+        self.feed.cursor(own.min(self.change_poller.committed_position()))
     }
 
     async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
         self.sound(self.feed.changes(user, since, limit)).await
     }
 
-    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
-        self.follower.foreign()
+    fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>> {
+        self.change_poller.remote_changes()
     }
 
     fn untold(&self, message: MessageId) -> bool {
@@ -349,7 +350,8 @@ impl Store for MongoStore {
     }
 
     async fn heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.guard(self.presence.heartbeat(now, self.follower.claim())).await
+        self.guard(self.presence.heartbeat(now, self.change_poller.claim()))
+            .await
     }
 
     async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {

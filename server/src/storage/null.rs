@@ -12,7 +12,7 @@ use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, User
 use super::{
     AppendError, Appended, ChangesError, InboxEntry, MarkError, PresenceChange, Projection, Store, StoreError, Summary,
 };
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Foreign, Mark, Marked, Position};
+use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
 use crate::domain::{NewMessage, Username};
 
 /// Users in memory, and no messages.
@@ -50,12 +50,12 @@ impl Store for NullStore {
         stream::empty().boxed()
     }
 
-    fn frontier(&self) -> i64 {
+    fn committed_position(&self) -> i64 {
         0
     }
 
-    fn cursor(&self, frontier: i64) -> Cursor {
-        Cursor::at([0; 6], frontier)
+    fn cursor(&self, committed_position: i64) -> Cursor {
+        Cursor::at([0; 6], committed_position)
     }
 
     async fn changes(&self, _: UserId, since: &Cursor, _: usize) -> Result<Changes, ChangesError> {
@@ -66,7 +66,7 @@ impl Store for NullStore {
         })
     }
 
-    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
+    fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>> {
         stream::pending().boxed()
     }
 

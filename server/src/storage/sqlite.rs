@@ -44,13 +44,13 @@ use super::size;
 use super::{
     AppendError, Appended, ChangesError, InboxEntry, MarkError, PresenceChange, Projection, Store, StoreError, Summary,
 };
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Foreign, Instance, Mark, Marked, Position};
+use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Instance, Mark, Marked, Position, RemoteChange};
 use crate::domain::{NewMessage, Username};
 use crate::supervisor::Supervisor;
 
 mod append;
 mod checkpoint;
-mod directory;
+mod data_dir;
 mod error;
 mod feed;
 mod files;
@@ -58,7 +58,6 @@ mod inbox;
 mod known;
 mod log_index;
 mod markers;
-mod numbers;
 mod opening;
 mod pages;
 mod projection;
@@ -67,6 +66,7 @@ mod readers;
 mod room;
 mod runs;
 mod schema;
+mod sequence;
 #[cfg(test)]
 mod tests;
 mod untouched;
@@ -110,7 +110,7 @@ impl EmbeddedStore {
         schema::check_version()?;
         let opened = opening::open(dir, options)?;
         let database = opened.directory.database();
-        let instance = numbers::instance(&opened.connection)?;
+        let instance = sequence::instance(&opened.connection)?;
         let readers = Arc::new(Readers::open(&opened.directory)?);
         let room = Arc::new(Room::new(dir));
         let writer = Arc::new(Writer::start(opened, Arc::clone(&room), options.log_pages, parts)?);
@@ -225,12 +225,12 @@ impl Store for EmbeddedStore {
         .boxed()
     }
 
-    fn frontier(&self) -> i64 {
-        self.projector.frontier()
+    fn committed_position(&self) -> i64 {
+        self.projector.committed_position()
     }
 
-    fn cursor(&self, frontier: i64) -> Cursor {
-        Cursor::at(self.instance, frontier)
+    fn cursor(&self, committed_position: i64) -> Cursor {
+        Cursor::at(self.instance, committed_position)
     }
 
     /// Right whatever is projected: what is not is sifted out of everybody's messages. Waiting for the projection only
@@ -248,7 +248,7 @@ impl Store for EmbeddedStore {
     }
 
     /// Never yields: this process is the only one.
-    fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
+    fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>> {
         stream::pending().boxed()
     }
 
@@ -375,7 +375,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        let newest = self.readers.run(numbers::newest).await;
+        let newest = self.readers.run(sequence::newest).await;
         newest.map_err(|error| opening::damaged(&self.path.join("chat.db"), error))
     }
 

@@ -1,17 +1,15 @@
 //! Socket.IO: who may connect, what they may ask, and how they are told.
 //!
 //! [`connect`] lets a socket in; [`request`] decodes an event, and answers it exactly once; each event has a file of
-//! its own behind the table in [`crate::routes`]; [`outlet`] delivers what was committed, [`resume`] what was missed.
+//! its own behind the table in [`crate::routes`]; [`crate::delivery`] delivers what was committed, [`resume`] what was missed.
 //! Handlers run synchronously in the order of the events of a connection; whatever waits happens behind
 //! [`crate::chat`], or is answered later, one request of a connection after the other.
 
 pub mod connect;
 pub mod conversations;
 pub mod emit;
-pub mod foreign;
 pub mod handshake;
 pub mod mark;
-pub mod outlet;
 pub mod presence;
 pub mod request;
 pub mod resume;
@@ -31,7 +29,7 @@ use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::chat::Refused;
+use crate::chat::SubmitError;
 use crate::error;
 use crate::transport::tcp::link::Link;
 
@@ -105,7 +103,7 @@ impl Session {
         tokio::select! {
             biased;
             () = self.ready_for_more() => Ok(()),
-            () = self.app.stopping.cancelled() => Err(error::refused(Refused::Stopping)),
+            () = self.app.stopping.cancelled() => Err(error::refused(SubmitError::Stopping)),
         }
     }
 

@@ -54,7 +54,7 @@ async fn a_process_that_was_paused_while_it_committed_renews_before_it_answers()
         made_at(0, new_message(ada, bob, "one")),
         made_at(0, new_message(bob, ada, "two")),
     ];
-    let since = other.cursor(other.frontier());
+    let since = other.cursor(other.committed_position());
     // The append has looked at the clock when it waits for the database for the first time.
     let pause = async { fixture.clock.set(at(31)) };
     let (outcomes, ()) = join(store.append(&batch), pause).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use server::chat::Mint;
+use server::chat::MessageIdGenerator;
 use server::domain::NewMessage;
 use server::storage::{PresenceChange, Store};
 use testkit::mongod::Mongod;
@@ -40,7 +40,7 @@ async fn closes_in_time(fault: fn(&Mongod), end: fn(&Mongod)) {
     };
     store.set_presence(&[online]).await.unwrap();
     // With an id as a server mints it: by the time in it, the next store finds what this one leaves.
-    let (created_at, id) = Mint::new(fixture.clock.for_store(0), None).next();
+    let (created_at, id) = MessageIdGenerator::new(fixture.clock.for_store(0), None).next();
     let message = NewMessage {
         id,
         created_at,

@@ -30,12 +30,12 @@ use super::window::{self, Clock};
 use super::{WRITE, query};
 use crate::domain::NewMessage;
 use crate::storage::{AppendError, Appended, StoreError};
-use originals::Originals;
+use existing_messages::ExistingMessages;
 use receivers::Receivers;
 pub(super) use renew::RENEWED;
 use renew::Renewer;
 
-mod originals;
+mod existing_messages;
 mod receivers;
 mod renew;
 
@@ -229,7 +229,7 @@ impl Appender {
     }
 
     /// Reads what stands behind duplicate keys, as a majority has it.
-    async fn originals(&self, doubtful: &[&NewMessage], deadline: Instant) -> Result<Originals, StoreError> {
+    async fn originals(&self, doubtful: &[&NewMessage], deadline: Instant) -> Result<ExistingMessages, StoreError> {
         let ids: Vec<ObjectId> = doubtful
             .iter()
             .map(|new| ObjectId::from_bytes(new.id.bytes()))
@@ -243,7 +243,7 @@ impl Appender {
         let find = self.durable.find(doc! { "$or": branches });
         let limit = remaining(deadline);
         let stored = query::all("reading stored messages", limit, find, document::with_client_id).await?;
-        Ok(Originals::new(stored))
+        Ok(ExistingMessages::new(stored))
     }
 }
 

@@ -3,7 +3,7 @@
 //! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the path on
 //! which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked. What
 //! a dead process committed and did not project, and what other programs write, is found by
-//! [`follower`](super::follower).
+//! [`follower`](super::change_poller).
 //!
 //! A document is `{_id: {owner, peer}, last: {at, id}, lastIncoming: {at, id}, mayHaveUnread, touched}`. `last` and `lastIncoming`,
 //! the newest message that the owner received (null: none; missing: not known), only grow, so projecting a message

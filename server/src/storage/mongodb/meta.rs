@@ -55,7 +55,7 @@ impl Meta {
         let made = self
             .ensure(INSTANCE, doc! { "bytes": instance, FIRST_START: date(now) })
             .await?;
-        let follower = self.ensure(FOLLOWER, doc! { "settled": date(now) }).await?;
+        let poller = self.ensure(FOLLOWER, doc! { "settled": date(now) }).await?;
         let mut first_start = made.get_datetime(FIRST_START).ok().map(|at| timestamp(*at));
         if first_start.is_some_and(|first| now < first) && !self.is_behind(now).await? {
             self.correct_first_start(now).await?;
@@ -66,7 +66,7 @@ impl Meta {
         Ok(Begun {
             instance: first_bytes(bytes),
             first_start,
-            settled: timestamp(*follower.get_datetime("settled").map_err(failed)?),
+            settled: timestamp(*poller.get_datetime("settled").map_err(failed)?),
         })
     }
 

@@ -1,24 +1,24 @@
 //! From a cursor to the place where a page begins, and from the end of a page to the next cursor.
 //!
 //! A cursor's `point` P means: *every change with `updatedAt <= P` that concerns the user was given.* It is drawn
-//! from what [`window`] shows: a read at time `t` sees all that is settled, up to its horizon
+//! from what [`window`] shows: a read at time `t` sees all that is settled, up to its delivery_watermark
 //! `H = t - WINDOW`. A run of pages goes from one place to the next; a place is `(updatedAt, kind, key)`.
 //!
 //! - A page that ends at a place E with `E.at <= H`, and before which all was settled, gave everything up to E for good. Its
 //!   cursor has the point `E.at - 1`, and E as its page: that is how a *settled* page is recognised, and it can be
 //!   continued exactly, at any time.
-//! - The first page that ends beyond its horizon gave everything up to H for good, and beyond it what could be seen then.
+//! - The first page that ends beyond its delivery_watermark gave everything up to H for good, and beyond it what could be seen then.
 //!   Its cursor has the point H, not larger than `E.at - 2`, and E as its page. The pages that follow keep that point, however
 //!   much time passes, because what becomes visible behind the reader's back lies behind the point.
-//! - The last page of a run ends at nothing, so it gave everything up to its own H; but a run that has passed a horizon before
+//! - The last page of a run ends at nothing, so it gave everything up to its own H; but a run that has passed a delivery_watermark before
 //!   ends with the point that it kept. What lies behind the point comes again in the next run.
-//! - A run that comes to its end more than [`GRACE`] after it has passed its horizon says that there is more: the next one, from
-//!   the point. So whoever is told that there is no more has all that could be seen when that last run passed its horizon.
-//! - A run that passed its horizon more than [`ABANDONED`] ago is not continued but begins again at its point: by now
+//! - A run that comes to its end more than [`GRACE`] after it has passed its delivery_watermark says that there is more: the next one, from
+//!   the point. So whoever is told that there is no more has all that could be seen when that last run passed its delivery_watermark.
+//! - A run that passed its delivery_watermark more than [`ABANDONED`] ago is not continued but begins again at its point: by now
 //!   most of that is settled, so it comes further this time.
 //!
 //! So no change is passed over from cursor to cursor. A client that hears changes live since some moment, and then comes
-//! to the end of a run, has everything as long as the run passed its horizon after that moment. A connection therefore
+//! to the end of a run, has everything as long as the run passed its delivery_watermark after that moment. A connection therefore
 //! begins the run of an earlier one again, at its point: a cursor without its page is always allowed.
 
 use shared::Timestamp;
@@ -26,10 +26,10 @@ use shared::Timestamp;
 use super::window::{self, WINDOW};
 use crate::domain::{Cursor, PageEnd};
 
-/// How long a run may take that has passed its horizon, in milliseconds.
+/// How long a run may take that has passed its delivery_watermark, in milliseconds.
 const ABANDONED: i64 = 5 * 60_000;
 
-/// How long after it has passed its horizon a run may end without another one, in milliseconds.
+/// How long after it has passed its delivery_watermark a run may end without another one, in milliseconds.
 const GRACE: i64 = 10_000;
 
 /// A place in a feed: `updatedAt` in milliseconds, and a kind with a key. Ordered as feeds are.
@@ -42,23 +42,23 @@ pub(super) struct Run {
     point: i64,
     /// Behind which place the page begins; without one, behind everything of the moment `point`.
     pub(super) behind: Option<Place>,
-    /// Whether it has passed its horizon.
+    /// Whether it has passed its delivery_watermark.
     passed: bool,
     /// Whether that was so long ago that another run is needed.
     stale: bool,
-    horizon: i64,
+    delivery_watermark: i64,
 }
 
 impl Run {
     /// Goes on from a cursor at the time `now`, which must be taken before reading.
     pub(super) fn resume(since: &Cursor, now: Timestamp) -> Self {
-        let horizon = now.millis().saturating_sub(window::of_cursors());
+        let delivery_watermark = now.millis().saturating_sub(window::of_cursors());
         let mut run = Self {
             point: since.point,
             behind: None,
             passed: false,
             stale: false,
-            horizon,
+            delivery_watermark,
         };
         let Some(page) = &since.page else { return run };
         let settled = page.at.millis() == since.point.saturating_add(1);
@@ -91,17 +91,17 @@ impl Run {
         let Some((at, key)) = last else {
             let point = match self.passed {
                 true => self.point,
-                false => self.point.max(self.horizon),
+                false => self.point.max(self.delivery_watermark),
             };
             return (point, None);
         };
         let point = if self.passed {
             self.point
-        } else if at <= self.horizon {
+        } else if at <= self.delivery_watermark {
             at.saturating_sub(1)
         } else {
             // Not the point that would say that the page is settled; a smaller one is always true.
-            self.point.max(self.horizon).min(at.saturating_sub(2))
+            self.point.max(self.delivery_watermark).min(at.saturating_sub(2))
         };
         let page = PageEnd {
             at: Timestamp::from_millis(at),

@@ -1,6 +1,6 @@
 //! What users let others know: optional fields of their documents, which Mongoose passes over.
 //!
-//! A change says which node made it, so that the node itself does not hear of it from the [`follower`](super::follower). Of a change that
+//! A change says which node made it, so that the node itself does not hear of it from the [`follower`](super::change_poller). Of a change that
 //! failed nobody was told, and it may be stored all the same: so the node gives itself another name then, and hears of what it
 //! has changed by the old one.
 

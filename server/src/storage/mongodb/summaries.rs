@@ -4,7 +4,7 @@
 //!
 //! - The newest messages are read by their ids, as the inboxes have them together with what waits to be written into these
 //!   ([`Projector::waiting`]). So a summary shows every message that this process was told is stored, and what other programs
-//!   wrote as soon as [`follower`](super::follower) has come across it. Where inboxes are not complete, or name a message
+//!   wrote as soon as [`follower`](super::change_poller) has come across it. Where inboxes are not complete, or name a message
 //!   that is gone, the newest message is looked for in the conversation itself.
 //! - Unread messages are counted where there can be any: where the newest message that the viewer *received*, which inboxes know
 //!   as well, is the newest of all and lies behind what was read. Then the viewer's own newest message is looked for, which

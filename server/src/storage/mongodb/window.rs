@@ -15,7 +15,7 @@
 //! It follows that at the time `t` of a reader every change with `updatedAt <= t - WINDOW` that anybody was ever told
 //! of, or will be, can be seen: it was visible at `updatedAt + HALF` by its writer's clock, which is before
 //! `updatedAt + WINDOW` by the reader's. Such changes are *settled*. Feeds are read at read concern `majority`, so what was
-//! seen stays. [`pages`](super::pages) draws the cursors from this, [`follower`](super::follower) what is told live.
+//! seen stays. [`pages`](super::pages) draws the cursors from this, [`follower`](super::change_poller) what is told live.
 //!
 //! A message whose commit was never acknowledged to anybody may become visible at any time, and is then in history, but not
 //! necessarily in every feed. Documents without `updatedAt`, which old databases can hold, are in no feed.
@@ -41,7 +41,7 @@ pub(super) fn of_cursors() -> i64 {
 /// How old an `updatedAt` may be when its change is acknowledged, in milliseconds.
 pub(super) const HALF: i64 = WINDOW / 2;
 /// How old a change may be when it is acknowledged, in milliseconds, so that other nodes come across it where they look every
-/// second: [`follower`](super::follower) looks somewhat further back, and then only when all is settled.
+/// second: [`follower`](super::change_poller) looks somewhat further back, and then only when all is settled.
 pub(super) const HEARD: i64 = 3_000;
 /// How old an `updatedAt` may be when its commit begins, in milliseconds.
 const QUEUED: i64 = 15_000;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Message, UserId};
 
 use super::error::is_of_one_row;
-use super::{numbers, pages};
+use super::{pages, sequence};
 use crate::domain::Conversation;
 use crate::domain::{ClientMessageId, NewMessage};
 use crate::storage::{AppendError, Appended};
@@ -34,7 +34,7 @@ pub(super) struct Outcome {
 
 /// Stores a batch in order. A message that can't be stored fails alone; a failure of the database fails all.
 pub(super) fn append(connection: &Connection, batch: &[NewMessage]) -> rusqlite::Result<Outcome> {
-    let before = numbers::last(connection)?;
+    let before = sequence::last(connection)?;
     let mut newest = before;
     let messages = batch.iter().map(|new| append_one(connection, new, &mut newest));
     Ok(Outcome {

@@ -5,7 +5,7 @@ use shared::{Message, UserId};
 
 use super::projection;
 use super::runs::{self, segment};
-use super::{markers, numbers, pages, users};
+use super::{markers, pages, sequence, users};
 use crate::domain::{Change, Changes, Conversation, Cursor, Instance};
 use crate::storage::ChangesError;
 use crate::storage::size::{self, Enough};
@@ -50,7 +50,7 @@ pub(super) fn changes(
         return Ok(Err(ChangesError::Reset("the cursor belongs to another database")));
     }
     let snapshot = connection.unchecked_transaction()?;
-    let newest = numbers::last(&snapshot)?;
+    let newest = sequence::last(&snapshot)?;
     if !(0..=newest).contains(&since.point) {
         let text = "the cursor is of a later state than the database has, which was restored from a backup";
         return Ok(Err(ChangesError::Reset(text)));

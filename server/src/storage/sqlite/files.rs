@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
-use super::directory::Directory;
+use super::data_dir::DataDir;
 use crate::storage::StoreError;
 
 /// The files of an open database.
@@ -50,7 +50,7 @@ impl Identity {
 
 impl Files {
     /// The files that lie there now. To be called as soon as SQLite has opened them.
-    pub(super) fn opened(directory: &Directory) -> Result<Self, StoreError> {
+    pub(super) fn opened(directory: &DataDir) -> Result<Self, StoreError> {
         let identify = |path: PathBuf| match fs::metadata(&path) {
             Ok(metadata) => Ok((path, Identity::of(&metadata))),
             Err(error) => Err(StoreError::Unavailable(format!("{}: {error}", path.display()))),

@@ -9,7 +9,7 @@ use shared::limits::UNREAD as MOST_UNREAD;
 use shared::{MessageId, Timestamp, UserId};
 
 use super::pages::{self, BEFORE_ALL, BEHIND_ALL};
-use super::{markers, numbers};
+use super::{markers, sequence};
 use crate::domain::{Bounds, Conversation, End, Marker, Position};
 use crate::storage::{InboxEntry, Summary};
 
@@ -119,7 +119,7 @@ pub(super) fn unread(
     let people = Conversation::between(user, peer);
     let place = match own.and_then(|own| own.read) {
         Some(read) => Some(read.place),
-        None => numbers::first_start(connection)?.map(Position::start_of),
+        None => sequence::first_start(connection)?.map(Position::start_of),
     };
     let id = place.map(|place| place.id.bytes());
     let mut statement = connection.prepare_cached(SENDERS)?;

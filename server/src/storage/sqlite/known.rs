@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use shared::Timestamp;
 
-use super::{log_index, numbers};
+use super::{log_index, sequence};
 use crate::outage::Outage;
 
 /// The name of the file.
@@ -47,13 +47,13 @@ impl Known {
     /// The state as a connection sees it now.
     pub(super) fn of(connection: &Connection) -> rusqlite::Result<Self> {
         let snapshot = connection.unchecked_transaction()?;
-        let (messages, last_message) = numbers::last_stored(&snapshot)?;
+        let (messages, last_message) = sequence::last_stored(&snapshot)?;
         Ok(Self {
-            instance: numbers::instance(&snapshot)?
+            instance: sequence::instance(&snapshot)?
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
-            changes: numbers::last(&snapshot)?,
+            changes: sequence::last(&snapshot)?,
             messages,
             last_message,
             boot: log_index::boot(),

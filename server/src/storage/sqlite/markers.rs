@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{MessageId, Timestamp, UserId};
 
-use super::{inbox, numbers};
+use super::{inbox, sequence};
 use crate::domain::{Conversation, Mark, MarkKind, Marked, Marker, Position, Watermark};
 use crate::storage::MarkError;
 
@@ -32,12 +32,12 @@ pub(super) struct Outcome {
 
 /// Moves watermarks in the order given. A mark that moves nothing writes nothing.
 pub(super) fn mark(connection: &Connection, marks: &[Mark]) -> rusqlite::Result<Outcome> {
-    let before = numbers::last(connection)?;
+    let before = sequence::last(connection)?;
     let mut newest = before;
     let marked = marks.iter().map(|mark| mark_one(connection, mark, &mut newest));
     let marked = marked.collect::<rusqlite::Result<_>>()?;
     if newest > before {
-        numbers::take(connection, newest)?;
+        sequence::take(connection, newest)?;
     }
     Ok(Outcome { marked, newest })
 }

@@ -12,12 +12,12 @@ use rusqlite::Connection;
 use shared::Timestamp;
 
 use super::checkpoint::LOG_PAGES;
-use super::directory::Directory;
+use super::data_dir::DataDir;
 use super::files::Files;
 use super::known::{Keeper, Known};
 use super::room::Room;
 use super::untouched::Untouched;
-use super::{checkpoint, log_index, numbers, room, schema, users};
+use super::{checkpoint, log_index, room, schema, sequence, users};
 use crate::clock;
 use crate::storage::StoreError;
 
@@ -47,7 +47,7 @@ impl Default for Options {
 
 /// What was opened.
 pub(super) struct Opened {
-    pub(super) directory: Arc<Directory>,
+    pub(super) directory: Arc<DataDir>,
     pub(super) connection: Connection,
     pub(super) files: Arc<Files>,
     pub(super) keeper: Arc<Keeper>,
@@ -65,7 +65,7 @@ pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, StoreError> 
 }
 
 fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
-    let mut directory = Directory::claim(dir)?;
+    let mut directory = DataDir::claim(dir)?;
     let database = directory.database();
     let known = Known::read(dir);
     let found = directory.length(&database)? > 0;
@@ -96,16 +96,16 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     schema::migrate(&mut connection)?;
     match found {
         // Not by a clock that is behind, by which what everybody has read would become unread.
-        true if numbers::newest(&connection)?.is_some_and(|newest| options.now < newest) => {}
-        true => numbers::correct_first_start(&connection, options.now)?,
-        false => numbers::set_first_start(&connection, options.now)?,
+        true if sequence::newest(&connection)?.is_some_and(|newest| options.now < newest) => {}
+        true => sequence::correct_first_start(&connection, options.now)?,
+        false => sequence::set_first_start(&connection, options.now)?,
     }
     room::tidy(&connection)?;
     users::all_offline(&connection, None)?;
     let now = Known::of(&connection)?;
     if cut || (found && known.as_ref().is_some_and(|known| is_lost(known, &now))) {
         // The numbers go on from here, so a cursor of what is lost would pass over what comes next.
-        numbers::new_instance(&connection)?;
+        sequence::new_instance(&connection)?;
     }
     let keeper = Keeper::new(dir);
     if !keeper.keep(&connection) && log_pages.is_some() {
@@ -129,8 +129,8 @@ fn report(connection: &Connection, database: &Path, found: bool, now: &Known) ->
     let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
     let path = path.display();
     let last_message = now.last_message.map(tracing::field::display);
-    // Counted: watermarks and settings have numbers, too, so that of the last message may be greater.
-    let (messages, changes) = (numbers::messages(connection)?, now.changes);
+    // Counted: watermarks and settings have sequence, too, so that of the last message may be greater.
+    let (messages, changes) = (sequence::messages(connection)?, now.changes);
     match found {
         true => tracing::info!(%path, schema, messages, last_message, changes, "found the embedded database"),
         false => tracing::info!(%path, schema, "created the embedded database"),
@@ -139,7 +139,7 @@ fn report(connection: &Connection, database: &Path, found: bool, now: &Known) ->
 }
 
 /// Refuses a database that is not there, or is empty, where there was one.
-fn check_empty(directory: &Directory, known: Option<&Known>, options: &Options) -> Result<(), StoreError> {
+fn check_empty(directory: &DataDir, known: Option<&Known>, options: &Options) -> Result<(), StoreError> {
     let log = directory.length(&directory.log())?;
     let expected = match known {
         Some(known) if known.changes > 0 => at_least(known),
@@ -179,7 +179,7 @@ fn check_found(
 
 /// How many pages the log had when a process died, if one did and that is still known. SQLite throws it away as soon as it
 /// opens the database, so it is kept with the rest before, until the log was found whole.
-fn log_pages(directory: &Directory, dir: &Path, known: &Known) -> Option<u32> {
+fn log_pages(directory: &DataDir, dir: &Path, known: &Known) -> Option<u32> {
     if known.log_pages.is_some() {
         return known.log_pages;
     }

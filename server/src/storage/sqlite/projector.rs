@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use self::work::Work;
 use super::writer::Writer;
-use super::{numbers, projection, schema};
+use super::{projection, schema, sequence};
 use crate::storage::{Projection, StoreError};
 use crate::supervisor::Supervisor;
 
@@ -99,8 +99,8 @@ impl Projector {
     /// Starts the thread. Nothing may have been handed to the writer yet.
     pub(super) fn start(database: &Path, writer: Arc<Writer>, parts: &Supervisor) -> Result<Self, StoreError> {
         let reader = schema::open_reader(database)?;
-        let newest = numbers::last(&reader)?;
-        let appended = numbers::last_message(&reader)?;
+        let newest = sequence::last(&reader)?;
+        let appended = sequence::last_message(&reader)?;
         let projected = projection::projected(&reader)?;
         let old = appended - projected > OLD;
         let build = Projection {
@@ -139,7 +139,7 @@ impl Projector {
     }
 
     /// The greatest number that is committed.
-    pub(super) fn frontier(&self) -> i64 {
+    pub(super) fn committed_position(&self) -> i64 {
         self.shared.committed.load(Ordering::Acquire)
     }
 

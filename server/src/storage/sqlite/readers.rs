@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::directory::Directory;
+use super::data_dir::DataDir;
 use super::schema;
 use crate::storage::StoreError;
 
@@ -29,12 +29,12 @@ pub(super) struct Readers {
 struct Reader {
     /// Closed first.
     connection: Connection,
-    _directory: Arc<Directory>,
+    _directory: Arc<DataDir>,
 }
 
 impl Readers {
     /// Opens all connections.
-    pub(super) fn open(directory: &Arc<Directory>) -> Result<Self, StoreError> {
+    pub(super) fn open(directory: &Arc<DataDir>) -> Result<Self, StoreError> {
         let database = directory.database();
         let open = |_| {
             Ok(Reader {

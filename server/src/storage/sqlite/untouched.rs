@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::directory::Directory;
+use super::data_dir::DataDir;
 use super::known;
 
 /// What there was.
@@ -21,7 +21,7 @@ pub(super) struct Untouched {
 
 impl Untouched {
     /// Reads what there is. To be called before SQLite opens the database.
-    pub(super) fn read(directory: &Directory, path: &Path) -> Self {
+    pub(super) fn read(directory: &DataDir, path: &Path) -> Self {
         let (log, log_index) = (directory.log(), directory.log_index());
         let index = fs::read(&log_index).ok();
         Self {

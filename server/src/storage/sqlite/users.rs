@@ -4,7 +4,7 @@ use bson::oid::ObjectId;
 use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Settings, SettingsChange, Timestamp, User, UserId};
 
-use super::numbers;
+use super::sequence;
 use crate::domain::Change;
 use crate::domain::Username;
 use crate::storage::PresenceChange;
@@ -115,7 +115,7 @@ pub(super) fn change_settings(
     user: UserId,
     change: SettingsChange,
 ) -> rusqlite::Result<(Option<Settings>, i64)> {
-    let newest = numbers::last(connection)?;
+    let newest = sequence::last(connection)?;
     let Some(before) = settings(connection, user)? else {
         return Ok((None, newest));
     };
@@ -130,7 +130,7 @@ pub(super) fn change_settings(
         after.invisible,
         number,
     ))?;
-    numbers::take(connection, number)?;
+    sequence::take(connection, number)?;
     let version = version(number);
     Ok((Some(Settings { version, ..after }), number))
 }

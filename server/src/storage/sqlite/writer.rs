@@ -190,7 +190,7 @@ impl Thread {
                 let waits_in_vain = outcome.as_ref().is_err_and(|failure| !failure.began);
                 again &= !waits_in_vain && Instant::now() < end;
                 let outcome = outcome.map_err(|failure| failure.error);
-                match committed == Committed::Elsewhere || (outcome.is_ok() && !held.is_empty()) {
+                match committed == AppendOutcome::Elsewhere || (outcome.is_ok() && !held.is_empty()) {
                     true => held.push(job),
                     false => job.answer(outcome),
                 }
@@ -237,12 +237,12 @@ impl Thread {
 
     /// Runs jobs as one durable transaction, or leaves no trace of them. Nobody hears of a commit before the files were
     /// looked at.
-    fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), Failure>, Committed) {
+    fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), Failure>, AppendOutcome) {
         let outcome = transaction(&self.connection, jobs);
         self.room.heard(outcome.as_ref().err().map(|failure| &failure.error));
         let committed = match outcome.is_ok() && self.files.check().is_err() {
-            true => Committed::Elsewhere,
-            false => Committed::InPlace,
+            true => AppendOutcome::Elsewhere,
+            false => AppendOutcome::InPlace,
         };
         (outcome, committed)
     }
@@ -250,7 +250,7 @@ impl Thread {
 
 /// Where a commit went, if there was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Committed {
+enum AppendOutcome {
     InPlace,
     /// Into files that no path leads to.
     Elsewhere,

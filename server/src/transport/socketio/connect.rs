@@ -17,7 +17,7 @@ use super::handshake::Handshake;
 use super::request::EventHandler;
 use super::resume::Resume;
 use crate::app::App;
-use crate::auth::{self, Caller, Denied};
+use crate::auth::{self, AuthError, Caller};
 use crate::outage::SeldomEach;
 use crate::storage::StoreError;
 use crate::transport::tcp::link::Link;
@@ -75,7 +75,7 @@ pub async fn connect(
         Err(denied) => {
             say_refused(denied.kind());
             Err(match denied {
-                Denied::Store(_) => ConnectRefused::Unavailable,
+                AuthError::Store(_) => ConnectRefused::Unavailable,
                 _ => ConnectRefused::Authentication,
             })
         }
@@ -101,7 +101,7 @@ fn say_refused(reason: &'static str) {
 
 /// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
 /// one asks the database for all who wait.
-async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> {
+async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, AuthError> {
     let end = Instant::now() + STORE_PATIENCE;
     loop {
         if app.stopping.is_cancelled() {
@@ -109,7 +109,7 @@ async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, Denied> 
             std::future::pending::<()>().await;
         }
         match auth::authenticate(&app.verifier, &*app.store, token).await {
-            Err(Denied::Store(failure)) if Instant::now() < end => {
+            Err(AuthError::Store(failure)) if Instant::now() < end => {
                 if let StoreError::Unavailable(_) = failure {
                     app.reads.failed();
                 }

@@ -28,7 +28,7 @@ pub struct Way {
 }
 
 /// The devices of users, and the ways to them.
-pub type Directory = crate::chat::Directory<Sid, Way>;
+pub type ConnectionRegistry = crate::delivery::ConnectionRegistry<Sid, Way>;
 
 /// The socket itself, which the library's own extractor gives no other hold of.
 pub struct Connecting(pub Arc<Socket>);

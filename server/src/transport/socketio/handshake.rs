@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Uri, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::auth::{self, Denied};
+use crate::auth::{self, AuthError};
 
 /// What the client's `auth` holds. Other fields are ignored, and a field of the wrong type spoils no other.
 #[derive(Default, Deserialize)]
@@ -24,14 +24,14 @@ impl Handshake {
     ///
     /// # Errors
     /// There is none; the reason says what is there instead.
-    pub fn token(&self, headers: &HeaderMap, address: &Uri, allow_query: bool) -> Result<String, Denied> {
+    pub fn token(&self, headers: &HeaderMap, address: &Uri, allow_query: bool) -> Result<String, AuthError> {
         let empty = match &self.token {
             Value::Null => false,
             Value::String(text) => match plain(text) {
                 "" => true,
                 token => return Ok(token.to_owned()),
             },
-            _ => return Err(Denied::NoToken("auth.token is no text")),
+            _ => return Err(AuthError::NoToken("auth.token is no text")),
         };
         if let Some(token) = auth::bearer(headers).map(plain).filter(|token| !token.is_empty()) {
             return Ok(token.to_owned());
@@ -39,14 +39,14 @@ impl Handshake {
         match of_address(address) {
             Some(token) if allow_query => return Ok(token),
             Some(_) => {
-                return Err(Denied::NoToken(
+                return Err(AuthError::NoToken(
                     "the token is in the address as ?token=…, which ends up in logs; it is taken only with \
                      ALLOW_QUERY_TOKEN=true, and better sent as auth: { token }",
                 ));
             }
             None => {}
         }
-        Err(Denied::NoToken(if empty {
+        Err(AuthError::NoToken(if empty {
             "auth.token is empty"
         } else if headers.contains_key(header::AUTHORIZATION) {
             "the header Authorization is not `Bearer <token>`"

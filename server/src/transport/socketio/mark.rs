@@ -1,4 +1,4 @@
-//! `mark_delivered` and `mark_read`: check, and queue to be stored. The answer comes from [`super::outlet`].
+//! `mark_delivered` and `mark_read`: check, and queue to be stored. The answer comes from [`crate::delivery`].
 
 use shared::conversation::{MarkUpTo, MarkedUpTo};
 use shared::{InvalidId, WireError};

@@ -7,7 +7,7 @@ use shared::{InvalidId, UserId, WireError, limits};
 
 use super::Session;
 use super::request::{Payload, Reply};
-use crate::chat::privacy;
+use crate::delivery::privacy;
 use crate::error;
 use crate::transport::http::extract::forbidden;
 

@@ -58,7 +58,7 @@ impl Resume {
         turn.comes().await;
         let mut failures = 0;
         let mut since = if self.since.is_empty() {
-            Ok(app.horizon.cursor())
+            Ok(app.delivery_watermark.cursor())
         } else {
             Cursor::parse(&self.since).map_err(error::invalid_cursor)
         };

@@ -1,4 +1,4 @@
-//! `send_message`: check, and queue to be stored. The answer comes from [`super::outlet`], after the commit.
+//! `send_message`: check, and queue to be stored. The answer comes from [`crate::delivery`], after the commit.
 
 use shared::events::SendMessage;
 use shared::{InvalidId, WireError};
@@ -32,7 +32,7 @@ fn check(app: &App, reply: &Reply, request: SendMessage<String, LooseText>) -> R
     let text = Text::new(request.message.0, app.config.max_message_bytes as usize).map_err(error::invalid_text)?;
     let client_message_id = request.client_message_id.map(ClientMessageId::new).transpose();
     let client_message_id = client_message_id.map_err(error::invalid_client_message_id)?;
-    let (created_at, id) = app.mint.next();
+    let (created_at, id) = app.message_ids.next();
     let sender = reply.session.caller.user;
     Ok(NewMessage {
         id,

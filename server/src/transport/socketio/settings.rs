@@ -31,9 +31,9 @@ pub async fn update(
     if change == SettingsChange::default() {
         return current(app, user).await;
     }
-    let (outlet, watch) = (app.outlet.clone(), Arc::clone(&app.watch));
+    let (dispatcher, watch) = (app.dispatcher.clone(), Arc::clone(&app.watch));
     let told = move |settings: &Settings, is_answered: bool| {
-        outlet.tell(user, events::SETTINGS_UPDATED, settings, origin.filter(|_| is_answered));
+        dispatcher.tell(user, events::SETTINGS_UPDATED, settings, origin.filter(|_| is_answered));
         watch.look(user);
     };
     let changed = app.settings.change(user, change, app.admit()?, told).await;

@@ -42,7 +42,7 @@ pub async fn page(app: &App, user: UserId, request: Sync) -> Result<Synced, Wire
 
 /// The cursor is taken first: what changes while the inbox is read lies behind it.
 async fn begin(app: &App, user: UserId) -> Result<Synced, WireError> {
-    let next = app.horizon.cursor().to_string();
+    let next = app.delivery_watermark.cursor().to_string();
     let inbox: Inbox = conversations::page(app, user, None, limits::DEFAULT_PAGE).await?;
     Ok(Synced {
         events: Vec::new(),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Session;
 use super::presence::Nothing;
 use super::request::{Payload, Reply};
-use crate::chat::privacy;
+use crate::delivery::privacy;
 use crate::error;
 
 /// So often in [`SPAN`] one connection may say that somebody types.
@@ -70,9 +70,9 @@ async fn tell(session: &Session, receiver: UserId, is_typing: bool) -> Result<No
     let shows = privacy::shows_typing(&*app.store, typist, receiver);
     let is_shown = app.read(typist, shows).await?;
     // Somebody who hears nothing needs no end of it either. What an invisible user had begun ends by itself.
-    if is_shown && app.directory.has(receiver) && app.typists.note(typist, receiver, is_typing) {
+    if is_shown && app.directory.has(receiver) && app.typing_tracker.note(typist, receiver, is_typing) {
         let user_id = typist;
-        app.outlet
+        app.dispatcher
             .tell_plainly(receiver, events::TYPING, &Typing { user_id, is_typing });
     }
     Ok(Nothing {})

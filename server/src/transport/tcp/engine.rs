@@ -6,7 +6,7 @@
 //!
 //! The library keeps the head of the first request as long as the connection lives. Its header values are slices of
 //! hyper's read buffer, so each connection would pin that buffer, however large a client made its headers. Here the
-//! few parts that are needed are copied, and the rest is dropped. Foreign origins are turned away too: browsers do not
+//! few parts that are needed are copied, and the rest is dropped. RemoteChange origins are turned away too: browsers do not
 //! apply CORS to WebSockets.
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! What is to be written waits in memory, one entry for each user and peer however many messages they exchange, and is
 //! written every few seconds by one task, or at once for a user whose inbox is asked for. Should too much wait, because the
 //! database is away or slow, messages are left out, and the time of the first of them is remembered: the
-//! [`follower`](crate::storage::mongodb::follower) then reads all messages since.
+//! [`follower`](crate::storage::mongodb::change_poller) then reads all messages since.
 //!
 //! What another node has stored is written by that node. Until it says that this is done, it is *held* here: seen by whoever asks
 //! for a conversation, written for whoever asks for an inbox, and written for all should the node be gone before.

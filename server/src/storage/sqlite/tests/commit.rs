@@ -8,7 +8,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::chat::{Backlog, Buffered, Committed, Committer, Horizon, Limits, NotStored, Refused};
+use crate::chat::{AppendOutcome, Backlog, Buffered, Committer, Limits, NotStored, SubmitError};
+use crate::delivery::DeliveryWatermark;
 use crate::domain::ClientMessageId;
 use crate::error;
 
@@ -19,7 +20,7 @@ const LIMITS: Limits = Limits {
 
 /// What the queue said of a message, and the cursor of whoever would have been told of it then.
 struct Told {
-    committed: Committed<&'static str>,
+    committed: AppendOutcome<&'static str>,
     cursor: Cursor,
 }
 
@@ -27,7 +28,7 @@ struct Told {
 struct Chat {
     _dir: tempfile::TempDir,
     store: Arc<EmbeddedStore>,
-    horizon: Arc<Horizon>,
+    delivery_watermark: Arc<DeliveryWatermark>,
     committer: Committer<&'static str>,
     told: UnboundedReceiver<Told>,
     minted: AtomicU64,
@@ -59,10 +60,10 @@ impl Chat {
     fn start(backlog: impl Fn(UserId) -> Buffered + Send + Sync + 'static, buffered: Arc<AtomicUsize>) -> Self {
         let (dir, store) = store();
         let store = Arc::new(store);
-        let horizon = Horizon::new(Arc::clone(&store) as Arc<dyn Store>);
+        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&store) as Arc<dyn Store>);
         let (tell, told) = unbounded_channel();
-        let cursors = Arc::clone(&horizon);
-        let settle = move |committed: Committed<&'static str>| {
+        let cursors = Arc::clone(&delivery_watermark);
+        let settle = move |committed: AppendOutcome<&'static str>| {
             if let (true, Ok(appended)) = (committed.deliver, &committed.outcome) {
                 let text = appended.message.message.as_ref().unwrap();
                 buffered.fetch_add(text.len(), Ordering::Relaxed);
@@ -73,11 +74,11 @@ impl Chat {
         let backlog: Backlog = Arc::new(backlog);
         let parts = Supervisor::default();
         let stored_in = Arc::clone(&store) as Arc<dyn Store>;
-        let committer = Committer::start(stored_in, &horizon, LIMITS, backlog, &parts, settle);
+        let committer = Committer::start(stored_in, &delivery_watermark, LIMITS, backlog, &parts, settle);
         Self {
             _dir: dir,
             store,
-            horizon,
+            delivery_watermark,
             committer,
             told,
             minted: AtomicU64::new(0),
@@ -92,7 +93,7 @@ impl Chat {
         hang(&self.store).await
     }
 
-    fn send(&self, from: UserId, to: UserId, id: &str, bytes: usize) -> Result<(), Refused> {
+    fn send(&self, from: UserId, to: UserId, id: &str, bytes: usize) -> Result<(), SubmitError> {
         let mut message = messages(from, 0..1, bytes).remove(0);
         let mut bytes = [0; 12];
         bytes[4..].copy_from_slice(&self.minted.fetch_add(1, Ordering::Relaxed).to_be_bytes());
@@ -123,7 +124,7 @@ fn is_unavailable(told: &Told) -> bool {
 
 /// The id of what was stored, whether it was stored before, whether people are told, and whether the sender is.
 fn stored(told: &Told) -> (MessageId, bool, bool, bool) {
-    let Committed {
+    let AppendOutcome {
         outcome,
         deliver,
         reply,
@@ -140,7 +141,7 @@ async fn what_is_stored_late_is_told_late_and_no_cursor_goes_past_it() {
         user(&chat.store, "bob").await,
         user(&chat.store, "eve").await,
     ];
-    let before = chat.horizon.cursor();
+    let before = chat.delivery_watermark.cursor();
     let hang = chat.hang().await;
     tokio::time::pause();
     chat.send(ada, bob, "late", 10).unwrap();
@@ -176,7 +177,7 @@ async fn what_is_stored_late_is_told_late_and_no_cursor_goes_past_it() {
     assert_eq!(chat.texts(bob, &before).await, [id, second]);
     assert_eq!(count(&chat.store).await, 2);
     chat.committer.stop().await;
-    assert_eq!(chat.send(ada, bob, "stopped", 10), Err(Refused::Stopping));
+    assert_eq!(chat.send(ada, bob, "stopped", 10), Err(SubmitError::Stopping));
 }
 
 #[tokio::test]
@@ -225,7 +226,7 @@ async fn a_flood_leaves_room_in_the_buffer_of_its_receiver() {
     for index in 0..1_000 {
         chat.send(flooder, bob, &format!("{index}"), 4_000).unwrap();
         if let Err(why) = chat.told().await.committed.outcome {
-            assert_eq!(why, NotStored::Refused(Refused::ReceiverFull));
+            assert_eq!(why, NotStored::SubmitError(SubmitError::ReceiverFull));
             let error = error::not_stored(&why);
             assert!(error.code == ErrorCode::Overloaded && error.retry_after_ms.is_some());
             refused += 1;

@@ -42,7 +42,7 @@ async fn all_changes(store: &EmbeddedStore, user: UserId) -> usize {
         found += page.changes.len();
         since = page.next;
         if !page.more {
-            assert_eq!(since, store.cursor(store.frontier()));
+            assert_eq!(since, store.cursor(store.committed_position()));
             return found;
         }
     }
@@ -53,7 +53,7 @@ async fn a_cursor_from_in_front_of_a_restored_backup_is_refused() {
     let (_dir, store) = store();
     let ada = user(&store, "ada").await;
     store.append(&messages(ada, 0..10, 10)).await;
-    let last = store.frontier();
+    let last = store.committed_position();
     assert_eq!(last, 10);
     for point in [0, 3, last] {
         assert!(store.changes(ada, &store.cursor(point), 5).await.is_ok());
@@ -154,7 +154,7 @@ async fn an_old_database_is_built_in_the_background_and_goes_on_after_a_crash() 
     let store = EmbeddedStore::open(dir.path()).unwrap();
     assert_eq!(store.projection().total, MESSAGES as u64 - projected.unsigned_abs());
     // Feeds are right meanwhile, and what is new comes at once.
-    let since = store.cursor(store.frontier());
+    let since = store.cursor(store.committed_position());
     assert!(store.append(&messages(ada, 0..5, 10)).await.iter().all(Result::is_ok));
     let page = store.changes(ada, &since, 10).await.unwrap();
     assert_eq!((page.changes.len(), page.more), (5, false));

@@ -17,7 +17,7 @@ async fn killed() -> (tempfile::TempDir, UserId, Cursor) {
         let outcomes = store.append(&messages(ada, first..first + 50, 500)).await;
         assert!(outcomes.iter().all(Result::is_ok));
     }
-    let cursor = store.cursor(store.frontier());
+    let cursor = store.cursor(store.committed_position());
     let copy = tempfile::tempdir().unwrap();
     // What is known is kept once a second.
     let kept = || Known::read(dir.path()).is_some_and(|known| known.messages == MESSAGES);
@@ -55,7 +55,7 @@ fn flip(path: &Path, offset: usize) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Refused with the numbers and what to do, more than once, and nothing is changed by that.
+/// SubmitError with the numbers and what to do, more than once, and nothing is changed by that.
 fn refused(dir: &Path, words: &[&str]) {
     let before = contents(dir);
     for _ in 0..2 {

@@ -63,7 +63,7 @@ async fn a_commit_into_a_moved_directory_is_not_acknowledged_before_it_is_back()
     let (dir, path, store) = movable();
     let ada = user(&store, "ada").await;
     let away = dir.path().join("away");
-    let frontier = store.frontier();
+    let committed_position = store.committed_position();
     // Holds the writer until the other two wait, which are then one transaction.
     let (release, gate) = std::sync::mpsc::channel();
     let gated = store.writer.run(move |_| Ok(gate.recv().is_ok()));
@@ -78,13 +78,17 @@ async fn a_commit_into_a_moved_directory_is_not_acknowledged_before_it_is_back()
         while store.ping().await.is_ok() || count(&store).await < 3 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(store.frontier(), frontier, "nobody's cursor lies behind it");
+        assert_eq!(
+            store.committed_position(),
+            committed_position,
+            "nobody's cursor lies behind it"
+        );
         fs::rename(&away, &path).unwrap();
     };
     let (gated, moved, outcomes, ()) = tokio::join!(biased; gated, moved, append, back);
     assert_eq!((gated, moved), (Ok(true), Ok(true)));
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-    assert_eq!(store.frontier(), frontier + 3);
+    assert_eq!(store.committed_position(), committed_position + 3);
 }
 
 /// What was acknowledged is in the database file although its log is gone, also if the process is killed then.

@@ -8,19 +8,20 @@ use tokio_util::task::TaskTracker;
 
 use super::commit::hang;
 use super::*;
-use crate::chat::{Horizon, Receipts, Refused, SettingsChanges, Settled};
+use crate::chat::{MarkOutcome, Receipts, SettingsChanges, SubmitError};
+use crate::delivery::DeliveryWatermark;
 use crate::domain::MarkKind;
 
 /// What was said of a mark, and the cursor of whoever would have been told of it then.
 struct Told {
-    settled: Settled<&'static str>,
+    settled: MarkOutcome<&'static str>,
     cursor: Cursor,
 }
 
 struct Chat {
     _dir: tempfile::TempDir,
     store: Arc<EmbeddedStore>,
-    horizon: Arc<Horizon>,
+    delivery_watermark: Arc<DeliveryWatermark>,
     receipts: Receipts<&'static str>,
     settings: SettingsChanges,
     told: UnboundedReceiver<Told>,
@@ -30,9 +31,9 @@ fn chat() -> Chat {
     let (dir, store) = store();
     let store = Arc::new(store);
     let shared = || Arc::clone(&store) as Arc<dyn Store>;
-    let horizon = Horizon::new(shared());
+    let delivery_watermark = DeliveryWatermark::new(shared());
     let (tell, told) = unbounded_channel();
-    let cursors = Arc::clone(&horizon);
+    let cursors = Arc::clone(&delivery_watermark);
     let settle = move |settled| {
         let cursor = cursors.cursor();
         tell.send(Told { settled, cursor }).unwrap();
@@ -40,9 +41,9 @@ fn chat() -> Chat {
     let parts = Supervisor::default();
     Chat {
         _dir: dir,
-        receipts: Receipts::start(shared(), Arc::clone(&horizon), &parts, settle),
-        settings: SettingsChanges::new(shared(), Arc::clone(&horizon), &parts),
-        horizon,
+        receipts: Receipts::start(shared(), Arc::clone(&delivery_watermark), &parts, settle),
+        settings: SettingsChanges::new(shared(), Arc::clone(&delivery_watermark), &parts),
+        delivery_watermark,
         store,
         told,
     }
@@ -73,7 +74,7 @@ async fn a_mark_that_is_stored_late_is_told_late() {
         up_to: message.id,
         at: AT,
     };
-    let before = chat.horizon.cursor();
+    let before = chat.delivery_watermark.cursor();
 
     let hang = hang(&chat.store).await;
     tokio::time::pause();
@@ -97,14 +98,18 @@ async fn a_mark_that_is_stored_late_is_told_late() {
     assert_eq!(late.cursor, before, "nobody is given a cursor behind it");
     drop(late);
     assert!(!changes(&chat.store, ada, &before).await.is_empty());
-    assert!(changes(&chat.store, ada, &chat.horizon.cursor()).await.is_empty());
+    assert!(
+        changes(&chat.store, ada, &chat.delivery_watermark.cursor())
+            .await
+            .is_empty()
+    );
 
     chat.receipts.submit(mark(MarkKind::Read), "again").unwrap();
     let again = chat.told.recv().await.unwrap();
     assert!(!again.settled.outcome.unwrap().read_moved, "it is told once");
     chat.receipts.stop().await;
     let refused = chat.receipts.submit(mark(MarkKind::Read), "stopped");
-    assert_eq!(refused, Err((Refused::Stopping, "stopped")));
+    assert_eq!(refused, Err((SubmitError::Stopping, "stopped")));
 }
 
 /// What the store gave up is tried on, with nobody's help.
@@ -124,7 +129,7 @@ async fn a_mark_that_the_store_gave_up_is_told_when_it_is_stored() {
         up_to: message.id,
         at: AT,
     };
-    let before = chat.horizon.cursor();
+    let before = chat.delivery_watermark.cursor();
     let shell = Connection::open(chat._dir.path().join("chat.db")).unwrap();
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
     chat.receipts.submit(mark, "first").unwrap();
@@ -197,9 +202,9 @@ async fn a_change_of_settings_that_is_stored_late_is_told_late() {
     for leaves in [false, true] {
         let chat = chat();
         let ada = user(&chat.store, "ada").await;
-        let before = chat.horizon.cursor();
+        let before = chat.delivery_watermark.cursor();
         let (tell, mut told) = unbounded_channel();
-        let cursors = Arc::clone(&chat.horizon);
+        let cursors = Arc::clone(&chat.delivery_watermark);
         let change = SettingsChange {
             invisible: Some(true),
             ..SettingsChange::default()
@@ -230,6 +235,10 @@ async fn a_change_of_settings_that_is_stored_late_is_told_late() {
         requests.close();
         requests.wait().await;
         assert_eq!(changes(&chat.store, ada, &before).await.len(), 1);
-        assert!(changes(&chat.store, ada, &chat.horizon.cursor()).await.is_empty());
+        assert!(
+            changes(&chat.store, ada, &chat.delivery_watermark.cursor())
+                .await
+                .is_empty()
+        );
     }
 }

@@ -14,7 +14,7 @@ type Key = (UserId, UserId);
 
 /// What somebody was told, until it expires.
 #[derive(Default)]
-pub struct Typists {
+pub struct TypingTracker {
     /// Held to change one entry, or to take what has expired.
     table: Mutex<Table>,
     changed: Notify,
@@ -28,7 +28,7 @@ struct Table {
     times: VecDeque<(Instant, Key)>,
 }
 
-impl Typists {
+impl TypingTracker {
     /// Notes what somebody says, and returns whether the other one is to be told.
     pub fn note(&self, typist: UserId, receiver: UserId, is_typing: bool) -> bool {
         let key = (typist, receiver);
@@ -86,17 +86,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn expires_unless_it_is_said_again() {
         let [ada, bob] = [1, 2].map(|byte| UserId::from_bytes([byte; 12]));
-        let typists = Typists::default();
-        assert!(!typists.note(ada, bob, false), "nobody was told that she types");
-        assert!(typists.note(ada, bob, true));
+        let typing_tracker = TypingTracker::default();
+        assert!(!typing_tracker.note(ada, bob, false), "nobody was told that she types");
+        assert!(typing_tracker.note(ada, bob, true));
         tokio::time::advance(limits::TYPING / 2).await;
-        assert!(typists.note(ada, bob, true));
+        assert!(typing_tracker.note(ada, bob, true));
         tokio::time::advance(limits::TYPING / 2).await;
-        assert_eq!(typists.take_expired(Instant::now()).0, []);
+        assert_eq!(typing_tracker.take_expired(Instant::now()).0, []);
         tokio::time::advance(limits::TYPING / 2).await;
-        assert_eq!(typists.take_expired(Instant::now()).0, [(ada, bob)]);
-        assert!(typists.note(ada, bob, true) && typists.note(ada, bob, false));
+        assert_eq!(typing_tracker.take_expired(Instant::now()).0, [(ada, bob)]);
+        assert!(typing_tracker.note(ada, bob, true) && typing_tracker.note(ada, bob, false));
         tokio::time::advance(limits::TYPING).await;
-        assert_eq!(typists.take_expired(Instant::now()), (vec![], None));
+        assert_eq!(typing_tracker.take_expired(Instant::now()), (vec![], None));
     }
 }

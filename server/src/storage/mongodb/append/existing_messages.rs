@@ -10,12 +10,12 @@ use crate::storage::{AppendError, Appended, StoreError};
 
 /// Stored messages, by their own and by their sender's ids.
 #[derive(Default)]
-pub(super) struct Originals {
+pub(super) struct ExistingMessages {
     by_id: HashMap<MessageId, Message>,
     by_client_id: HashMap<(UserId, String), Message>,
 }
 
-impl Originals {
+impl ExistingMessages {
     /// Takes stored messages, each with its `clientMessageId`.
     pub(super) fn new(stored: Vec<(Message, Option<String>)>) -> Self {
         let mut originals = Self::default();

@@ -20,7 +20,7 @@ const LIMIT: usize = 20 * 1024 * 1024;
 
 /// Something that was come across.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Sight {
+pub(super) enum ChangeKey {
     /// A message, by its id.
     Message(ObjectId),
     /// A message that was renewed, and when, in milliseconds.
@@ -31,7 +31,7 @@ pub(super) enum Sight {
     Settings(UserId, Timestamp, u64),
 }
 
-impl Sight {
+impl ChangeKey {
     /// The message, if it is one.
     pub(super) fn message(&self) -> Option<ObjectId> {
         match self {
@@ -55,20 +55,20 @@ impl Sight {
 struct Second {
     /// Ids of messages without their time.
     messages: HashSet<[u8; 8]>,
-    others: HashSet<Sight>,
+    others: HashSet<ChangeKey>,
 }
 
 impl Second {
-    fn contains(&self, sight: &Sight) -> bool {
+    fn contains(&self, sight: &ChangeKey) -> bool {
         match sight {
-            Sight::Message(id) => self.messages.contains(&rest(id)),
+            ChangeKey::Message(id) => self.messages.contains(&rest(id)),
             other => self.others.contains(other),
         }
     }
 
-    fn insert(&mut self, sight: Sight) -> bool {
+    fn insert(&mut self, sight: ChangeKey) -> bool {
         match sight {
-            Sight::Message(id) => self.messages.insert(rest(&id)),
+            ChangeKey::Message(id) => self.messages.insert(rest(&id)),
             other => self.others.insert(other),
         }
     }
@@ -96,7 +96,7 @@ fn bytes<T: Eq + Hash>(set: &HashSet<T>) -> usize {
 
 /// The last sights.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct SeenCache {
     seconds: BTreeMap<u32, Second>,
     /// What they take.
     bytes: usize,
@@ -104,14 +104,14 @@ pub(super) struct Seen {
     recent: u32,
 }
 
-impl Seen {
-    pub(super) fn contains(&self, sight: &Sight) -> bool {
+impl SeenCache {
+    pub(super) fn contains(&self, sight: &ChangeKey) -> bool {
         let second = self.seconds.get(&sight.second());
         second.is_some_and(|second| second.contains(sight))
     }
 
     /// Remembers one and tells whether it is new.
-    pub(super) fn insert(&mut self, sight: Sight) -> bool {
+    pub(super) fn insert(&mut self, sight: ChangeKey) -> bool {
         let mut before = 0;
         let second = match self.seconds.get_mut(&sight.second()) {
             Some(second) => {
@@ -152,7 +152,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::mongodb::follower::{SETTLED, recent, second, slices};
+    use crate::storage::mongodb::change_poller::{SETTLED, recent, second, slices};
 
     fn id(second: i64, number: u32) -> ObjectId {
         let mut id = [0; 12];
@@ -165,7 +165,7 @@ mod tests {
     /// messages were new, and the most bytes that were remembered.
     fn follow(rate: u32, duration: i64) -> (u64, usize) {
         const BEGIN: i64 = 1_000_000;
-        let (mut seen, mut new, mut most) = (Seen::default(), 0, 0);
+        let (mut seen, mut new, mut most) = (SeenCache::default(), 0, 0);
         let mut looked = BEGIN * 1_000;
         let mut settled = second(looked - SETTLED);
         for now in (BEGIN + 1..=BEGIN + duration + SETTLED / 1_000 + 1).map(|second| second * 1_000) {
@@ -175,7 +175,7 @@ mod tests {
                     from.div_euclid(1_000).max(written.start)..to.div_euclid(1_000).min(written.end)
                 };
                 for second in slice.spans.iter().flat_map(within) {
-                    let ids = (0..rate).map(|number| Sight::Message(id(second, number)));
+                    let ids = (0..rate).map(|number| ChangeKey::Message(id(second, number)));
                     new += ids.map(|sight| u64::from(seen.insert(sight))).sum::<u64>();
                     most = most.max(seen.bytes);
                 }
@@ -202,16 +202,16 @@ mod tests {
 
     #[test]
     fn what_is_settled_is_forgotten() {
-        let mut seen = Seen::default();
+        let mut seen = SeenCache::default();
         let sights = [
-            Sight::Message(id(100, 1)),
-            Sight::Renewal(id(7, 1), 100_000),
-            Sight::Settings(UserId::from_bytes([1; 12]), Timestamp::from_millis(100_999), 1),
+            ChangeKey::Message(id(100, 1)),
+            ChangeKey::Renewal(id(7, 1), 100_000),
+            ChangeKey::Settings(UserId::from_bytes([1; 12]), Timestamp::from_millis(100_999), 1),
         ];
         for sight in sights {
             assert!(seen.insert(sight) && !seen.insert(sight) && seen.contains(&sight));
         }
-        assert!(!seen.contains(&Sight::Message(id(7, 1))));
+        assert!(!seen.contains(&ChangeKey::Message(id(7, 1))));
         seen.pass(100, 200);
         assert!(sights.iter().all(|sight| seen.contains(sight)));
         seen.pass(101, 200);

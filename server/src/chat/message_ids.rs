@@ -15,7 +15,7 @@ use crate::clock::Clock;
 ///
 /// The id has the layout of MongoDB's ObjectId: seconds, five bytes that are this process's own, and a counter. Its seconds
 /// are the clock's, whatever `createdAt` says: by them stores find what was written lately.
-pub struct Mint {
+pub struct MessageIdGenerator {
     clock: Clock,
     process: [u8; 5],
     /// Guards the last pair given out; held for a few instructions.
@@ -37,8 +37,8 @@ struct Last {
 /// The counter has three bytes in the id.
 const COUNTER_END: u32 = 1 << 24;
 
-impl Mint {
-    /// A mint with five random bytes of its own. `newest` is the time of the newest stored message. Warns if the clock is
+impl MessageIdGenerator {
+    /// A generator with five random bytes of its own. `newest` is the time of the newest stored message. Warns if the clock is
     /// behind that.
     pub fn new(clock: Clock, newest: Option<Timestamp>) -> Self {
         let mut watch = ClockWatch::new(clock());
@@ -169,16 +169,16 @@ mod tests {
     #[test]
     fn grows_though_the_clock_goes_back_and_the_counter_ends() {
         let (time, clock) = set_clock();
-        let mint = Mint::new(clock, None);
-        mint.last.lock().id.1 = COUNTER_END - 3;
-        let mut last = mint.next();
-        let mut ids = std::collections::HashSet::from([last.1]);
+        let ids = MessageIdGenerator::new(clock, None);
+        ids.last.lock().id.1 = COUNTER_END - 3;
+        let mut last = ids.next();
+        let mut seen = std::collections::HashSet::from([last.1]);
         for step in [0, -1, 1, -DAY, 0, 1, DAY, -1, -DAY, 2 * DAY, 3] {
             time.fetch_add(step, Ordering::Relaxed);
             for _ in 0..3 {
-                let next = mint.next();
+                let next = ids.next();
                 assert!(next > last, "{last:?} {next:?}");
-                assert!(ids.insert(next.1));
+                assert!(seen.insert(next.1));
                 last = next;
             }
         }
@@ -188,20 +188,20 @@ mod tests {
     fn goes_on_from_the_newest_message_of_a_clock_that_was_ahead() {
         let (time, clock) = set_clock();
         time.store(NOON + DAY, Ordering::Relaxed);
-        let newest = Mint::new(Arc::clone(&clock), None).next();
+        let newest = MessageIdGenerator::new(Arc::clone(&clock), None).next();
         time.store(NOON, Ordering::Relaxed);
-        let mint = Mint::new(clock, Some(newest.0));
-        let next = mint.next();
+        let ids = MessageIdGenerator::new(clock, Some(newest.0));
+        let next = ids.next();
         assert!(next > newest && next.0 > newest.0, "{newest:?} {next:?}");
         // Its id is of the moment in which it was made.
         assert_eq!(next.1.bytes()[..4], u32::try_from(NOON / 1_000).unwrap().to_be_bytes());
         time.store(NOON + 2 * DAY, Ordering::Relaxed);
-        assert_eq!(mint.next().0.millis(), NOON + 2 * DAY);
+        assert_eq!(ids.next().0.millis(), NOON + 2 * DAY);
     }
 
     #[test]
     fn takes_the_clock_as_it_is_where_nothing_is_stored() {
         let (_, clock) = set_clock();
-        assert_eq!(Mint::new(clock, None).next().0.millis(), NOON);
+        assert_eq!(MessageIdGenerator::new(clock, None).next().0.millis(), NOON);
     }
 }

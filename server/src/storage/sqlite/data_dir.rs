@@ -16,7 +16,7 @@ use crate::storage::StoreError;
 
 /// A directory that this process alone uses, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct DataDir {
     path: PathBuf,
     /// The lock that older versions of this program look at. They run beside this one for a moment during an update.
     _lock: File,
@@ -24,7 +24,7 @@ pub(super) struct Directory {
     database: Option<File>,
 }
 
-impl Directory {
+impl DataDir {
     /// Creates the directory where it is missing, and claims it among those who look at its lock file. The database is
     /// not touched yet.
     pub(super) fn claim(path: &Path) -> Result<Self, StoreError> {

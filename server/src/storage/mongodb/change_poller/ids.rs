@@ -8,7 +8,7 @@ use shared::MessageId;
 
 /// Most seconds of one span in each of which the own ids are stepped over. In a longer one they are read as well.
 const STEPS: u32 = 120;
-/// Own ids may be of a moment that the clock has not reached: the mint never goes back.
+/// Own ids may be of a moment that the clock has not reached: the generator never goes back.
 const AHEAD: u32 = 2;
 
 /// The five bytes behind the seconds, by which a process's ids are known.

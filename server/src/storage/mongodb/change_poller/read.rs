@@ -9,10 +9,10 @@ use mongodb::action::Find;
 use mongodb::{Collection, Cursor};
 use shared::Message;
 
-use super::seen::Sight;
+use super::seen::ChangeKey;
 use super::slices::Slice;
 use super::{BATCH, BATCH_BYTES, LIMIT, PAGE, Task, ids, to_seconds};
-use crate::domain::Foreign;
+use crate::domain::RemoteChange;
 use crate::storage::StoreError;
 use crate::storage::mongodb::append::RENEWED;
 use crate::storage::mongodb::document;
@@ -46,7 +46,8 @@ impl Task {
                 // Whoever was sent again meanwhile was told by that.
                 messages.retain(|message| self.projector.found(message.id));
                 self.projector.add(messages.iter());
-                self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
+                self.tell(messages.into_iter().map(RemoteChange::Message).collect())
+                    .await;
             }
             self.projector.settle_doubts(doubts);
         }
@@ -78,7 +79,7 @@ impl Task {
             });
             let found = found.into_iter().filter(|id| !self.shared.own.is_own(id));
             let ids: BTreeSet<ObjectId> = found.chain(announced).collect();
-            let new = ids.into_iter().map(Sight::Message);
+            let new = ids.into_iter().map(ChangeKey::Message);
             let new = new.filter(|sight| !self.seen.contains(sight)).collect();
             self.take_messages(new).await?;
             if ranges.is_empty() {
@@ -119,7 +120,7 @@ impl Task {
             let mut renewed = Vec::new();
             for ((at, _), (id, is_renewed)) in found {
                 match is_renewed {
-                    true => renewed.push(Sight::Renewal(id, at.timestamp_millis())),
+                    true => renewed.push(ChangeKey::Renewal(id, at.timestamp_millis())),
                     false if self.is_news(id) => announced.push(id),
                     false => {}
                 }
@@ -135,7 +136,7 @@ impl Task {
     /// Whether an announced message was not handed out: not here when it was stored, and not when its time settled.
     fn is_news(&self, id: ObjectId) -> bool {
         let has_settled = seconds(document::message_id(id)) < to_seconds(self.settled);
-        !has_settled && !self.shared.own.is_own(&id) && !self.seen.contains(&Sight::Message(id))
+        !has_settled && !self.shared.own.is_own(&id) && !self.seen.contains(&ChangeKey::Message(id))
     }
 
     async fn look_at_markers(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
@@ -153,9 +154,9 @@ impl Task {
             after = next_page(&found);
             let mut changes = Vec::new();
             for stored in found.into_iter().filter_map(|(_, stored)| stored) {
-                let sight = Sight::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
+                let sight = ChangeKey::Marker(stored.marker.user, stored.marker.peer, stored.updated_at);
                 if self.seen.insert(sight) {
-                    changes.push(Foreign::Marker(stored.marker));
+                    changes.push(RemoteChange::Marker(stored.marker));
                 }
             }
             self.tell_all(changes).await;
@@ -186,9 +187,9 @@ impl Task {
             after = next_page(&found);
             let mut new = Vec::new();
             for ((at, _), (user, version)) in found {
-                let sight = Sight::Settings(user, document::timestamp(at), version);
+                let sight = ChangeKey::Settings(user, document::timestamp(at), version);
                 if self.seen.insert(sight) {
-                    new.push(Foreign::Settings(user));
+                    new.push(RemoteChange::Settings(user));
                 }
             }
             self.tell_all(new).await;
@@ -199,7 +200,7 @@ impl Task {
     }
 
     /// Hands changes out in batches.
-    async fn tell_all(&self, mut changes: Vec<Foreign>) {
+    async fn tell_all(&self, mut changes: Vec<RemoteChange>) {
         while !changes.is_empty() {
             let rest = changes.split_off(changes.len().min(BATCH));
             self.tell(std::mem::replace(&mut changes, rest)).await;
@@ -218,16 +219,16 @@ impl Task {
     }
 
     /// Projects messages, unless the node that stored them does, and hands them out.
-    async fn take_messages(&mut self, sights: Vec<Sight>) -> Result<(), StoreError> {
+    async fn take_messages(&mut self, sights: Vec<ChangeKey>) -> Result<(), StoreError> {
         for sights in sights.chunks(BATCH) {
-            let ids: Vec<ObjectId> = sights.iter().filter_map(Sight::message).collect();
+            let ids: Vec<ObjectId> = sights.iter().filter_map(ChangeKey::message).collect();
             let mut cursor = self.messages(ids).await?;
             let mut ended = false;
             while !ended {
                 let messages;
                 (messages, ended) = bounded("reading messages of others", READ, some(&mut cursor)).await?;
                 // The claims of others are about what is stored in time.
-                let in_time = matches!(sights.first(), Some(Sight::Message(_)));
+                let in_time = matches!(sights.first(), Some(ChangeKey::Message(_)));
                 let projects =
                     |message: &&Message| in_time && self.writers.projects(&document::message_key(message.id));
                 let (theirs, ours): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(projects);
@@ -235,8 +236,9 @@ impl Task {
                 self.projector.add(ours.into_iter());
                 // One that was renewed may lie in a second that has not settled.
                 let found = messages.iter().map(|message| document::message_key(message.id));
-                found.for_each(|id| _ = self.seen.insert(Sight::Message(id)));
-                self.tell(messages.into_iter().map(Foreign::Message).collect()).await;
+                found.for_each(|id| _ = self.seen.insert(ChangeKey::Message(id)));
+                self.tell(messages.into_iter().map(RemoteChange::Message).collect())
+                    .await;
             }
             for sight in sights {
                 self.seen.insert(*sight);

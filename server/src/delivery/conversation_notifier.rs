@@ -7,7 +7,7 @@
 //! Users take turns, so that somebody with a thousand busy conversations delays nobody else's.
 //!
 //! A user's other devices learn from this, and from nothing else, that a watermark moved. So until they were told, they
-//! are given no cursor that lies behind the mark: [`Updates::held`]. Nobody else's cursors are held back.
+//! are given no cursor that lies behind the mark: [`ConversationNotifier::held`]. Nobody else's cursors are held back.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::inbox;
+use crate::chat::inbox;
 use crate::domain::Cursor;
 use crate::outage::Outage;
 use crate::storage::Store;
@@ -68,13 +68,13 @@ pub enum Hearing {
 
 /// The conversations that are to be told.
 #[derive(Default)]
-pub struct Updates {
+pub struct ConversationNotifier {
     /// Held to move one entry, or a batch of them.
     table: Mutex<Table>,
     changed: Notify,
 }
 
-impl Updates {
+impl ConversationNotifier {
     /// A user's conversation with somebody changed. `hold` is given if the user's devices hear of the change in no other
     /// way: a cursor in front of it.
     ///

@@ -9,12 +9,13 @@ use shared::{Settings, UserId, events};
 use socketioxide::socket::Sid;
 use tokio_util::sync::CancellationToken;
 
-use super::emit::Way;
-use super::outlet::Outlet;
-use crate::chat::{SettingsChanges, Watch, read_receipts};
-use crate::domain::{Foreign, Marker};
+use super::Dispatcher;
+use crate::chat::{SettingsChanges, read_receipts};
+use crate::delivery::PresenceSubscriptions;
+use crate::domain::{Marker, RemoteChange};
 use crate::outage::Outage;
 use crate::storage::{Store, StoreError};
+use crate::transport::socketio::emit::Way;
 
 /// Pause before the store is asked again after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -27,11 +28,11 @@ pub struct Hearer {
     /// Where other programs write.
     pub store: Arc<dyn Store>,
     /// The way to those who are connected here.
-    pub outlet: Outlet,
+    pub dispatcher: Dispatcher,
     /// Whose settings are being changed here.
     pub settings: Arc<SettingsChanges>,
     /// Who follows whose presence, which settings can hide.
-    pub watch: Arc<Watch<Sid, Way>>,
+    pub watch: Arc<PresenceSubscriptions<Sid, Way>>,
 }
 
 /// Those changes of a batch that are told with the help of the store.
@@ -45,7 +46,7 @@ impl Hearer {
     /// Tells until `stop` is cancelled. Each batch is told to its end before the next is asked for, because the store takes
     /// that for the sign that it was told.
     pub async fn hear(self, stop: CancellationToken) {
-        let mut foreign = self.store.foreign();
+        let mut foreign = self.store.remote_changes();
         let mut outage = Outage::default();
         loop {
             let changes = tokio::select! {
@@ -56,9 +57,9 @@ impl Hearer {
             let mut rest = Rest::default();
             for change in changes {
                 match change {
-                    Foreign::Message(message) => self.outlet.foreign_message(&message),
-                    Foreign::Marker(marker) => rest.markers.push(marker),
-                    Foreign::Settings(user) => {
+                    RemoteChange::Message(message) => self.dispatcher.foreign_message(&message),
+                    RemoteChange::Marker(marker) => rest.markers.push(marker),
+                    RemoteChange::Settings(user) => {
                         rest.settings.insert(user);
                     }
                 }
@@ -79,7 +80,7 @@ impl Hearer {
     }
 
     async fn tell(&self, rest: &Rest) -> Result<(), StoreError> {
-        tell_markers(&*self.store, &self.outlet, &rest.markers).await?;
+        tell_markers(&*self.store, &self.dispatcher, &rest.markers).await?;
         stream::iter(rest.settings.iter().copied().collect::<Vec<_>>())
             .map(|user| self.tell_settings(user))
             .buffer_unordered(SETTINGS)
@@ -90,11 +91,11 @@ impl Hearer {
     /// Tells a user's connections of the settings, and those who follow the user what they may see now.
     async fn tell_settings(&self, user: UserId) -> Result<(), StoreError> {
         self.watch.look(user);
-        if self.outlet.directory.has(user) {
-            let tell = |settings: &Settings| self.outlet.tell(user, events::SETTINGS_UPDATED, settings, None);
+        if self.dispatcher.directory.has(user) {
+            let tell = |settings: &Settings| self.dispatcher.tell(user, events::SETTINGS_UPDATED, settings, None);
             if !self.settings.tell(user, tell).await? {
                 // Nobody else is to wait for a user who changes settings all the time.
-                self.outlet.hang_up_all(user);
+                self.dispatcher.hang_up_all(user);
             }
         }
         Ok(())
@@ -102,18 +103,18 @@ impl Hearer {
 }
 
 /// Tells the peers of the receipts, and both that their conversation changed.
-async fn tell_markers(store: &dyn Store, outlet: &Outlet, markers: &[Marker]) -> Result<(), StoreError> {
-    let is_here = |user| outlet.directory.has(user);
+async fn tell_markers(store: &dyn Store, dispatcher: &Dispatcher, markers: &[Marker]) -> Result<(), StoreError> {
+    let is_here = |user| dispatcher.directory.has(user);
     // Only they are told, so only for them the store is asked.
     let heard: Vec<Marker> = markers.iter().filter(|marker| is_here(marker.peer)).copied().collect();
     let pairs: Vec<(UserId, UserId)> = heard.iter().map(|marker| (marker.user, marker.peer)).collect();
     for (marker, shown) in heard.iter().zip(read_receipts(store, &pairs).await?) {
         // Which of the two has moved is not known.
-        outlet.receipts(marker, true, shown);
+        dispatcher.receipts(marker, true, shown);
     }
     let both = markers
         .iter()
         .filter(|marker| is_here(marker.user) || is_here(marker.peer));
-    both.for_each(|marker| outlet.foreign_marker(marker));
+    both.for_each(|marker| dispatcher.foreign_marker(marker));
     Ok(())
 }

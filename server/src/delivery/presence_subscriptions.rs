@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Directory, privacy};
+use super::{ConnectionRegistry, privacy};
 use crate::clock::now;
 use crate::outage::Outage;
 use crate::storage::{HEARTBEAT, Store, StoreError};
@@ -36,9 +36,9 @@ const ALONE: u32 = 20;
 pub struct CantFollow;
 
 /// Who follows whom; `C` names a connection, `W` leads to it.
-pub struct Watch<C, W> {
+pub struct PresenceSubscriptions<C, W> {
     store: Arc<dyn Store>,
-    directory: Arc<Directory<C, W>>,
+    directory: Arc<ConnectionRegistry<C, W>>,
     /// Held to change or look up a few entries, or to list who is followed; never across an await.
     table: Mutex<Table<C>>,
     changed: Notify,
@@ -58,9 +58,9 @@ struct Followed<C> {
     told: Presence,
 }
 
-impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> Watch<C, W> {
+impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> PresenceSubscriptions<C, W> {
     /// Nobody follows anybody.
-    pub fn new(store: Arc<dyn Store>, directory: Arc<Directory<C, W>>) -> Self {
+    pub fn new(store: Arc<dyn Store>, directory: Arc<ConnectionRegistry<C, W>>) -> Self {
         let table = Table {
             followed: HashMap::new(),
             follows: HashMap::new(),

@@ -23,7 +23,7 @@
 //! messages only a rebuilding learns.
 //!
 //! # Cursors of live events
-//! [`frontier`](Follower::frontier) is a moment S: *every change of other programs with `updatedAt <= S` was handed out*, and
+//! [`committed_position`](ChangePoller::committed_position) is a moment S: *every change of other programs with `updatedAt <= S` was handed out*, and
 //! the receiver has come back for more since. Let such a change have the `updatedAt` u <= S. Either it became visible
 //! within [`HALF`](super::window::HALF) of the time in its id, which is not greater than u: then it was seen when S passed that time, [`SETTLED`]
 //! later. Or it was renewed or announced before anybody was told, by a document with a time not greater than u, of which the
@@ -65,15 +65,15 @@ use super::integrity::Integrity;
 use super::meta::Meta;
 use super::window::{Clock, WINDOW};
 use super::{READ, connect};
-use crate::domain::Foreign;
+use crate::domain::RemoteChange;
 use crate::storage::StoreError;
+use backfill::{Backfill, BackfillReader};
 use ids::Own;
-use past::{Past, Whole};
-use seen::Seen;
+use seen::SeenCache;
 use writers::Writers;
 
+mod backfill;
 mod ids;
-mod past;
 mod read;
 mod seen;
 mod slices;
@@ -101,13 +101,13 @@ const UNHEARD: usize = 16;
 
 /// What is handed to the receiver.
 enum Told {
-    Changes(Vec<Foreign>),
+    Changes(Vec<RemoteChange>),
     /// All up to this moment was handed out before.
-    Settled(i64),
+    MarkOutcome(i64),
 }
 
 /// Follows the database.
-pub(super) struct Follower {
+pub(super) struct ChangePoller {
     shared: Arc<Shared>,
     /// Taken by the one who asks for what other programs write.
     receiver: Mutex<Option<mpsc::Receiver<Told>>>,
@@ -115,13 +115,13 @@ pub(super) struct Follower {
 
 /// What the task and the store share.
 struct Shared {
-    frontier: AtomicI64,
+    committed_position: AtomicI64,
     /// Whether somebody receives what other programs write.
     heard: AtomicBool,
     own: Own,
     /// In front of which moment all that this process stored is projected, by the time in ids.
     projected: AtomicI64,
-    whole: Whole,
+    whole: BackfillReader,
 }
 
 /// The task.
@@ -138,7 +138,7 @@ pub(super) struct Task {
     settings_node: Arc<Mutex<ObjectId>>,
     clock: Clock,
     told: mpsc::Sender<Told>,
-    seen: Seen,
+    seen: SeenCache,
     writers: Writers,
     /// All in front of this moment was looked at a second time; whole seconds, in milliseconds.
     settled: i64,
@@ -149,12 +149,12 @@ pub(super) struct Task {
     /// When it last looked for what is new.
     looked: i64,
     /// What is still to be projected of the time before this store was opened.
-    past: Option<Past>,
+    past: Option<Backfill>,
     remembered: Option<tokio::time::Instant>,
     failing: bool,
 }
 
-impl Follower {
+impl ChangePoller {
     /// Prepares to follow a database in whose inboxes is all before `projected`. `nodes` tell what this store writes from
     /// what others do, the second one its settings; `others` says whether there are other nodes.
     pub(super) fn new(
@@ -168,11 +168,11 @@ impl Follower {
         let now = clock().millis();
         let settled = second(now.saturating_sub(SETTLED));
         let shared = Arc::new(Shared {
-            frontier: AtomicI64::new(settled.saturating_sub(1)),
+            committed_position: AtomicI64::new(settled.saturating_sub(1)),
             heard: AtomicBool::new(false),
             own: Own::default(),
             projected: AtomicI64::new(settled),
-            whole: Whole::new(database),
+            whole: BackfillReader::new(database),
         });
         let (told, receiver) = mpsc::channel(UNHEARD);
         let task = Task {
@@ -187,26 +187,26 @@ impl Follower {
             settings_node,
             clock,
             told,
-            seen: Seen::default(),
+            seen: SeenCache::default(),
             writers: Writers::new(database, others),
             settled,
             written: settled,
             handed: (settled, 0),
             looked: settled,
-            past: (projected < settled).then(|| Past::new(second(projected), settled)),
+            past: (projected < settled).then(|| Backfill::new(second(projected), settled)),
             remembered: None,
             failing: false,
         };
-        let follower = Self {
+        let change_poller = Self {
             shared,
             receiver: Mutex::new(Some(receiver)),
         };
-        (follower, task)
+        (change_poller, task)
     }
 
     /// See the module's documentation.
-    pub(super) fn frontier(&self) -> i64 {
-        self.shared.frontier.load(Ordering::Acquire)
+    pub(super) fn committed_position(&self) -> i64 {
+        self.shared.committed_position.load(Ordering::Acquire)
     }
 
     /// Learns by which bytes to know this process's own ids.
@@ -219,8 +219,8 @@ impl Follower {
         writers::claim(self.shared.own.bytes(), self.shared.projected.load(Ordering::Acquire))
     }
 
-    /// See [`crate::storage::Store::foreign`].
-    pub(super) fn foreign(&self) -> BoxStream<'static, Vec<Foreign>> {
+    /// See [`crate::storage::Store::remote_changes`].
+    pub(super) fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>> {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();
         };
@@ -231,7 +231,7 @@ impl Follower {
                 match receiver.recv().await? {
                     Told::Changes(changes) => return Some((changes, (receiver, shared))),
                     // What was handed out before has been dealt with, or nobody would ask for more.
-                    Told::Settled(at) => shared.frontier.fetch_max(at, Ordering::AcqRel),
+                    Told::MarkOutcome(at) => shared.committed_position.fetch_max(at, Ordering::AcqRel),
                 };
             }
         };
@@ -287,7 +287,7 @@ impl Task {
     }
 
     /// Waits for the receiver if that one is behind. Before there is one, nobody misses anything.
-    async fn tell(&self, changes: Vec<Foreign>) {
+    async fn tell(&self, changes: Vec<RemoteChange>) {
         if !changes.is_empty() && self.is_heard() {
             // An error means that nobody listens any more.
             let _ = self.told.send(Told::Changes(changes)).await;
@@ -298,9 +298,9 @@ impl Task {
     fn tell_settled(&self) {
         let settled = self.settled.saturating_sub(1);
         if self.is_heard() {
-            let _ = self.told.try_send(Told::Settled(settled));
+            let _ = self.told.try_send(Told::MarkOutcome(settled));
         } else {
-            self.shared.frontier.fetch_max(settled, Ordering::AcqRel);
+            self.shared.committed_position.fetch_max(settled, Ordering::AcqRel);
         }
     }
 
@@ -312,7 +312,7 @@ impl Task {
             self.past = None;
         }
         if let Some(since) = self.projector.left_out() {
-            let mut missed = Past::new(i64::from(since) * 1_000, now.saturating_add(SETTLED));
+            let mut missed = Backfill::new(i64::from(since) * 1_000, now.saturating_add(SETTLED));
             let made_up = loop {
                 match missed.go_on(&self.shared.whole).await {
                     Ok(true) => break Ok(()),
@@ -346,7 +346,7 @@ impl Task {
         }
         let held = self.projector.held_since();
         let held = held.map_or(i64::MAX, |second| i64::from(second) * 1_000);
-        let past = self.past.as_ref().map_or(i64::MAX, Past::begin);
+        let past = self.past.as_ref().map_or(i64::MAX, Backfill::begin);
         let projected = self.own_projected().min(past).min(held);
         self.meta.settle(Timestamp::from_millis(projected)).await?;
         self.remembered = Some(tokio::time::Instant::now());

@@ -55,7 +55,7 @@ pub(super) fn until(now: i64, settled: i64, looked: i64) -> Vec<Slice> {
             looked,
         })
         .collect();
-    // Whole seconds, as ids have.
+    // BackfillReader seconds, as ids have.
     slices.extend(pieces(second(recent), second(now)).map(|span| Slice {
         spans: vec![span],
         announced: vec![(span.0, i64::MAX)],

@@ -12,7 +12,7 @@ fn cursor(point: i64) -> Cursor {
     Cursor::at([0; 6], point)
 }
 
-fn taken(updates: &Updates, count: usize) -> Vec<Taken> {
+fn taken(updates: &ConversationNotifier, count: usize) -> Vec<Taken> {
     updates.take(count, Instant::now())
 }
 
@@ -22,7 +22,7 @@ fn keys(taken: &[Taken]) -> Vec<Key> {
 
 #[tokio::test]
 async fn users_take_turns() {
-    let updates = Updates::default();
+    let updates = ConversationNotifier::default();
     let [busy, ada, bob] = [1, 2, 3].map(user);
     for peer in 100..1_100 {
         assert_eq!(updates.note(busy, user(peer), None), None);
@@ -39,7 +39,7 @@ async fn users_take_turns() {
 
 #[tokio::test]
 async fn only_cursors_of_those_who_were_not_told_are_held() {
-    let updates = Updates::default();
+    let updates = ConversationNotifier::default();
     let [ada, bob, eve] = [1, 2, 3].map(user);
     for (peer, point) in [(bob, 10), (eve, 20), (bob, 30)] {
         assert_eq!(updates.note(ada, peer, Some(cursor(point))), None);
@@ -74,7 +74,7 @@ async fn only_cursors_of_those_who_were_not_told_are_held() {
 
 #[tokio::test]
 async fn a_full_table_forgets_nobody_but_who_filled_it() {
-    let updates = Updates::default();
+    let updates = ConversationNotifier::default();
     let [flood, ada, bob] = [1, 2, 3].map(user);
     assert_eq!(updates.note(ada, bob, None), None);
     for peer in 1..MOST as u32 {
@@ -92,7 +92,7 @@ async fn a_full_table_forgets_nobody_but_who_filled_it() {
 
 #[tokio::test]
 async fn whoever_was_forgotten_takes_one_turn() {
-    let updates = Updates::default();
+    let updates = ConversationNotifier::default();
     let [flood, ada, bob] = [1, 2, 3].map(user);
     let note = |user, peer| assert_eq!(updates.note(user, peer, None), None);
     for _ in 0..10 {

@@ -10,11 +10,12 @@ use shared::{Conversation, Message, Presence, UserId};
 use socketioxide::SocketIo;
 use socketioxide::socket::Sid;
 
-use super::emit::{self, Directory, Measured, Way};
-use super::request::Reply;
-use crate::chat::{self, Buffered, Committed, Device, Hearing, Horizon, Updates};
+use crate::chat::{self, AppendOutcome, Buffered};
+use crate::delivery::{Connection, ConversationNotifier, DeliveryWatermark, Hearing};
 use crate::domain::{Cursor, Marker, Watermark};
 use crate::error;
+use crate::transport::socketio::emit::{self, ConnectionRegistry, Measured, Way};
+use crate::transport::socketio::request::Reply;
 use crate::transport::tcp::budget::Budget;
 use crate::transport::tcp::connection::EndReason;
 
@@ -23,15 +24,15 @@ const WAITING: usize = 128 * 1024;
 
 /// The way out to every connection of this process.
 #[derive(Clone)]
-pub struct Outlet {
+pub struct Dispatcher {
     /// The sockets.
     pub io: SocketIo,
     /// Whose they are.
-    pub directory: Arc<Directory>,
+    pub directory: Arc<ConnectionRegistry>,
     /// From where those that have caught up can go on.
-    pub horizon: Arc<Horizon>,
+    pub delivery_watermark: Arc<DeliveryWatermark>,
     /// Who is to be told how their conversations stand.
-    pub updates: Arc<Updates>,
+    pub updates: Arc<ConversationNotifier>,
     /// What waits for all clients.
     pub budget: Arc<Budget>,
 }
@@ -39,11 +40,11 @@ pub struct Outlet {
 /// While no more than this waits for all clients together, beside the first 4 KiB of each, nobody needs to be looked at by themself.
 const LITTLE: usize = 64 * 1024;
 
-impl Outlet {
+impl Dispatcher {
     /// Answers the sender, then tells the receiver's connections and the sender's other ones. A sender who was answered
     /// before, that the store is unavailable, hears of the message like the others do.
-    pub fn settle(&self, committed: Committed<Reply>) {
-        let Committed {
+    pub fn settle(&self, committed: AppendOutcome<Reply>) {
+        let AppendOutcome {
             outcome,
             deliver,
             reply,
@@ -93,7 +94,7 @@ impl Outlet {
     /// tell it, one would have the last word with what it had read first.
     pub fn foreign_marker(&self, marker: &Marker) {
         // No cursor has passed the marker yet.
-        self.note(marker.user, marker.peer, Some(self.horizon.cursor()));
+        self.note(marker.user, marker.peer, Some(self.delivery_watermark.cursor()));
         if marker.user != marker.peer {
             self.note(marker.peer, marker.user, None);
         }
@@ -126,12 +127,12 @@ impl Outlet {
 
     /// Answers whoever marked messages, unless that was told before that the store is unavailable, and tells whoever wrote
     /// them.
-    pub fn marked(&self, settled: chat::Settled<Reply>) {
-        let chat::Settled {
+    pub fn marked(&self, settled: chat::MarkOutcome<Reply>) {
+        let chat::MarkOutcome {
             mark,
             outcome,
             shown,
-            ticket,
+            in_flight,
             reply,
         } = settled;
         let marked = match outcome {
@@ -144,7 +145,7 @@ impl Outlet {
             }
         };
         if let Some(reply) = reply {
-            reply.ok(super::mark::answer(&marked.marker));
+            reply.ok(crate::transport::socketio::mark::answer(&marked.marker));
         }
         if !(marked.delivered_moved || marked.read_moved) {
             return;
@@ -154,9 +155,9 @@ impl Outlet {
             crate::sabotage::reset_unread(mark.user, mark.peer);
         }
         self.receipts(&marked.marker, marked.delivered_moved, shown);
-        // The ticket of the mark is still out, so this lies in front of it.
-        self.note(mark.user, mark.peer, Some(self.horizon.cursor()));
-        drop(ticket);
+        // The in_flight of the mark is still out, so this lies in front of it.
+        self.note(mark.user, mark.peer, Some(self.delivery_watermark.cursor()));
+        drop(in_flight);
         if mark.user != mark.peer {
             self.note(mark.peer, mark.user, None);
         }
@@ -168,7 +169,7 @@ impl Outlet {
         if devices.is_empty() {
             return Hearing::Nobody;
         }
-        let is_busy = |device: &Device<Sid, Way>| device.way.link().account().waiting() > WAITING;
+        let is_busy = |device: &Connection<Sid, Way>| device.way.link().account().waiting() > WAITING;
         match devices.iter().any(is_busy) {
             true => Hearing::Busy,
             false => Hearing::Ready,
@@ -245,7 +246,7 @@ impl Outlet {
     /// The second argument of an event that a user is told now.
     fn resume(&self, user: UserId) -> Option<Box<RawValue>> {
         // In this order: see there.
-        let of_all = self.horizon.cursor();
+        let of_all = self.delivery_watermark.cursor();
         let cursor = self.updates.held(user).unwrap_or(of_all);
         emit::json(&Resume {
             cursor: cursor.to_string(),
@@ -270,7 +271,7 @@ impl Outlet {
     }
 
     /// A conversation of a user changed; nobody needs to be told if they have no connection here. See
-    /// [`Updates::note`] for `hold`.
+    /// [`ConversationNotifier::note`] for `hold`.
     fn note(&self, user: UserId, peer: UserId, hold: Option<Cursor>) {
         if self.directory.has(user)
             && let Some(behind) = self.updates.note(user, peer, hold)

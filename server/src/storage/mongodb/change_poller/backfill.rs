@@ -16,14 +16,14 @@ use crate::storage::mongodb::{READ, connect, query};
 const STEP: i64 = 10_000;
 
 /// Reads and projects messages.
-pub(super) struct Whole {
+pub(super) struct BackfillReader {
     database: Database,
     messages: Collection<RawDocumentBuf>,
     renewals: Collection<RawDocumentBuf>,
 }
 
 /// How far the projecting of a span of time is.
-pub(super) struct Past {
+pub(super) struct Backfill {
     /// In milliseconds, whole seconds.
     from: i64,
     to: i64,
@@ -34,7 +34,7 @@ pub(super) struct Past {
     renewals_done: bool,
 }
 
-impl Whole {
+impl BackfillReader {
     pub(super) fn new(database: &Database) -> Self {
         Self {
             database: database.clone(),
@@ -44,7 +44,7 @@ impl Whole {
     }
 }
 
-impl Past {
+impl Backfill {
     /// Everything from one moment to another, in milliseconds, by the times in ids; and all that was renewed since.
     pub(super) fn new(from: i64, to: i64) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl Past {
     }
 
     /// Takes the next step. Returns whether it was the last one.
-    pub(super) async fn go_on(&mut self, whole: &Whole) -> Result<bool, StoreError> {
+    pub(super) async fn go_on(&mut self, whole: &BackfillReader) -> Result<bool, StoreError> {
         if !self.renewals_done {
             self.renewals_done = self.project_renewed(whole).await?;
             return Ok(false);
@@ -91,7 +91,7 @@ impl Past {
     }
 
     /// Projects some of the messages that were renewed. Returns whether those were the last.
-    async fn project_renewed(&mut self, whole: &Whole) -> Result<bool, StoreError> {
+    async fn project_renewed(&mut self, whole: &BackfillReader) -> Result<bool, StoreError> {
         let (at, id) = self
             .renewal
             .unwrap_or((DateTime::from_millis(self.from), ObjectId::from_bytes([0; 12])));

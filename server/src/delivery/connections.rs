@@ -13,7 +13,7 @@ pub struct TooManyConnections;
 
 /// A connection, and whether it has heard everything so far.
 #[derive(Debug, Clone)]
-pub struct Device<C, W> {
+pub struct Connection<C, W> {
     /// Which.
     pub connection: C,
     /// The way to it.
@@ -23,16 +23,16 @@ pub struct Device<C, W> {
 }
 
 /// The connections of one user: nearly always one, so that it needs no allocation of its own.
-pub(super) type Devices<C, W> = SmallVec<[Device<C, W>; 1]>;
+pub(super) type Connections<C, W> = SmallVec<[Connection<C, W>; 1]>;
 
 /// The connections of each user; `C` names a connection, `W` leads to it.
-pub struct Directory<C, W> {
+pub struct ConnectionRegistry<C, W> {
     /// Guards the whole table; held to look up or change one user's few connections, never across an await.
-    users: Mutex<HashMap<UserId, Devices<C, W>>>,
+    users: Mutex<HashMap<UserId, Connections<C, W>>>,
     limit: usize,
 }
 
-impl<C: Copy + Eq, W: Clone> Directory<C, W> {
+impl<C: Copy + Eq, W: Clone> ConnectionRegistry<C, W> {
     /// An empty directory that takes up to `limit` connections of each user.
     pub fn new(limit: usize) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl<C: Copy + Eq, W: Clone> Directory<C, W> {
         if connections.len() >= self.limit {
             return Err(TooManyConnections);
         }
-        connections.push(Device {
+        connections.push(Connection {
             connection,
             way,
             caught_up: false,
@@ -83,12 +83,12 @@ impl<C: Copy + Eq, W: Clone> Directory<C, W> {
     }
 
     /// The connections of a user now.
-    pub fn devices(&self, user: UserId) -> Devices<C, W> {
+    pub fn devices(&self, user: UserId) -> Connections<C, W> {
         self.users.lock().get(&user).cloned().unwrap_or_default()
     }
 
     /// The connections of a user now, except one.
-    pub fn others(&self, user: UserId, except: Option<C>) -> Devices<C, W> {
+    pub fn others(&self, user: UserId, except: Option<C>) -> Connections<C, W> {
         let users = self.users.lock();
         let devices = users.get(&user).into_iter().flatten();
         devices

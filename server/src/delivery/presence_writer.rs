@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The changes that wait to be written.
 #[derive(Default)]
-pub struct Presence {
+pub struct PresenceWriter {
     /// The last state of each user whose state is not written yet; held to change or take entries.
     waiting: Mutex<HashMap<UserId, (bool, Timestamp)>>,
     changed: Notify,
@@ -57,7 +57,7 @@ pub async fn heartbeat(store: Arc<dyn Store>, stop: CancellationToken) {
     }
 }
 
-impl Presence {
+impl PresenceWriter {
     /// Notes that a user came online or left.
     pub fn note(&self, user: UserId, online: bool) {
         self.waiting.lock().insert(user, (online, now()));
