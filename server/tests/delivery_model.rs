@@ -121,7 +121,7 @@ fn lane(
 /// What one client hears, in order.
 type Heard = Arc<sync::Mutex<Vec<(i64, Cursor)>>>;
 
-/// Of two lanes that commit and deliver side by side, no event carries a cursor behind a change that comes to the same
+/// Of two lanes that commit and deliver side by side, no event carries a cursor after a change that comes to the same
 /// client after it.
 #[test]
 fn no_cursor_passes_a_change_that_is_on_its_way() {
@@ -143,7 +143,7 @@ fn no_cursor_passes_a_change_that_is_on_its_way() {
     });
 }
 
-/// A connection that has just caught up is given no cursor behind a change that it has not heard.
+/// A connection that has just caught up is given no cursor after a change that it has not received.
 #[test]
 fn no_cursor_of_a_connection_passes_a_change_on_its_way() {
     model(|| {

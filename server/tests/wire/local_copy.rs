@@ -11,7 +11,7 @@ use testkit::process::eventually;
 use testkit::{Engine, Server};
 
 /// How long the copy may take to be complete; slow machines are meant to pass.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Messages of one sender in a round.
 const ROUND: usize = 300;
 /// More than what is pushed to a client that connects: the rest it must ask for.
@@ -126,7 +126,7 @@ impl Example {
             .map(|message| (message["_id"].as_str().expect("an id").to_owned(), message))
             .collect();
         let what = format!("a copy of {} messages", expected.len());
-        eventually(&what, PATIENCE, || {
+        eventually(&what, TIMEOUT, || {
             assert!(self.script.is_running(), "it ended: {}", self.script.stderr());
             let copied = self.messages();
             let foreign: Vec<&String> = copied.keys().filter(|id| !expected.contains_key(*id)).collect();
