@@ -5,11 +5,10 @@
 //! | [`outbox`] | what was said and is not acknowledged yet |
 //! | [`seen`] | what was seen |
 //! | [`session`] | the rules: one message in flight, retries, catching up, nothing shown twice, marking what was shown |
-//! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`backoff`]) |
+//! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`chatctl_client::backoff`]) |
 //! | [`lines`] | the front end for scripts: lines in, JSON lines out |
 //! | [`terminal`] | the front end for people: [`editor`] reads ([`command`]s, [`recall`], [`rows`]), [`view`] words, [`own`] knows the ticks, [`marks`] where they stand, [`status`] is the line above, [`gate`] keeps them apart |
 
-pub(crate) mod backoff;
 pub(crate) mod command;
 pub(crate) mod driver;
 pub(crate) mod editor;

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
+use chatctl_client::http::Http;
+use chatctl_terminal::output;
 use shared::{User, UserId};
-
-use crate::client::http::Http;
-use crate::output;
 
 /// More names than this are not remembered.
 const MOST: usize = 10_000;

@@ -3,16 +3,15 @@
 use std::io::{self, IsTerminal, stderr, stdin};
 
 use anyhow::Context as _;
+use chatctl_client::ClientError;
+use chatctl_client::http::Http;
+use chatctl_terminal::interrupt::Question;
+use chatctl_terminal::output;
 use dialoguer::FuzzySelect;
 use dialoguer::console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use shared::User;
 use unicode_width::UnicodeWidthStr;
-
-use crate::client::ClientError;
-use crate::client::http::Http;
-use crate::interrupt::Question;
-use crate::output;
 
 /// More users than this are not offered; a name can be typed as an argument.
 const OFFERED: usize = 2_000;

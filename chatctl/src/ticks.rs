@@ -1,9 +1,8 @@
 //! The ticks behind a user's own messages: one is stored for good, two received by the other one, coloured two read.
 
 use anstyle::{AnsiColor, Style};
+use chatctl_terminal::output::DIM;
 use shared::{Message, MessageId, Timestamp};
-
-use crate::output::DIM;
 
 /// The colour of what was read.
 const READ: Style = AnsiColor::BrightCyan.on_default().bold();

@@ -1,7 +1,8 @@
 //! What a typed line means: a message, or one of the commands.
 
+use chatctl_terminal::output::DIM;
+
 use super::OPENING;
-use crate::output::DIM;
 
 /// What a line means.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,18 +4,18 @@ use std::future::pending;
 use std::io;
 use std::time::{Duration, Instant};
 
+use chatctl_client::ClientError;
+use chatctl_client::backoff::Backoff;
+use chatctl_client::http::{Bearer, Http};
+use chatctl_client::news::News;
+use chatctl_client::socket::{Connection, SocketEvent};
 use shared::events::AUTHENTICATION_ERROR;
 use shared::{Message, UserId};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
-use super::backoff::Backoff;
 use super::session::{Effect, Session};
 use super::{Input, Report};
-use crate::client::ClientError;
-use crate::client::http::{Bearer, Http};
-use crate::client::news::News;
-use crate::client::socket::{Connection, SocketEvent};
 
 /// How long the token of one connection holds. Each connection gets a new one.
 const TOKEN: Duration = Duration::from_secs(3_600);

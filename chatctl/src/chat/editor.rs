@@ -13,6 +13,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chatctl_client::http::Http;
+use chatctl_terminal::output::DIM;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{
@@ -27,8 +29,6 @@ use super::recall::Recall;
 use super::rows::Rows;
 use super::status::Board;
 use super::terminal::{Printer, Shown};
-use crate::client::http::Http;
-use crate::output::DIM;
 use crate::prompt;
 
 /// Not each key is told to the conversation.

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::fmt::Write;
 
+use chatctl_terminal::output;
 use unicode_width::UnicodeWidthChar;
 
-use crate::output;
 use crate::ticks::{Place, Tick};
 
 /// Stands in a text directly before each tick that may change; [`output::harmless`] lets none through.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use chatctl_terminal::output;
 use rustyline::Changeset;
 use rustyline::completion::Completer;
 use rustyline::highlight::Highlighter;
@@ -13,7 +14,6 @@ use rustyline::{Context, Helper};
 
 use super::editor::Desk;
 use super::status::Board;
-use crate::output;
 
 /// Columns of a terminal that does not tell.
 const COLUMNS: u16 = 80;

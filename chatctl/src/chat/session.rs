@@ -21,6 +21,9 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use chatctl_client::http::Page;
+use chatctl_client::news::News;
+use chatctl_client::request::{Reply, Request};
 use shared::events::{Answer, SEND_MESSAGE, SendMessage, Sent};
 use shared::limits::EVENT_BYTES;
 use shared::{ErrorCode, UserId, WireError};
@@ -33,9 +36,6 @@ use self::overview::{Ask, Overview};
 use super::Report;
 use super::outbox::{Draft, Outbox};
 use super::seen::Seen;
-use crate::client::http::Page;
-use crate::client::news::News;
-use crate::client::request::{Reply, Request};
 use crate::ticks::Place;
 
 /// An answer that takes longer than this won't come: the connection is given up. A server whose database is away answers after

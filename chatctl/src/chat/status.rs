@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chatctl_terminal::output::{self, BAD, DIM, NEW, ONE, OTHER};
 use unicode_width::UnicodeWidthStr;
 
-use crate::output::{self, BAD, DIM, NEW, ONE, OTHER};
 use crate::ticks::Tick;
 
 /// Columns of the sign before what is typed.

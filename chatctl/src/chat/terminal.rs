@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use chatctl_terminal::output::{self, BAD};
 use rustyline::ExternalPrinter;
 use shared::User;
 
@@ -16,7 +17,6 @@ use super::gate::{Gate, Mode};
 use super::marks::Marks;
 use super::status::Board;
 use super::view::View;
-use crate::output::{self, BAD};
 
 /// Lines typed, or pasted, ahead of the conversation's loop.
 const AHEAD: usize = 1_024;

@@ -1,5 +1,7 @@
 //! What happens, in words and colours for a terminal.
 
+use chatctl_client::http::Http;
+use chatctl_terminal::output::{self, BAD, DIM, GOOD, ONE, OTHER};
 use jiff::civil::Date;
 use shared::sync::Receipt;
 use shared::{Conversation, Message, Timestamp, User, UserId};
@@ -9,9 +11,7 @@ use super::Report;
 use super::marks::MARK;
 use super::own::Own;
 use super::status::Status;
-use crate::client::http::Http;
 use crate::names::Names;
-use crate::output::{self, BAD, DIM, GOOD, ONE, OTHER};
 use crate::ticks::{Place, Tick};
 
 /// A stranger's message is announced with this many columns of it.

@@ -4,7 +4,9 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{Context, Usage};
+use chatctl_terminal::Usage;
+
+use super::Context;
 use crate::chat::driver::{Setup, Then};
 use crate::chat::{lines, terminal};
 use crate::cli::Chat;

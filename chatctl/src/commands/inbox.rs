@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
+use chatctl_terminal::output::{self, DIM, JsonArray, NEW};
 use shared::limits::PAGE;
 use shared::{Conversation, UserId};
 use unicode_width::UnicodeWidthStr;
 
 use super::Context;
 use crate::cli::Inbox;
-use crate::output::{self, DIM, JsonArray, NEW};
 use crate::ticks::{Place, Reach};
 
 /// Columns of the last message's text.

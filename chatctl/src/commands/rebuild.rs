@@ -4,12 +4,12 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chatctl_client::ClientError;
+use chatctl_client::http::Building;
+use chatctl_terminal::output::{self, GOOD};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
-use crate::client::ClientError;
-use crate::client::http::Building;
-use crate::output::{self, GOOD};
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -3,6 +3,13 @@
 use std::io::{self, IsTerminal, Write, stdout};
 use std::time::Duration;
 
+use chatctl_client::backoff::Backoff;
+use chatctl_client::http::Http;
+use chatctl_client::news::News;
+use chatctl_client::request::{Reply, Request};
+use chatctl_client::socket::{Connection, Event, SocketEvent};
+use chatctl_terminal::interrupt::Interrupts;
+use chatctl_terminal::output::{self, DIM};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::events::{self, AUTHENTICATION_ERROR, Answer};
@@ -11,15 +18,8 @@ use shared::{ErrorCode, UserId};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Context;
-use crate::chat::backoff::Backoff;
 use crate::cli::Watch;
-use crate::client::http::Http;
-use crate::client::news::News;
-use crate::client::request::{Reply, Request};
-use crate::client::socket::{Connection, Event, SocketEvent};
-use crate::interrupt::Interrupts;
 use crate::names::Names;
-use crate::output::{self, DIM};
 
 mod words;
 

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use chatctl_client::http::Page;
+use chatctl_client::request::Request;
 use shared::conversation::{Inbox, ListConversations};
 use shared::events::Answer;
 use shared::limits::PAGE;
@@ -16,8 +18,6 @@ use super::super::{OPENING, Report};
 use super::hearing::Heard;
 use super::overview::Ask;
 use super::{Effect, REFETCH, RETRY, Session, due, passes};
-use crate::client::http::Page;
-use crate::client::request::Request;
 use crate::ticks::Place;
 
 /// What a request for history is for.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chatctl_client::request::Request;
 use shared::events::Answer;
 use shared::limits::TYPING;
 use shared::presence::{PresentNow, SetTyping, Typing};
@@ -9,7 +10,6 @@ use shared::{ErrorCode, Presence, UserId};
 
 use super::super::Report;
 use super::{Session, due};
-use crate::client::request::Request;
 
 /// Whoever goes on typing says so this often at most.
 const TYPING_AGAIN: Duration = Duration::from_secs(3);

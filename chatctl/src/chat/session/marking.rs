@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use chatctl_client::request::Request;
 use shared::UserId;
 use shared::conversation::MarkUpTo;
 use shared::events::{MARK_DELIVERED, MARK_READ};
 
 use super::{Session, due};
-use crate::client::request::Request;
 use crate::ticks::Place;
 
 /// What comes within this time is marked together.

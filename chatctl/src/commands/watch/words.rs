@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
+use chatctl_client::news::News;
+use chatctl_client::socket::Event;
+use chatctl_terminal::output::{self, BAD, DIM, GOOD, NEW, ONE, OTHER};
 use jiff::ZonedDateTime;
 use shared::{Timestamp, UserId};
 
-use crate::client::news::News;
-use crate::client::socket::Event;
 use crate::names::Names;
-use crate::output::{self, BAD, DIM, GOOD, NEW, ONE, OTHER};
 use crate::ticks::Tick;
 
 /// Columns of the kind.
