@@ -7,11 +7,12 @@
 //! | [`session`] | the rules: one message in flight, retries, catching up, nothing shown twice, marking what was shown |
 //! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`chatctl_client::backoff`]) |
 //! | [`lines`] | the front end for scripts: lines in, JSON lines out |
-//! | [`terminal`] | the front end for people: [`editor`] reads ([`command`]s, [`recall`], [`rows`]), [`view`] words, [`own`] knows the ticks, [`marks`] where they stand, [`status`] is the line above, [`gate`] keeps them apart |
+//! | [`terminal`] | the front end for people: [`editor`] reads ([`editor_context`], [`command`]s, [`recall`], [`rows`]), [`screen`] prints, [`view`] words, [`own`] knows the ticks, [`marks`] where they stand, [`status`] is the line above, [`gate`] keeps them apart |
 
 pub(crate) mod command;
 pub(crate) mod driver;
 pub(crate) mod editor;
+pub(crate) mod editor_context;
 pub(crate) mod gate;
 pub(crate) mod lines;
 pub(crate) mod marks;
@@ -19,6 +20,7 @@ pub(crate) mod outbox;
 pub(crate) mod own;
 pub(crate) mod recall;
 pub(crate) mod rows;
+pub(crate) mod screen;
 pub(crate) mod seen;
 pub(crate) mod session;
 pub(crate) mod status;

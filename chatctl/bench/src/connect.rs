@@ -11,6 +11,7 @@ use chatctl_load::interrupt::Interrupt;
 use chatctl_load::ledger::Tally;
 use chatctl_load::load::{self, Load, Pace, Shape};
 use chatctl_load::process::{ProcessReport, Watch};
+use chatctl_load::progress::Progress;
 use chatctl_load::report::{self, Report, three_digits};
 use chatctl_load::stamp;
 use chatctl_load::stats::{Counters, Summary};
@@ -19,8 +20,8 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use super::Setup;
 use super::cli::Connect;
-use super::{Progress, Setup};
 
 /// How long the bystanders are watched before anything happens, and between the storms.
 const CALM: Duration = Duration::from_secs(2);

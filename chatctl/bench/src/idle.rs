@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use chatctl_load::crowd::{Crowd, Going};
 use chatctl_load::interrupt::Interrupt;
 use chatctl_load::process::Watch;
+use chatctl_load::progress::Progress;
 use chatctl_load::report::{self, Report, mib};
 use chatctl_terminal::Usage;
 use chatctl_terminal::output::DIM;
@@ -15,8 +16,8 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use super::Setup;
 use super::cli::Idle;
-use super::{Progress, Setup};
 
 /// How often memory is read while it settles.
 const LOOK: Duration = Duration::from_millis(250);

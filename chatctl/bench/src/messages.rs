@@ -9,6 +9,7 @@ use chatctl_load::interrupt::Interrupt;
 use chatctl_load::load::{self, Load, Pace, Shape};
 use chatctl_load::plot::{self, Series};
 use chatctl_load::process::Watch;
+use chatctl_load::progress::Progress;
 use chatctl_load::report::three_digits;
 use chatctl_load::stats::Measured;
 use chatctl_load::users::BenchUser;
@@ -16,8 +17,8 @@ use indicatif::HumanCount;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::report::MessagesReport;
+use super::Setup;
 use super::cli::{Acks, Fill, Messages};
-use super::{Progress, Setup};
 
 /// Length of the window, if none is asked for.
 const DURATION: Duration = Duration::from_secs(10);

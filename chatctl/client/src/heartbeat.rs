@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use shared::events::{REQUEST_FAILED, RequestFailed};
 
-use super::socket::Event;
+use super::event::Event;
 
 /// The pause between two looks.
 pub(super) const LOOK: Duration = Duration::from_millis(250);

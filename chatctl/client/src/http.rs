@@ -288,7 +288,10 @@ impl Http {
 
     /// Asks again while the server says that it is worth it.
     pub(super) fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
-        let _watched = self.waiting.as_ref().map(|waiting| waiting.watch(self));
+        let _watched = self.waiting.as_ref().map(|waiting| {
+            let http = self.clone();
+            waiting.watch(self.url.clone(), move |limit| http.lacks_database(limit))
+        });
         let mut tries = 1;
         loop {
             match ask() {

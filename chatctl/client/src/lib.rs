@@ -1,9 +1,10 @@
-//! The server, seen from a client: [`http`], [`socket`] with its [`request`]s and [`news`], the [`token`]s that open both, and
+//! The server, seen from a client: [`http`], [`socket`] with its [`request`]s, [`event`]s and [`news`], the [`token`]s that open both, and
 //! the [`backoff`] before the next try.
 //!
 //! Nothing here prints or asks; what fails is a [`ClientError`] whose text says what to do about it.
 
 pub mod backoff;
+pub mod event;
 mod heartbeat;
 pub mod http;
 pub mod news;

@@ -7,7 +7,7 @@ use shared::presence::Typing;
 use shared::sync::{Receipt, SyncDone, SyncReset};
 use shared::{Conversation, Message, Presence, Settings, UserId};
 
-use super::socket::Event;
+use super::event::Event;
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]

@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::MissedTickBehavior;
 
+use super::event::Event;
 use super::heartbeat::{self, Heartbeat, LOOK, Look};
 use super::request::{Reply, Request, unknown_kind};
 
@@ -63,17 +64,6 @@ pub enum SocketEvent {
     Event(Event),
     /// The answer to a request.
     Answered(Reply),
-}
-
-/// An event as it came.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    /// Its name.
-    pub name: String,
-    /// Its first argument.
-    pub payload: Value,
-    /// From where a client that has heard everything up to here goes on.
-    pub cursor: Option<String>,
 }
 
 /// An open connection, or one that is being opened. Dropping it closes it.

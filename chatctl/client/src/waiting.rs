@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::http::Http;
-
 /// How long a request may take before it is looked at why.
 const SILENCE: Duration = Duration::from_secs(1);
 /// The pause between two looks after that, and how long one may take.
@@ -62,9 +60,10 @@ impl Waiting {
     }
 
     /// Watches a request that begins now, from a thread that ends with it. Nobody is told where there can't be one.
-    pub(super) fn watch(&self, http: &Http) -> Watched {
+    /// `url` is the server's; `lacks_database` asks it, for so long at most, whether its database is away.
+    pub(super) fn watch(&self, url: String, lacks_database: impl Fn(Duration) -> bool + Send + 'static) -> Watched {
         let (under_way, ended) = channel();
-        let (Self { tell, told, is_shown }, http) = (self.clone(), http.clone());
+        let Self { tell, told, is_shown } = self.clone();
         let bar = ProgressBar::hidden();
         let shown = bar.clone();
         let watch = move || {
@@ -72,10 +71,10 @@ impl Waiting {
                 return;
             }
             if !is_shown {
-                turn(&shown, http.url());
+                turn(&shown, &url);
             }
             while !told.load(Ordering::Relaxed) {
-                let lacks_database = http.lacks_database(LOOK);
+                let lacks_database = lacks_database(LOOK);
                 // The answer may have come meanwhile.
                 let waits = ended.try_recv() == Err(TryRecvError::Empty);
                 if lacks_database && waits && !told.swap(true, Ordering::Relaxed) {

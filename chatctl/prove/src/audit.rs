@@ -21,7 +21,8 @@ use std::collections::HashMap;
 
 use shared::{MessageId, UserId};
 
-use super::record::{Claim, Doc, History, Truth, UserRecord};
+use super::document::Doc;
+use super::record::{Claim, History, Truth, UserRecord};
 use super::violation::{Example, Findings, Kind};
 
 /// Compares everything with everything.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use shared::{MessageId, Settings, UserId};
 
-use super::record::Doc;
+use super::document::Doc;
 
 /// A watermark: whose, in the conversation with whom, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,7 +115,7 @@ impl Copy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Place;
+    use super::super::document::Place;
     use super::*;
 
     const PEER: UserId = UserId::from_bytes([9; 12]);

@@ -9,7 +9,7 @@
 //! | [`device`], [`copy`], [`wire`] | one device: its connections, its copy, its frames |
 //! | [`member`] | what the devices of a user share: what is not answered yet |
 //! | [`fault`] | the command that breaks something |
-//! | [`record`], [`truth`] | what was seen; what the server says in the end |
+//! | [`document`], [`record`], [`truth`] | one message; what was seen; what the server says in the end |
 //! | [`audit`], [`violation`] | the comparison, and what it can find |
 //! | [`board`], [`verdict`], [`report`] | what is counted; what is said at the end; the report |
 //! | [`about`] | when and against what it was; on how much each promise was checked |
@@ -22,6 +22,7 @@ mod board;
 mod cli;
 mod copy;
 mod device;
+mod document;
 mod fault;
 mod member;
 mod plan;

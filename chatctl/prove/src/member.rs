@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use shared::{Settings, UserId};
 use uuid::Uuid;
 
+use super::document::{Doc, Text};
 use super::plan::{Mark, Send};
-use super::record::{Claim, Contradiction, Doc, Marked, Sending, Text, UserRecord};
+use super::record::{Claim, Contradiction, Marked, Sending, UserRecord};
 
 /// How long a change of settings that was not answered may still take, in microseconds. Servers give up sooner, and another
 /// server knows nothing of it.

@@ -12,7 +12,8 @@ use shared::conversation::Inbox;
 use shared::presence::CurrentSettings;
 use shared::{Message, UserId};
 
-use super::record::{Doc, History, Listed, Truth, WrongPresence};
+use super::document::Doc;
+use super::record::{History, Listed, Truth, WrongPresence};
 
 /// How long after the last connection a user may be shown as online.
 const OFFLINE: Duration = Duration::from_secs(15);

@@ -8,10 +8,8 @@
 //! Enter does not end the line: a key handler takes the text and clears it, so that the editor stays in place and the
 //! message appears above, once it is stored. Only what changes the prompt leaves the editor, through the [`Gate`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use chatctl_client::http::Http;
 use chatctl_terminal::output::DIM;
@@ -23,118 +21,13 @@ use rustyline::{
 };
 
 use super::Input;
-use super::command::{self, Line};
+use super::command::Line;
+use super::editor_context::Desk;
 use super::gate::Gate;
-use super::recall::Recall;
 use super::rows::Rows;
+use super::screen::Printer;
 use super::status::Board;
-use super::terminal::{Printer, Shown};
 use crate::prompt;
-
-/// Not each key is told to the conversation.
-const TYPING_AGAIN: Duration = Duration::from_secs(1);
-
-/// What the key handlers share.
-pub(crate) struct Desk {
-    inputs: tokio::sync::mpsc::Sender<Input>,
-    shown: Sender<Shown>,
-    gate: Arc<Gate>,
-    recall: Mutex<Recall>,
-    /// What the editor is to put in the place of the line, as if it had completed it.
-    recalled: Mutex<Option<String>>,
-    typing: Mutex<Option<Instant>>,
-}
-
-impl Desk {
-    /// The handlers' way to the conversation (`inputs`), to the screen (`shown`), and out of the editor (`gate`).
-    pub(crate) fn new(inputs: tokio::sync::mpsc::Sender<Input>, shown: Sender<Shown>, gate: Arc<Gate>) -> Self {
-        Self {
-            inputs,
-            shown,
-            gate,
-            recall: Mutex::default(),
-            recalled: Mutex::default(),
-            typing: Mutex::default(),
-        }
-    }
-
-    /// The line has changed: whether a message is being typed is let known.
-    pub(crate) fn edited(&self, line: &str) {
-        let is_typing = matches!(Line::parse(line), Line::Say(_));
-        let mut told = self.typing.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_typing == told.is_some_and(|at| at.elapsed() < TYPING_AGAIN) {
-            return;
-        }
-        // If many messages wait, they are news enough; and none must find the channel full because of this.
-        let has_room = self.inputs.capacity() > self.inputs.max_capacity() / 2;
-        if has_room && (is_typing || told.is_some()) && self.inputs.try_send(Input::Typing(is_typing)).is_ok() {
-            *told = is_typing.then(Instant::now);
-        }
-    }
-
-    fn show(&self, text: String) {
-        // The printer ends after the editor.
-        let _ = self.shown.send(Shown::Text(text));
-    }
-
-    /// Does what a line asks for, as far as that is possible inside the editor.
-    fn submit(&self, line: &str) -> Cmd {
-        if self.inputs.is_closed() {
-            // The chat has ended and has said why.
-            return self.leave(Cmd::Interrupt);
-        }
-        let done = Cmd::Kill(Movement::WholeBuffer);
-        let input = match Line::parse(line) {
-            Line::Nothing => return done,
-            Line::With(_) | Line::Quit => return self.leave(Cmd::AcceptLine),
-            Line::Help => {
-                self.show(command::help());
-                return done;
-            }
-            Line::Unknown(hint) => {
-                self.show(format!("{DIM}{hint}{DIM:#}"));
-                return done;
-            }
-            Line::Say(text) => Input::Say(text),
-            Line::History(count) => Input::History(count),
-        };
-        match self.inputs.try_send(input) {
-            Ok(()) => {
-                self.recall().push(line);
-                done
-            }
-            // A thousand messages wait: what is typed stays in the line.
-            Err(_) => Cmd::Noop,
-        }
-    }
-
-    /// What was recalled and is to be put in the place of the line now.
-    pub(crate) fn recalled(&self) -> Option<String> {
-        self.recalled.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Puts a text in the place of the line, with the cursor behind it. Of the editor's commands only a completion does
-    /// that: replacing leaves the cursor where the line begins.
-    fn replace(&self, text: Option<String>) -> Cmd {
-        match text {
-            Some(text) if text.is_empty() => Cmd::Kill(Movement::WholeBuffer),
-            Some(text) => {
-                *self.recalled.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-                Cmd::Complete
-            }
-            None => Cmd::Noop,
-        }
-    }
-
-    fn leave(&self, how: Cmd) -> Cmd {
-        self.gate.close();
-        how
-    }
-
-    fn recall(&self) -> std::sync::MutexGuard<'_, Recall> {
-        self.recall.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The keys that mean something of their own here.
 #[derive(Debug, Clone, Copy)]

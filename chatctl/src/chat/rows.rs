@@ -12,7 +12,7 @@ use rustyline::line_buffer::LineBuffer;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
-use super::editor::Desk;
+use super::editor_context::Desk;
 use super::status::Board;
 
 /// Columns of a terminal that does not tell.

@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal, Write, stdout};
 use std::time::Duration;
 
 use chatctl_client::backoff::Backoff;
+use chatctl_client::event::Event;
 use chatctl_client::http::Http;
 use chatctl_client::news::News;
 use chatctl_client::request::{Reply, Request};
-use chatctl_client::socket::{Connection, Event, SocketEvent};
+use chatctl_client::socket::{Connection, SocketEvent};
 use chatctl_terminal::interrupt::Interrupts;
 use chatctl_terminal::output::{self, DIM};
 use serde::Serialize;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chatctl_load::fleet::Fleet;
 use chatctl_load::interrupt::Interrupt;
 use chatctl_load::process::{ProcessReport, Watch};
+use chatctl_load::progress::Progress;
 use chatctl_load::report::{self, Report, three_digits};
 use chatctl_load::users;
 use indicatif::HumanCount;
@@ -14,8 +15,8 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::reader::{Read, Reader};
+use crate::Setup;
 use crate::cli::History;
-use crate::{Progress, Setup};
 
 /// How often memory is read meanwhile.
 const LOOK: Duration = Duration::from_millis(10);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use chatctl_load::interrupt::Interrupt;
 use chatctl_load::plot::{self, Series};
 use chatctl_load::process::ProcessReport;
+use chatctl_load::progress::Progress;
 use chatctl_load::report::{self, Report, three_digits};
 use chatctl_load::stats::{Latencies, Summary};
 use chatctl_load::users::{self, BenchUser};
@@ -17,8 +18,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::reader::Reader;
+use crate::Setup;
 use crate::cli::History;
-use crate::{Progress, Setup};
 
 /// What the readers found, all together. Locked once a page by a reader, for moments.
 #[derive(Debug, Default)]

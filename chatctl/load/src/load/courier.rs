@@ -14,11 +14,12 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 use uuid::Uuid;
 
+use super::User;
 use super::plan::{Pace, Plan};
-use super::{Stats, User};
 use crate::connection::{ConnectError, Connection};
 use crate::ledger::Fate;
 use crate::stamp::Stamp;
+use crate::stats::Stats;
 use crate::wire::{self, Frame};
 
 /// Timers of the runtime are this coarse, in nanoseconds, and go off late, never early.

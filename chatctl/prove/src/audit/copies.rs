@@ -7,7 +7,8 @@ use shared::{MessageId, Settings, UserId};
 use super::Index;
 use super::expect::{Conversation, Watermark};
 use crate::copy::MarkerKey;
-use crate::record::{DeviceRecord, Doc, UserRecord};
+use crate::document::Doc;
+use crate::record::{DeviceRecord, UserRecord};
 use crate::violation::{Example, Findings, Kind};
 
 pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {

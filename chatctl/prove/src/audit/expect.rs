@@ -4,7 +4,8 @@ use shared::limits::UNREAD;
 use shared::{MessageId, UserId};
 
 use super::Index;
-use crate::record::{Doc, History, Marked, Place};
+use crate::document::{Doc, Place};
+use crate::record::{History, Marked};
 
 /// Up to where something holds: the furthest acknowledged mark. A mark that was never answered may count or not.
 #[derive(Debug, Default)]

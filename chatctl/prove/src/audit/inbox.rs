@@ -7,7 +7,8 @@ use shared::limits::UNREAD;
 
 use super::Index;
 use super::expect::Conversation;
-use crate::record::{Doc, Marked, Place, UserRecord};
+use crate::document::{Doc, Place};
+use crate::record::{Marked, UserRecord};
 use crate::violation::{Example, Findings, Kind};
 
 pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {

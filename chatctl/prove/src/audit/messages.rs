@@ -6,7 +6,8 @@ use shared::UserId;
 use uuid::Uuid;
 
 use super::Index;
-use crate::record::{Contradiction, Doc, History, Sending};
+use crate::document::Doc;
+use crate::record::{Contradiction, History, Sending};
 use crate::violation::{Example, Findings, Kind};
 
 pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {

@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use super::run;
 use crate::copy::{Copy, MarkerKey};
+use crate::document::{Doc, Place, Text};
 use crate::record::{
-    Claim, Contradiction, DeviceRecord, Doc, History, How, Listed, Marked, Place, Sending, Text, Truth, UserRecord,
-    WrongPresence,
+    Claim, Contradiction, DeviceRecord, History, How, Listed, Marked, Sending, Truth, UserRecord, WrongPresence,
 };
 use crate::violation::{Example, Findings, Kind};
 

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::session::{Asked, Session};
 use crate::copy::MarkerKey;
-use crate::record::{Claim, Doc, How};
+use crate::document::Doc;
+use crate::record::{Claim, How};
 use crate::violation::{Example, Kind};
 use crate::wire;
 

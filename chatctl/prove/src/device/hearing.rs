@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::LastSync;
 use super::session::{End, Session};
 use crate::copy::MarkerKey;
-use crate::record::{Doc, How, Text};
+use crate::document::{Doc, Text};
+use crate::record::How;
 use crate::violation::{Example, Kind};
 use crate::wire::Arguments;
 

@@ -1,6 +1,7 @@
 //! One connection of a device: what it sends on it, and when.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use chatctl_load::connection::{ConnectError, Connection};
@@ -89,7 +90,7 @@ impl<'a> Session<'a> {
         device.updates.clear();
         device.updates_due.clear();
         Self {
-            number: device.shared.connections.fetch_add(1, super::Relaxed),
+            number: device.shared.connections.fetch_add(1, Relaxed),
             device,
             connection,
             begun,
@@ -161,7 +162,7 @@ impl<'a> Session<'a> {
             _ => return Ok(()),
         }
         let shared = &self.device.shared;
-        shared.heard_at.store(shared.now(), super::Relaxed);
+        shared.heard_at.store(shared.now(), Relaxed);
         Ok(())
     }
 
@@ -355,7 +356,7 @@ impl<'a> Session<'a> {
             && !self.asked.values().any(|(asked, _)| matches!(asked, Asked::Sync))
         {
             self.device.last_sync = LastSync::Done;
-            self.device.shared.synced.fetch_add(1, super::Relaxed);
+            self.device.shared.synced.fetch_add(1, Relaxed);
         }
     }
 

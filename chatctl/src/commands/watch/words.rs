@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
+use chatctl_client::event::Event;
 use chatctl_client::news::News;
-use chatctl_client::socket::Event;
 use chatctl_terminal::output::{self, BAD, DIM, GOOD, NEW, ONE, OTHER};
 use jiff::ZonedDateTime;
 use shared::{Timestamp, UserId};
