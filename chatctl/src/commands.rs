@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use chatctl_client::http::Http;
 use chatctl_client::token::Secret;
-use chatctl_terminal::Usage;
+use chatctl_terminal::UsageError;
 use chatctl_terminal::output::say_that_it_waits;
 use shared::User;
 use shared::settings::Settings;
@@ -49,7 +49,7 @@ impl Context {
 /// Runs the command that was asked for.
 ///
 /// # Errors
-/// What went wrong, as one line for people; [`Usage`] if the command line was wrong.
+/// What went wrong, as one line for people; [`UsageError`] if the command line was wrong.
 pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     if !prompt::possible() {
         complete(&cli.command)?;
@@ -60,7 +60,7 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     let http = match &nodes[..] {
         [http] => http.clone(),
         [http, ..] if takes_several_servers(&cli.command) => http.clone(),
-        _ => return Err(Usage(TOO_MANY_SERVERS.to_owned()).into()),
+        _ => return Err(UsageError(TOO_MANY_SERVERS.to_owned()).into()),
     };
     let context = Context {
         http: if takes_several_servers(&cli.command) {
@@ -100,7 +100,7 @@ fn takes_several_servers(command: &Command) -> bool {
 }
 
 /// Where nobody can be asked, everything must be said.
-fn complete(command: &Command) -> Result<(), Usage> {
+fn complete(command: &Command) -> Result<(), UsageError> {
     let missing = match command {
         Command::Token(token) if token.user.is_none() && !token.admin => {
             "say whose: chatctl token <name or id>, or --admin alone for an administrator who is no user"
@@ -115,5 +115,5 @@ fn complete(command: &Command) -> Result<(), Usage> {
         Command::Watch(watch) if watch.me.is_none() => "say who watches: chatctl watch --as <user>",
         _ => return Ok(()),
     };
-    Err(Usage(missing.to_owned()))
+    Err(UsageError(missing.to_owned()))
 }

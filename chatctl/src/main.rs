@@ -32,7 +32,7 @@ mod ticks;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use chatctl_terminal::{Usage, interrupt, output};
+use chatctl_terminal::{UsageError, interrupt, output};
 use shared::settings::{Settings, SettingsError};
 
 use crate::cli::Cli;
@@ -52,10 +52,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         // Whoever reads our output has had enough, as in `chatctl users | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if error.is::<prompt::Interrupted>() => ExitCode::from(interrupt::STATUS),
+        Err(error) if error.is::<prompt::Interrupted>() => ExitCode::from(interrupt::EXIT_STATUS),
         Err(error) => {
             complain(&format!("{error:#}"));
-            if error.is::<Usage>() {
+            if error.is::<UsageError>() {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE

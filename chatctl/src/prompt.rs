@@ -14,7 +14,7 @@ use shared::User;
 use unicode_width::UnicodeWidthStr;
 
 /// More users than this are not offered; a name can be typed as an argument.
-const OFFERED: usize = 2_000;
+const MAX_CHOICES: usize = 2_000;
 
 /// Whether there is somebody to ask.
 pub(crate) fn possible() -> bool {
@@ -73,7 +73,7 @@ fn console_colours() -> bool {
 fn all(http: &Http) -> Result<Vec<User>, ClientError> {
     let mut users: Vec<User> = Vec::new();
     let mut after = None;
-    while users.len() < OFFERED {
+    while users.len() < MAX_CHOICES {
         let mut page = http.users(after)?;
         users.append(&mut page.users);
         after = page.next;

@@ -87,7 +87,7 @@ pub struct Messages {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub drain: Duration,
     /// Length of each text in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = count(stamp::BYTES as u64..=16_384))]
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = count(stamp::STAMP_BYTES as u64..=16_384))]
     pub size: usize,
     /// Give each message a clientMessageId (UUIDv7).
     #[arg(long)]
@@ -212,7 +212,7 @@ pub struct Fill {
     #[arg(long, value_name = "C", default_value_t = 1_000, value_parser = count(1..=500_000))]
     pub conversations: usize,
     /// Length of each text in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = count(stamp::BYTES as u64..=16_384))]
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = count(stamp::STAMP_BYTES as u64..=16_384))]
     pub size: usize,
     /// Give up after this.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]

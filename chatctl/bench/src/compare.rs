@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use chatctl_load::plot::{self, COLOURS, Series};
+use chatctl_load::plot::{self, MAX_CURVES, Series};
 use serde_json::Value;
 
 use super::cli::{Curve, Plot};
@@ -17,8 +17,8 @@ pub(super) fn plot(arguments: &Plot) -> anyhow::Result<()> {
         Curve::Page => "page",
     };
     anyhow::ensure!(
-        arguments.reports.len() <= COLOURS,
-        "more than {COLOURS} curves can't be told apart"
+        arguments.reports.len() <= MAX_CURVES,
+        "more than {MAX_CURVES} curves can't be told apart"
     );
     let series = arguments
         .reports

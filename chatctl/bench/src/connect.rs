@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use chatctl_load::crowd::{Assembly, Crowd, Going};
-use chatctl_load::fleet::Fleet;
-use chatctl_load::interrupt::Interrupt;
+use chatctl_load::idle_connections::{ConnectProgress, ConnectResults, IdleConnections};
+use chatctl_load::interrupt_counter::InterruptCounter;
 use chatctl_load::ledger::Tally;
-use chatctl_load::load::{self, Load, Pace, Shape};
-use chatctl_load::process::{ProcessReport, Watch};
+use chatctl_load::message_load::{self, ArrivalModel, MessageLoad, Workload};
+use chatctl_load::process::{ProcessMonitor, ProcessReport};
 use chatctl_load::progress::Progress;
 use chatctl_load::report::{self, Report, three_digits};
+use chatctl_load::runtime_pool::RuntimePool;
 use chatctl_load::stamp;
 use chatctl_load::stats::{Counters, Summary};
 use chatctl_load::users::BenchUser;
@@ -20,26 +20,26 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::Setup;
+use super::BenchContext;
 use super::cli::Connect;
 
-/// How long the bystanders are watched before anything happens, and between the storms.
-const CALM: Duration = Duration::from_secs(2);
-/// How long the bystanders' last messages may take.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long the background traffic is measured before anything happens, and between the storms.
+const BASELINE_DURATION: Duration = Duration::from_secs(2);
+/// How long the last messages of the background traffic may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs the benchmark.
-pub(super) fn run(setup: &Setup, arguments: &Connect) -> anyhow::Result<ConnectReport> {
-    let (users, fleet) = setup.load(&arguments.common, arguments.users + 2 * arguments.bystanders)?;
-    let watch = setup.watch(&arguments.common)?;
-    setup.coordinator.block_on(async {
+pub(super) fn run(context: &BenchContext, arguments: &Connect) -> anyhow::Result<ConnectReport> {
+    let (users, pool) = context.load(&arguments.common, arguments.users + 2 * arguments.bystanders)?;
+    let watch = context.watch(&arguments.common)?;
+    context.coordinator.block_on(async {
         let storm = Storm {
-            setup,
+            context,
             arguments,
-            fleet: &fleet,
+            pool: &pool,
             // A thread of their own: this program's part of the storm must not be taken for the server's.
-            calm_fleet: &Fleet::start(1)?,
-            interrupt: Interrupt::listen(),
+            background_pool: &RuntimePool::start(1)?,
+            interrupt: InterruptCounter::listen(),
             progress: Progress::begin("connecting the bystanders"),
             watch,
         };
@@ -48,55 +48,60 @@ pub(super) fn run(setup: &Setup, arguments: &Connect) -> anyhow::Result<ConnectR
 }
 
 struct Storm<'a> {
-    setup: &'a Setup,
+    context: &'a BenchContext,
     arguments: &'a Connect,
-    fleet: &'a Fleet,
-    calm_fleet: &'a Fleet,
-    interrupt: Interrupt,
+    pool: &'a RuntimePool,
+    background_pool: &'a RuntimePool,
+    interrupt: InterruptCounter,
     progress: Progress,
-    watch: Watch,
+    watch: ProcessMonitor,
 }
 
 impl Storm<'_> {
     async fn run(mut self, users: &[BenchUser]) -> anyhow::Result<ConnectReport> {
         let (members, others) = users.split_at(self.arguments.users);
-        let bystanders = self.bystanders(others).await?;
-        let calm = self.calm(bystanders.as_ref()).await;
+        let background = self.background(others).await?;
+        let baseline = self.baseline(background.as_ref()).await;
 
-        let mut crowd = Crowd::new(&self.setup.server, self.arguments.concurrency);
+        let mut connections = IdleConnections::new(&self.context.server, self.arguments.concurrency);
         if self.arguments.catch_up {
-            crowd = crowd.catching_up(self.arguments.missed);
+            connections = connections.catching_up(self.arguments.missed);
         }
-        let begun = self.begin(bystanders.as_ref())?;
-        crowd.add(self.fleet, members);
-        let connect = self.assemble(&mut crowd, begun, bystanders.as_ref()).await?;
+        let begun = self.begin(background.as_ref())?;
+        connections.add(self.pool, members);
+        let connect = self
+            .wait_until_connected(&mut connections, begun, background.as_ref())
+            .await?;
 
         let mut reconnect = None;
         if self.arguments.reconnect && connect.complete && !self.interrupt.happened() {
-            self.calm(bystanders.as_ref()).await;
-            let begun = self.begin(bystanders.as_ref())?;
-            crowd.scatter(self.arguments.spread);
-            reconnect = Some(self.assemble(&mut crowd, begun, bystanders.as_ref()).await?);
+            self.baseline(background.as_ref()).await;
+            let begun = self.begin(background.as_ref())?;
+            connections.drop_all(self.arguments.spread);
+            reconnect = Some(
+                self.wait_until_connected(&mut connections, begun, background.as_ref())
+                    .await?,
+            );
         }
 
         let (mut counters, mut tally) = (Counters::default(), Tally::default());
-        if let Some(load) = &bystanders {
+        if let Some(load) = &background {
             self.progress.show("waiting for the bystanders' last messages");
             load.stop();
-            load.drain(DRAIN, &self.interrupt).await;
+            load.drain(DRAIN_TIMEOUT, &self.interrupt).await;
             (counters, tally) = (load.counters(), load.tally());
         }
         Ok(ConnectReport {
             benchmark: "connect",
-            server: self.setup.server.authority.clone(),
+            server: self.context.server.authority.clone(),
             users: members.len(),
             concurrency: self.arguments.concurrency,
             catch_up: self.arguments.catch_up,
             missed: self.arguments.missed,
-            bystanders: others.len(),
-            bystander_rate: self.arguments.bystander_rate,
-            calm,
-            lost_later: crowd.lost(),
+            background_users: others.len(),
+            background_rate: self.arguments.bystander_rate,
+            baseline,
+            lost_later: connections.lost(),
             connect,
             reconnect,
             counters,
@@ -105,53 +110,53 @@ impl Storm<'_> {
         })
     }
 
-    async fn bystanders(&self, users: &[BenchUser]) -> anyhow::Result<Option<Load>> {
+    async fn background(&self, users: &[BenchUser]) -> anyhow::Result<Option<MessageLoad>> {
         let Some(first) = users.first() else { return Ok(None) };
-        let server = &self.setup.server;
-        let shape = Shape {
-            pace: Pace::Open {
+        let server = &self.context.server;
+        let workload = Workload {
+            arrivals: ArrivalModel::Open {
                 rate: self.arguments.bystander_rate,
             },
-            size: stamp::BYTES,
+            size: stamp::STAMP_BYTES,
             client_ids: false,
-            acks: load::acknowledges(server, first).await?,
+            acks: message_load::acknowledges(server, first).await?,
             messages: None,
         };
-        let load = Load::connect(self.calm_fleet, server, users, shape, &self.interrupt, |_| {}).await?;
+        let load = MessageLoad::connect(self.background_pool, server, users, workload, &self.interrupt, |_| {}).await?;
         load.begin();
         Ok(Some(load))
     }
 
-    /// What the bystanders see while nothing happens.
-    async fn calm(&self, bystanders: Option<&Load>) -> Option<Summary> {
+    /// What the background traffic measures while nothing happens.
+    async fn baseline(&self, background: Option<&MessageLoad>) -> Option<Summary> {
         self.progress.show("waiting while nothing happens");
-        bystanders.inspect(|load| load.measure());
+        background.inspect(|load| load.measure());
         tokio::select! {
-            () = sleep(CALM) => {}
-            () = self.interrupt.reaches(1) => {}
+            () = sleep(BASELINE_DURATION) => {}
+            () = self.interrupt.wait_for(1) => {}
         }
-        bystanders.and_then(|load| load.take_measured().delivery.summary())
+        background.and_then(|load| load.take_measured().delivery.summary())
     }
 
-    fn begin(&mut self, bystanders: Option<&Load>) -> anyhow::Result<Instant> {
-        bystanders.inspect(|load| load.measure());
+    fn begin(&mut self, background: Option<&MessageLoad>) -> anyhow::Result<Instant> {
+        background.inspect(|load| load.measure());
         self.watch.begin()?;
         Ok(Instant::now())
     }
 
-    async fn assemble(
+    async fn wait_until_connected(
         &mut self,
-        crowd: &mut Crowd,
+        connections: &mut IdleConnections,
         begun: Instant,
-        bystanders: Option<&Load>,
+        background: Option<&MessageLoad>,
     ) -> anyhow::Result<StormReport> {
-        let show = |going: Going<'_>| self.progress.show(going);
-        let assembly = crowd
-            .assemble(begun, self.arguments.within, &self.interrupt, show)
+        let show = |going: ConnectProgress<'_>| self.progress.show(going);
+        let results = connections
+            .wait_until_connected(begun, self.arguments.within, &self.interrupt, show)
             .await;
-        let processes = self.watch.end(assembly.connected as u64)?;
-        let measured = bystanders.map(Load::take_measured).unwrap_or_default();
-        Ok(StormReport::new(&assembly, processes, measured.delivery.summary()))
+        let processes = self.watch.end(results.connected as u64)?;
+        let measured = background.map(MessageLoad::take_measured).unwrap_or_default();
+        Ok(StormReport::new(&results, processes, measured.delivery.summary()))
     }
 }
 
@@ -170,27 +175,28 @@ struct StormReport {
     /// From the beginning of all until one was connected.
     since_begin: Option<Summary>,
     failures: BTreeMap<String, u64>,
-    /// Delivery of the bystanders' messages meanwhile.
-    bystanders: Option<Summary>,
+    /// Delivery of the background traffic meanwhile.
+    #[serde(rename = "bystanders")]
+    background: Option<Summary>,
     processes: Vec<ProcessReport>,
 }
 
 impl StormReport {
-    fn new(assembly: &Assembly, processes: Vec<ProcessReport>, bystanders: Option<Summary>) -> Self {
-        let seconds = assembly.took.as_secs_f64();
+    fn new(results: &ConnectResults, processes: Vec<ProcessReport>, background: Option<Summary>) -> Self {
+        let seconds = results.took.as_secs_f64();
         Self {
-            connected: assembly.connected,
-            complete: assembly.complete,
+            connected: results.connected,
+            complete: results.complete,
             seconds,
             connects_per_second: if seconds > 0.0 {
-                assembly.connected as f64 / seconds
+                results.connected as f64 / seconds
             } else {
                 0.0
             },
-            handshake: assembly.handshake.summary(),
-            since_begin: assembly.since_begin.summary(),
-            failures: assembly.failures.clone(),
-            bystanders,
+            handshake: results.handshake.summary(),
+            since_begin: results.since_begin.summary(),
+            failures: results.failures.clone(),
+            background,
             processes,
         }
     }
@@ -209,7 +215,7 @@ impl StormReport {
         let rows = [
             ("handshake", self.handshake.as_ref()),
             ("since begin", self.since_begin.as_ref()),
-            ("bystanders", self.bystanders.as_ref()),
+            ("bystanders", self.background.as_ref()),
         ];
         report::latencies(out, &rows)?;
         report::processes(out, "connect", &self.processes)
@@ -229,10 +235,13 @@ pub(super) struct ConnectReport {
     /// Messages that each user missed before coming back.
     missed: usize,
     /// How many users wrote to each other meanwhile.
-    bystanders: usize,
-    bystander_rate: f64,
-    /// Delivery of the bystanders' messages before anything happened.
-    calm: Option<Summary>,
+    #[serde(rename = "bystanders")]
+    background_users: usize,
+    #[serde(rename = "bystanderRate")]
+    background_rate: f64,
+    /// Delivery of the background traffic before anything happened.
+    #[serde(rename = "calm")]
+    baseline: Option<Summary>,
     connect: StormReport,
     reconnect: Option<StormReport>,
     /// Connections that were lost after all were there.
@@ -248,13 +257,13 @@ impl Report for ConnectReport {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let title = format!("{} users at {}", HumanCount(self.users as u64), self.server);
         report::line(out, self.benchmark, title)?;
-        if self.bystanders > 0 {
+        if self.background_users > 0 {
             let what = format!(
                 "{} bystanders, {} messages/s, before:",
-                self.bystanders, self.bystander_rate
+                self.background_users, self.background_rate
             );
             report::line(out, "calm", what)?;
-            report::latencies(out, &[("bystanders", self.calm.as_ref())])?;
+            report::latencies(out, &[("bystanders", self.baseline.as_ref())])?;
         }
         self.connect.text(out, "connected")?;
         if let Some(reconnect) = &self.reconnect {

@@ -5,59 +5,61 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chatctl_load::crowd::{Crowd, Going};
-use chatctl_load::interrupt::Interrupt;
-use chatctl_load::process::Watch;
+use chatctl_load::idle_connections::{ConnectProgress, IdleConnections};
+use chatctl_load::interrupt_counter::InterruptCounter;
+use chatctl_load::process::ProcessMonitor;
 use chatctl_load::progress::Progress;
 use chatctl_load::report::{self, Report, mib};
-use chatctl_terminal::Usage;
+use chatctl_terminal::UsageError;
 use chatctl_terminal::output::DIM;
 use indicatif::HumanCount;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::Setup;
+use super::BenchContext;
 use super::cli::Idle;
 
 /// How often memory is read while it settles.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Memory has settled when so many reads in a row differ by less than a thousandth.
-const STILL: usize = 4;
+const STABLE_READS: usize = 4;
 
 /// Runs the benchmark.
-pub(super) fn run(setup: &Setup, arguments: &Idle) -> anyhow::Result<IdleReport> {
+pub(super) fn run(context: &BenchContext, arguments: &Idle) -> anyhow::Result<IdleReport> {
     if arguments.common.pids.is_empty() {
-        return Err(Usage("say whose memory: --pid server=auto".to_owned()).into());
+        return Err(UsageError("say whose memory: --pid server=auto".to_owned()).into());
     }
     if !arguments.steps.is_sorted_by(|one, next| one < next) || arguments.steps.len() < 2 {
-        return Err(Usage("--steps needs two rising numbers or more, such as 2000,10000,18000".to_owned()).into());
+        return Err(UsageError("--steps needs two rising numbers or more, such as 2000,10000,18000".to_owned()).into());
     }
     let most = arguments.steps.last().copied().unwrap_or_default();
-    let (users, fleet) = setup.load(&arguments.common, most)?;
-    let mut watch = setup.watch(&arguments.common)?;
-    setup.coordinator.block_on(async {
-        let interrupt = Interrupt::listen();
+    let (users, pool) = context.load(&arguments.common, most)?;
+    let mut watch = context.watch(&arguments.common)?;
+    context.coordinator.block_on(async {
+        let interrupt = InterruptCounter::listen();
         let progress = Progress::begin("connecting");
-        let mut crowd = Crowd::new(&setup.server, arguments.concurrency);
+        let mut connections = IdleConnections::new(&context.server, arguments.concurrency);
         let mut steps = Vec::new();
         let mut there = 0;
         for step in &arguments.steps {
-            crowd.add(&fleet, &users[there..*step]);
+            connections.add(&pool, &users[there..*step]);
             there = *step;
-            let show = |going: Going<'_>| progress.show(going);
-            let assembly = crowd.assemble(Instant::now(), arguments.within, &interrupt, show).await;
+            let show = |going: ConnectProgress<'_>| progress.show(going);
+            let results = connections
+                .wait_until_connected(Instant::now(), arguments.within, &interrupt, show)
+                .await;
             if interrupt.happened() {
                 break;
             }
-            let failure = assembly
+            let failure = results
                 .failures
                 .keys()
                 .next()
                 .map_or("no answer in time", String::as_str);
             anyhow::ensure!(
-                assembly.complete,
+                results.complete,
                 "{} of {step} connected within {:?}: {failure}",
-                assembly.connected,
+                results.connected,
                 arguments.within
             );
             progress.show(format_args!("{step} connected, memory settles"));
@@ -82,22 +84,26 @@ pub(super) fn run(setup: &Setup, arguments: &Idle) -> anyhow::Result<IdleReport>
         let slopes: Option<Vec<Slope>> = watch.names().enumerate().map(slope).collect();
         Ok(IdleReport {
             benchmark: "idle",
-            server: setup.server.authority.clone(),
+            server: context.server.authority.clone(),
             slopes: slopes.context("the steps have no slope")?,
             steps,
-            lost: crowd.lost(),
+            lost: connections.lost(),
             interrupted: interrupt.happened(),
         })
     })
 }
 
 /// Reads the memory when it has kept still for a while.
-async fn settled(watch: &mut Watch, within: Duration, interrupt: &Interrupt) -> anyhow::Result<Vec<u64>> {
+async fn settled(
+    watch: &mut ProcessMonitor,
+    within: Duration,
+    interrupt: &InterruptCounter,
+) -> anyhow::Result<Vec<u64>> {
     let end = Instant::now() + within;
     let mut last = watch.memory()?;
     let mut still = 0;
-    while still < STILL && Instant::now() < end && !interrupt.happened() {
-        sleep(LOOK).await;
+    while still < STABLE_READS && Instant::now() < end && !interrupt.happened() {
+        sleep(POLL_INTERVAL).await;
         let now = watch.memory()?;
         let same = now
             .iter()

@@ -19,10 +19,10 @@ use std::process::ExitCode;
 
 use chatctl_client::http::Http;
 use chatctl_load::connection::Server;
-use chatctl_load::fleet::Fleet;
-use chatctl_load::process::Watch;
+use chatctl_load::process::ProcessMonitor;
 use chatctl_load::progress::Progress;
 use chatctl_load::report::Report;
+use chatctl_load::runtime_pool::RuntimePool;
 use chatctl_load::users::{self, BenchUser};
 use chatctl_load::{limits, listener};
 use tokio::runtime::{Builder, Runtime};
@@ -36,12 +36,14 @@ pub use self::cli::{Bench, HELP};
 /// If it could not be run. What was measured, good or bad, is a report, and the exit status says which.
 pub fn run(http: Http, json: bool, bench: &Bench) -> anyhow::Result<ExitCode> {
     match bench {
-        Bench::Messages(arguments) => finish(json, &messages::run(&Setup::new(http)?, arguments)?),
-        Bench::Connect(arguments) => finish(json, &connect::run(&Setup::new(http)?, arguments)?),
-        Bench::Idle(arguments) => finish(json, &idle::run(&Setup::new(http)?, arguments)?),
-        Bench::History(arguments) if arguments.full => finish(json, &history::full(&Setup::new(http)?, arguments)?),
-        Bench::History(arguments) => finish(json, &history::pages(&Setup::new(http)?, arguments)?),
-        Bench::Fill(arguments) => finish(json, &messages::fill(&Setup::new(http)?, arguments)?),
+        Bench::Messages(arguments) => finish(json, &messages::run(&BenchContext::new(http)?, arguments)?),
+        Bench::Connect(arguments) => finish(json, &connect::run(&BenchContext::new(http)?, arguments)?),
+        Bench::Idle(arguments) => finish(json, &idle::run(&BenchContext::new(http)?, arguments)?),
+        Bench::History(arguments) if arguments.full => {
+            finish(json, &history::full(&BenchContext::new(http)?, arguments)?)
+        }
+        Bench::History(arguments) => finish(json, &history::pages(&BenchContext::new(http)?, arguments)?),
+        Bench::Fill(arguments) => finish(json, &messages::fill(&BenchContext::new(http)?, arguments)?),
         Bench::Plot(arguments) => {
             compare::plot(arguments)?;
             Ok(ExitCode::SUCCESS)
@@ -60,14 +62,14 @@ fn finish(json: bool, report: &impl Report) -> anyhow::Result<ExitCode> {
 
 /// What every benchmark starts from.
 #[derive(Debug)]
-struct Setup {
+struct BenchContext {
     http: Http,
     server: Server,
     /// Where the benchmark itself runs; the load has threads of its own.
     coordinator: Runtime,
 }
 
-impl Setup {
+impl BenchContext {
     fn new(http: Http) -> anyhow::Result<Self> {
         Ok(Self {
             server: Server::of(&http)?,
@@ -77,17 +79,20 @@ impl Setup {
     }
 
     /// The users and the threads that carry them.
-    fn load(&self, common: &Common, users: usize) -> anyhow::Result<(Vec<BenchUser>, Fleet)> {
+    fn load(&self, common: &Common, users: usize) -> anyhow::Result<(Vec<BenchUser>, RuntimePool)> {
         // One more for the probe.
         limits::allow_connections(users + 1)?;
         let progress = Progress::begin(format!("finding {users} users"));
         let users = users::prepare(&progress.under(&self.http), &common.prefix, users)?;
         drop(progress);
-        Ok((users, Fleet::start(common.threads)?))
+        Ok((users, RuntimePool::start(common.threads)?))
     }
 
     /// The processes that are watched.
-    fn watch(&self, common: &Common) -> anyhow::Result<Watch> {
-        Ok(Watch::new(&listener::identified(&common.pids, self.http.url())?)?)
+    fn watch(&self, common: &Common) -> anyhow::Result<ProcessMonitor> {
+        Ok(ProcessMonitor::new(&listener::identified(
+            &common.pids,
+            self.http.url(),
+        )?)?)
     }
 }

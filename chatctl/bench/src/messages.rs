@@ -4,37 +4,37 @@ mod report;
 
 use std::time::Duration;
 
-use chatctl_load::fleet::Fleet;
-use chatctl_load::interrupt::Interrupt;
-use chatctl_load::load::{self, Load, Pace, Shape};
+use chatctl_load::interrupt_counter::InterruptCounter;
+use chatctl_load::message_load::{self, ArrivalModel, MessageLoad, Workload};
 use chatctl_load::plot::{self, Series};
-use chatctl_load::process::Watch;
+use chatctl_load::process::ProcessMonitor;
 use chatctl_load::progress::Progress;
 use chatctl_load::report::three_digits;
+use chatctl_load::runtime_pool::RuntimePool;
 use chatctl_load::stats::Measured;
 use chatctl_load::users::BenchUser;
 use indicatif::HumanCount;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::report::MessagesReport;
-use super::Setup;
+use super::BenchContext;
 use super::cli::{Acks, Fill, Messages};
 
 /// Length of the window, if none is asked for.
-const DURATION: Duration = Duration::from_secs(10);
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 /// The same, at most, for a number of messages.
-const LONGEST: Duration = Duration::from_secs(3_600);
+const MAX_DURATION: Duration = Duration::from_secs(3_600);
 /// How often the coordinator looks whether the end has come.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// At every so many looks, memory is read and the progress shown.
-const SHOW: u32 = 20;
+const POLLS_PER_UPDATE: u32 = 20;
 /// Messages on their way at a time while filling, all users together: enough for full batches, not enough for a queue
 /// to overflow.
-const FILLING: usize = 4_096;
+const MAX_FILLING: usize = 4_096;
 
 /// Runs `bench messages`.
-pub(super) fn run(setup: &Setup, arguments: &Messages) -> anyhow::Result<MessagesReport> {
-    let report = measure(setup, arguments, "messages")?;
+pub(super) fn run(context: &BenchContext, arguments: &Messages) -> anyhow::Result<MessagesReport> {
+    let report = measure(context, arguments, "messages")?;
     if let Some(file) = &arguments.plot {
         let series = [("acknowledged", &report.ack), ("delivered", &report.delivery)];
         let series = series
@@ -46,11 +46,11 @@ pub(super) fn run(setup: &Setup, arguments: &Messages) -> anyhow::Result<Message
 }
 
 /// Runs `bench fill`.
-pub(super) fn fill(setup: &Setup, arguments: &Fill) -> anyhow::Result<MessagesReport> {
+pub(super) fn fill(context: &BenchContext, arguments: &Fill) -> anyhow::Result<MessagesReport> {
     let users = 2 * arguments.conversations;
     let messages = Messages {
         users,
-        inflight: (FILLING / users).clamp(1, 64),
+        inflight: (MAX_FILLING / users).clamp(1, 64),
         rate: None,
         duration: Some(arguments.within),
         messages: Some(arguments.messages),
@@ -62,27 +62,27 @@ pub(super) fn fill(setup: &Setup, arguments: &Fill) -> anyhow::Result<MessagesRe
         plot: None,
         common: arguments.common.clone(),
     };
-    measure(setup, &messages, "fill")
+    measure(context, &messages, "fill")
 }
 
-fn measure(setup: &Setup, arguments: &Messages, benchmark: &'static str) -> anyhow::Result<MessagesReport> {
-    let (users, fleet) = setup.load(&arguments.common, arguments.users)?;
-    let watch = setup.watch(&arguments.common)?;
-    setup.coordinator.block_on(async {
+fn measure(context: &BenchContext, arguments: &Messages, benchmark: &'static str) -> anyhow::Result<MessagesReport> {
+    let (users, pool) = context.load(&arguments.common, arguments.users)?;
+    let watch = context.watch(&arguments.common)?;
+    context.coordinator.block_on(async {
         let run = Run {
-            setup,
+            context,
             arguments,
-            interrupt: Interrupt::listen(),
+            interrupt: InterruptCounter::listen(),
             progress: Progress::begin("connecting"),
         };
-        run.measure(benchmark, &users, &fleet, watch).await
+        run.measure(benchmark, &users, &pool, watch).await
     })
 }
 
 struct Run<'a> {
-    setup: &'a Setup,
+    context: &'a BenchContext,
     arguments: &'a Messages,
-    interrupt: Interrupt,
+    interrupt: InterruptCounter,
     progress: Progress,
 }
 
@@ -91,20 +91,20 @@ impl Run<'_> {
         &self,
         benchmark: &'static str,
         users: &[BenchUser],
-        fleet: &Fleet,
-        mut watch: Watch,
+        pool: &RuntimePool,
+        mut watch: ProcessMonitor,
     ) -> anyhow::Result<MessagesReport> {
-        let server = &self.setup.server;
-        let shape = self.shape(users).await?;
+        let server = &self.context.server;
+        let workload = self.workload(users).await?;
         let connected = |count| self.progress.show(format_args!("{count} of {} connected", users.len()));
-        let load = Load::connect(fleet, server, users, shape.clone(), &self.interrupt, connected).await?;
-        let duration = match shape.messages {
+        let load = MessageLoad::connect(pool, server, users, workload.clone(), &self.interrupt, connected).await?;
+        let duration = match workload.messages {
             // A number of messages is measured from the first on.
-            Some(_) => self.arguments.duration.unwrap_or(LONGEST),
+            Some(_) => self.arguments.duration.unwrap_or(MAX_DURATION),
             None => {
                 load.begin();
                 self.wait(self.arguments.warmup, &load, &mut watch).await?;
-                self.arguments.duration.unwrap_or(DURATION)
+                self.arguments.duration.unwrap_or(DEFAULT_DURATION)
             }
         };
         load.measure();
@@ -112,25 +112,25 @@ impl Run<'_> {
         load.begin();
         self.wait(duration, &load, &mut watch).await?;
         let seconds = load.end_measuring().as_secs_f64();
-        let processes = watch.end(complete(&load.measured(), shape.acks))?;
+        let processes = watch.end(complete(&load.measured(), workload.acks))?;
         load.stop();
         self.progress.show("waiting for what is on its way");
         load.drain(self.arguments.drain, &self.interrupt).await;
         let measured = load.measured();
         let (counters, cut_off) = (load.counters(), load.cut_off());
-        let complete = complete(&measured, shape.acks);
+        let complete = complete(&measured, workload.acks);
         Ok(MessagesReport {
             benchmark,
             server: server.authority.clone(),
             users: users.len(),
-            in_flight: match shape.pace {
-                Pace::Closed { in_flight } => Some(in_flight),
-                Pace::Open { .. } => None,
+            in_flight: match workload.arrivals {
+                ArrivalModel::Closed { in_flight } => Some(in_flight),
+                ArrivalModel::Open { .. } => None,
             },
             planned_rate: self.arguments.rate,
-            size_bytes: shape.size,
-            client_ids: shape.client_ids,
-            acks: shape.acks,
+            size_bytes: workload.size,
+            client_ids: workload.client_ids,
+            acks: workload.acks,
             seconds,
             messages_per_second: complete as f64 / seconds,
             acknowledged_per_second: measured.acknowledged as f64 / seconds,
@@ -148,18 +148,18 @@ impl Run<'_> {
         })
     }
 
-    async fn shape(&self, users: &[BenchUser]) -> anyhow::Result<Shape> {
-        Ok(Shape {
-            pace: match self.arguments.rate {
-                Some(rate) => Pace::Open { rate },
-                None => Pace::Closed {
+    async fn workload(&self, users: &[BenchUser]) -> anyhow::Result<Workload> {
+        Ok(Workload {
+            arrivals: match self.arguments.rate {
+                Some(rate) => ArrivalModel::Open { rate },
+                None => ArrivalModel::Closed {
                     in_flight: self.arguments.inflight,
                 },
             },
             size: self.arguments.size,
             client_ids: self.arguments.client_ids,
             acks: match self.arguments.acks {
-                Acks::Auto => load::acknowledges(&self.setup.server, &users[0]).await?,
+                Acks::Auto => message_load::acknowledges(&self.context.server, &users[0]).await?,
                 Acks::Yes => true,
                 Acks::No => false,
             },
@@ -168,21 +168,21 @@ impl Run<'_> {
     }
 
     /// Waits, until the messages are sent if there is a number of them, and shows how it goes.
-    async fn wait(&self, time: Duration, load: &Load, watch: &mut Watch) -> anyhow::Result<()> {
+    async fn wait(&self, time: Duration, load: &MessageLoad, watch: &mut ProcessMonitor) -> anyhow::Result<()> {
         let end = Instant::now() + time;
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut polls = interval(POLL_INTERVAL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut last = load.counters().delivered;
         let (mut moved, mut count) = (Instant::now(), 0);
-        for look in 1_u32.. {
+        for poll in 1_u32.. {
             tokio::select! {
-                _ = looks.tick() => {}
-                () = self.interrupt.reaches(1) => break,
+                _ = polls.tick() => {}
+                () = self.interrupt.wait_for(1) => break,
             }
             if Instant::now() >= end || load.is_spent() || load.cut_off().is_some() {
                 break;
             }
-            if look.is_multiple_of(SHOW) {
+            if poll.is_multiple_of(POLLS_PER_UPDATE) {
                 watch.sample()?;
                 // Messages that were lost would be waited for until the end.
                 let counters = load.counters();
@@ -200,9 +200,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn show(&self, load: &Load, last: u64) -> u64 {
+    fn show(&self, load: &MessageLoad, last: u64) -> u64 {
         let counters = load.counters();
-        let rate = (counters.delivered - last) as f64 / (LOOK * SHOW).as_secs_f64();
+        let rate = (counters.delivered - last) as f64 / (POLL_INTERVAL * POLLS_PER_UPDATE).as_secs_f64();
         let p99 = load.measured().delivery.quantile(0.99).as_secs_f64() * 1e3;
         self.progress.show(format_args!(
             "{} delivered, {}/s, p99 {} ms, {} refused",

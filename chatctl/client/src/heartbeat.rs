@@ -12,20 +12,20 @@ use shared::events::{REQUEST_FAILED, RequestFailed};
 use super::event::Event;
 
 /// The pause between two looks.
-pub(super) const LOOK: Duration = Duration::from_millis(250);
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// What is asked. No server of this protocol knows an event of this name.
-pub(super) const QUESTION: &str = "chatctl_heartbeat";
+pub(super) const PROBE_EVENT: &str = "chatctl_heartbeat";
 /// After so many looks without a word the other end is asked.
-const ASK_AFTER: u32 = 2;
+const PROBE_AFTER_CHECKS: u32 = 2;
 /// After so many it counts as gone: within three seconds of its last word, and two of the question.
-const GONE_AFTER: u32 = ASK_AFTER + 8;
+const GONE_AFTER_CHECKS: u32 = PROBE_AFTER_CHECKS + 8;
 
 /// What a look comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Check {
     /// Nothing is to be done.
     Wait,
-    /// [`QUESTION`] is to be sent.
+    /// [`PROBE_EVENT`] is to be sent.
     Ask,
     /// There is nobody any more.
     Gone,
@@ -45,16 +45,16 @@ impl Heartbeat {
     }
 
     /// The next look; `quiet` counts the looks without a word and begins with 0.
-    pub(super) fn look(&self, quiet: &mut u32) -> Look {
+    pub(super) fn check(&self, quiet: &mut u32) -> Check {
         if self.heard.swap(false, Ordering::Relaxed) {
             *quiet = 0;
-            return Look::Wait;
+            return Check::Wait;
         }
         *quiet += 1;
         match *quiet {
-            ASK_AFTER => Look::Ask,
-            GONE_AFTER.. => Look::Gone,
-            _ => Look::Wait,
+            PROBE_AFTER_CHECKS => Check::Ask,
+            GONE_AFTER_CHECKS.. => Check::Gone,
+            _ => Check::Wait,
         }
     }
 }
@@ -62,7 +62,7 @@ impl Heartbeat {
 /// Whether an event is only the refusal of our question, which is nobody's business.
 pub(super) fn is_answer(event: &Event) -> bool {
     let failed = || serde_json::from_value::<RequestFailed>(event.payload.clone());
-    event.name == REQUEST_FAILED && failed().is_ok_and(|failed| failed.event == QUESTION)
+    event.name == REQUEST_FAILED && failed().is_ok_and(|failed| failed.event == PROBE_EVENT)
 }
 
 #[cfg(test)]
@@ -72,13 +72,14 @@ mod tests {
     #[test]
     fn silence_is_asked_once_and_then_believed() {
         let (heartbeat, mut quiet) = (Heartbeat::default(), 0);
-        let looks = |count: u32, quiet: &mut u32| -> Vec<Look> { (0..count).map(|_| heartbeat.look(quiet)).collect() };
-        assert_eq!(looks(3, &mut quiet), [Look::Wait, Look::Ask, Look::Wait]);
+        let looks =
+            |count: u32, quiet: &mut u32| -> Vec<Check> { (0..count).map(|_| heartbeat.check(quiet)).collect() };
+        assert_eq!(looks(3, &mut quiet), [Check::Wait, Check::Ask, Check::Wait]);
         // A word, and it begins anew.
         heartbeat.heard();
-        assert_eq!(looks(2, &mut quiet), [Look::Wait, Look::Wait]);
-        let looks = looks(GONE_AFTER - 1, &mut quiet);
-        assert_eq!((looks[0], looks.last()), (Look::Ask, Some(&Look::Gone)));
-        assert!(LOOK * (GONE_AFTER + 1) < Duration::from_secs(3));
+        assert_eq!(looks(2, &mut quiet), [Check::Wait, Check::Wait]);
+        let looks = looks(GONE_AFTER_CHECKS - 1, &mut quiet);
+        assert_eq!((looks[0], looks.last()), (Check::Ask, Some(&Check::Gone)));
+        assert!(CHECK_INTERVAL * (GONE_AFTER_CHECKS + 1) < Duration::from_secs(3));
     }
 }

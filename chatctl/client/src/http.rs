@@ -22,9 +22,9 @@ use super::token::{NOBODY, Secret};
 use super::waiting::Waiting;
 
 /// How long the token of one request holds: long enough for a slow server, and for clocks that differ a little.
-const TOKEN: Duration = Duration::from_secs(300);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 /// How often a request is tried that the server was too busy for.
-const TRIES: u32 = 4;
+const MAX_TRIES: u32 = 4;
 
 /// A client of one server.
 #[derive(Debug, Clone)]
@@ -188,7 +188,7 @@ impl Http {
             usernames: Some(names.to_vec()),
             username: None,
         };
-        let created: CreatedUsers = self.patiently(|| self.read(self.post(Bearer::Admin, "/users", &body)?))?;
+        let created: CreatedUsers = self.with_retries(|| self.read(self.post(Bearer::Admin, "/users", &body)?))?;
         Ok(created.users)
     }
 
@@ -202,7 +202,7 @@ impl Http {
     /// Begins to build all inboxes anew.
     pub fn rebuild(&self) -> Result<Building, ClientError> {
         let answer: Inboxes =
-            self.patiently(|| self.read(self.post(Bearer::Admin, "/admin/rebuild", &json!({}))?))?;
+            self.with_retries(|| self.read(self.post(Bearer::Admin, "/admin/rebuild", &json!({}))?))?;
         Ok(answer.inbox)
     }
 
@@ -244,13 +244,13 @@ impl Http {
     /// The body of a whole conversation's history, an array as long as that conversation.
     pub fn history_body(&self, by: Bearer, a: UserId, b: UserId) -> Result<impl Read + use<>, ClientError> {
         let path = format!("/chat/history/{a}/{b}");
-        let response = self.patiently(|| self.checked(self.request_get(by, &path, &[])?))?;
+        let response = self.with_retries(|| self.checked(self.request_get(by, &path, &[])?))?;
         Ok(BufReader::new(response.into_body().into_reader()))
     }
 
     /// The answer to a `GET` of any path, asked again while the server says that it is worth it.
     pub fn get<T: DeserializeOwned>(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
-        self.patiently(|| self.read(self.request_get(by, path, query)?))
+        self.with_retries(|| self.read(self.request_get(by, path, query)?))
     }
 
     fn request_get(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<Response<Body>, ClientError> {
@@ -263,13 +263,13 @@ impl Http {
     }
 
     /// The answer at any address, asked for in nobody's name.
-    pub(super) fn look(&self, address: &str) -> Result<Response<Body>, ClientError> {
+    pub(super) fn get_anonymously(&self, address: &str) -> Result<Response<Body>, ClientError> {
         self.agent.get(address).call().map_err(|error| self.unreachable(&error))
     }
 
     /// What is told at an address, if it is of this kind.
     pub(super) fn optional<T: DeserializeOwned>(&self, address: &str) -> Result<Option<T>, ClientError> {
-        Ok(self.look(address)?.body_mut().read_json().ok())
+        Ok(self.get_anonymously(address)?.body_mut().read_json().ok())
     }
 
     fn post(&self, by: Bearer, path: &str, body: &impl Serialize) -> Result<Response<Body>, ClientError> {
@@ -283,11 +283,11 @@ impl Http {
             Bearer::Admin => (NOBODY, Some(Role::Admin)),
             Bearer::User(id) => (id, None),
         };
-        format!("Bearer {}", self.secret.sign(user, role, TOKEN).0)
+        format!("Bearer {}", self.secret.sign(user, role, TOKEN_LIFETIME).0)
     }
 
     /// Asks again while the server says that it is worth it.
-    pub(super) fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    pub(super) fn with_retries<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
         let _watched = self.waiting.as_ref().map(|waiting| {
             let http = self.clone();
             waiting.watch(self.url.clone(), move |limit| http.lacks_database(limit))
@@ -298,7 +298,7 @@ impl Http {
                 Err(ClientError::Answered(WireError {
                     retry_after_ms: Some(pause),
                     ..
-                })) if tries < TRIES => thread::sleep(Duration::from_millis(pause.min(5_000))),
+                })) if tries < MAX_TRIES => thread::sleep(Duration::from_millis(pause.min(5_000))),
                 answer => return answer,
             }
             tries += 1;

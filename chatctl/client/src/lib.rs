@@ -8,9 +8,9 @@ pub mod event;
 mod heartbeat;
 pub mod http;
 pub mod news;
-mod place;
 pub mod request;
 pub mod socket;
+mod socket_url;
 pub mod token;
 mod waiting;
 

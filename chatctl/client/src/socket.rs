@@ -31,25 +31,25 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::MissedTickBehavior;
 
 use super::event::Event;
-use super::heartbeat::{self, Heartbeat, LOOK, Look};
+use super::heartbeat::{self, CHECK_INTERVAL, Check, Heartbeat};
 use super::request::{Reply, Request, unknown_kind};
 
 /// How long opening may take, up to the server's word that the token is good.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the network may take to take what is sent.
-const SENDING: Duration = Duration::from_secs(2);
+const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long saying goodbye may take.
-const GOODBYE: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longer than anybody waits for an answer; who does, gives up the connection.
-const ANSWER: Duration = Duration::from_secs(3_600);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// The server said goodbye.
-const ENDED: &str = "the server ended the connection, as it does when it is stopped";
+const SERVER_CLOSED: &str = "the server ended the connection, as it does when it is stopped";
 /// It did not.
-const BROKE: &str = "the connection broke: the server was killed, or the network is gone";
+const CONNECTION_BROKE: &str = "the connection broke: the server was killed, or the network is gone";
 /// It says nothing at all.
-const SILENT: &str = "the server does not answer: it hangs, or the network is gone";
+const NO_ANSWER: &str = "the server does not answer: it hangs, or the network is gone";
 /// How the library begins the text of a refusal.
-const REFUSAL: &str = "Received an ConnectError frame: ";
+const REFUSAL_PREFIX: &str = "Received an ConnectError frame: ";
 
 /// What happens on a connection, in order. After `Refused` or `Lost` there is nothing more to come.
 #[derive(Debug)]
@@ -75,10 +75,10 @@ pub struct Connection {
 impl Connection {
     /// Begins to connect to where Socket.IO listens. With a cursor, or an empty text to begin, the server sends what was
     /// missed since and makes the events resumable.
-    pub fn open(place: &str, token: &str, since: Option<&str>) -> (Self, UnboundedReceiver<SocketEvent>) {
+    pub fn open(url: &str, token: &str, since: Option<&str>) -> (Self, UnboundedReceiver<SocketEvent>) {
         let (requests, incoming) = unbounded_channel();
         let (events, happening) = unbounded_channel();
-        let url = place.to_owned();
+        let url = url.to_owned();
         let auth = match since {
             Some(since) => json!({ "token": token, "since": since }),
             None => json!({ "token": token }),
@@ -104,10 +104,10 @@ fn run(url: &str, auth: Value, requests: UnboundedReceiver<Request>, events: Eve
 
 async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, events: Events) {
     let accepted = Arc::new(Notify::new());
-    let line = Arc::new(Line::default());
+    let pending = Arc::new(PendingRequest::default());
     let heartbeat = Arc::new(Heartbeat::default());
     let opening = async {
-        let client = builder(url, auth, &events, &accepted, &line, &heartbeat)
+        let client = builder(url, auth, &events, &accepted, &pending, &heartbeat)
             .connect()
             .await;
         if client.is_ok() {
@@ -115,7 +115,7 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
         }
         client
     };
-    let opening = tokio::time::timeout(CONNECT, opening);
+    let opening = tokio::time::timeout(CONNECT_TIMEOUT, opening);
     tokio::pin!(opening);
     // What is asked for before there is a connection.
     let mut early = VecDeque::new();
@@ -125,7 +125,7 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
                 Ok(Ok(client)) => break client,
                 Ok(Err(error)) => return events.push(SocketEvent::Lost(explain(&error))),
                 Err(_) => {
-                    return events.push(SocketEvent::Lost(format!("no answer for {} seconds", CONNECT.as_secs())));
+                    return events.push(SocketEvent::Lost(format!("no answer for {} seconds", CONNECT_TIMEOUT.as_secs())));
                 }
             },
             request = requests.recv() => match request {
@@ -135,8 +135,8 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
         }
     };
     let mut waiting = VecDeque::new();
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut checks = tokio::time::interval(CHECK_INTERVAL);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut quiet = 0;
     // The library's tasks are all there are. One of them reads as long as there is a connection.
     let reads = || tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0;
@@ -148,15 +148,15 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
                     Some(request) => Some(request),
                     None => break,
                 },
-                () = line.free.notified(), if !waiting.is_empty() => None,
-                _ = looks.tick() => match heartbeat.look(&mut quiet) {
-                    _ if !reads() => return events.push(SocketEvent::Lost(ENDED.to_owned())),
-                    Look::Wait => continue,
-                    Look::Ask => {
-                        sent(client.emit(heartbeat::QUESTION, json!({})), &events).await;
+                () = pending.free.notified(), if !waiting.is_empty() => None,
+                _ = checks.tick() => match heartbeat.check(&mut quiet) {
+                    _ if !reads() => return events.push(SocketEvent::Lost(SERVER_CLOSED.to_owned())),
+                    Check::Wait => continue,
+                    Check::Ask => {
+                        sent(client.emit(heartbeat::PROBE_EVENT, json!({})), &events).await;
                         continue;
                     }
-                    Look::Gone => return events.push(SocketEvent::Lost(SILENT.to_owned())),
+                    Check::Gone => return events.push(SocketEvent::Lost(NO_ANSWER.to_owned())),
                 },
             },
         };
@@ -165,24 +165,24 @@ async fn live(url: &str, auth: Value, mut requests: UnboundedReceiver<Request>, 
             Some(request) => sent(client.emit(request.event(), request.payload()), &events).await,
             None => {}
         }
-        if line.is_free()
+        if pending.is_free()
             && let Some(request) = waiting.pop_front()
         {
-            ask(&client, request, &events, &line, &heartbeat).await;
+            ask(&client, request, &events, &pending, &heartbeat).await;
         }
     }
     // Politeness: the server would notice by itself.
-    let _ = tokio::time::timeout(GOODBYE, client.disconnect()).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, client.disconnect()).await;
 }
 
 /// The one request that is unanswered. The lock is held for moments, never across an await.
 #[derive(Debug, Default)]
-struct Line {
+struct PendingRequest {
     unanswered: Mutex<Option<Request>>,
     free: Notify,
 }
 
-impl Line {
+impl PendingRequest {
     fn is_free(&self) -> bool {
         self.unanswered.lock().is_none()
     }
@@ -197,26 +197,32 @@ impl Line {
     }
 }
 
-async fn ask(client: &Client, request: Request, events: &Events, line: &Arc<Line>, heartbeat: &Arc<Heartbeat>) {
+async fn ask(
+    client: &Client,
+    request: Request,
+    events: &Events,
+    pending: &Arc<PendingRequest>,
+    heartbeat: &Arc<Heartbeat>,
+) {
     let (event, payload) = (request.event(), request.payload());
-    *line.unanswered.lock() = Some(request);
-    let (answered, line, heartbeat) = (events.clone(), Arc::clone(line), Arc::clone(heartbeat));
+    *pending.unanswered.lock() = Some(request);
+    let (answered, pending, heartbeat) = (events.clone(), Arc::clone(pending), Arc::clone(heartbeat));
     let callback = move |payload: Payload, _: Client| {
         heartbeat.heard();
-        if let Some(request) = line.answered(|_| true) {
+        if let Some(request) = pending.answered(|_| true) {
             answered.push(SocketEvent::Answered(request.reply(acknowledged(payload))));
         }
         ready(()).boxed()
     };
-    sent(client.emit_with_ack(event, payload, ANSWER, callback), events).await;
+    sent(client.emit_with_ack(event, payload, ANSWER_TIMEOUT, callback), events).await;
 }
 
 /// Waits until the network has taken what `sending` sends, or tells that the connection is lost.
 async fn sent(sending: impl Future<Output = Result<(), rust_socketio::Error>>, events: &Events) {
-    let lost = match tokio::time::timeout(SENDING, sending).await {
+    let lost = match tokio::time::timeout(SEND_TIMEOUT, sending).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => explain(&error),
-        Err(_) => SILENT.to_owned(),
+        Err(_) => NO_ANSWER.to_owned(),
     };
     events.push(SocketEvent::Lost(lost));
 }
@@ -226,10 +232,10 @@ fn builder(
     auth: Value,
     events: &Events,
     accepted: &Arc<Notify>,
-    line: &Arc<Line>,
+    pending: &Arc<PendingRequest>,
     heartbeat: &Arc<Heartbeat>,
 ) -> ClientBuilder {
-    let (accepted, line, heard) = (Arc::clone(accepted), Arc::clone(line), events.clone());
+    let (accepted, pending, heard) = (Arc::clone(accepted), Arc::clone(pending), events.clone());
     let heartbeat = Arc::clone(heartbeat);
     ClientBuilder::new(url)
         .transport_type(TransportType::Websocket)
@@ -244,14 +250,14 @@ fn builder(
         )
         .on(
             LibraryEvent::Close,
-            events.callback(|_| SocketEvent::Lost(ENDED.to_owned())),
+            events.callback(|_| SocketEvent::Lost(SERVER_CLOSED.to_owned())),
         )
         .on(LibraryEvent::Error, events.callback(trouble))
         .on_any(move |name, payload, _| {
             heartbeat.heard();
             let event = event(name.into(), payload).filter(|event| !heartbeat::is_answer(event));
             if let Some(event) = event {
-                heard.push(match unreadable(&event, &line) {
+                heard.push(match unreadable(&event, &pending) {
                     Some(reply) => SocketEvent::Answered(reply),
                     None => SocketEvent::Event(event),
                 });
@@ -298,12 +304,12 @@ fn event(name: String, payload: Payload) -> Option<Event> {
 }
 
 /// A request that the server could not read well enough to acknowledge it fails by an event.
-fn unreadable(event: &Event, line: &Line) -> Option<Reply> {
+fn unreadable(event: &Event, pending: &PendingRequest) -> Option<Reply> {
     if event.name != events::REQUEST_FAILED {
         return None;
     }
     let failed: RequestFailed = decode(event.payload.clone())?;
-    let request = line.answered(|request| request.event() == failed.event)?;
+    let request = pending.answered(|request| request.event() == failed.event)?;
     Some(request.reply(Answer::Error(failed.error)))
 }
 
@@ -333,7 +339,7 @@ fn trouble(payload: Payload) -> SocketEvent {
         }),
         _ => String::new(),
     };
-    match text.strip_prefix(REFUSAL) {
+    match text.strip_prefix(REFUSAL_PREFIX) {
         Some(refusal) => {
             let message = serde_json::from_str::<Value>(refusal)
                 .ok()
@@ -341,7 +347,7 @@ fn trouble(payload: Payload) -> SocketEvent {
             SocketEvent::Refused(message.unwrap_or_else(|| refusal.to_owned()))
         }
         // The library says "EngineIO Error", whatever it was.
-        None => SocketEvent::Lost(BROKE.to_owned()),
+        None => SocketEvent::Lost(CONNECTION_BROKE.to_owned()),
     }
 }
 
@@ -359,7 +365,7 @@ fn explain(error: &(dyn Error + 'static)) -> String {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof,
-        ) => BROKE.to_owned(),
+        ) => CONNECTION_BROKE.to_owned(),
         _ => innermost.to_string(),
     }
 }
@@ -371,7 +377,7 @@ mod tests {
     #[test]
     fn a_broken_connection_is_told_in_the_same_words_by_whichever_side_notices_it() {
         for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe] {
-            assert_eq!(explain(&io::Error::from(kind)), BROKE);
+            assert_eq!(explain(&io::Error::from(kind)), CONNECTION_BROKE);
         }
         let refused = explain(&io::Error::from(io::ErrorKind::ConnectionRefused));
         assert!(refused.starts_with("no server listens there"), "{refused}");

@@ -13,16 +13,16 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How long a request may take before it is looked at why.
-const SILENCE: Duration = Duration::from_secs(1);
+const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// The pause between two looks after that, and how long one may take.
-const LOOKS: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whom to tell. Its clones are the same one, which tells once.
 #[derive(Clone)]
 pub(super) struct Waiting {
-    tell: Arc<dyn Fn() + Send + Sync>,
-    told: Arc<AtomicBool>,
+    notify: Arc<dyn Fn() + Send + Sync>,
+    notified: Arc<AtomicBool>,
     /// Something else turns already.
     is_shown: bool,
 }
@@ -30,7 +30,7 @@ pub(super) struct Waiting {
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting")
-            .field("told", &self.told)
+            .field("told", &self.notified)
             .finish_non_exhaustive()
     }
 }
@@ -51,10 +51,10 @@ impl Drop for Watched {
 
 impl Waiting {
     /// `is_shown` if the caller shows by itself that something is under way.
-    pub(super) fn new(tell: impl Fn() + Send + Sync + 'static, is_shown: bool) -> Self {
+    pub(super) fn new(notify: impl Fn() + Send + Sync + 'static, is_shown: bool) -> Self {
         Self {
-            tell: Arc::new(tell),
-            told: Arc::default(),
+            notify: Arc::new(notify),
+            notified: Arc::default(),
             is_shown,
         }
     }
@@ -63,24 +63,28 @@ impl Waiting {
     /// `url` is the server's; `lacks_database` asks it, for so long at most, whether its database is away.
     pub(super) fn watch(&self, url: String, lacks_database: impl Fn(Duration) -> bool + Send + 'static) -> Watched {
         let (under_way, ended) = channel();
-        let Self { tell, told, is_shown } = self.clone();
+        let Self {
+            notify,
+            notified,
+            is_shown,
+        } = self.clone();
         let bar = ProgressBar::hidden();
         let shown = bar.clone();
         let watch = move || {
-            if ended.recv_timeout(SILENCE) != Err(RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(SLOW_AFTER) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
             if !is_shown {
                 turn(&shown, &url);
             }
-            while !told.load(Ordering::Relaxed) {
-                let lacks_database = lacks_database(LOOK);
+            while !notified.load(Ordering::Relaxed) {
+                let lacks_database = lacks_database(CHECK_TIMEOUT);
                 // The answer may have come meanwhile.
                 let waits = ended.try_recv() == Err(TryRecvError::Empty);
-                if lacks_database && waits && !told.swap(true, Ordering::Relaxed) {
-                    shown.suspend(|| tell());
+                if lacks_database && waits && !notified.swap(true, Ordering::Relaxed) {
+                    shown.suspend(|| notify());
                 }
-                if ended.recv_timeout(LOOKS) != Err(RecvTimeoutError::Timeout) {
+                if ended.recv_timeout(CHECK_INTERVAL) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
             }

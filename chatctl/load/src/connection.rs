@@ -18,7 +18,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use super::wire::{self, Frame};
 
 /// Reads and writes gather in this much memory per connection; most frames are a few hundred bytes long.
-const BUFFER: usize = 4_096;
+const BUFFER_BYTES: usize = 4_096;
 
 /// Where the server is, looked up once.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl Server {
     /// If it can't be asked, its URL is no `http://` one, or its host has no address.
     pub fn of(http: &Http) -> anyhow::Result<Self> {
         let server = Self::at(http.url())?;
-        let place: Uri = http.socket()?.parse().context("where Socket.IO listens")?;
+        let place: Uri = http.socket_url()?.parse().context("where Socket.IO listens")?;
         Ok(server.listening(place.path()))
     }
 
@@ -132,8 +132,8 @@ impl Connection {
         // The thousands of connections of a storm would otherwise use up the local ports for a minute.
         stream.set_zero_linger()?;
         let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(BUFFER);
+            .read_buffer_size(BUFFER_BYTES)
+            .write_buffer_size(BUFFER_BYTES);
         let request = server.socket.as_str().into_client_request()?;
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
         let mut connection = Self { socket };

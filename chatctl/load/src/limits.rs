@@ -1,28 +1,28 @@
 //! How many connections this process may open.
 
-use chatctl_terminal::Usage;
+use chatctl_terminal::UsageError;
 
 /// Files that are open besides the connections: the terminal, the runtimes, `/proc`.
-const OTHERS: u64 = 64;
+const OTHER_FILES: u64 = 64;
 
 /// Makes room for so many connections, as far as the system lets a process do so for itself.
 ///
 /// # Errors
 /// If that is not far enough; the text says how many would be.
-pub fn allow_connections(count: usize) -> Result<(), Usage> {
-    let needed = count as u64 + OTHERS;
+pub fn allow_connections(count: usize) -> Result<(), UsageError> {
+    let needed = count as u64 + OTHER_FILES;
     // Where it can't be found out, opening the connections will show it.
     let allowed = rlimit::increase_nofile_limit(needed).unwrap_or(u64::MAX);
     check(count, allowed)
 }
 
-fn check(count: usize, allowed: u64) -> Result<(), Usage> {
-    if count as u64 + OTHERS <= allowed {
+fn check(count: usize, allowed: u64) -> Result<(), UsageError> {
+    if count as u64 + OTHER_FILES <= allowed {
         return Ok(());
     }
-    Err(Usage(format!(
+    Err(UsageError(format!(
         "{count} connections are too many: this process may open {allowed} files (`ulimit -n`), which is enough for {}",
-        allowed.saturating_sub(OTHERS)
+        allowed.saturating_sub(OTHER_FILES)
     )))
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use chatctl_terminal::Usage;
+use chatctl_terminal::UsageError;
 use http::Uri;
 
 use super::process::Named;
 
 /// The state of a socket that listens, as Linux prints it.
-const LISTENS: &str = "0A";
+const LISTEN_STATE: &str = "0A";
 
 /// The processes to watch, each with its id.
 ///
@@ -21,7 +21,7 @@ pub fn identified(named: &[Named], url: &str) -> anyhow::Result<Vec<Named>> {
     for process in named {
         if processes.iter().any(|other| other.name == process.name) {
             let name = &process.name;
-            return Err(Usage(format!(
+            return Err(UsageError(format!(
                 "--pid names several processes {name:?}: `--pid {name}=auto` watches the one that listens at {url}"
             ))
             .into());
@@ -54,8 +54,8 @@ fn listener(url: &str) -> anyhow::Result<u32> {
         .collect();
     match processes.first() {
         Some(pid) if processes.len() == 1 => Ok(*pid),
-        Some(_) => Err(Usage(format!("several processes listen at port {port}: {processes:?}")).into()),
-        None => Err(Usage(format!(
+        Some(_) => Err(UsageError(format!("several processes listen at port {port}: {processes:?}")).into()),
+        None => Err(UsageError(format!(
             "no process of this user is seen to listen at port {port} of this machine: name one by its id"
         ))
         .into()),
@@ -67,7 +67,9 @@ fn sockets(table: &str, port: u16) -> Vec<String> {
     let port = format!(":{port:04X}");
     let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
     rows.filter_map(|row| match row[..] {
-        [_, local, _, LISTENS, _, _, _, _, _, inode, ..] if local.ends_with(&port) => Some(format!("socket:[{inode}]")),
+        [_, local, _, LISTEN_STATE, _, _, _, _, _, inode, ..] if local.ends_with(&port) => {
+            Some(format!("socket:[{inode}]"))
+        }
         _ => None,
     })
     .collect()

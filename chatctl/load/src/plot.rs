@@ -14,7 +14,7 @@ const HEIGHT: f64 = 460.0;
 /// Left, right, top and bottom edge of the axes.
 const AREA: [f64; 4] = [76.0, 780.0, 64.0, 396.0];
 /// As many curves can be told apart.
-pub const COLOURS: usize = 6;
+pub const MAX_CURVES: usize = 6;
 
 /// A named curve: shares, 0 to 1, with their milliseconds.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ pub fn draw(title: &str, series: &[Series]) -> String {
             .iter()
             .map(|(share, ms)| format!("{:.1},{:.1}", x(*share), y(*ms)));
         let line: Vec<String> = line.collect();
-        let colour = number % COLOURS;
+        let colour = number % MAX_CURVES;
         let _ = writeln!(
             svg,
             r#"<polyline class="c{colour}" points="{}"/><path class="c{colour}" d="M{legend} 46h22"/><text x="{}" y="50">{}</text>"#,

@@ -35,7 +35,7 @@ impl std::str::FromStr for Named {
 
 /// Why a process can't be watched.
 #[derive(Debug, thiserror::Error)]
-pub enum WatchError {
+pub enum MonitorError {
     /// It is gone, or never was there.
     #[error("there is no process {pid} ({name})", pid = .0.pid.unwrap_or_default(), name = .0.name)]
     Gone(Named),
@@ -46,7 +46,7 @@ pub enum WatchError {
 
 /// What one process has used.
 #[derive(Debug, Clone, Copy, Default)]
-struct Usage {
+struct ResourceUsage {
     cpu: Duration,
     /// In bytes.
     memory: u64,
@@ -54,16 +54,16 @@ struct Usage {
 
 /// Reads the processes.
 #[derive(Debug)]
-pub struct Watch {
+pub struct ProcessMonitor {
     system: System,
     processes: Vec<Named>,
-    begun: Vec<Usage>,
+    begun: Vec<ResourceUsage>,
     peak: Vec<u64>,
 }
 
-impl Watch {
+impl ProcessMonitor {
     /// Watches these processes and this one, from now on.
-    pub fn new(named: &[Named]) -> Result<Self, WatchError> {
+    pub fn new(named: &[Named]) -> Result<Self, MonitorError> {
         let mut processes = named.to_vec();
         processes.push(Named {
             name: "chatctl".to_owned(),
@@ -80,14 +80,14 @@ impl Watch {
     }
 
     /// Begins a window.
-    pub fn begin(&mut self) -> Result<(), WatchError> {
+    pub fn begin(&mut self) -> Result<(), MonitorError> {
         self.begun = self.read()?;
         self.peak = self.begun.iter().map(|usage| usage.memory).collect();
         Ok(())
     }
 
     /// Looks for a new peak of memory.
-    pub fn sample(&mut self) -> Result<(), WatchError> {
+    pub fn sample(&mut self) -> Result<(), MonitorError> {
         let now = self.read()?;
         for (peak, usage) in self.peak.iter_mut().zip(now) {
             *peak = usage.memory.max(*peak);
@@ -96,11 +96,11 @@ impl Watch {
     }
 
     /// Ends the window, in which so many messages (or whatever is counted) were handled.
-    pub fn end(&mut self, count: u64) -> Result<Vec<ProcessReport>, WatchError> {
+    pub fn end(&mut self, count: u64) -> Result<Vec<ProcessReport>, MonitorError> {
         self.sample()?;
         let now = self.read()?;
         let reports = self.processes.iter().zip(&self.begun).zip(&self.peak).zip(now);
-        let report = |(((process, begun), peak), now): (((&Named, &Usage), &u64), Usage)| {
+        let report = |(((process, begun), peak), now): (((&Named, &ResourceUsage), &u64), ResourceUsage)| {
             let cpu = now.cpu.saturating_sub(begun.cpu).as_secs_f64();
             ProcessReport {
                 name: process.name.clone(),
@@ -116,7 +116,7 @@ impl Watch {
     }
 
     /// Resident memory of each process now, in bytes.
-    pub fn memory(&mut self) -> Result<Vec<u64>, WatchError> {
+    pub fn memory(&mut self) -> Result<Vec<u64>, MonitorError> {
         Ok(self.read()?.iter().map(|usage| usage.memory).collect())
     }
 
@@ -125,7 +125,7 @@ impl Watch {
         self.processes.iter().map(|process| process.name.as_str())
     }
 
-    fn read(&mut self) -> Result<Vec<Usage>, WatchError> {
+    fn read(&mut self) -> Result<Vec<ResourceUsage>, MonitorError> {
         let pids: Vec<Pid> = self
             .processes
             .iter()
@@ -138,8 +138,8 @@ impl Watch {
             let found = self
                 .system
                 .process(*pid)
-                .ok_or_else(|| WatchError::Gone(process.clone()))?;
-            Ok(Usage {
+                .ok_or_else(|| MonitorError::Gone(process.clone()))?;
+            Ok(ResourceUsage {
                 cpu: Duration::from_millis(found.accumulated_cpu_time()),
                 memory: found.memory(),
             })
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn cpu_time_and_memory_are_seen() {
-        let mut watch = Watch::new(&[]).unwrap();
+        let mut watch = ProcessMonitor::new(&[]).unwrap();
         let begun = std::time::Instant::now();
         let mut sum = 0_u64;
         while begun.elapsed() < Duration::from_millis(100) {
@@ -205,7 +205,7 @@ mod tests {
     fn a_process_that_is_gone_is_named() {
         let gone = "ghost=4194304".parse().unwrap();
         assert_eq!(
-            Watch::new(&[gone]).unwrap_err().to_string(),
+            ProcessMonitor::new(&[gone]).unwrap_err().to_string(),
             "there is no process 4194304 (ghost)"
         );
     }

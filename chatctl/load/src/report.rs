@@ -11,7 +11,7 @@ use super::process::ProcessReport;
 use super::stats::Summary;
 
 /// Width of the first column.
-const LABEL: usize = 12;
+const LABEL_COLUMNS: usize = 12;
 
 /// A result: text for people, or one JSON object.
 pub trait Report: Serialize + Sized {
@@ -34,13 +34,13 @@ pub trait Report: Serialize + Sized {
 
 /// A labelled line.
 pub fn line(out: &mut dyn Write, label: &str, value: impl Display) -> io::Result<()> {
-    writeln!(out, "{label:<LABEL$} {value}")
+    writeln!(out, "{label:<LABEL_COLUMNS$} {value}")
 }
 
 /// The verdict at the end.
 pub fn verdict(out: &mut dyn Write, passed: bool, what: impl Display) -> io::Result<()> {
     let (style, word) = if passed { (GOOD, "passed") } else { (BAD, "FAILED") };
-    writeln!(out, "{style}{word:<LABEL$}{style:#} {what}")
+    writeln!(out, "{style}{word:<LABEL_COLUMNS$}{style:#} {what}")
 }
 
 /// A table of latencies; rows without any are left out.
@@ -50,10 +50,10 @@ pub fn latencies(out: &mut dyn Write, rows: &[(&str, Option<&Summary>)]) -> io::
     }
     let heads = ["p50", "p90", "p99", "p99.9", "max", "mean", "count"];
     let heads: String = heads.iter().map(|head| format!("{head:>10}")).collect();
-    writeln!(out, "{DIM}{:<LABEL$}{heads}{DIM:#}", "ms")?;
+    writeln!(out, "{DIM}{:<LABEL_COLUMNS$}{heads}{DIM:#}", "ms")?;
     for (name, row) in rows {
         let Some(row) = row else { continue };
-        write!(out, "{name:<LABEL$}")?;
+        write!(out, "{name:<LABEL_COLUMNS$}")?;
         for value in [row.p50_ms, row.p90_ms, row.p99_ms, row.p999_ms, row.max_ms, row.mean_ms] {
             write!(out, "{:>10}", three_digits(value))?;
         }
@@ -67,14 +67,14 @@ pub fn processes(out: &mut dyn Write, what: &str, rows: &[ProcessReport]) -> io:
     let each = format!("µs/{what}");
     writeln!(
         out,
-        "{DIM}{:<LABEL$}{each:>14}{:>10}{:>14}{:>12}{:>12}{DIM:#}",
+        "{DIM}{:<LABEL_COLUMNS$}{each:>14}{:>10}{:>14}{:>12}{:>12}{DIM:#}",
         "CPU, memory", "CPU s", "before", "after", "peak"
     )?;
     for row in rows {
         let each = row.cpu_micros_each.map_or_else(|| "-".to_owned(), three_digits);
         writeln!(
             out,
-            "{:<LABEL$}{each:>14}{:>10.2}{:>14}{:>12}{:>12}",
+            "{:<LABEL_COLUMNS$}{each:>14}{:>10.2}{:>14}{:>12}{:>12}",
             row.name,
             row.cpu_seconds,
             mib(row.memory_before),

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use memchr::memmem::Finder;
 
 /// The shortest text that holds a stamp, in bytes.
-pub const BYTES: usize = 45;
+pub const STAMP_BYTES: usize = 45;
 
 /// Writes and reads the stamps of one run; those of other runs are not recognised.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Stamp {
 }
 
 impl Stamper {
-    /// A stamper of a run that no other run is mistaken for; its texts are `size` bytes long, at least [`BYTES`].
+    /// A stamper of a run that no other run is mistaken for; its texts are `size` bytes long, at least [`STAMP_BYTES`].
     pub fn new(run: u32, size: usize) -> Self {
         Self {
             run,
@@ -45,7 +45,7 @@ impl Stamper {
         let Stamp { sender, sequence, at } = stamp;
         // Writing to a string can't fail.
         let _ = write!(out, "~{:08x}.{sender:08x}.{sequence:08x}.{at:016x}~", self.run);
-        out.extend(std::iter::repeat_n('x', self.size.saturating_sub(BYTES)));
+        out.extend(std::iter::repeat_n('x', self.size.saturating_sub(STAMP_BYTES)));
     }
 
     /// The stamp in a frame, if one of this run is in it.
@@ -72,11 +72,11 @@ mod tests {
 
     #[test]
     fn reads_what_it_wrote() {
-        for size in [0, BYTES, 200] {
+        for size in [0, STAMP_BYTES, 200] {
             let stamper = Stamper::new(7, size);
             let mut text = String::new();
             stamper.write(&mut text, STAMP);
-            assert_eq!(text.len(), size.max(BYTES));
+            assert_eq!(text.len(), size.max(STAMP_BYTES));
             let frame = format!(r#"42["receive_message_x",{{"message":"{text}","__v":0}}]"#);
             assert_eq!(stamper.read(&frame), Some(STAMP));
         }

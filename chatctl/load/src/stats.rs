@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// Latencies above this many microseconds (ten minutes) are recorded as this.
-const LONGEST: u64 = 600_000_000;
+const MAX_LATENCY_MICROS: u64 = 600_000_000;
 
 /// Durations to three digits, from a microsecond to ten minutes.
 #[derive(Debug, Clone)]
@@ -15,14 +15,14 @@ pub struct Latencies(Histogram<u64>);
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are sound"))
+        Self(Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 3).expect("the bounds are sound"))
     }
 }
 
 impl Latencies {
     /// Adds one.
     pub fn record(&mut self, duration: Duration) {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(LONGEST);
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(MAX_LATENCY_MICROS);
         self.0.saturating_record(micros.max(1));
     }
 

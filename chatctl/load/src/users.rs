@@ -8,7 +8,7 @@ use shared::limits::USERS_PER_REQUEST;
 use shared::{ErrorCode, UserId};
 
 /// How long the tokens hold: longer than any run.
-const TOKEN: Duration = Duration::from_secs(86_400);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 
 /// A user of the load.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub fn prepare(http: &Http, prefix: &str, count: usize) -> Result<Vec<BenchUser>
     }
     let sign = |id| BenchUser {
         id,
-        token: http.secret().sign(id, None, TOKEN).0,
+        token: http.secret().sign(id, None, TOKEN_LIFETIME).0,
     };
     Ok(ids.into_iter().map(sign).collect())
 }
@@ -47,7 +47,9 @@ pub fn prepare(http: &Http, prefix: &str, count: usize) -> Result<Vec<BenchUser>
 /// A token of an administrator, who may read every history.
 pub fn admin_token(http: &Http) -> String {
     let role = Some(shared::Role::Admin);
-    http.secret().sign(chatctl_client::token::NOBODY, role, TOKEN).0
+    http.secret()
+        .sign(chatctl_client::token::NOBODY, role, TOKEN_LIFETIME)
+        .0
 }
 
 /// Whether this says that the server answers, but knows no `POST /users`.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::record::{Truth, UserRecord};
+use super::record::{ServerState, UserRecord};
 
 /// When and against what, and how to repeat it.
 #[derive(Debug, Clone, Serialize)]
@@ -54,18 +54,18 @@ pub(crate) struct Checked {
 }
 
 /// What the audit compared.
-pub(crate) fn checked(users: &[UserRecord], truth: &Truth) -> Vec<Checked> {
+pub(crate) fn checked(users: &[UserRecord], server_state: &ServerState) -> Vec<Checked> {
     let devices = || users.iter().flat_map(|user| &user.devices);
     let acknowledged = users
         .iter()
         .flat_map(|user| &user.sent)
         .filter(|sent| sent.acked.is_some());
-    let stored = truth.histories.iter().map(|history| history.docs.len());
+    let stored = server_state.histories.iter().map(|history| history.documents.len());
     let heard = devices().flat_map(|device| &device.sessions).map(Vec::len);
-    let copied = devices().map(|device| device.copy.docs().len());
+    let copied = devices().map(|device| device.copy.documents().len());
     let marks = users.iter().map(|user| user.marks.len());
     let settings = users.iter().filter(|user| user.settings.is_some());
-    let listed = truth.inboxes.values().map(|inbox| inbox.conversations.len());
+    let listed = server_state.inboxes.values().map(|inbox| inbox.conversations.len());
     let rows = [
         (
             "acknowledged is stored once, as it was acknowledged",

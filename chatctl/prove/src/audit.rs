@@ -21,19 +21,19 @@ use std::collections::HashMap;
 
 use shared::{MessageId, UserId};
 
-use super::document::Doc;
-use super::record::{Claim, History, Truth, UserRecord};
+use super::document::Document;
+use super::record::{Acknowledged, History, ServerState, UserRecord};
 use super::violation::{Example, Findings, Kind};
 
 /// Compares everything with everything.
-pub(crate) fn run(users: &[UserRecord], truth: &Truth) -> Findings {
-    let index = Index::new(users, truth);
+pub(crate) fn run(users: &[UserRecord], server_state: &ServerState) -> Findings {
+    let index = Index::new(users, server_state);
     let mut findings = Findings::default();
     messages::compare(&index, &mut findings);
     order::compare(&index, &mut findings);
     copies::compare(&index, &mut findings);
     inbox::compare(&index, &mut findings);
-    for wrong in &truth.presence {
+    for wrong in &server_state.presence {
         let (shown, is) = if wrong.shown_online {
             ("online", "left")
         } else {
@@ -59,40 +59,45 @@ pub(crate) fn strays(users: &[UserRecord]) -> Findings {
 struct Index<'a> {
     users: &'a [UserRecord],
     by_id: HashMap<UserId, &'a UserRecord>,
-    truth: &'a Truth,
+    server_state: &'a ServerState,
     /// Every message in any history.
-    docs: HashMap<MessageId, &'a Doc>,
+    documents: HashMap<MessageId, &'a Document>,
     /// The conversations of each user, by the peer.
     conversations: HashMap<UserId, HashMap<UserId, &'a History>>,
     /// Messages that have a place in the order of a connection.
-    claims: HashMap<MessageId, (Claim, UserId)>,
+    acknowledged: HashMap<MessageId, (Acknowledged, UserId)>,
 }
 
 impl<'a> Index<'a> {
-    fn new(users: &'a [UserRecord], truth: &'a Truth) -> Self {
+    fn new(users: &'a [UserRecord], server_state: &'a ServerState) -> Self {
         let mut conversations: HashMap<UserId, HashMap<UserId, &History>> = HashMap::new();
-        for history in &truth.histories {
+        for history in &server_state.histories {
             let (one, other) = history.between;
             conversations.entry(one).or_default().insert(other, history);
             conversations.entry(other).or_default().insert(one, history);
         }
-        let docs = truth.histories.iter().flat_map(|history| &history.docs);
+        let documents = server_state.histories.iter().flat_map(|history| &history.documents);
         let sent = users.iter().flat_map(|user| &user.sent);
-        let claims = sent.filter_map(|sending| Some((sending.acked?.place.id, (sending.claim?, sending.receiver))));
+        let acknowledged = sent.filter_map(|sending| {
+            Some((
+                sending.acked?.position.id,
+                (sending.acknowledged_order?, sending.receiver),
+            ))
+        });
         Self {
             users,
             by_id: users.iter().map(|user| (user.id, user)).collect(),
-            truth,
-            docs: docs.map(|doc| (doc.place.id, doc)).collect(),
+            server_state,
+            documents: documents.map(|document| (document.position.id, document)).collect(),
             conversations,
-            claims: claims.collect(),
+            acknowledged: acknowledged.collect(),
         }
     }
 
     /// A user's conversations that exist: those with a message.
     fn conversations(&self, user: UserId) -> impl Iterator<Item = (UserId, &'a History)> {
         let all = self.conversations.get(&user).into_iter().flatten();
-        all.filter(|(_, history)| !history.docs.is_empty())
+        all.filter(|(_, history)| !history.documents.is_empty())
             .map(|(peer, history)| (*peer, *history))
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`session`] | one connection: the loop, and what is sent on it |
-//! | [`hearing`] | what the server tells |
+//! | [`connection`] | one connection: the loop, and what is sent on it |
+//! | [`events`] | what the server tells |
 //! | [`answers`] | what the server answers |
 
 mod answers;
-mod hearing;
-mod session;
+mod connection;
+mod events;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -22,23 +22,23 @@ use shared::{MessageId, UserId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use self::session::{End, Session};
-use super::board::Board;
-use super::copy::Copy;
-use super::member::Member;
+use self::connection::{DeviceConnection, End};
+use super::measurements::Measurements;
+use super::message_copy::MessageCopy;
 use super::plan::{Plan, Script};
 use super::record::{DeviceRecord, micros};
 use super::violation::{Example, Findings, Kind};
+use super::virtual_user::VirtualUser;
 use super::wire;
 
 /// How long a connection may take up to the point where events can be sent.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait before the next try to connect: faults come often, and being away proves nothing.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
 /// How long an event that was on its way when a device caught up may take.
-const UNDER_WAY: Duration = Duration::from_secs(2);
+const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How a server refuses a token.
-const REFUSED: &str = shared::events::AUTHENTICATION_ERROR;
+const REFUSED_TOKEN: &str = shared::events::AUTHENTICATION_ERROR;
 
 /// What all devices share.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(super) struct Shared {
     /// Unanswered messages of one device at most.
     pub(super) in_flight: usize,
     /// Locked for moments by every device, and by the coordinator.
-    pub(super) board: Mutex<Board>,
+    pub(super) measurements: Mutex<Measurements>,
     /// Numbers the connections.
     pub(super) connections: AtomicU32,
     /// Devices that have caught up now. Only ever read to wait for it, as are the next two.
@@ -96,13 +96,13 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Device {
     shared: Arc<Shared>,
-    member: Arc<Member>,
+    user: Arc<VirtualUser>,
     number: usize,
     script: Script,
     phase: watch::Receiver<Phase>,
     /// To which node it connects next; of any size.
     node: usize,
-    copy: Copy,
+    copy: MessageCopy,
     /// The newest messages of each peer, to choose from what to mark.
     recent: HashMap<UserId, VecDeque<MessageId>>,
     strays: Findings,
@@ -131,18 +131,18 @@ enum LastSync {
 impl Device {
     pub(super) fn new(
         shared: &Arc<Shared>,
-        member: &Arc<Member>,
+        user: &Arc<VirtualUser>,
         number: usize,
         phase: watch::Receiver<Phase>,
     ) -> Self {
         Self {
-            script: shared.plan.script(member.number, number),
+            script: shared.plan.script(user.number, number),
             shared: Arc::clone(shared),
-            member: Arc::clone(member),
+            user: Arc::clone(user),
             number,
             phase,
-            node: member.number + number,
-            copy: Copy::default(),
+            node: user.number + number,
+            copy: MessageCopy::default(),
             recent: HashMap::new(),
             strays: Findings::default(),
             sessions: Vec::new(),
@@ -162,18 +162,18 @@ impl Device {
             let begun = Instant::now();
             match self.connect().await {
                 Ok(connection) => {
-                    let end = Session::new(&mut self, connection, begun).run().await;
+                    let end = DeviceConnection::new(&mut self, connection, begun).run().await;
                     self.ended(end, &mut backoff).await;
                 }
                 Err(error) => {
                     self.refused(&error);
                     self.trouble = error.to_string();
                     {
-                        let mut board = self.shared.board.lock();
-                        board.counts.connects_failed += 1;
-                        board.trouble = Some(self.trouble.clone());
+                        let mut measurements = self.shared.measurements.lock();
+                        measurements.counts.connects_failed += 1;
+                        measurements.trouble = Some(self.trouble.clone());
                     }
-                    let wait = backoff.next(rand::random()).min(LONGEST_WAIT);
+                    let wait = backoff.next(rand::random()).min(MAX_RETRY_DELAY);
                     self.wait(wait, |phase| phase == Phase::Close).await;
                 }
             }
@@ -193,19 +193,19 @@ impl Device {
     }
 
     async fn connect(&mut self) -> Result<Connection, ConnectError> {
-        let frame = wire::connect(&self.member.token, self.copy.cursor());
+        let frame = wire::connect(&self.user.token, self.copy.cursor());
         // Whoever comes back comes to another node.
         let node = &self.shared.nodes[self.node % self.shared.nodes.len()];
         self.node = self.node.wrapping_add(1);
-        let connection = Connection::open_with(node, frame, CONNECT).await?;
-        self.shared.board.lock().counts.connects += 1;
+        let connection = Connection::open_with(node, frame, CONNECT_TIMEOUT).await?;
+        self.shared.measurements.lock().counts.connects += 1;
         Ok(connection)
     }
 
     /// A refused token is a lie; everything else happens while servers restart.
     fn refused(&mut self, error: &ConnectError) {
         if let ConnectError::Refused(why) = error
-            && why.contains(REFUSED)
+            && why.contains(REFUSED_TOKEN)
         {
             self.complain(Kind::Refused, Example::new(format!("connecting: {why}")));
         }
@@ -217,9 +217,9 @@ impl Device {
             // What the next connection brings may have come while there was none.
             *was_live = false;
         }
-        let mut away = backoff.next(rand::random()).min(LONGEST_WAIT);
+        let mut away = backoff.next(rand::random()).min(MAX_RETRY_DELAY);
         {
-            let counts = &mut self.shared.board.lock().counts;
+            let counts = &mut self.shared.measurements.lock().counts;
             match &end {
                 End::Left(leave) => {
                     counts.cuts += 1;
@@ -270,7 +270,7 @@ impl Device {
     }
 
     fn complain(&mut self, kind: Kind, example: Example) {
-        self.strays.add(kind, example.of(self.member.id).on(self.number));
+        self.strays.add(kind, example.of(self.user.id).on(self.number));
     }
 }
 
@@ -292,7 +292,7 @@ impl Present {
 
     /// Whether events that come now began after it had caught up, so that they carry a cursor.
     fn is_settled(&self) -> bool {
-        self.since.elapsed() > UNDER_WAY
+        self.since.elapsed() > IN_FLIGHT_TIMEOUT
     }
 }
 

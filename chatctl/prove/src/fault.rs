@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::record::Fault;
 
 /// How long one run of the command may take.
-const LONGEST: Duration = Duration::from_secs(120);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
 /// After the last of them, the users write for at least so long, if the run is long enough.
-const REST: Duration = Duration::from_secs(2);
+const MIN_REST: Duration = Duration::from_secs(2);
 
 /// The faults of a run.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Faults {
     /// If the command can't be started, fails, or doesn't end: then what the run shows is not what was asked for.
     pub(super) async fn run(self, until: Instant, mut stop: watch::Receiver<bool>) -> Result<(), String> {
         let mut next = Instant::now() + self.every;
-        while next + REST <= until {
+        while next + MIN_REST <= until {
             tokio::select! {
                 () = sleep_until(next) => {}
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
@@ -66,12 +66,12 @@ impl Faults {
             .kill_on_drop(true)
             .spawn();
         let mut child: Child = child.map_err(|error| format!("the fault command can't be started: {error}"))?;
-        let status = match timeout(LONGEST, child.wait()).await {
+        let status = match timeout(COMMAND_TIMEOUT, child.wait()).await {
             Ok(status) => status.map_err(|error| format!("the fault command can't be waited for: {error}"))?,
             Err(_) => {
                 // The command itself, not what it started: that is whoever wrote it to know.
                 let _ = child.kill().await;
-                return Err(format!("the fault command did not end within {LONGEST:?}"));
+                return Err(format!("the fault command did not end within {COMMAND_TIMEOUT:?}"));
             }
         };
         let fault = &mut self.log.lock()[number];

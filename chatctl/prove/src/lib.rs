@@ -6,32 +6,32 @@
 //! | [`cli`] | the arguments and their help |
 //! | [`plan`] | what the users mean to do, from the seed |
 //! | [`run`](mod@run) | the phases of a run, from its users to what was seen |
-//! | [`device`], [`copy`], [`wire`] | one device: its connections, its copy, its frames |
-//! | [`member`] | what the devices of a user share: what is not answered yet |
+//! | [`device`], [`message_copy`], [`wire`] | one device: its connections, its copy, its frames |
+//! | [`virtual_user`] | what the devices of a user share: what is not answered yet |
 //! | [`fault`] | the command that breaks something |
-//! | [`document`], [`record`], [`truth`] | one message; what was seen; what the server says in the end |
+//! | [`document`], [`record`], [`server_state`] | one message; what was seen; what the server says in the end |
 //! | [`audit`], [`violation`] | the comparison, and what it can find |
-//! | [`board`], [`verdict`], [`report`] | what is counted; what is said at the end; the report |
+//! | [`measurements`], [`verdict`], [`report`] | what is counted; what is said at the end; the report |
 //! | [`about`] | when and against what it was; on how much each promise was checked |
 //!
 //! The transport, threads, latencies and curves are those of [`chatctl_load`].
 
 mod about;
 mod audit;
-mod board;
 mod cli;
-mod copy;
 mod device;
 mod document;
 mod fault;
-mod member;
+mod measurements;
+mod message_copy;
 mod plan;
 mod record;
 mod report;
 mod run;
-mod truth;
+mod server_state;
 mod verdict;
 mod violation;
+mod virtual_user;
 mod wire;
 
 use std::process::ExitCode;

@@ -9,17 +9,17 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 /// Most partners that a user begins conversations with.
-const PARTNERS: usize = 4;
+const MAX_PARTNERS: usize = 4;
 /// The chance that a user writes notes to themself.
-const NOTES: f64 = 0.3;
+const SELF_CHAT_CHANCE: f64 = 0.3;
 /// The chance that an acknowledged message is sent again all the same.
-const AGAIN: f64 = 0.02;
+const RESEND_CHANCE: f64 = 0.02;
 /// The chance that a device that leaves has crashed.
-const CRASH: f64 = 0.3;
+const CRASH_CHANCE: f64 = 0.3;
 /// The chance that a device stays away for longer than a moment.
-const LONG: f64 = 0.2;
+const LONG_ABSENCE_CHANCE: f64 = 0.2;
 /// The chance that a settings change is among the actions of a moment.
-const SETTINGS: f64 = 0.02;
+const SETTINGS_CHANCE: f64 = 0.02;
 
 /// The conversations of all users.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ pub(super) struct Plan {
 
 /// A message to be sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Send {
+pub(super) struct SendStep {
     /// To which of the users.
     pub(super) to: usize,
     /// How long to wait for the next, in parts of the mean.
@@ -44,7 +44,7 @@ pub(super) struct Send {
 
 /// Something said about messages that were heard.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Mark {
+pub(super) struct MarkStep {
     /// In which of the user's conversations, by a number of any size.
     pub(super) conversation: usize,
     /// How many messages before the newest.
@@ -59,7 +59,7 @@ pub(super) struct Mark {
 
 /// How a device leaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Leave {
+pub(super) struct LeaveStep {
     /// How long it stays connected before.
     pub(super) after: Duration,
     /// How long it is away.
@@ -74,10 +74,10 @@ impl Plan {
         let mut random = stream(seed, u64::MAX);
         let mut partners: Vec<Vec<(usize, f64)>> = vec![Vec::new(); users];
         for user in 0..users {
-            if users == 1 || random.random_bool(NOTES) {
+            if users == 1 || random.random_bool(SELF_CHAT_CHANCE) {
                 partners[user].push((user, 0.2));
             }
-            for _ in 0..random.random_range(1..=PARTNERS).min(users - 1) {
+            for _ in 0..random.random_range(1..=MAX_PARTNERS).min(users - 1) {
                 let other = (user + random.random_range(1..users)) % users;
                 if partners[user].iter().all(|(known, _)| *known != other) {
                     // A few conversations are busy, most are not; both directions have a weight of their own.
@@ -142,7 +142,7 @@ pub(super) struct Script {
 
 impl Script {
     /// The next message.
-    pub(super) fn send(&mut self) -> Send {
+    pub(super) fn send(&mut self) -> SendStep {
         let all: f64 = self.partners.iter().map(|(_, weight)| weight).sum();
         let mut left = self.sends.random::<f64>() * all;
         let chosen = self.partners.iter().find(|(_, weight)| {
@@ -151,17 +151,17 @@ impl Script {
         });
         // Rounding can leave a rest behind the last one.
         let to = chosen.or(self.partners.last()).map_or(0, |(to, _)| *to);
-        Send {
+        SendStep {
             to,
             pause: wait(&mut self.sends),
             letters: self.sends.random_range(0..120),
-            again: self.sends.random_bool(AGAIN),
+            again: self.sends.random_bool(RESEND_CHANCE),
         }
     }
 
     /// The next mark.
-    pub(super) fn mark(&mut self) -> Mark {
-        Mark {
+    pub(super) fn mark(&mut self) -> MarkStep {
+        MarkStep {
             conversation: self.marks.random_range(0..1_000_000),
             back: if self.marks.random_bool(0.5) {
                 0
@@ -169,23 +169,30 @@ impl Script {
                 self.marks.random_range(0..6)
             },
             read: self.marks.random_bool(0.6),
-            invisible: self.marks.random_bool(SETTINGS).then(|| self.marks.random_bool(0.5)),
+            invisible: self
+                .marks
+                .random_bool(SETTINGS_CHANCE)
+                .then(|| self.marks.random_bool(0.5)),
             pause: wait(&mut self.marks),
         }
     }
 
     /// How the device leaves next; `None` for one that stays.
-    pub(super) fn leave(&mut self) -> Option<Leave> {
+    pub(super) fn leave(&mut self) -> Option<LeaveStep> {
         if self.steady {
             return None;
         }
         let mut between = |low: u64, high: u64| Duration::from_millis(self.leaves.random_range(low..high));
         let (after, short, long) = (between(300, 6_000), between(0, 1_500), between(1_500, 8_000));
-        let away = if self.leaves.random_bool(LONG) { long } else { short };
-        Some(Leave {
+        let away = if self.leaves.random_bool(LONG_ABSENCE_CHANCE) {
+            long
+        } else {
+            short
+        };
+        Some(LeaveStep {
             after,
             away,
-            crash: self.leaves.random_bool(CRASH),
+            crash: self.leaves.random_bool(CRASH_CHANCE),
         })
     }
 }
@@ -200,7 +207,7 @@ fn wait(random: &mut StdRng) -> f64 {
 mod tests {
     use super::*;
 
-    fn actions(seed: u64) -> Vec<(Send, Mark, Option<Leave>)> {
+    fn actions(seed: u64) -> Vec<(SendStep, MarkStep, Option<LeaveStep>)> {
         let plan = Plan::new(seed, 12);
         let scripts = (0..12).flat_map(|user| [plan.script(user, 0), plan.script(user, 1)]);
         let next = |script: &mut Script| (script.send(), script.mark(), script.leave());

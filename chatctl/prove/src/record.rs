@@ -8,8 +8,8 @@ use shared::conversation::MarkedUpTo;
 use shared::{Conversation, MessageId, Settings, UserId};
 use uuid::Uuid;
 
-use super::copy::Copy;
-use super::document::Doc;
+use super::document::Document;
+use super::message_copy::MessageCopy;
 use super::violation::Findings;
 
 /// A message that a user meant to send.
@@ -20,10 +20,10 @@ pub(crate) struct Sending {
     /// For whom.
     pub(crate) receiver: UserId,
     /// What the first acknowledgement said.
-    pub(crate) acked: Option<Doc>,
+    pub(crate) acked: Option<Document>,
     /// Where it stands in the order of a connection, if the first sending of it was answered as new there. What was
-    /// repeated has no claim to an order.
-    pub(crate) claim: Option<Claim>,
+    /// repeated has no place in an order.
+    pub(crate) acknowledged_order: Option<Acknowledged>,
     /// An acknowledgement that contradicts the first.
     pub(crate) contradiction: Option<Contradiction>,
     /// The error that it was refused with for good.
@@ -32,7 +32,7 @@ pub(crate) struct Sending {
 
 /// A place in the order of sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct Acknowledged {
     /// The connection, by its number in this run.
     pub(crate) connection: u32,
     /// Which of its requests it was.
@@ -82,7 +82,7 @@ pub(crate) struct DeviceRecord {
     /// Of each connection: what was heard, in order.
     pub(crate) sessions: Vec<Vec<(MessageId, How)>>,
     /// Its copy after the last sync.
-    pub(crate) copy: Copy,
+    pub(crate) copy: MessageCopy,
     /// What only the last sync brought, although the device had caught up and stayed connected before.
     pub(crate) repaired: HashSet<MessageId>,
     /// The last `conversation_updated` of each peer on the last connection.
@@ -114,7 +114,7 @@ pub(crate) struct UserRecord {
 
 /// What the server says in the end: the other side of the audit.
 #[derive(Debug, Default)]
-pub(crate) struct Truth {
+pub(crate) struct ServerState {
     /// Of every conversation: its two people, and its messages as they are listed.
     pub(crate) histories: Vec<History>,
     /// The inbox of each user.
@@ -131,7 +131,7 @@ pub(crate) struct History {
     /// Its people.
     pub(crate) between: (UserId, UserId),
     /// Its messages.
-    pub(crate) docs: Vec<Doc>,
+    pub(crate) documents: Vec<Document>,
     /// Messages that lack a field.
     pub(crate) malformed: Vec<MessageId>,
 }

@@ -159,8 +159,8 @@ li{overflow-wrap:anywhere} code{font-size:.9em}
 #[cfg(test)]
 mod tests {
     use super::super::about::{self, About};
-    use super::super::board::{Board, Second};
-    use super::super::record::{Fault, Truth};
+    use super::super::measurements::{Measurements, Second};
+    use super::super::record::{Fault, ServerState};
     use super::super::verdict::Seen;
     use super::super::violation::{Example, Findings, Kind};
     use super::*;
@@ -172,16 +172,16 @@ mod tests {
             prove: super::super::Prove,
         }
         let line: Line = clap::Parser::parse_from(["prove", "--kill", "a < b"]);
-        let mut board = Board::default();
-        (1..500).for_each(|number| board.acknowledged(number * 10_000, number * 50));
+        let mut measurements = Measurements::default();
+        (1..500).for_each(|number| measurements.acknowledged(number * 10_000, number * 50));
         let seen = Seen {
             about: About::now(["http://chat.example"].into_iter()),
-            checked: about::checked(&[], &Truth::default()),
+            checked: about::checked(&[], &ServerState::default()),
             seed: 42,
             prefix: "prove-1".to_owned(),
             writing: (0.0, 5.0),
             interrupted: false,
-            seconds: board.seconds(),
+            seconds: measurements.seconds(),
             faults: vec![Fault {
                 begin: 1.5,
                 end: Some(2.5),
@@ -189,7 +189,7 @@ mod tests {
             }],
             unproven: unproven.iter().map(|why| (*why).to_owned()).collect(),
         };
-        Verdict::new(&line.prove, seen, &board, &[], findings)
+        Verdict::new(&line.prove, seen, &measurements, &[], findings)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chatctl_client::http::Http;
 use chatctl_load::connection::Server;
-use chatctl_load::interrupt::Interrupt;
+use chatctl_load::interrupt_counter::InterruptCounter;
 use chatctl_load::progress::Progress;
 use chatctl_load::{limits, users};
 use parking_lot::Mutex;
@@ -20,33 +20,33 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::cli::Prove;
 use super::device::{Device, Phase, Shared};
 use super::fault::Faults;
-use super::member::Member;
 use super::plan::Plan;
-use super::record::{DeviceRecord, Fault, Truth, UserRecord, WrongPresence};
-use super::truth;
+use super::record::{DeviceRecord, Fault, ServerState, UserRecord, WrongPresence};
+use super::server_state;
 use super::verdict::{Seen, Verdict};
+use super::virtual_user::VirtualUser;
 use super::{about, audit};
 
 /// How long all devices may take to connect at the begin.
-const GATHER: Duration = Duration::from_secs(60);
+const GATHER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long nothing must be heard before the devices have heard everything: `conversation_updated` comes at most a
 /// second late.
-const QUIET: Duration = Duration::from_secs(3);
+const QUIET_DURATION: Duration = Duration::from_secs(3);
 /// How long the last sync may take.
-const SYNC: Duration = Duration::from_secs(60);
+const SYNC_TIMEOUT: Duration = Duration::from_secs(60);
 /// The same, if not everybody was back before.
-const SYNC_UNSETTLED: Duration = Duration::from_secs(5);
+const UNSETTLED_SYNC_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the coordinator looks.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Connections besides those of the devices: HTTP.
-const OTHERS: usize = 8;
+const OTHER_CONNECTIONS: usize = 8;
 
 /// Runs the proof.
 ///
 /// # Errors
 /// If it could not be begun.
 pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> {
-    limits::allow_connections(arguments.users * arguments.devices + OTHERS)?;
+    limits::allow_connections(arguments.users * arguments.devices + OTHER_CONNECTIONS)?;
     let servers = nodes.iter().map(Server::of);
     let servers = servers.collect::<anyhow::Result<Vec<_>>>()?;
     let first = nodes.first().context("there is no server to prove")?;
@@ -56,19 +56,19 @@ pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> 
     let progress = Progress::begin(format!("creating {} users", arguments.users));
     let users = users::prepare(&progress.under(first), &prefix, arguments.users)?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let members = users.into_iter().enumerate();
-    let members: Vec<_> = members
-        .map(|(number, user)| Arc::new(Member::new(number, user.id, user.token)))
+    let virtual_users = users.into_iter().enumerate();
+    let virtual_users: Vec<_> = virtual_users
+        .map(|(number, user)| Arc::new(VirtualUser::new(number, user.id, user.token)))
         .collect();
     let devices = (arguments.users * arguments.devices) as f64;
     let shared = Arc::new(Shared {
         plan: Plan::new(seed, arguments.users),
         nodes: servers,
-        people: members.iter().map(|member| member.id).collect(),
+        people: virtual_users.iter().map(|user| user.id).collect(),
         epoch: Instant::now(),
         interval: Duration::from_secs_f64(devices / arguments.rate),
         in_flight: arguments.inflight,
-        board: Mutex::default(),
+        measurements: Mutex::default(),
         connections: 0.into(),
         live: 0.into(),
         synced: 0.into(),
@@ -78,10 +78,10 @@ pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> 
         let run = Run {
             nodes,
             arguments,
-            interrupt: Interrupt::listen(),
+            interrupt: InterruptCounter::listen(),
             progress,
             shared,
-            members,
+            virtual_users,
             phase: watch::Sender::new(Phase::Gather),
             faults: Arc::default(),
             unproven: Vec::new(),
@@ -94,10 +94,10 @@ struct Run<'a> {
     /// The nodes of the deployment, for HTTP.
     nodes: &'a [Http],
     arguments: &'a Prove,
-    interrupt: Interrupt,
+    interrupt: InterruptCounter,
     progress: Progress,
     shared: Arc<Shared>,
-    members: Vec<Arc<Member>>,
+    virtual_users: Vec<Arc<VirtualUser>>,
     phase: watch::Sender<Phase>,
     /// Locked for moments, by the faults and here.
     faults: Arc<Mutex<Vec<Fault>>>,
@@ -114,35 +114,39 @@ impl Run<'_> {
         let ended = self.shared.epoch.elapsed().as_secs_f64();
         let settled = self.settle().await;
         self.phase.send_replace(Phase::Sync { settled });
-        let all = self.members.len() * self.arguments.devices;
+        let all = self.virtual_users.len() * self.arguments.devices;
         self.progress.show("syncing once more");
         // Those who were not back when the others had settled get no second wait.
-        let patience = if settled { SYNC } else { SYNC_UNSETTLED };
-        self.until(patience, 2, |run| run.shared.synced.load(Relaxed) == all)
+        let timeout = if settled { SYNC_TIMEOUT } else { UNSETTLED_SYNC_TIMEOUT };
+        self.until(timeout, 2, |run| run.shared.synced.load(Relaxed) == all)
             .await;
         let visible = self
-            .members
+            .virtual_users
             .iter()
-            .filter(|member| member.is_invisible() == Some(false));
-        let visible: Vec<UserId> = visible.map(|member| member.id).collect();
-        let offline = self.ask(move |nodes| truth::shown_offline(nodes, &visible)).await;
+            .filter(|user| user.is_invisible() == Some(false));
+        let visible: Vec<UserId> = visible.map(|user| user.id).collect();
+        let offline = self
+            .ask(move |nodes| server_state::shown_offline(nodes, &visible))
+            .await;
         self.phase.send_replace(Phase::Close);
         let records = self.records(devices).await;
-        let truth = self.truth(offline).await;
+        let server_state = self.server_state(offline).await;
 
         self.progress.show("comparing");
         if records.iter().any(|user| user.devices.len() < self.arguments.devices) {
             self.unproven.push("a device of the proof itself broke down".to_owned());
         }
-        let findings = match &truth {
-            Some(truth) => audit::run(&records, truth),
+        let findings = match &server_state {
+            Some(server_state) => audit::run(&records, server_state),
             // There is nothing to compare with; what showed by itself still counts.
             None => audit::strays(&records),
         };
-        let checked = truth.as_ref().map(|truth| about::checked(&records, truth));
-        let seconds = self.shared.board.lock().seconds();
-        let board = &*self.shared.board.lock();
-        if board.counts.acknowledged == 0 {
+        let checked = server_state
+            .as_ref()
+            .map(|server_state| about::checked(&records, server_state));
+        let seconds = self.shared.measurements.lock().seconds();
+        let measurements = &*self.shared.measurements.lock();
+        if measurements.counts.acknowledged == 0 {
             self.unproven.push("no message was acknowledged".to_owned());
         }
         let seen = Seen {
@@ -156,25 +160,25 @@ impl Run<'_> {
             faults: std::mem::take(&mut self.faults.lock()),
             unproven: self.unproven,
         };
-        Ok(Verdict::new(self.arguments, seen, board, &records, findings))
+        Ok(Verdict::new(self.arguments, seen, measurements, &records, findings))
     }
 
     fn start(&self) -> Vec<Vec<JoinHandle<DeviceRecord>>> {
-        let devices = |member: &Arc<Member>| {
-            let device = |number| Device::new(&self.shared, member, number, self.phase.subscribe());
+        let devices = |user: &Arc<VirtualUser>| {
+            let device = |number| Device::new(&self.shared, user, number, self.phase.subscribe());
             let numbers = 0..self.arguments.devices;
             numbers.map(|number| tokio::spawn(device(number).live())).collect()
         };
-        self.members.iter().map(devices).collect()
+        self.virtual_users.iter().map(devices).collect()
     }
 
     /// Waits until all devices have a cursor: only then can one be followed.
     async fn gather(&mut self) -> anyhow::Result<()> {
-        let all = self.members.len() * self.arguments.devices;
+        let all = self.virtual_users.len() * self.arguments.devices;
         let connected = |run: &Self| {
             let live = run.shared.live.load(Relaxed);
-            let board = run.shared.board.lock();
-            match &board.trouble {
+            let measurements = run.shared.measurements.lock();
+            match &measurements.trouble {
                 Some(why) if live < all => run
                     .progress
                     .show(format_args!("{live} of {all} devices connected ({why})")),
@@ -182,17 +186,17 @@ impl Run<'_> {
             }
             live == all
         };
-        if self.until(GATHER, 1, connected).await {
+        if self.until(GATHER_TIMEOUT, 1, connected).await {
             return Ok(());
         }
         anyhow::ensure!(!self.interrupt.happened(), "interrupted before anything was sent");
-        let board = self.shared.board.lock();
-        let why = match &board.trouble {
+        let measurements = self.shared.measurements.lock();
+        let why = match &measurements.trouble {
             Some(trouble) => trouble.as_str(),
             None => "the server never said sync_done",
         };
         anyhow::bail!(
-            "only {} of {all} devices connected and caught up within {GATHER:?}: {why}",
+            "only {} of {all} devices connected and caught up within {GATHER_TIMEOUT:?}: {why}",
             self.shared.live.load(Relaxed)
         )
     }
@@ -210,7 +214,7 @@ impl Run<'_> {
             };
             tokio::spawn(faults.run(until, stopped))
         });
-        self.shared.board.lock().begin(self.shared.now());
+        self.shared.measurements.lock().begin(self.shared.now());
         self.phase.send_replace(Phase::Run);
         self.until(self.arguments.duration, 1, |run| {
             run.show();
@@ -218,7 +222,7 @@ impl Run<'_> {
             faults.as_ref().is_some_and(JoinHandle::is_finished) && run.fault_failed()
         })
         .await;
-        self.shared.board.lock().pause(self.shared.now());
+        self.shared.measurements.lock().pause(self.shared.now());
         self.phase.send_replace(Phase::Settle);
         stop.send_replace(true);
         if let Some(faults) = faults {
@@ -241,11 +245,11 @@ impl Run<'_> {
 
     /// Waits until everybody is back, everything is answered, and nothing is heard any more. Whether it came to that.
     async fn settle(&self) -> bool {
-        let all = self.members.len() * self.arguments.devices;
+        let all = self.virtual_users.len() * self.arguments.devices;
         let mut since = None;
         self.until(self.arguments.settle, 2, |run| {
             let live = run.shared.live.load(Relaxed);
-            let open: usize = run.members.iter().map(|member| member.open()).sum();
+            let open: usize = run.virtual_users.iter().map(|user| user.open()).sum();
             run.progress.show(format_args!(
                 "settling: {live} of {all} devices are back, {open} requests are open"
             ));
@@ -255,23 +259,26 @@ impl Run<'_> {
             }
             let heard = Duration::from_micros(run.shared.heard_at.load(Relaxed));
             let from = *since.get_or_insert(run.shared.epoch.elapsed());
-            run.shared.epoch.elapsed().saturating_sub(from.max(heard)) >= QUIET
+            run.shared.epoch.elapsed().saturating_sub(from.max(heard)) >= QUIET_DURATION
         })
         .await
     }
 
     /// Looks again and again until something is so; false if it was not within a time, or there were so many interrupts.
-    async fn until(&self, patience: Duration, interrupts: u32, mut done: impl FnMut(&Self) -> bool) -> bool {
-        let end = Instant::now() + patience;
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    async fn until(&self, timeout: Duration, interrupts: u32, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = Instant::now() + timeout;
+        let mut poll = interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = look.tick() => {}
-                () = self.interrupt.reaches(interrupts) => return false,
+                _ = poll.tick() => {}
+                () = self.interrupt.wait_for(interrupts) => return false,
             }
             let shared = &self.shared;
-            shared.board.lock().connected(shared.now(), shared.live.load(Relaxed));
+            shared
+                .measurements
+                .lock()
+                .connected(shared.now(), shared.live.load(Relaxed));
             if done(self) {
                 return true;
             }
@@ -285,7 +292,7 @@ impl Run<'_> {
         if !self.progress.is_visible() {
             return;
         }
-        let counts = self.shared.board.lock().counts.clone();
+        let counts = self.shared.measurements.lock().counts.clone();
         let faults = self.faults.lock();
         let under_way = faults.last().is_some_and(|fault| fault.end.is_none());
         self.progress.show(format_args!(
@@ -293,7 +300,7 @@ impl Run<'_> {
             counts.acknowledged,
             counts.retried,
             self.shared.live.load(Relaxed),
-            self.members.len() * self.arguments.devices,
+            self.virtual_users.len() * self.arguments.devices,
             counts.catch_ups,
             faults.len(),
             if under_way { " (one under way)" } else { "" }
@@ -303,8 +310,8 @@ impl Run<'_> {
     /// What the devices know, once they have ended.
     async fn records(&self, devices: Vec<Vec<JoinHandle<DeviceRecord>>>) -> Vec<UserRecord> {
         let mut records = Vec::new();
-        for (member, devices) in self.members.iter().zip(devices) {
-            let mut record = member.record();
+        for (user, devices) in self.virtual_users.iter().zip(devices) {
+            let mut record = user.record();
             for device in devices {
                 // One that panicked is missing in the record, and the panic is on standard error.
                 record.devices.extend(device.await);
@@ -315,15 +322,15 @@ impl Run<'_> {
     }
 
     /// What the server says. Without it nothing is proven.
-    async fn truth(&mut self, offline: anyhow::Result<Vec<WrongPresence>>) -> Option<Truth> {
+    async fn server_state(&mut self, offline: anyhow::Result<Vec<WrongPresence>>) -> Option<ServerState> {
         self.progress.show("reading histories and inboxes");
         let people = self.shared.people.clone();
         let pairs = self.shared.plan.pairs().into_iter();
         let pairs: Vec<_> = pairs.map(|(one, other)| (people[one], people[other])).collect();
-        let read = self.ask(move |nodes| truth::read(nodes, &pairs, &people)).await;
+        let read = self.ask(move |nodes| server_state::read(nodes, &pairs, &people)).await;
         self.progress.show("waiting for everybody to be shown as offline");
         let people = self.shared.people.clone();
-        let online = self.ask(move |nodes| truth::shown_online(nodes, &people)).await;
+        let online = self.ask(move |nodes| server_state::shown_online(nodes, &people)).await;
         let read = match read {
             Ok(read) => read,
             Err(error) => {
@@ -342,7 +349,7 @@ impl Run<'_> {
                     .push(format!("presence could not be asked for: {error:#}")),
             }
         }
-        Some(Truth { presence, ..read })
+        Some(ServerState { presence, ..read })
     }
 
     /// Asks the nodes over HTTP, which blocks.

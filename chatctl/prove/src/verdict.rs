@@ -11,15 +11,15 @@ use shared::MessageId;
 use uuid::Uuid;
 
 use super::about::{About, Checked};
-use super::board::{Board, Counts, Second};
 use super::cli::Prove;
+use super::measurements::{Counts, Measurements, Second};
 use super::record::{Fault, UserRecord};
 use super::violation::{Example, Findings, Kind};
 
 /// Unacknowledged messages that are listed.
-const LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 /// Examples of each kind in the text; the report has more.
-const SHOWN: usize = 3;
+const MAX_SHOWN: usize = 3;
 
 /// What a run comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -139,7 +139,13 @@ pub(crate) struct Violation {
 
 impl Verdict {
     /// Sums up.
-    pub(super) fn new(arguments: &Prove, seen: Seen, board: &Board, users: &[UserRecord], findings: Findings) -> Self {
+    pub(super) fn new(
+        arguments: &Prove,
+        seen: Seen,
+        measurements: &Measurements,
+        users: &[UserRecord],
+        findings: Findings,
+    ) -> Self {
         let sent = users.iter().flat_map(|user| &user.sent);
         let open: Vec<Uuid> = sent
             .filter(|sending| sending.acked.is_none())
@@ -170,13 +176,13 @@ impl Verdict {
             end: seen.writing.1,
             interrupted: seen.interrupted,
             unproven: seen.unproven,
-            counts: board.counts.clone(),
+            counts: measurements.counts.clone(),
             unacknowledged: open.len() as u64,
-            unacknowledged_ids: open.into_iter().take(LISTED).collect(),
-            longest_pause_ms: board.longest_pause().as_secs_f64() * 1_000.0,
-            ack: board.ack.summary(),
-            delivery: board.delivery.summary(),
-            catch_up: board.catch_up.summary(),
+            unacknowledged_ids: open.into_iter().take(MAX_LISTED).collect(),
+            longest_pause_ms: measurements.longest_pause().as_secs_f64() * 1_000.0,
+            ack: measurements.ack.summary(),
+            delivery: measurements.delivery.summary(),
+            catch_up: measurements.catch_up.summary(),
             violations: violations.collect(),
             faults: seen.faults,
             timeline: seen.seconds,
@@ -300,10 +306,10 @@ impl Report for Verdict {
                 kind.name(),
                 HumanCount(*count)
             )?;
-            for example in examples.iter().take(SHOWN) {
+            for example in examples.iter().take(MAX_SHOWN) {
                 writeln!(out, "  {}", words(example))?;
             }
-            if *count > SHOWN as u64 {
+            if *count > MAX_SHOWN as u64 {
                 writeln!(out, "  {DIM}…{DIM:#}")?;
             }
         }

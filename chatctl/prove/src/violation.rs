@@ -7,14 +7,14 @@ use shared::{MessageId, UserId};
 use uuid::Uuid;
 
 /// Examples that are kept of each kind.
-const EXAMPLES: usize = 20;
+const MAX_EXAMPLES: usize = 20;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $meaning:literal;)*) => {
+    ($($(#[$document:meta])* $name:ident = $text:literal, $meaning:literal;)*) => {
         /// What was violated.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub(crate) enum Kind {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+            $($(#[$document])* #[serde(rename = $text)] $name,)*
         }
 
         impl Kind {
@@ -167,7 +167,7 @@ impl Findings {
     pub(crate) fn add(&mut self, kind: Kind, example: Example) {
         let found = self.0.entry(kind).or_default();
         found.count += 1;
-        if found.examples.len() < EXAMPLES {
+        if found.examples.len() < MAX_EXAMPLES {
             found.examples.push(example);
         }
     }
@@ -177,7 +177,7 @@ impl Findings {
         for (kind, more) in &other.0 {
             let found = self.0.entry(*kind).or_default();
             found.count += more.count;
-            let room = EXAMPLES.saturating_sub(found.examples.len());
+            let room = MAX_EXAMPLES.saturating_sub(found.examples.len());
             found.examples.extend(more.examples.iter().take(room).cloned());
         }
     }

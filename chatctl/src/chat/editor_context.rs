@@ -8,33 +8,37 @@ use rustyline::{Cmd, Movement};
 use tokio::sync::mpsc::Sender;
 
 use super::Input;
-use super::command::{self, Line};
-use super::gate::Gate;
-use super::recall::Recall;
-use super::screen::Shown;
+use super::command::{self, InputLine};
+use super::input_history::InputHistory;
+use super::print_gate::PrintGate;
+use super::screen::ScreenUpdate;
 
 /// Not each key is told to the conversation.
-const TYPING_AGAIN: Duration = Duration::from_secs(1);
+const TYPING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the key handlers share.
-pub(crate) struct Desk {
+pub(crate) struct EditorContext {
     pub(super) inputs: Sender<Input>,
-    shown: std::sync::mpsc::Sender<Shown>,
-    pub(super) gate: Arc<Gate>,
-    recall: Mutex<Recall>,
+    shown: std::sync::mpsc::Sender<ScreenUpdate>,
+    pub(super) gate: Arc<PrintGate>,
+    input_history: Mutex<InputHistory>,
     /// What the editor is to put in the place of the line, as if it had completed it.
     recalled: Mutex<Option<String>>,
     typing: Mutex<Option<Instant>>,
 }
 
-impl Desk {
+impl EditorContext {
     /// The handlers' way to the conversation (`inputs`), to the screen (`shown`), and out of the editor (`gate`).
-    pub(crate) fn new(inputs: Sender<Input>, shown: std::sync::mpsc::Sender<Shown>, gate: Arc<Gate>) -> Self {
+    pub(crate) fn new(
+        inputs: Sender<Input>,
+        shown: std::sync::mpsc::Sender<ScreenUpdate>,
+        gate: Arc<PrintGate>,
+    ) -> Self {
         Self {
             inputs,
             shown,
             gate,
-            recall: Mutex::default(),
+            input_history: Mutex::default(),
             recalled: Mutex::default(),
             typing: Mutex::default(),
         }
@@ -42,9 +46,9 @@ impl Desk {
 
     /// The line has changed: whether a message is being typed is let known.
     pub(crate) fn edited(&self, line: &str) {
-        let is_typing = matches!(Line::parse(line), Line::Say(_));
+        let is_typing = matches!(InputLine::parse(line), InputLine::Say(_));
         let mut told = self.typing.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_typing == told.is_some_and(|at| at.elapsed() < TYPING_AGAIN) {
+        if is_typing == told.is_some_and(|at| at.elapsed() < TYPING_INTERVAL) {
             return;
         }
         // If many messages wait, they are news enough; and none must find the channel full because of this.
@@ -56,7 +60,7 @@ impl Desk {
 
     pub(super) fn show(&self, text: String) {
         // The printer ends after the editor.
-        let _ = self.shown.send(Shown::Text(text));
+        let _ = self.shown.send(ScreenUpdate::Text(text));
     }
 
     /// Does what a line asks for, as far as that is possible inside the editor.
@@ -66,23 +70,23 @@ impl Desk {
             return self.leave(Cmd::Interrupt);
         }
         let done = Cmd::Kill(Movement::WholeBuffer);
-        let input = match Line::parse(line) {
-            Line::Nothing => return done,
-            Line::With(_) | Line::Quit => return self.leave(Cmd::AcceptLine),
-            Line::Help => {
+        let input = match InputLine::parse(line) {
+            InputLine::Nothing => return done,
+            InputLine::With(_) | InputLine::Quit => return self.leave(Cmd::AcceptLine),
+            InputLine::Help => {
                 self.show(command::help());
                 return done;
             }
-            Line::Unknown(hint) => {
+            InputLine::Unknown(hint) => {
                 self.show(format!("{DIM}{hint}{DIM:#}"));
                 return done;
             }
-            Line::Say(text) => Input::Say(text),
-            Line::History(count) => Input::History(count),
+            InputLine::Say(text) => Input::Say(text),
+            InputLine::History(count) => Input::History(count),
         };
         match self.inputs.try_send(input) {
             Ok(()) => {
-                self.recall().push(line);
+                self.input_history().push(line);
                 done
             }
             // A thousand messages wait: what is typed stays in the line.
@@ -113,7 +117,7 @@ impl Desk {
         how
     }
 
-    pub(super) fn recall(&self) -> MutexGuard<'_, Recall> {
-        self.recall.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn input_history(&self) -> MutexGuard<'_, InputHistory> {
+        self.input_history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,10 +7,10 @@ use std::sync::mpsc::Receiver;
 use chatctl_terminal::output;
 use rustyline::ExternalPrinter;
 
-use super::Report;
-use super::gate::{Gate, Mode};
-use super::marks::Marks;
-use super::status::Board;
+use super::ChatEvent;
+use super::painted_ticks::PaintedTicks;
+use super::print_gate::{EditorMode, PrintGate};
+use super::status::Dashboard;
 use super::view::View;
 
 /// Prints above the line that is being typed.
@@ -21,9 +21,9 @@ const REPAINT: &str = "\x1b[A\n";
 
 /// What comes to the screen.
 #[derive(Debug)]
-pub(crate) enum Shown {
+pub(crate) enum ScreenUpdate {
     /// Something happened.
-    Report(Report),
+    ChatEvent(ChatEvent),
     /// The editor has something to say.
     Text(String),
 }
@@ -31,37 +31,43 @@ pub(crate) enum Shown {
 /// The printer, and what it knows.
 pub(super) struct Screen {
     printer: Option<Printer>,
-    gate: Arc<Gate>,
+    gate: Arc<PrintGate>,
     view: View,
-    board: Board,
-    marks: Marks,
+    dashboard: Dashboard,
+    marks: PaintedTicks,
     /// Those of the gate that are known.
     disturbances: u64,
     colours: bool,
 }
 
 impl Screen {
-    /// A screen on which `printer` prints above the line, if there is one; on `board` it shows how things stand.
-    pub(super) fn new(printer: Option<Printer>, gate: Arc<Gate>, view: View, board: Board, colours: bool) -> Self {
+    /// A screen on which `printer` prints above the line, if there is one; on `dashboard` it shows how things stand.
+    pub(super) fn new(
+        printer: Option<Printer>,
+        gate: Arc<PrintGate>,
+        view: View,
+        dashboard: Dashboard,
+        colours: bool,
+    ) -> Self {
         Self {
             printer,
             gate,
             view,
-            board,
-            marks: Marks::default(),
+            dashboard,
+            marks: PaintedTicks::default(),
             disturbances: 0,
             colours,
         }
     }
 
     /// Prints what comes until nothing can come any more.
-    pub(super) fn print_all(mut self, happening: &Receiver<Shown>) {
+    pub(super) fn print_all(mut self, happening: &Receiver<ScreenUpdate>) {
         for shown in happening {
             let text = match shown {
-                Shown::Report(report) => self.view.words(&report),
-                Shown::Text(text) => Some(text),
+                ScreenUpdate::ChatEvent(report) => self.view.words(&report),
+                ScreenUpdate::Text(text) => Some(text),
             };
-            let changed = self.board.put(&self.view.status());
+            let changed = self.dashboard.put(&self.view.status());
             let is_quiet = text.is_none();
             if let Some(text) = text {
                 self.print(&text);
@@ -83,7 +89,7 @@ impl Screen {
         let printer = &mut self.printer;
         self.gate.pass(|mode| {
             let above = match (mode, printer) {
-                (Mode::Editing, Some(printer)) => printer.print(text.clone()).is_ok(),
+                (EditorMode::Editing, Some(printer)) => printer.print(text.clone()).is_ok(),
                 _ => false,
             };
             if !above {
@@ -98,12 +104,12 @@ impl Screen {
     fn change_ticks(&mut self) -> bool {
         self.look_at_disturbances();
         let (columns, rows) = size();
-        let (view, reach) = (&self.view, rows.saturating_sub(self.board.rows(columns)));
-        let Some(mut painted) = self.marks.changed(|place| view.tick(place), reach) else {
+        let (view, reach) = (&self.view, rows.saturating_sub(self.dashboard.rows(columns)));
+        let Some(mut painted) = self.marks.changed(|position| view.tick(position), reach) else {
             return false;
         };
         if !self.colours {
-            painted = Marks::plain(&painted);
+            painted = PaintedTicks::plain(&painted);
         }
         self.repaint(painted + REPAINT);
         true
@@ -117,11 +123,11 @@ impl Screen {
         }
     }
 
-    /// Shows the board's new state, if the editor is there to show it.
+    /// Shows the dashboard's new state, if the editor is there to show it.
     fn repaint(&mut self, how: String) {
         let (printer, gate, known) = (&mut self.printer, &self.gate, self.disturbances);
         self.gate.pass(|mode| {
-            if let (Mode::Editing, Some(printer)) = (mode, printer)
+            if let (EditorMode::Editing, Some(printer)) = (mode, printer)
                 && gate.disturbances() == known
             {
                 // It is shown with the next message otherwise.

@@ -9,46 +9,49 @@ use std::thread;
 use chatctl_terminal::output::BAD;
 use shared::User;
 
-use super::driver::{self, ChatError, Outcome, Setup};
+use super::driver::{self, ChatError, ChatOptions, ChatOutcome};
 use super::editor::Editor;
-use super::editor_context::Desk;
-use super::gate::Gate;
-use super::screen::{Screen, Shown};
-use super::status::Board;
+use super::editor_context::EditorContext;
+use super::print_gate::PrintGate;
+use super::screen::{Screen, ScreenUpdate};
+use super::status::Dashboard;
 use super::view::View;
 
 /// Lines typed, or pasted, ahead of the conversation's loop.
-const AHEAD: usize = 1_024;
+const MAX_LINES_AHEAD: usize = 1_024;
 
 /// Chats at a terminal until the user leaves.
-pub(crate) async fn run(setup: Setup, me: User, peer: User) -> Result<Outcome, ChatError> {
-    let (inputs, incoming) = tokio::sync::mpsc::channel(AHEAD);
+pub(crate) async fn run(setup: ChatOptions, me: User, peer: User) -> Result<ChatOutcome, ChatError> {
+    let (inputs, incoming) = tokio::sync::mpsc::channel(MAX_LINES_AHEAD);
     let (shown, happening) = channel();
-    let gate = Arc::new(Gate::default());
+    let gate = Arc::new(PrintGate::default());
     let colours = anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never;
 
-    let desk = Desk::new(inputs, shown.clone(), Arc::clone(&gate));
+    let editor_context = EditorContext::new(inputs, shown.clone(), Arc::clone(&gate));
     let view = View::new(setup.http.clone(), me, peer);
-    let board = Board::default();
-    board.put(&view.status());
-    let mut editor = Editor::new(desk, setup.http.clone(), colours, board.clone()).map_err(io::Error::other)?;
+    let dashboard = Dashboard::default();
+    dashboard.put(&view.status());
+    let mut editor =
+        Editor::new(editor_context, setup.http.clone(), colours, dashboard.clone()).map_err(io::Error::other)?;
     let printer = editor.printer();
     if printer.is_none() {
         gate.end();
     }
-    let screen = Screen::new(printer, gate, view, board, colours);
+    let screen = Screen::new(printer, gate, view, dashboard, colours);
     let printing = thread::spawn(move || screen.print_all(&happening));
     let editing = thread::spawn(move || editor.run());
 
     let outcome = driver::run(setup, incoming, |report| {
         shown
-            .send(Shown::Report(report))
+            .send(ScreenUpdate::ChatEvent(report))
             .map_err(|_| io::ErrorKind::BrokenPipe.into())
     })
     .await;
     if let Err(error) = &outcome {
         // The editor can't be interrupted, and the terminal is its until it returns.
-        let _ = shown.send(Shown::Text(format!("{BAD}✗ {error}{BAD:#}\nPress Enter to leave.")));
+        let _ = shown.send(ScreenUpdate::Text(format!(
+            "{BAD}✗ {error}{BAD:#}\nPress Enter to leave."
+        )));
     }
     drop(shown);
     // A panic in there has been printed already.

@@ -12,33 +12,33 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The exit status after Ctrl-C, as shells have it.
-pub const STATUS: u8 = 130;
+pub const EXIT_STATUS: u8 = 130;
 
 /// To how many Ctrl-C now means something else than the end of the process.
-static MEANT: AtomicUsize = AtomicUsize::new(0);
+static LISTENERS: AtomicUsize = AtomicUsize::new(0);
 
 /// How often it came since the first question. Locked for moments.
-static CAME: Mutex<u64> = Mutex::new(0);
-static COMES: Condvar = Condvar::new();
+static SIGNALS: Mutex<u64> = Mutex::new(0);
+static SIGNAL_CAME: Condvar = Condvar::new();
 /// How long a signal that was sent may take to come.
-const COMING: Duration = Duration::from_secs(1);
+const SIGNAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Ctrl-C and SIGTERM, which mean the same. While it lives, neither ends the process by itself.
 #[derive(Debug)]
-pub struct Interrupts {
+pub struct InterruptSignals {
     interrupt: Signal,
     terminate: Signal,
-    _meant: Meant,
+    _listening: ListenerGuard,
 }
 
-impl Interrupts {
+impl InterruptSignals {
     /// Listens from now on; must be called in a runtime.
     ///
     /// # Errors
     /// If the system has no room for it.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
-            _meant: Meant::begin(),
+            _listening: ListenerGuard::begin(),
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
@@ -54,20 +54,20 @@ impl Interrupts {
     }
 }
 
-/// Counts in [`MEANT`].
+/// Counts in [`LISTENERS`].
 #[derive(Debug)]
-struct Meant(());
+struct ListenerGuard(());
 
-impl Meant {
+impl ListenerGuard {
     fn begin() -> Self {
-        MEANT.fetch_add(1, Ordering::SeqCst);
+        LISTENERS.fetch_add(1, Ordering::SeqCst);
         Self(())
     }
 }
 
-impl Drop for Meant {
+impl Drop for ListenerGuard {
     fn drop(&mut self) {
-        MEANT.fetch_sub(1, Ordering::SeqCst);
+        LISTENERS.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -75,17 +75,17 @@ impl Drop for Meant {
 /// cursor: whoever reads the keys is told of it.
 #[derive(Debug)]
 pub struct Question {
-    _meant: Meant,
+    _listening: ListenerGuard,
     before: u64,
-    _keys: Option<Keys>,
+    _keys: Option<KeyMode>,
 }
 
 /// The terminal gives keys as they are pressed, Ctrl-C too: the question reads one key at a time, and a signal that came
 /// between two keys would be lost on it. Dropping it brings back how the terminal was.
 #[derive(Debug)]
-struct Keys(Termios);
+struct KeyMode(Termios);
 
-impl Keys {
+impl KeyMode {
     /// None if standard input is no terminal.
     fn begin() -> Option<Self> {
         let before = tcgetattr(io::stdin()).ok()?;
@@ -96,7 +96,7 @@ impl Keys {
     }
 }
 
-impl Drop for Keys {
+impl Drop for KeyMode {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
     }
@@ -107,7 +107,7 @@ impl Question {
     pub fn begin() -> Self {
         // The system's own answer to the signal is gone once it was listened for, so it is given here from then on.
         static LISTENER: Once = Once::new();
-        let meant = Meant::begin();
+        let listening_guard = ListenerGuard::begin();
         LISTENER.call_once(|| {
             let (listening, listens) = channel();
             let listener = thread::Builder::new().name("ctrl-c".to_owned());
@@ -117,16 +117,16 @@ impl Question {
             }
         });
         Self {
-            _meant: meant,
-            before: *CAME.lock(),
-            _keys: Keys::begin(),
+            _listening: listening_guard,
+            before: *SIGNALS.lock(),
+            _keys: KeyMode::begin(),
         }
     }
 
     /// Waits for the signal that the reading of a key has sent, so that it can't be taken for a later one.
     pub fn interrupted(&self) {
-        let mut came = CAME.lock();
-        COMES.wait_while_for(&mut came, |came| *came == self.before, COMING);
+        let mut came = SIGNALS.lock();
+        SIGNAL_CAME.wait_while_for(&mut came, |came| *came == self.before, SIGNAL_TIMEOUT);
     }
 }
 
@@ -140,11 +140,11 @@ fn answer(listening: Sender<()>) {
         };
         drop(listening);
         while interrupt.recv().await.is_some() {
-            if MEANT.load(Ordering::SeqCst) == 0 {
-                std::process::exit(STATUS.into());
+            if LISTENERS.load(Ordering::SeqCst) == 0 {
+                std::process::exit(EXIT_STATUS.into());
             }
-            *CAME.lock() += 1;
-            COMES.notify_all();
+            *SIGNALS.lock() += 1;
+            SIGNAL_CAME.notify_all();
         }
     });
 }

@@ -16,4 +16,4 @@ pub mod values;
 /// A wrong use of the command line that the parser of arguments can't see; the exit status is 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(pub String);
+pub struct UsageError(pub String);

@@ -4,44 +4,44 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatctl_load::fleet::Fleet;
-use chatctl_load::interrupt::Interrupt;
-use chatctl_load::process::{ProcessReport, Watch};
+use chatctl_load::interrupt_counter::InterruptCounter;
+use chatctl_load::process::{ProcessMonitor, ProcessReport};
 use chatctl_load::progress::Progress;
 use chatctl_load::report::{self, Report, three_digits};
+use chatctl_load::runtime_pool::RuntimePool;
 use chatctl_load::users;
 use indicatif::HumanCount;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::reader::{Read, Reader};
-use crate::Setup;
+use super::reader::{HistoryRead, HistoryReader};
+use crate::BenchContext;
 use crate::cli::History;
 
 /// How often memory is read meanwhile.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Reads the whole of each conversation.
 ///
 /// # Errors
 /// If a request fails.
-pub(crate) fn full(setup: &Setup, arguments: &History) -> anyhow::Result<FullReport> {
-    let users = users::prepare(&setup.http, &arguments.common.prefix, 2 * arguments.conversations)?;
-    let fleet = Fleet::start(1)?;
-    let bearer: Arc<str> = format!("Bearer {}", users::admin_token(&setup.http)).into();
-    let mut watch = setup.watch(&arguments.common)?;
-    setup.coordinator.block_on(async {
-        let interrupt = Interrupt::listen();
+pub(crate) fn full(context: &BenchContext, arguments: &History) -> anyhow::Result<FullReport> {
+    let users = users::prepare(&context.http, &arguments.common.prefix, 2 * arguments.conversations)?;
+    let pool = RuntimePool::start(1)?;
+    let bearer: Arc<str> = format!("Bearer {}", users::admin_token(&context.http)).into();
+    let mut watch = context.watch(&arguments.common)?;
+    context.coordinator.block_on(async {
+        let interrupt = InterruptCounter::listen();
         let progress = Progress::begin("reading");
         let mut rounds = Vec::new();
         for number in 1..=arguments.repeat {
             progress.show(format_args!("reading, {number} of {}", arguments.repeat));
-            let (server, bearer, users) = (setup.server.clone(), Arc::clone(&bearer), users.clone());
+            let (server, bearer, users) = (context.server.clone(), Arc::clone(&bearer), users.clone());
             watch.begin()?;
             let begun = Instant::now();
-            let round = fleet.spawn(0, async move {
-                let mut reader = Reader::connect(&server, &bearer).await?;
-                let mut sum = Read::default();
+            let round = pool.spawn(0, async move {
+                let mut reader = HistoryReader::connect(&server, &bearer).await?;
+                let mut sum = HistoryRead::default();
                 for pair in users.chunks_exact(2) {
                     let read = reader.read(pair[0].id, pair[1].id, "").await?;
                     sum.messages += read.messages;
@@ -57,7 +57,7 @@ pub(crate) fn full(setup: &Setup, arguments: &History) -> anyhow::Result<FullRep
         anyhow::ensure!(!rounds.is_empty(), "interrupted before anything was measured");
         Ok(FullReport {
             benchmark: "history --full",
-            server: setup.server.authority.clone(),
+            server: context.server.authority.clone(),
             conversations: arguments.conversations,
             rounds,
             interrupted: interrupt.happened(),
@@ -67,17 +67,17 @@ pub(crate) fn full(setup: &Setup, arguments: &History) -> anyhow::Result<FullRep
 
 /// Reads the memory until the round has ended; none at an interrupt.
 async fn observe(
-    mut round: tokio::task::JoinHandle<anyhow::Result<Read>>,
-    watch: &mut Watch,
-    interrupt: &Interrupt,
-) -> anyhow::Result<Option<Read>> {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    mut round: tokio::task::JoinHandle<anyhow::Result<HistoryRead>>,
+    watch: &mut ProcessMonitor,
+    interrupt: &InterruptCounter,
+) -> anyhow::Result<Option<HistoryRead>> {
+    let mut polls = interval(POLL_INTERVAL);
+    polls.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             ended = &mut round => return Ok(Some(ended??)),
-            _ = looks.tick() => watch.sample()?,
-            () = interrupt.reaches(1) => return Ok(None),
+            _ = polls.tick() => watch.sample()?,
+            () = interrupt.wait_for(1) => return Ok(None),
         }
     }
 }
@@ -95,7 +95,7 @@ struct Round {
 }
 
 impl Round {
-    fn new(read: Read, took: Duration, processes: Vec<ProcessReport>) -> Self {
+    fn new(read: HistoryRead, took: Duration, processes: Vec<ProcessReport>) -> Self {
         let seconds = took.as_secs_f64();
         Self {
             messages: read.messages,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use chatctl_load::interrupt::Interrupt;
+use chatctl_load::interrupt_counter::InterruptCounter;
 use chatctl_load::plot::{self, Series};
 use chatctl_load::process::ProcessReport;
 use chatctl_load::progress::Progress;
@@ -17,13 +17,13 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::reader::Reader;
-use crate::Setup;
+use super::reader::HistoryReader;
+use crate::BenchContext;
 use crate::cli::History;
 
 /// What the readers found, all together. Locked once a page by a reader, for moments.
 #[derive(Debug, Default)]
-struct Tally {
+struct PageCounts {
     latencies: Latencies,
     pages: u64,
     messages: u64,
@@ -35,8 +35,8 @@ struct Tally {
 
 /// What the readers and the coordinator share.
 #[derive(Debug, Default)]
-struct Shared {
-    tally: Mutex<Tally>,
+struct Coordination {
+    counts: Mutex<PageCounts>,
     measuring: AtomicBool,
     /// Told when one of them has failed.
     failed: Notify,
@@ -46,24 +46,24 @@ struct Shared {
 ///
 /// # Errors
 /// If a request fails.
-pub(crate) fn pages(setup: &Setup, arguments: &History) -> anyhow::Result<PagesReport> {
+pub(crate) fn pages(context: &BenchContext, arguments: &History) -> anyhow::Result<PagesReport> {
     let users = 2 * arguments.conversations;
     chatctl_load::limits::allow_connections(arguments.concurrency)?;
-    let (users, fleet) = (
-        users::prepare(&setup.http, &arguments.common.prefix, users)?,
-        chatctl_load::fleet::Fleet::start(arguments.common.threads)?,
+    let (users, pool) = (
+        users::prepare(&context.http, &arguments.common.prefix, users)?,
+        chatctl_load::runtime_pool::RuntimePool::start(arguments.common.threads)?,
     );
     let users: Arc<[BenchUser]> = users.into();
-    let bearer: Arc<str> = format!("Bearer {}", users::admin_token(&setup.http)).into();
-    let mut watch = setup.watch(&arguments.common)?;
-    let shared = Arc::new(Shared::default());
-    let (seconds, processes, interrupted) = setup.coordinator.block_on(async {
-        let interrupt = Interrupt::listen();
+    let bearer: Arc<str> = format!("Bearer {}", users::admin_token(&context.http)).into();
+    let mut watch = context.watch(&arguments.common)?;
+    let shared = Arc::new(Coordination::default());
+    let (seconds, processes, interrupted) = context.coordinator.block_on(async {
+        let interrupt = InterruptCounter::listen();
         let progress = Progress::begin("reading");
         for number in 0..arguments.concurrency {
-            let reader = Reader::connect(&setup.server, &bearer).await?;
+            let reader = HistoryReader::connect(&context.server, &bearer).await?;
             let task = read_on(reader, Arc::clone(&users), arguments.limit, Arc::clone(&shared));
-            fleet.spawn(number, task);
+            pool.spawn(number, task);
         }
         wait(arguments.warmup, &interrupt, &shared.failed).await;
         watch.begin()?;
@@ -72,28 +72,28 @@ pub(crate) fn pages(setup: &Setup, arguments: &History) -> anyhow::Result<PagesR
         wait(arguments.duration, &interrupt, &shared.failed).await;
         shared.measuring.store(false, Relaxed);
         let seconds = begun.elapsed().as_secs_f64();
-        let count = shared.tally.lock().pages;
+        let count = shared.counts.lock().pages;
         drop(progress);
         anyhow::Ok((seconds, watch.end(count)?, interrupt.happened()))
     })?;
-    drop(fleet);
-    let mut tally = shared.tally.lock();
-    if let Some(error) = tally.error.take() {
+    drop(pool);
+    let mut counts = shared.counts.lock();
+    if let Some(error) = counts.error.take() {
         return Err(error);
     }
     let report = PagesReport {
         benchmark: "history",
-        server: setup.server.authority.clone(),
+        server: context.server.authority.clone(),
         conversations: arguments.conversations,
         concurrency: arguments.concurrency,
         limit: arguments.limit,
         seconds,
-        pages_per_second: tally.pages as f64 / seconds,
-        pages: tally.pages,
-        messages: tally.messages,
-        short_pages: tally.short,
-        bytes: tally.bytes,
-        page: tally.latencies.summary(),
+        pages_per_second: counts.pages as f64 / seconds,
+        pages: counts.pages,
+        messages: counts.messages,
+        short_pages: counts.short,
+        bytes: counts.bytes,
+        page: counts.latencies.summary(),
         processes,
         interrupted,
     };
@@ -104,35 +104,35 @@ pub(crate) fn pages(setup: &Setup, arguments: &History) -> anyhow::Result<PagesR
     Ok(report)
 }
 
-async fn wait(time: std::time::Duration, interrupt: &Interrupt, failed: &Notify) {
+async fn wait(time: std::time::Duration, interrupt: &InterruptCounter, failed: &Notify) {
     tokio::select! {
         () = sleep(time) => {}
-        () = interrupt.reaches(1) => {}
+        () = interrupt.wait_for(1) => {}
         // It stays told, for the next wait.
         () = failed.notified() => failed.notify_one(),
     }
 }
 
-/// Reads one page after the other until the fleet ends or one fails.
-async fn read_on(mut reader: Reader, users: Arc<[BenchUser]>, limit: usize, shared: Arc<Shared>) {
+/// Reads one page after the other until the pool ends or one fails.
+async fn read_on(mut reader: HistoryReader, users: Arc<[BenchUser]>, limit: usize, shared: Arc<Coordination>) {
     let query = format!("?limit={limit}");
     loop {
         let first = 2 * rand::random_range(0..users.len() / 2);
         let begun = Instant::now();
         let read = reader.read(users[first].id, users[first + 1].id, &query).await;
         let took = begun.elapsed();
-        let mut tally = shared.tally.lock();
+        let mut counts = shared.counts.lock();
         match read {
             Ok(read) if shared.measuring.load(Relaxed) => {
-                tally.latencies.record(took);
-                tally.pages += 1;
-                tally.messages += read.messages;
-                tally.short += u64::from(read.messages < limit as u64);
-                tally.bytes += read.bytes;
+                counts.latencies.record(took);
+                counts.pages += 1;
+                counts.messages += read.messages;
+                counts.short += u64::from(read.messages < limit as u64);
+                counts.bytes += read.bytes;
             }
             Ok(_) => {}
             Err(error) => {
-                tally.error = Some(error);
+                counts.error = Some(error);
                 shared.failed.notify_one();
                 return;
             }

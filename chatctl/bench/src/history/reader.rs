@@ -21,7 +21,7 @@ const MESSAGE: &[u8] = br#""_id":""#;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct HistoryReader {
     requests: SendRequest<Empty<Bytes>>,
     authority: String,
     base: String,
@@ -31,14 +31,14 @@ pub(super) struct Reader {
 
 /// What an answer held.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Read {
+pub(super) struct HistoryRead {
     /// Messages.
     pub(super) messages: u64,
     /// Bytes of JSON.
     pub(super) bytes: u64,
 }
 
-impl Reader {
+impl HistoryReader {
     /// Connects, with the value of the `Authorization` header.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Reader {
     ///
     /// # Errors
     /// If the connection breaks, or the answer is not 200.
-    pub(super) async fn read(&mut self, a: UserId, b: UserId, query: &str) -> anyhow::Result<Read> {
+    pub(super) async fn read(&mut self, a: UserId, b: UserId, query: &str) -> anyhow::Result<HistoryRead> {
         let request = Request::get(format!("{}/chat/history/{a}/{b}{query}", self.base))
             .header(HOST, &self.authority)
             .header(AUTHORIZATION, &*self.bearer)
@@ -91,7 +91,7 @@ struct Counter<'a> {
     finder: &'a Finder<'static>,
     /// The end of what came so far, too short to hold what is looked for.
     tail: Vec<u8>,
-    read: Read,
+    read: HistoryRead,
 }
 
 impl<'a> Counter<'a> {
@@ -99,7 +99,7 @@ impl<'a> Counter<'a> {
         Self {
             finder,
             tail: Vec::with_capacity(2 * MESSAGE.len()),
-            read: Read::default(),
+            read: HistoryRead::default(),
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
         for size in 1..=body.len() {
             let mut counter = Counter::new(&finder);
             body.chunks(size).for_each(|piece| counter.add(piece));
-            let expected = Read {
+            let expected = HistoryRead {
                 messages: 3,
                 bytes: body.len() as u64,
             };

@@ -65,13 +65,13 @@ pub(super) fn failure(cut_off: Option<&str>, complete: u64, counters: &Counters)
 impl MessagesReport {
     /// What was run, in one line.
     pub(super) fn title(&self) -> String {
-        let pace = match (self.planned_rate, self.in_flight) {
+        let arrivals = match (self.planned_rate, self.in_flight) {
             (Some(rate), _) => format!("open loop at {}/s", HumanCount(rate as u64)),
             (None, in_flight) => format!("closed loop, {} in flight each", in_flight.unwrap_or_default()),
         };
         let ids = if self.client_ids { " with client ids" } else { "" };
         format!(
-            "{} users, {pace}, {} bytes{ids}",
+            "{} users, {arrivals}, {} bytes{ids}",
             HumanCount(self.users as u64),
             self.size_bytes
         )

@@ -6,16 +6,17 @@ use shared::{MessageId, Settings, UserId};
 
 use super::Index;
 use super::expect::{Conversation, Watermark};
-use crate::copy::MarkerKey;
-use crate::document::Doc;
+use crate::document::Document;
+use crate::message_copy::MarkerKey;
 use crate::record::{DeviceRecord, UserRecord};
 use crate::violation::{Example, Findings, Kind};
 
 pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
     for user in index.users {
         let conversations: Vec<_> = index.conversations(user.id).collect();
-        let docs = conversations.iter().flat_map(|(_, history)| &history.docs);
-        let expected: HashMap<MessageId, &Doc> = docs.map(|doc| (doc.place.id, doc)).collect();
+        let documents = conversations.iter().flat_map(|(_, history)| &history.documents);
+        let expected: HashMap<MessageId, &Document> =
+            documents.map(|document| (document.position.id, document)).collect();
         let seen: Vec<(UserId, Conversation)> = conversations
             .iter()
             .map(|(peer, history)| (*peer, Conversation::of(index, user.id, *peer, history)))
@@ -39,7 +40,7 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
             }
             found.settings();
         }
-        if let (Some(said), Some(stored)) = (user.settings, index.truth.settings.get(&user.id))
+        if let (Some(said), Some(stored)) = (user.settings, index.server_state.settings.get(&user.id))
             && values(said) != values(*stored)
         {
             let what = format!("acknowledged as {said:?}, and now they are {stored:?}");
@@ -60,16 +61,16 @@ impl Device<'_, '_> {
         self.findings.add(kind, example.of(self.user.id).on(self.device.number));
     }
 
-    fn messages(&mut self, expected: &HashMap<MessageId, &Doc>) {
+    fn messages(&mut self, expected: &HashMap<MessageId, &Document>) {
         let device = self.device;
-        let copy = device.copy.docs();
-        for (id, doc) in expected {
-            let peer = if doc.sender == self.user.id {
-                doc.receiver
+        let copy = device.copy.documents();
+        for (id, document) in expected {
+            let peer = if document.sender == self.user.id {
+                document.receiver
             } else {
-                doc.sender
+                document.sender
             };
-            let key = |example: Example| match doc.key {
+            let key = |example: Example| match document.key {
                 Some(key) => example.key(key),
                 None => example,
             };
@@ -78,18 +79,20 @@ impl Device<'_, '_> {
                 // Whoever had to begin anew knows only what came after.
                 None if device.reset => {}
                 None => self.add(Kind::MissingInCopy, example("it never came, live or in a sync")),
-                Some(kept) if kept.print != doc.print => self.add(Kind::CopyDiffers, example("a field differs")),
+                Some(kept) if kept.fingerprint != document.fingerprint => {
+                    self.add(Kind::CopyDiffers, example("a field differs"))
+                }
                 Some(_) if device.repaired.contains(id) => {
                     self.add(Kind::MissedLive, example("only the last sync brought it"));
                 }
                 Some(_) => {}
             }
         }
-        for (id, doc) in copy {
+        for (id, document) in copy {
             // What concerns others was complained of when it was heard.
-            let concerns = doc.sender == self.user.id || doc.receiver == self.user.id;
+            let concerns = document.sender == self.user.id || document.receiver == self.user.id;
             if concerns && !expected.contains_key(id) {
-                let what = format!("from {} to {}", doc.sender, doc.receiver);
+                let what = format!("from {} to {}", document.sender, document.receiver);
                 self.add(Kind::Phantom, Example::new(what).messages([*id]));
             }
         }
@@ -111,12 +114,12 @@ impl Device<'_, '_> {
             let implied = self.device.copy.marker(MarkerKey { read: true, ..key });
             let named = self.device.copy.marker(key).iter().chain(implied);
             let known = named
-                .filter_map(|id| self.index.docs.get(id))
-                .max_by_key(|doc| doc.place);
-            if !expected.allows(known.map(|doc| doc.place)) {
+                .filter_map(|id| self.index.documents.get(id))
+                .max_by_key(|document| document.position);
+            if !expected.allows(known.map(|document| document.position)) {
                 let whose = if own { "its user" } else { "the peer" };
                 let what = if read { "read" } else { "received" };
-                let known = known.map(|doc| doc.place.id);
+                let known = known.map(|document| document.position.id);
                 let what = format!("what {whose} has {what}: {}", expected.against(known));
                 self.add(Kind::StaleWatermark, Example::new(what).with(peer));
             }
@@ -137,7 +140,7 @@ impl Device<'_, '_> {
     }
 
     fn settings(&mut self) {
-        let Some(stored) = self.index.truth.settings.get(&self.user.id) else {
+        let Some(stored) = self.index.server_state.settings.get(&self.user.id) else {
             return;
         };
         // Nothing is told of settings that were never changed.

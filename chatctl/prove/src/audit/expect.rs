@@ -4,14 +4,14 @@ use shared::limits::UNREAD;
 use shared::{MessageId, UserId};
 
 use super::Index;
-use crate::document::{Doc, Place};
+use crate::document::{Document, Position};
 use crate::record::{History, Marked};
 
 /// Up to where something holds: the furthest acknowledged mark. A mark that was never answered may count or not.
 #[derive(Debug, Default)]
 pub(super) struct Watermark {
-    acked: Option<Place>,
-    possible: Vec<Place>,
+    acked: Option<Position>,
+    possible: Vec<Position>,
 }
 
 impl Watermark {
@@ -19,13 +19,13 @@ impl Watermark {
         let mut watermark = Self::default();
         let marks = index.by_id.get(&user).into_iter().flat_map(|user| &user.marks);
         for mark in marks.filter(|mark| mark.peer == peer && counts(mark)) {
-            let Some(doc) = index.docs.get(&mark.up_to) else {
+            let Some(document) = index.documents.get(&mark.up_to) else {
                 continue;
             };
             if mark.answer.is_some() {
-                watermark.acked = watermark.acked.max(Some(doc.place));
+                watermark.acked = watermark.acked.max(Some(document.position));
             } else {
-                watermark.possible.push(doc.place);
+                watermark.possible.push(document.position);
             }
         }
         watermark
@@ -33,12 +33,13 @@ impl Watermark {
 
     /// The furthest acknowledged.
     pub(super) fn acked(&self) -> Option<MessageId> {
-        self.acked.map(|place| place.id)
+        self.acked.map(|position| position.id)
     }
 
     /// Whether it can be there.
-    pub(super) fn allows(&self, place: Option<Place>) -> bool {
-        place == self.acked || (place > self.acked && place.is_some_and(|place| self.possible.contains(&place)))
+    pub(super) fn allows(&self, position: Option<Position>) -> bool {
+        position == self.acked
+            || (position > self.acked && position.is_some_and(|position| self.possible.contains(&position)))
     }
 }
 
@@ -72,17 +73,21 @@ impl<'a> Conversation<'a> {
     }
 
     /// The newest message.
-    pub(super) fn last(&self) -> Option<&'a Doc> {
-        self.history.docs.iter().max_by_key(|doc| doc.place)
+    pub(super) fn last(&self) -> Option<&'a Document> {
+        self.history.documents.iter().max_by_key(|document| document.position)
     }
 
     /// How many of the peer's messages lie behind a place, and behind the newest message of the one who looks: who has
     /// answered has read. All users of a run are new, so nothing is older than the first start of the server.
-    pub(super) fn unread_behind(&self, read: Option<Place>) -> u32 {
-        let own = self.history.docs.iter().filter(|doc| doc.sender != self.peer);
-        let read = own.map(|doc| doc.place).max().max(read);
-        let behind = |doc: &&Doc| doc.sender == self.peer && Some(doc.place) > read;
-        let count = self.history.docs.iter().filter(behind).count();
+    pub(super) fn unread_behind(&self, read: Option<Position>) -> u32 {
+        let own = self
+            .history
+            .documents
+            .iter()
+            .filter(|document| document.sender != self.peer);
+        let read = own.map(|document| document.position).max().max(read);
+        let behind = |document: &&Document| document.sender == self.peer && Some(document.position) > read;
+        let count = self.history.documents.iter().filter(behind).count();
         if self.is_own {
             0
         } else {
@@ -93,9 +98,11 @@ impl<'a> Conversation<'a> {
     /// What of a conversation as the server shows it is wrong, in words.
     pub(super) fn differences(&self, index: &Index<'_>, shown: &shared::Conversation) -> Vec<String> {
         let mut found = Vec::new();
-        let last = shown.last_message.as_ref().and_then(Doc::of);
+        let last = shown.last_message.as_ref().and_then(Document::of);
         if last.as_ref() != self.last() {
-            let id = |doc: Option<&Doc>| doc.map_or("none".to_owned(), |doc| doc.place.id.to_string());
+            let id = |document: Option<&Document>| {
+                document.map_or("none".to_owned(), |document| document.position.id.to_string())
+            };
             found.push(format!(
                 "lastMessage is {}, and history ends with {}",
                 id(last.as_ref()),
@@ -110,15 +117,18 @@ impl<'a> Conversation<'a> {
     /// The unread number, if it is wrong.
     pub(super) fn wrong_unread(&self, index: &Index<'_>, shown: &shared::Conversation) -> Option<String> {
         // A mark that was never answered moves both, or neither.
-        let place = shown.read_up_to.and_then(|id| index.docs.get(&id)).map(|doc| doc.place);
-        let read = if self.read.allows(place) {
-            place
+        let position = shown
+            .read_up_to
+            .and_then(|id| index.documents.get(&id))
+            .map(|document| document.position);
+        let read = if self.read.allows(position) {
+            position
         } else {
             self.read.acked
         };
         let unread = self.unread_behind(read).min(UNREAD);
         (shown.unread != unread).then(|| {
-            let behind = read.map_or("the begin".to_owned(), |place| place.id.to_string());
+            let behind = read.map_or("the begin".to_owned(), |position| position.id.to_string());
             format!("unread is {}, and {unread} lie behind {behind}", shown.unread)
         })
     }
@@ -132,9 +142,11 @@ impl<'a> Conversation<'a> {
             ("peerDeliveredUpTo", shown.peer_delivered_up_to, &self.peer_delivered),
         ];
         let wrong = watermarks.into_iter().filter(|(_, shown, expected)| {
-            let place = shown.and_then(|id| index.docs.get(&id)).map(|doc| doc.place);
-            let is_unknown = shown.is_some() && place.is_none();
-            !self.is_own && (is_unknown || !expected.allows(place))
+            let position = shown
+                .and_then(|id| index.documents.get(&id))
+                .map(|document| document.position);
+            let is_unknown = shown.is_some() && position.is_none();
+            !self.is_own && (is_unknown || !expected.allows(position))
         });
         let word = |id: Option<MessageId>| id.map_or("missing".to_owned(), |id| id.to_string());
         wrong

@@ -7,21 +7,21 @@ use shared::limits::UNREAD;
 
 use super::Index;
 use super::expect::Conversation;
-use crate::document::{Doc, Place};
+use crate::document::{Document, Position};
 use crate::record::{Marked, UserRecord};
 use crate::violation::{Example, Findings, Kind};
 
 pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
     for user in index.users {
         answers(index, user, findings);
-        let Some(listed) = index.truth.inboxes.get(&user.id) else {
+        let Some(listed) = index.server_state.inboxes.get(&user.id) else {
             continue;
         };
         let mut expected: HashMap<UserId, Conversation> = index
             .conversations(user.id)
             .map(|(peer, history)| (peer, Conversation::of(index, user.id, peer, history)))
             .collect();
-        let mut before: Option<Place> = None;
+        let mut before: Option<Position> = None;
         let mut total = 0;
         for shown in &listed.conversations {
             let mut add = |kind, what: String| {
@@ -31,22 +31,25 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
                 add(Kind::Inbox, "listed twice, or without a message".to_owned());
                 continue;
             };
-            let last = shown.last_message.as_ref().and_then(Doc::of);
+            let last = shown.last_message.as_ref().and_then(Document::of);
             if last.as_ref() != conversation.last() {
                 add(Kind::Inbox, "lastMessage is not the last one of history".to_owned());
             }
-            let place = last.map(|doc| doc.place);
-            if before.is_some_and(|before| place > Some(before)) {
+            let position = last.map(|document| document.position);
+            if before.is_some_and(|before| position > Some(before)) {
                 add(Kind::Inbox, "listed behind one whose last message is older".to_owned());
             }
-            before = place.or(before);
+            before = position.or(before);
             if let Some(what) = conversation.wrong_unread(index, shown) {
                 add(Kind::Unread, what);
             }
             for what in conversation.wrong_watermarks(index, shown) {
                 add(Kind::Watermark, what);
             }
-            let read = shown.read_up_to.and_then(|id| index.docs.get(&id)).map(|doc| doc.place);
+            let read = shown
+                .read_up_to
+                .and_then(|id| index.documents.get(&id))
+                .map(|document| document.position);
             total += conversation.unread_behind(read);
         }
         for peer in expected.keys() {
@@ -62,7 +65,7 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
 
 /// Marks that were refused, or answered with a watermark that lies before the mark.
 fn answers(index: &Index<'_>, user: &UserRecord, findings: &mut Findings) {
-    let place = |id| index.docs.get(&id).map(|doc| doc.place);
+    let position = |id| index.documents.get(&id).map(|document| document.position);
     for mark in &user.marks {
         let Marked { peer, read, up_to, .. } = mark;
         let name = if *read { "mark_read" } else { "mark_delivered" };
@@ -76,8 +79,8 @@ fn answers(index: &Index<'_>, user: &UserRecord, findings: &mut Findings) {
         } else {
             answer.delivered_up_to
         };
-        let there = moved.and_then(place);
-        if place(*up_to).is_some_and(|marked| there.is_none_or(|there| there < marked)) {
+        let there = moved.and_then(position);
+        if position(*up_to).is_some_and(|marked| there.is_none_or(|there| there < marked)) {
             let what = match moved {
                 Some(id) => format!("{name} answered with {id}, which is not behind it"),
                 None => format!("{name} answered without a watermark"),

@@ -6,17 +6,17 @@ use shared::UserId;
 use uuid::Uuid;
 
 use super::Index;
-use crate::document::Doc;
+use crate::document::Document;
 use crate::record::{Contradiction, History, Sending};
 use crate::violation::{Example, Findings, Kind};
 
 pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
-    let mut stored: HashMap<Uuid, Vec<&Doc>> = HashMap::new();
-    for history in &index.truth.histories {
+    let mut stored: HashMap<Uuid, Vec<&Document>> = HashMap::new();
+    for history in &index.server_state.histories {
         list(history, findings);
-        for doc in &history.docs {
-            if let Some(key) = doc.key {
-                stored.entry(key).or_default().push(doc);
+        for document in &history.documents {
+            if let Some(key) = document.key {
+                stored.entry(key).or_default().push(document);
             }
         }
     }
@@ -28,11 +28,14 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
             acknowledged(user.id, sending, found, findings);
         }
     }
-    for doc in index.docs.values() {
-        let meant = doc.key.and_then(|key| sent.get(&key));
-        if !meant.is_some_and(|(sender, sending)| *sender == doc.sender && sending.receiver == doc.receiver) {
-            let what = format!("no message of this run from {} to {}", doc.sender, doc.receiver);
-            findings.add(Kind::Unknown, Example::new(what).messages([doc.place.id]));
+    for document in index.documents.values() {
+        let meant = document.key.and_then(|key| sent.get(&key));
+        if !meant.is_some_and(|(sender, sending)| *sender == document.sender && sending.receiver == document.receiver) {
+            let what = format!(
+                "no message of this run from {} to {}",
+                document.sender, document.receiver
+            );
+            findings.add(Kind::Unknown, Example::new(what).messages([document.position.id]));
         }
     }
 }
@@ -41,18 +44,18 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
 fn list(history: &History, findings: &mut Findings) {
     let (one, other) = history.between;
     let example = |what: &str| Example::new(what).of(one).with(other);
-    for pair in history.docs.windows(2) {
-        let [earlier, later] = [pair[0].place, pair[1].place];
+    for pair in history.documents.windows(2) {
+        let [earlier, later] = [pair[0].position, pair[1].position];
         if earlier >= later {
             let what = "the first is listed before the second";
             findings.add(Kind::Unsorted, example(what).messages([earlier.id, later.id]));
         }
     }
-    for doc in &history.docs {
-        let between = (doc.sender, doc.receiver);
+    for document in &history.documents {
+        let between = (document.sender, document.receiver);
         if between != (one, other) && between != (other, one) {
-            let what = format!("from {} to {}", doc.sender, doc.receiver);
-            findings.add(Kind::Unknown, example(&what).messages([doc.place.id]));
+            let what = format!("from {} to {}", document.sender, document.receiver);
+            findings.add(Kind::Unknown, example(&what).messages([document.position.id]));
         }
     }
     for id in &history.malformed {
@@ -60,9 +63,9 @@ fn list(history: &History, findings: &mut Findings) {
     }
 }
 
-fn acknowledged(sender: UserId, sending: &Sending, stored: &[&Doc], findings: &mut Findings) {
+fn acknowledged(sender: UserId, sending: &Sending, stored: &[&Document], findings: &mut Findings) {
     let example = |what: String| Example::new(what).of(sender).with(sending.receiver).key(sending.key);
-    let ids = stored.iter().map(|doc| doc.place.id);
+    let ids = stored.iter().map(|document| document.position.id);
     if stored.len() > 1 {
         let what = format!("{} times", stored.len());
         findings.add(Kind::StoredTwice, example(what).messages(ids.clone()));
@@ -76,23 +79,23 @@ fn acknowledged(sender: UserId, sending: &Sending, stored: &[&Doc], findings: &m
             Contradiction::Other(other) => ("as two messages", Some(other)),
             Contradiction::NewTwice => ("twice with duplicate: false", None),
         };
-        let ids = std::iter::once(acked.place.id).chain(other);
+        let ids = std::iter::once(acked.position.id).chain(other);
         findings.add(Kind::Contradiction, example(what.to_owned()).messages(ids));
     }
-    let is_it = |doc: &&&Doc| doc.place.id == acked.place.id;
+    let is_it = |document: &&&Document| document.position.id == acked.position.id;
     match stored.iter().find(is_it) {
-        Some(doc) if **doc == *acked => {}
+        Some(document) if **document == *acked => {}
         Some(_) => {
             let what = "a field differs from that of the acknowledgement".to_owned();
-            findings.add(Kind::Altered, example(what).messages([acked.place.id]));
+            findings.add(Kind::Altered, example(what).messages([acked.position.id]));
         }
         None if stored.is_empty() => {
             let what = "history has neither this _id nor this clientMessageId".to_owned();
-            findings.add(Kind::Lost, example(what).messages([acked.place.id]));
+            findings.add(Kind::Lost, example(what).messages([acked.position.id]));
         }
         None => {
             let what = "the first _id was acknowledged, history has the others".to_owned();
-            let all = std::iter::once(acked.place.id).chain(ids);
+            let all = std::iter::once(acked.position.id).chain(ids);
             findings.add(Kind::Altered, example(what).messages(all));
         }
     }

@@ -1,6 +1,6 @@
-//! The order of sending. A message has a claim to it if its first sending was answered as new on the connection that
+//! The order of sending. A message has a place in it if its first sending was answered as new on the connection that
 //! sent it: among those, of one connection to one receiver, history and every delivery have the order in which they
-//! were sent. Whatever was sent again, or never answered, has no claim.
+//! were sent. Whatever was sent again, or never answered, has none.
 //!
 //! From the same order it shows, without a clock, that a delivery was dropped: a device that heard an earlier and a
 //! later message of such a row live, on one connection, must have heard what lies between.
@@ -18,21 +18,21 @@ type Row = (u32, UserId);
 
 pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
     let mut rows: HashMap<Row, Vec<(u32, MessageId)>> = HashMap::new();
-    for (id, (claim, receiver)) in &index.claims {
-        let row = (claim.connection, *receiver);
-        rows.entry(row).or_default().push((claim.order, *id));
+    for (id, (acknowledged_order, receiver)) in &index.acknowledged {
+        let row = (acknowledged_order.connection, *receiver);
+        rows.entry(row).or_default().push((acknowledged_order.order, *id));
     }
     for ((_, receiver), row) in &mut rows {
         row.sort_unstable();
-        let stored: Vec<_> = row.iter().filter_map(|(_, id)| index.docs.get(id)).collect();
+        let stored: Vec<_> = row.iter().filter_map(|(_, id)| index.documents.get(id)).collect();
         for pair in stored.windows(2) {
             let [sent_first, sent_next] = [pair[0], pair[1]];
-            if sent_first.place > sent_next.place {
+            if sent_first.position > sent_next.position {
                 let what = "the first was sent before the second on one connection";
                 let example = Example::new(what).of(sent_first.sender).with(*receiver);
                 findings.add(
                     Kind::OutOfOrder,
-                    example.messages([sent_first.place.id, sent_next.place.id]),
+                    example.messages([sent_first.position.id, sent_next.position.id]),
                 );
             }
         }
@@ -62,13 +62,13 @@ fn heard(
         if !known.insert(*id) || *how != How::Live {
             continue;
         }
-        let Some((claim, receiver)) = index.claims.get(id) else {
+        let Some((acknowledged_order, receiver)) = index.acknowledged.get(id) else {
             continue;
         };
-        let heard = (claim.order, *id);
+        let heard = (acknowledged_order.order, *id);
         let (_, last) = spans
-            .entry((claim.connection, *receiver))
-            .or_insert((claim.order, heard));
+            .entry((acknowledged_order.connection, *receiver))
+            .or_insert((acknowledged_order.order, heard));
         if heard.0 < last.0 {
             let what = "the first was heard before the second, which had been sent earlier on one connection";
             findings.add(Kind::DeliveredOutOfOrder, example(what).messages([last.1, *id]));

@@ -11,10 +11,11 @@ use shared::{Conversation, Message, MessageId, Settings, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::run;
-use crate::copy::{Copy, MarkerKey};
-use crate::document::{Doc, Place, Text};
+use crate::document::{Document, MessageText, Position};
+use crate::message_copy::{MarkerKey, MessageCopy};
 use crate::record::{
-    Claim, Contradiction, DeviceRecord, History, How, Listed, Marked, Sending, Truth, UserRecord, WrongPresence,
+    Acknowledged, Contradiction, DeviceRecord, History, How, Listed, Marked, Sending, ServerState, UserRecord,
+    WrongPresence,
 };
 use crate::violation::{Example, Findings, Kind};
 
@@ -32,7 +33,7 @@ fn message(number: usize, sender: UserId, receiver: UserId) -> Message {
         id: id(number),
         sender: Some(sender),
         receiver: Some(receiver),
-        message: Some(Text { key, at: 0 }.write(number)),
+        message: Some(MessageText { key, at: 0 }.write(number)),
         created_at: at,
         updated_at: at,
         version: Some(0),
@@ -44,7 +45,7 @@ fn message(number: usize, sender: UserId, receiver: UserId) -> Message {
 struct World {
     messages: Vec<Message>,
     users: Vec<UserRecord>,
-    truth: Truth,
+    server_state: ServerState,
 }
 
 impl World {
@@ -56,16 +57,16 @@ impl World {
             .collect();
         let mut world = Self {
             users: Vec::new(),
-            truth: Truth::default(),
+            server_state: ServerState::default(),
             messages,
         };
-        let between = world.docs(|doc| doc.sender != doc.receiver);
-        let own = world.docs(|doc| doc.sender == doc.receiver);
-        for (between, docs) in [((ADA, BOB), between), ((ADA, ADA), own)] {
+        let between = world.documents(|document| document.sender != document.receiver);
+        let own = world.documents(|document| document.sender == document.receiver);
+        for (between, documents) in [((ADA, BOB), between), ((ADA, ADA), own)] {
             let malformed = Vec::new();
-            world.truth.histories.push(History {
+            world.server_state.histories.push(History {
                 between,
-                docs,
+                documents,
                 malformed,
             });
         }
@@ -75,20 +76,20 @@ impl World {
         for user in [ADA, BOB] {
             let conversations = world.conversations(user);
             let total: u32 = conversations.iter().map(|conversation| conversation.unread).sum();
-            world.truth.inboxes.insert(
+            world.server_state.inboxes.insert(
                 user,
                 Listed {
                     conversations,
                     totals: vec![total; 2],
                 },
             );
-            world.truth.settings.insert(user, Settings::default());
+            world.server_state.settings.insert(user, Settings::default());
         }
         world
     }
 
-    fn docs(&self, which: impl Fn(&Doc) -> bool) -> Vec<Doc> {
-        self.messages.iter().filter_map(Doc::of).filter(which).collect()
+    fn documents(&self, which: impl Fn(&Document) -> bool) -> Vec<Document> {
+        self.messages.iter().filter_map(Document::of).filter(which).collect()
     }
 
     fn conversations(&self, user: UserId) -> Vec<Conversation> {
@@ -113,17 +114,20 @@ impl World {
     }
 
     fn user(&self, user: UserId, connection: u32, marks: Vec<Marked>) -> UserRecord {
-        let sent = self.docs(|doc| doc.sender == user).into_iter().map(|doc| Sending {
-            key: doc.key.unwrap(),
-            receiver: doc.receiver,
-            acked: Some(doc),
-            claim: Some(Claim {
-                connection,
-                order: doc.place.at as u32,
-            }),
-            contradiction: None,
-            refused: None,
-        });
+        let sent = self
+            .documents(|document| document.sender == user)
+            .into_iter()
+            .map(|document| Sending {
+                key: document.key.unwrap(),
+                receiver: document.receiver,
+                acked: Some(document),
+                acknowledged_order: Some(Acknowledged {
+                    connection,
+                    order: document.position.at as u32,
+                }),
+                contradiction: None,
+                refused: None,
+            });
         UserRecord {
             id: user,
             sent: sent.collect(),
@@ -134,9 +138,9 @@ impl World {
     }
 
     fn device(&self, user: UserId, number: usize) -> DeviceRecord {
-        let docs = self.docs(|doc| doc.sender == user || doc.receiver == user);
-        let mut copy = Copy::default();
-        docs.iter().for_each(|doc| assert!(copy.keep(*doc)));
+        let documents = self.documents(|document| document.sender == user || document.receiver == user);
+        let mut copy = MessageCopy::default();
+        documents.iter().for_each(|document| assert!(copy.put(*document)));
         let conversations = self.conversations(user);
         for seen in &conversations {
             let marks = [
@@ -156,7 +160,12 @@ impl World {
         }
         DeviceRecord {
             number,
-            sessions: vec![docs.iter().map(|doc| (doc.place.id, How::Live)).collect()],
+            sessions: vec![
+                documents
+                    .iter()
+                    .map(|document| (document.position.id, How::Live))
+                    .collect(),
+            ],
             copy,
             repaired: HashSet::new(),
             updates_due: conversations.iter().map(|seen| seen.peer_id).collect(),
@@ -172,16 +181,16 @@ impl World {
     }
 
     fn inbox(&mut self, user: UserId) -> &mut Listed {
-        self.truth.inboxes.get_mut(&user).unwrap()
+        self.server_state.inboxes.get_mut(&user).unwrap()
     }
 
     /// Bob's second device without these in its copy.
     fn without(&mut self, numbers: &[usize]) {
         let device = self.bobs_device();
-        let mut copy = Copy::default();
-        for doc in device.copy.docs().values() {
-            if !numbers.iter().any(|number| id(*number) == doc.place.id) {
-                copy.keep(*doc);
+        let mut copy = MessageCopy::default();
+        for document in device.copy.documents().values() {
+            if !numbers.iter().any(|number| id(*number) == document.position.id) {
+                copy.put(*document);
             }
         }
         for (own, read) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -195,7 +204,7 @@ impl World {
     /// Found are just these kinds, so often.
     #[track_caller]
     fn shows(&self, expected: &[(Kind, u64)]) -> Findings {
-        let findings = run(&self.users, &self.truth);
+        let findings = run(&self.users, &self.server_state);
         let counts: HashMap<Kind, u64> = findings.0.iter().map(|(kind, found)| (*kind, found.count)).collect();
         assert_eq!(counts, expected.iter().copied().collect(), "{findings:#?}");
         findings

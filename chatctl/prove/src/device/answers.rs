@@ -10,17 +10,17 @@ use shared::sync::Synced;
 use shared::{ErrorCode, Message, WireError};
 use tokio::time::Instant;
 
-use super::session::{Asked, Session};
-use crate::copy::MarkerKey;
-use crate::document::Doc;
-use crate::record::{Claim, How};
+use super::connection::{Asked, DeviceConnection};
+use crate::document::Document;
+use crate::message_copy::MarkerKey;
+use crate::record::{Acknowledged, How};
 use crate::violation::{Example, Kind};
 use crate::wire;
 
 /// Wait before repeating what was refused without saying when to try again, in milliseconds.
-const PAUSE: u64 = 500;
+const RETRY_DELAY_MILLIS: u64 = 500;
 
-impl Session<'_> {
+impl DeviceConnection<'_> {
     /// An answer to the request of this number.
     pub(super) fn answer(&mut self, number: u32, body: &str) {
         let Some((asked, _)) = self.asked.remove(&number) else {
@@ -30,11 +30,11 @@ impl Session<'_> {
         match asked {
             Asked::Send { index, first } => {
                 if let Some(answer) = self.read(events::SEND_MESSAGE, body) {
-                    let claim = first.then_some(Claim {
+                    let acknowledged_order = first.then_some(Acknowledged {
                         connection: self.number,
                         order: number,
                     });
-                    self.sent(index, claim, answer);
+                    self.sent(index, acknowledged_order, answer);
                 }
             }
             Asked::Mark(index) => {
@@ -72,60 +72,60 @@ impl Session<'_> {
 
     /// Counts an error; returns when the same can be tried again, in milliseconds, if it can.
     fn error(&mut self, error: &WireError) -> Option<u64> {
-        self.device.shared.board.lock().counts.error(error.code.as_str());
+        self.device.shared.measurements.lock().counts.error(error.code.as_str());
         let passing = matches!(
             error.code,
             ErrorCode::StoreUnavailable | ErrorCode::Overloaded | ErrorCode::ShuttingDown | ErrorCode::RateLimited
         );
-        error.retry_after_ms.or(passing.then_some(PAUSE))
+        error.retry_after_ms.or(passing.then_some(RETRY_DELAY_MILLIS))
     }
 
-    fn sent(&mut self, index: usize, claim: Option<Claim>, answer: Answer<Sent<Message>>) {
-        let member = std::sync::Arc::clone(&self.device.member);
+    fn sent(&mut self, index: usize, acknowledged_order: Option<Acknowledged>, answer: Answer<Sent<Message>>) {
+        let user = std::sync::Arc::clone(&self.device.user);
         let sent = match answer {
             Answer::Ok(sent) => sent,
             Answer::Error(error) => {
                 return match self.error(&error) {
-                    Some(pause) => member.send_again(index, self.later(pause)),
-                    None => member.refused(index, error.code.as_str()),
+                    Some(pause) => user.send_again(index, self.later(pause)),
+                    None => user.refused(index, error.code.as_str()),
                 };
             }
         };
-        let Some(doc) = Doc::of(&sent.message) else {
+        let Some(document) = Document::of(&sent.message) else {
             let example = Example::new("an acknowledged message lacks a field").messages([sent.message.id]);
             return self.device.complain(Kind::Malformed, example);
         };
-        let first = member.acknowledged(index, doc, sent.duplicate, claim);
+        let first = user.acknowledged(index, document, sent.duplicate, acknowledged_order);
         let now = self.device.shared.now();
         {
-            let mut board = self.device.shared.board.lock();
-            board.counts.duplicates += u64::from(sent.duplicate);
+            let mut measurements = self.device.shared.measurements.lock();
+            measurements.counts.duplicates += u64::from(sent.duplicate);
             if let Some(at) = first {
-                board.acknowledged(now, now.saturating_sub(at));
+                measurements.acknowledged(now, now.saturating_sub(at));
             }
         }
         if !sent.duplicate && self.live.is_some() {
-            self.device.updates_due.insert(doc.receiver);
+            self.device.updates_due.insert(document.receiver);
         }
-        self.keep(doc, How::Answer);
+        self.store(document, How::Answer);
     }
 
     fn marked(&mut self, index: usize, answer: Answer<MarkedUpTo>) {
-        let member = std::sync::Arc::clone(&self.device.member);
+        let user = std::sync::Arc::clone(&self.device.user);
         match answer {
             Answer::Ok(marked) => {
-                self.device.shared.board.lock().counts.marks += 1;
+                self.device.shared.measurements.lock().counts.marks += 1;
                 let peer = marked.peer_id;
                 for (read, up_to) in [(true, marked.read_up_to), (false, marked.delivered_up_to)] {
                     if let Some(up_to) = up_to {
                         self.device.copy.mark(MarkerKey { peer, own: true, read }, up_to);
                     }
                 }
-                member.mark_answered(index, Ok(marked));
+                user.mark_answered(index, Ok(marked));
             }
             Answer::Error(error) => match self.error(&error) {
-                Some(pause) => member.mark_again(index, self.later(pause)),
-                None => member.mark_answered(index, Err(error.code.as_str())),
+                Some(pause) => user.mark_again(index, self.later(pause)),
+                None => user.mark_answered(index, Err(error.code.as_str())),
             },
         }
     }
@@ -133,19 +133,19 @@ impl Session<'_> {
     fn settled(&mut self, answer: Answer<CurrentSettings>) {
         match answer {
             Answer::Ok(CurrentSettings { settings }) => {
-                self.device.shared.board.lock().counts.settings += 1;
+                self.device.shared.measurements.lock().counts.settings += 1;
                 self.device.copy.set(settings);
-                self.device.member.changed(Some(settings));
+                self.device.user.changed(Some(settings));
             }
             Answer::Error(error) => match self.error(&error) {
                 Some(pause) => self
                     .device
-                    .member
+                    .user
                     .change_again(self.later(pause), self.device.shared.now()),
                 None => {
                     let what = format!("{}: {}", events::UPDATE_SETTINGS, error.code);
                     self.device.complain(Kind::Refused, Example::new(what));
-                    self.device.member.changed(None);
+                    self.device.user.changed(None);
                 }
             },
         }
@@ -154,7 +154,7 @@ impl Session<'_> {
     fn synced(&mut self, answer: Answer<Synced>) {
         match answer {
             Answer::Ok(synced) => {
-                self.device.shared.board.lock().counts.pages += 1;
+                self.device.shared.measurements.lock().counts.pages += 1;
                 synced.events.into_iter().for_each(|event| self.changed(event));
                 self.device.copy.advance(&synced.next);
                 if synced.has_more {

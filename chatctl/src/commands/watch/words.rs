@@ -13,9 +13,9 @@ use crate::names::Names;
 use crate::ticks::Tick;
 
 /// Columns of the kind.
-const KIND: usize = 12;
+const KIND_COLUMNS: usize = 12;
 /// Columns of a message's text.
-const PREVIEW: usize = 100;
+const PREVIEW_COLUMNS: usize = 100;
 
 /// The line.
 pub(super) fn line(names: &mut Names, me: UserId, event: &Event) -> String {
@@ -26,7 +26,7 @@ pub(super) fn line(names: &mut Names, me: UserId, event: &Event) -> String {
     let time = now().strftime("%T");
     format!(
         "{DIM}{time}{DIM:#}  {style}{}{style:#}  {text}",
-        output::pad(&kind, KIND)
+        output::pad(&kind, KIND_COLUMNS)
     )
 }
 
@@ -49,7 +49,7 @@ fn news_words(names: &mut Names, me: UserId, news: &News) -> (Style, String, Str
             let mut of = |id: Option<UserId>| id.map_or_else(|| "?".to_owned(), &mut name);
             let (sender, receiver) = (of(message.sender), of(message.receiver));
             let text = message.message.as_deref().unwrap_or_default();
-            let words = format!("{sender} → {receiver}  {}", output::preview(text, PREVIEW));
+            let words = format!("{sender} → {receiver}  {}", output::preview(text, PREVIEW_COLUMNS));
             (GOOD, "message", words)
         }
         News::Delivered(receipt) | News::Read(receipt) => {
@@ -120,7 +120,7 @@ fn other_words(names: &mut Names, event: &Event) -> (Style, String, String) {
             (BAD, "disconnected".to_owned(), text)
         }
         name => {
-            let payload = output::preview(&event.payload.to_string(), PREVIEW);
+            let payload = output::preview(&event.payload.to_string(), PREVIEW_COLUMNS);
             (DIM, output::one_line(name), payload)
         }
     }

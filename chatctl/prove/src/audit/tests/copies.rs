@@ -42,17 +42,17 @@ fn a_delivery_is_dropped_between_two_that_came() {
 #[test]
 fn a_copy_holds_another_document() {
     let mut world = World::new();
-    let mut doc = world.docs(|doc| doc.place.id == id(3))[0];
-    doc.print += 1;
-    world.bobs_device().copy.keep(doc);
+    let mut document = world.documents(|document| document.position.id == id(3))[0];
+    document.fingerprint += 1;
+    world.bobs_device().copy.put(document);
     assert_eq!(world.shows_one(Kind::CopyDiffers).messages, [id(3)]);
 }
 
 #[test]
 fn a_copy_holds_what_history_has_not() {
     let mut world = World::new();
-    let doc = Doc::of(&message(9, ADA, BOB)).unwrap();
-    world.bobs_device().copy.keep(doc);
+    let document = Document::of(&message(9, ADA, BOB)).unwrap();
+    world.bobs_device().copy.put(document);
     assert_eq!(world.shows_one(Kind::Phantom).messages, [id(9)]);
 }
 

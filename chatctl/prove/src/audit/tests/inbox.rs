@@ -117,7 +117,7 @@ fn settings_differ() {
 #[test]
 fn presence_is_not_true() {
     let mut world = World::new();
-    world.truth.presence.push(WrongPresence {
+    world.server_state.presence.push(WrongPresence {
         user: BOB,
         shown_online: true,
     });
@@ -126,6 +126,6 @@ fn presence_is_not_true() {
 
 #[test]
 fn places_are_compared_by_time_first() {
-    assert!(Place { at: 1, id: id(9) } < Place { at: 2, id: id(1) });
-    assert!(Place { at: 1, id: id(1) } < Place { at: 1, id: id(2) });
+    assert!(Position { at: 1, id: id(9) } < Position { at: 2, id: id(1) });
+    assert!(Position { at: 1, id: id(1) } < Position { at: 1, id: id(2) });
 }

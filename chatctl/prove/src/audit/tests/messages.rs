@@ -8,21 +8,21 @@ use super::*;
 fn an_acknowledged_message_is_lost() {
     let mut world = World::new();
     // Nobody heard of it, either.
-    world.truth.histories[0].docs.remove(1);
+    world.server_state.histories[0].documents.remove(1);
     for user in &mut world.users {
         for device in &mut user.devices {
             device.copy.crash();
             device.sessions.clear();
         }
     }
-    let findings = run(&world.users, &world.truth);
+    let findings = run(&world.users, &world.server_state);
     let lost = &findings.0[&Kind::Lost];
     assert_eq!((lost.count, &lost.examples[0].messages[..]), (1, &[id(2)][..]));
     assert_eq!(lost.examples[0].client_message_id, Some(Uuid::from_u128(2)));
     // Whoever has it has a phantom.
     let mut world = World::new();
-    world.truth.histories[0].docs.remove(2);
-    let findings = run(&world.users, &world.truth);
+    world.server_state.histories[0].documents.remove(2);
+    let findings = run(&world.users, &world.server_state);
     assert_eq!(
         (findings.0[&Kind::Lost].count, findings.0[&Kind::Phantom].count),
         (1, 4)
@@ -33,13 +33,13 @@ fn an_acknowledged_message_is_lost() {
 fn an_unacknowledged_message_may_be_stored_or_not() {
     let mut world = World::new();
     world.users[0].sent[3].acked = None;
-    world.users[0].sent[3].claim = None;
+    world.users[0].sent[3].acknowledged_order = None;
     world.shows(&[]);
     let key = Uuid::from_u128(99);
     let never = Sending {
         key,
         acked: None,
-        claim: None,
+        acknowledged_order: None,
         ..world.users[0].sent[0].clone()
     };
     world.users[0].sent.push(never);
@@ -49,13 +49,13 @@ fn an_unacknowledged_message_may_be_stored_or_not() {
 #[test]
 fn a_message_is_stored_twice() {
     let mut world = World::new();
-    let again = Doc::of(&Message {
+    let again = Document::of(&Message {
         message: world.messages[5].message.clone(),
         ..message(8, BOB, ADA)
     })
     .unwrap();
-    world.truth.histories[0].docs.push(again);
-    let findings = run(&world.users, &world.truth);
+    world.server_state.histories[0].documents.push(again);
+    let findings = run(&world.users, &world.server_state);
     let twice = &findings.0[&Kind::StoredTwice];
     assert_eq!((twice.count, &twice.examples[0].messages[..]), (1, &[id(6), id(8)][..]));
 }
@@ -72,11 +72,11 @@ fn acknowledgements_contradict_each_other() {
 #[test]
 fn history_has_another_text_or_id_than_acknowledged() {
     let mut world = World::new();
-    world.users[0].sent[0].acked.as_mut().unwrap().print += 1;
+    world.users[0].sent[0].acked.as_mut().unwrap().fingerprint += 1;
     assert_eq!(world.shows_one(Kind::Altered).messages, [id(1)]);
     let mut world = World::new();
-    world.users[0].sent[0].acked.as_mut().unwrap().place.id = id(9);
-    world.users[0].sent[0].claim = None;
+    world.users[0].sent[0].acked.as_mut().unwrap().position.id = id(9);
+    world.users[0].sent[0].acknowledged_order = None;
     assert_eq!(world.shows_one(Kind::Altered).messages, [id(9), id(1)]);
 }
 
@@ -90,7 +90,7 @@ fn history_holds_what_nobody_sent() {
 #[test]
 fn history_is_not_sorted() {
     let mut world = World::new();
-    world.truth.histories[0].docs.swap(1, 2);
+    world.server_state.histories[0].documents.swap(1, 2);
     assert_eq!(world.shows_one(Kind::Unsorted).messages, [id(3), id(2)]);
 }
 
@@ -105,16 +105,19 @@ fn a_request_is_refused() {
 #[test]
 fn messages_are_stored_in_another_order_than_sent() {
     let mut world = World::new();
-    let (one, two) = (world.users[0].sent[0].claim, world.users[0].sent[1].claim);
-    world.users[0].sent[0].claim = two;
-    world.users[0].sent[1].claim = one;
+    let (one, two) = (
+        world.users[0].sent[0].acknowledged_order,
+        world.users[0].sent[1].acknowledged_order,
+    );
+    world.users[0].sent[0].acknowledged_order = two;
+    world.users[0].sent[1].acknowledged_order = one;
     // They are delivered as they are stored, so that is out of order as well.
     let findings = world.shows(&[(Kind::OutOfOrder, 1), (Kind::DeliveredOutOfOrder, 4)]);
     assert_eq!(findings.0[&Kind::OutOfOrder].examples[0].messages, [id(2), id(1)]);
     // What was repeated has no claim, and what another connection sent is in no order with it.
-    world.users[0].sent[0].claim = None;
+    world.users[0].sent[0].acknowledged_order = None;
     world.shows(&[]);
-    world.users[0].sent[0].claim = Some(Claim {
+    world.users[0].sent[0].acknowledged_order = Some(Acknowledged {
         connection: 7,
         order: 9_000,
     });

@@ -7,17 +7,17 @@ use parking_lot::Mutex;
 use shared::{Settings, UserId};
 use uuid::Uuid;
 
-use super::document::{Doc, Text};
-use super::plan::{Mark, Send};
-use super::record::{Claim, Contradiction, Marked, Sending, UserRecord};
+use super::document::{Document, MessageText};
+use super::plan::{MarkStep, SendStep};
+use super::record::{Acknowledged, Contradiction, Marked, Sending, UserRecord};
 
 /// How long a change of settings that was not answered may still take, in microseconds. Servers give up sooner, and another
 /// server knows nothing of it.
-const LANDS: u64 = 40_000_000;
+const SETTINGS_TIMEOUT_MICROS: u64 = 40_000_000;
 
 /// A user of the run.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct VirtualUser {
     /// Which of the users.
     pub(super) number: usize,
     /// The id.
@@ -84,7 +84,7 @@ pub(super) struct Attempt {
     pub(super) acked: bool,
 }
 
-impl Member {
+impl VirtualUser {
     pub(super) fn new(number: usize, id: UserId, token: String) -> Self {
         Self {
             number,
@@ -95,13 +95,13 @@ impl Member {
     }
 
     /// A new message.
-    pub(super) fn compose(&self, send: Send, receiver: UserId, now: u64) -> Attempt {
+    pub(super) fn compose(&self, send: SendStep, receiver: UserId, now: u64) -> Attempt {
         let mut state = self.state.lock();
         let record = Sending {
             key: Uuid::now_v7(),
             receiver,
             acked: None,
-            claim: None,
+            acknowledged_order: None,
             contradiction: None,
             refused: None,
         };
@@ -133,20 +133,26 @@ impl Member {
     }
 
     /// An acknowledgement. Returns when the message was first sent if this is the first one.
-    pub(super) fn acknowledged(&self, index: usize, doc: Doc, duplicate: bool, claim: Option<Claim>) -> Option<u64> {
+    pub(super) fn acknowledged(
+        &self,
+        index: usize,
+        document: Document,
+        duplicate: bool,
+        acknowledged_order: Option<Acknowledged>,
+    ) -> Option<u64> {
         let mut state = self.state.lock();
         let outgoing = &mut state.sent[index];
         let record = &mut outgoing.record;
         if let Some(before) = record.acked {
-            if before.place.id != doc.place.id {
-                record.contradiction = Some(Contradiction::Other(doc.place.id));
+            if before.position.id != document.position.id {
+                record.contradiction = Some(Contradiction::Other(document.position.id));
             } else if !duplicate {
                 record.contradiction = Some(Contradiction::NewTwice);
             }
             return None;
         }
-        record.acked = Some(doc);
-        record.claim = claim.filter(|_| !duplicate);
+        record.acked = Some(document);
+        record.acknowledged_order = acknowledged_order.filter(|_| !duplicate);
         let at = outgoing.at;
         if std::mem::take(&mut outgoing.again) {
             state.again.push_back(Again { index, due: 0 });
@@ -166,7 +172,7 @@ impl Member {
     }
 
     /// A new mark; returns its number.
-    pub(super) fn mark(&self, mark: Mark, peer: UserId, up_to: shared::MessageId) -> usize {
+    pub(super) fn mark(&self, mark: MarkStep, peer: UserId, up_to: shared::MessageId) -> usize {
         let mut state = self.state.lock();
         state.open += 1;
         state.marks.push(Marked {
@@ -233,7 +239,7 @@ impl Member {
     /// The change was not answered, or not with what it came to: it can be asked for again at a time.
     pub(super) fn change_again(&self, due: u64, now: u64) {
         let mut state = self.state.lock();
-        state.unsure_until = now + LANDS;
+        state.unsure_until = now + SETTINGS_TIMEOUT_MICROS;
         if let Some(change) = &mut state.changing {
             change.due = due;
         }
@@ -281,7 +287,7 @@ impl State {
             index,
             receiver: record.receiver,
             key: record.key,
-            text: Text {
+            text: MessageText {
                 key: record.key,
                 at: *at,
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use shared::{MessageId, Settings, UserId};
 
-use super::document::Doc;
+use super::document::Document;
 
 /// A watermark: whose, in the conversation with whom, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,11 +19,11 @@ pub(crate) struct MarkerKey {
 
 /// The copy.
 #[derive(Debug, Default)]
-pub(crate) struct Copy {
-    docs: HashMap<MessageId, Doc>,
+pub(crate) struct MessageCopy {
+    documents: HashMap<MessageId, Document>,
     rest: Rest,
     /// What the messages were before, since the last save, so that a crash can undo them.
-    undo: Vec<(MessageId, Option<Doc>)>,
+    undo: Vec<(MessageId, Option<Document>)>,
     saved: Rest,
 }
 
@@ -36,28 +36,28 @@ struct Rest {
     settings: Option<Settings>,
 }
 
-impl Copy {
+impl MessageCopy {
     /// Puts a message in the place of what has its id; false if it is there already, just so.
-    pub(crate) fn keep(&mut self, doc: Doc) -> bool {
-        let before = self.docs.insert(doc.place.id, doc);
-        if before.is_some_and(|before| before.print == doc.print) {
+    pub(crate) fn put(&mut self, document: Document) -> bool {
+        let before = self.documents.insert(document.position.id, document);
+        if before.is_some_and(|before| before.fingerprint == document.fingerprint) {
             return false;
         }
-        self.undo.push((doc.place.id, before));
+        self.undo.push((document.position.id, before));
         true
     }
 
     /// Notes a watermark; it never goes back.
     pub(crate) fn mark(&mut self, key: MarkerKey, up_to: MessageId) {
-        let place = |id: &MessageId| self.docs.get(id).map(|doc| doc.place);
+        let position = |id: &MessageId| self.documents.get(id).map(|document| document.position);
         let named = self.rest.markers.entry(key).or_default();
-        let new = place(&up_to);
+        let new = position(&up_to);
         let known_before =
-            |id: &MessageId| *id == up_to || place(id).is_some_and(|old| new.is_some_and(|new| new <= old));
+            |id: &MessageId| *id == up_to || position(id).is_some_and(|old| new.is_some_and(|new| new <= old));
         if named.iter().any(known_before) {
             return;
         }
-        named.retain(|id| new.is_none_or(|new| place(id).is_none_or(|old| old > new)));
+        named.retain(|id| new.is_none_or(|new| position(id).is_none_or(|old| old > new)));
         named.push(up_to);
     }
 
@@ -85,8 +85,8 @@ impl Copy {
     pub(crate) fn crash(&mut self) {
         while let Some((id, before)) = self.undo.pop() {
             match before {
-                Some(doc) => self.docs.insert(id, doc),
-                None => self.docs.remove(&id),
+                Some(document) => self.documents.insert(id, document),
+                None => self.documents.remove(&id),
             };
         }
         self.rest.clone_from(&self.saved);
@@ -98,8 +98,8 @@ impl Copy {
     }
 
     /// The messages by their id.
-    pub(crate) fn docs(&self) -> &HashMap<MessageId, Doc> {
-        &self.docs
+    pub(crate) fn documents(&self) -> &HashMap<MessageId, Document> {
+        &self.documents
     }
 
     /// The settings, if any were heard.
@@ -115,40 +115,43 @@ impl Copy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::Place;
+    use super::super::document::Position;
     use super::*;
 
     const PEER: UserId = UserId::from_bytes([9; 12]);
 
-    fn doc(number: u8) -> Doc {
+    fn document(number: u8) -> Document {
         let id = MessageId::from_bytes([number; 12]);
-        Doc {
-            place: Place { at: number.into(), id },
+        Document {
+            position: Position { at: number.into(), id },
             sender: PEER,
             receiver: PEER,
             key: None,
-            print: number.into(),
+            fingerprint: number.into(),
         }
     }
 
     #[test]
     fn a_crash_takes_back_what_was_not_saved() {
-        let mut copy = Copy::default();
-        assert!(copy.keep(doc(1)) && !copy.keep(doc(1)));
+        let mut copy = MessageCopy::default();
+        assert!(copy.put(document(1)) && !copy.put(document(1)));
         copy.advance("one");
         copy.save();
-        copy.keep(doc(2));
-        copy.keep(Doc { print: 7, ..doc(1) });
+        copy.put(document(2));
+        copy.put(Document {
+            fingerprint: 7,
+            ..document(1)
+        });
         copy.advance("two");
         copy.set(Settings::default());
         copy.crash();
         assert_eq!((copy.cursor(), copy.settings()), ("one", None));
-        assert_eq!(copy.docs().values().collect::<Vec<_>>(), [&doc(1)]);
+        assert_eq!(copy.documents().values().collect::<Vec<_>>(), [&document(1)]);
     }
 
     #[test]
     fn older_settings_change_nothing() {
-        let mut copy = Copy::default();
+        let mut copy = MessageCopy::default();
         let of = |version, invisible| Settings {
             version,
             invisible,
@@ -159,7 +162,7 @@ mod tests {
             assert_eq!(copy.settings().map(|settings| settings.version), Some(kept));
         }
         // Of a server that has no versions, the last ones count.
-        let mut copy = Copy::default();
+        let mut copy = MessageCopy::default();
         copy.set(of(0, true));
         copy.set(of(0, false));
         assert_eq!(copy.settings(), Some(of(0, false)));
@@ -172,9 +175,9 @@ mod tests {
             own: false,
             read: true,
         };
-        let ids = [1, 2, 3, 4].map(|number| doc(number).place.id);
-        let mut copy = Copy::default();
-        (1..=3).for_each(|number| assert!(copy.keep(doc(number))));
+        let ids = [1, 2, 3, 4].map(|number| document(number).position.id);
+        let mut copy = MessageCopy::default();
+        (1..=3).for_each(|number| assert!(copy.put(document(number))));
         for number in [1, 0, 1] {
             copy.mark(key, ids[number]);
             assert_eq!(copy.marker(key), [ids[1]]);

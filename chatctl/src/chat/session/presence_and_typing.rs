@@ -1,4 +1,4 @@
-//! What a [`Session`] and the other one let each other know besides messages: who is there, and who is typing.
+//! What a [`ChatSession`] and the other one let each other know besides messages: who is there, and who is typing.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use shared::limits::TYPING;
 use shared::presence::{PresentNow, SetTyping, Typing};
 use shared::{ErrorCode, Presence, UserId};
 
-use super::super::Report;
-use super::{Session, due};
+use super::super::ChatEvent;
+use super::{ChatSession, due};
 
 /// Whoever goes on typing says so this often at most.
-const TYPING_AGAIN: Duration = Duration::from_secs(3);
+const TYPING_INTERVAL: Duration = Duration::from_secs(3);
 /// Whoever has not pressed a key for this long has stopped.
-const IDLE: Duration = Duration::from_secs(4);
+const TYPING_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The other one is forgotten to type if nothing is heard for this long; the server tells it sooner.
-const FORGOTTEN: Duration = TYPING.saturating_add(Duration::from_secs(2));
+const PEER_TYPING_TIMEOUT: Duration = TYPING.saturating_add(Duration::from_secs(2));
 
 /// What was let known.
 #[derive(Debug, Default)]
-pub(super) struct Manners {
+pub(super) struct PresenceAndTyping {
     /// Whose presence was asked for on this connection.
     followed: Option<UserId>,
     /// The server refused that: no message was exchanged with them yet.
@@ -30,17 +30,17 @@ pub(super) struct Manners {
     /// The other one was told so.
     told: bool,
     /// When they were told last.
-    told_at: Option<Instant>,
+    sent_at: Option<Instant>,
     /// When they are to be told, because it was too soon.
-    tell_at: Option<Instant>,
+    send_at: Option<Instant>,
     /// Who types, and until when that is believed.
     theirs: Option<(UserId, Instant)>,
 }
 
-impl Manners {
+impl PresenceAndTyping {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let theirs = self.theirs.map(|(_, until)| until);
-        [self.typing_until, self.tell_at, theirs].into_iter().flatten().min()
+        [self.typing_until, self.send_at, theirs].into_iter().flatten().min()
     }
 
     pub(super) fn disconnected(&mut self) {
@@ -48,7 +48,7 @@ impl Manners {
     }
 }
 
-impl Session {
+impl ChatSession {
     /// A key was pressed and something is being typed, or nothing any more.
     pub(crate) fn typed(&mut self, now: Instant, is_typing: bool) {
         self.now = now;
@@ -58,27 +58,33 @@ impl Session {
         if !self.online || !self.begun || self.peer == self.me || self.is_old_server() {
             return;
         }
-        self.manners.typing_until = Some(now + IDLE);
-        match self.manners.told_at.map(|at| at + TYPING_AGAIN) {
-            Some(next) if now < next => self.manners.tell_at = (!self.manners.told).then_some(next),
+        self.presence_and_typing.typing_until = Some(now + TYPING_IDLE_TIMEOUT);
+        match self.presence_and_typing.sent_at.map(|at| at + TYPING_INTERVAL) {
+            Some(next) if now < next => {
+                self.presence_and_typing.send_at = (!self.presence_and_typing.told).then_some(next)
+            }
             _ => self.start_typing(),
         }
     }
 
     fn start_typing(&mut self) {
-        let manners = &mut self.manners;
-        (manners.told, manners.told_at, manners.tell_at) = (true, Some(self.now), None);
-        self.tell_typing(true);
+        let presence_and_typing = &mut self.presence_and_typing;
+        (
+            presence_and_typing.told,
+            presence_and_typing.sent_at,
+            presence_and_typing.send_at,
+        ) = (true, Some(self.now), None);
+        self.send_typing(true);
     }
 
     pub(super) fn stop_typing(&mut self) {
-        (self.manners.typing_until, self.manners.tell_at) = (None, None);
-        if std::mem::take(&mut self.manners.told) {
-            self.tell_typing(false);
+        (self.presence_and_typing.typing_until, self.presence_and_typing.send_at) = (None, None);
+        if std::mem::take(&mut self.presence_and_typing.told) {
+            self.send_typing(false);
         }
     }
 
-    fn tell_typing(&mut self, is_typing: bool) {
+    fn send_typing(&mut self, is_typing: bool) {
         let receiver_id = self.peer;
         self.request(Request::Typing(SetTyping { receiver_id, is_typing }));
     }
@@ -86,17 +92,17 @@ impl Session {
     /// Asks for the presence of the other one of the open conversation.
     pub(super) fn follow(&mut self) {
         let peer = self.peer;
-        if self.online && peer != self.me && self.manners.followed != Some(peer) {
-            self.manners.followed = Some(peer);
-            self.manners.stranger = false;
+        if self.online && peer != self.me && self.presence_and_typing.followed != Some(peer) {
+            self.presence_and_typing.followed = Some(peer);
+            self.presence_and_typing.stranger = false;
             self.request(Request::Follow(peer));
         }
     }
 
     /// The open conversation is left.
     pub(super) fn leave(&mut self) {
-        if let Some(peer) = self.manners.followed.take()
-            && !self.manners.stranger
+        if let Some(peer) = self.presence_and_typing.followed.take()
+            && !self.presence_and_typing.stranger
         {
             self.request(Request::Unfollow(peer));
         }
@@ -104,7 +110,7 @@ impl Session {
 
     /// The answer to [`Request::Follow`].
     pub(super) fn following(&mut self, user: UserId, answer: Answer<PresentNow>) {
-        if self.manners.followed != Some(user) {
+        if self.presence_and_typing.followed != Some(user) {
             return;
         }
         match answer {
@@ -114,9 +120,9 @@ impl Session {
                 .for_each(|presence| self.presence_changed(presence)),
             // An old server never will.
             Answer::Error(error) => {
-                self.manners.stranger = error.code != ErrorCode::UnknownEvent;
+                self.presence_and_typing.stranger = error.code != ErrorCode::UnknownEvent;
                 if error.code == ErrorCode::Forbidden {
-                    self.report(Report::Stranger(user));
+                    self.emit(ChatEvent::Stranger(user));
                 }
             }
         }
@@ -124,37 +130,37 @@ impl Session {
 
     /// A message was exchanged with somebody.
     pub(super) fn acquainted(&mut self, with: UserId) {
-        if self.manners.stranger && with == self.peer {
-            self.manners.followed = None;
+        if self.presence_and_typing.stranger && with == self.peer {
+            self.presence_and_typing.followed = None;
             self.follow();
         }
     }
 
     pub(super) fn presence_changed(&mut self, presence: Presence) {
         if presence.user_id == self.peer {
-            self.report(Report::Presence(presence));
+            self.emit(ChatEvent::Presence(presence));
         }
     }
 
     pub(super) fn typing_changed(&mut self, typing: Typing) {
         if typing.user_id == self.peer {
-            let until = self.now + FORGOTTEN;
-            self.manners.theirs = typing.is_typing.then_some((typing.user_id, until));
+            let until = self.now + PEER_TYPING_TIMEOUT;
+            self.presence_and_typing.theirs = typing.is_typing.then_some((typing.user_id, until));
         }
-        self.report(Report::Typing(typing));
+        self.emit(ChatEvent::Typing(typing));
     }
 
-    pub(super) fn manners_are_due(&mut self) {
+    pub(super) fn presence_and_typing_are_due(&mut self) {
         let now = self.now;
-        if due(&mut self.manners.typing_until, now) {
+        if due(&mut self.presence_and_typing.typing_until, now) {
             self.stop_typing();
         }
-        if due(&mut self.manners.tell_at, now) {
+        if due(&mut self.presence_and_typing.send_at, now) {
             self.start_typing();
         }
-        if let Some((user_id, _)) = self.manners.theirs.take_if(|(_, until)| *until <= now) {
+        if let Some((user_id, _)) = self.presence_and_typing.theirs.take_if(|(_, until)| *until <= now) {
             let is_typing = false;
-            self.report(Report::Typing(Typing { user_id, is_typing }));
+            self.emit(ChatEvent::Typing(Typing { user_id, is_typing }));
         }
     }
 }

@@ -12,13 +12,13 @@ use shared::conversation::Inbox;
 use shared::presence::CurrentSettings;
 use shared::{Message, UserId};
 
-use super::document::Doc;
-use super::record::{History, Listed, Truth, WrongPresence};
+use super::document::Document;
+use super::record::{History, Listed, ServerState, WrongPresence};
 
 /// How long after the last connection a user may be shown as online.
-const OFFLINE: Duration = Duration::from_secs(15);
+const OFFLINE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often presence is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The nodes take turns in being asked: each must give every answer.
 fn node(nodes: &[Http], number: usize) -> &Http {
@@ -29,22 +29,24 @@ fn node(nodes: &[Http], number: usize) -> &Http {
 ///
 /// # Errors
 /// If the server can't be asked.
-pub(super) fn read(nodes: &[Http], pairs: &[(UserId, UserId)], users: &[UserId]) -> anyhow::Result<Truth> {
-    let mut truth = Truth::default();
+pub(super) fn read(nodes: &[Http], pairs: &[(UserId, UserId)], users: &[UserId]) -> anyhow::Result<ServerState> {
+    let mut server_state = ServerState::default();
     for (number, (one, other)) in pairs.iter().copied().enumerate() {
         // Each of the two may ask.
         let by = if number % 2 == 0 { one } else { other };
         let body = node(nodes, number).history_body(Bearer::User(by), one, other)?;
-        truth.histories.push(history((one, other), body)?);
+        server_state.histories.push(history((one, other), body)?);
     }
     for (number, user) in users.iter().copied().enumerate() {
         // Small pages show whether paging skips or repeats.
         let limit = [3, 50][number % 2];
-        truth.inboxes.insert(user, inbox(node(nodes, number), user, limit)?);
+        server_state
+            .inboxes
+            .insert(user, inbox(node(nodes, number), user, limit)?);
         let settings: CurrentSettings = node(nodes, number + 1).get(Bearer::User(user), "/users/me/settings", &[])?;
-        truth.settings.insert(user, settings.settings);
+        server_state.settings.insert(user, settings.settings);
     }
-    Ok(truth)
+    Ok(server_state)
 }
 
 /// Users who are connected and visible, and are shown as offline.
@@ -69,7 +71,7 @@ pub(super) fn shown_offline(nodes: &[Http], users: &[UserId]) -> Result<Vec<Wron
 /// # Errors
 /// If the server can't be asked.
 pub(super) fn shown_online(nodes: &[Http], users: &[UserId]) -> Result<Vec<WrongPresence>, ClientError> {
-    let end = Instant::now() + OFFLINE;
+    let end = Instant::now() + OFFLINE_TIMEOUT;
     let mut online = users.to_vec();
     loop {
         let mut still = Vec::new();
@@ -86,7 +88,7 @@ pub(super) fn shown_online(nodes: &[Http], users: &[UserId]) -> Result<Vec<Wrong
             };
             return Ok(online.into_iter().map(wrong).collect());
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -113,7 +115,7 @@ fn history(between: (UserId, UserId), body: impl Read) -> Result<History, serde_
     let mut deserializer = serde_json::Deserializer::from_reader(body);
     let history = History {
         between,
-        docs: Vec::new(),
+        documents: Vec::new(),
         malformed: Vec::new(),
     };
     deserializer.deserialize_seq(Each(history))
@@ -130,8 +132,8 @@ impl<'de> Visitor<'de> for Each {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut messages: A) -> Result<History, A::Error> {
         while let Some(message) = messages.next_element::<Message>()? {
-            match Doc::of(&message) {
-                Some(doc) => self.0.docs.push(doc),
+            match Document::of(&message) {
+                Some(document) => self.0.documents.push(document),
                 None => self.0.malformed.push(message.id),
             }
         }

@@ -9,17 +9,17 @@ use std::fmt::Write;
 use chatctl_terminal::output;
 use unicode_width::UnicodeWidthChar;
 
-use crate::ticks::{Place, Tick};
+use crate::ticks::{Position, Tick};
 
 /// Stands in a text directly before each tick that may change; [`output::harmless`] lets none through.
-pub(crate) const MARK: char = output::NO_CHARACTER;
+pub(crate) const TICK_PLACEHOLDER: char = output::NO_CHARACTER;
 /// Ticks that are remembered. More rows than that has no terminal.
-const MOST: usize = 1_000;
+const MAX_TICKS: usize = 1_000;
 
 /// A tick on the screen.
 #[derive(Debug)]
-struct Mark {
-    place: Place,
+struct PaintedTick {
+    position: Position,
     tick: Tick,
     /// In which row of all that was printed, and how many columns stand before it.
     row: usize,
@@ -28,14 +28,14 @@ struct Mark {
 
 /// The ticks that can be reached.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
-    marks: VecDeque<Mark>,
+pub(crate) struct PaintedTicks {
+    marks: VecDeque<PaintedTick>,
     /// Rows printed since the last disturbance.
     rows: usize,
     columns: usize,
 }
 
-impl Marks {
+impl PaintedTicks {
     /// Nothing stands any more where it did.
     pub(crate) fn forget(&mut self) {
         self.marks.clear();
@@ -43,7 +43,7 @@ impl Marks {
     }
 
     /// A text without its marks is printed now, on a screen of so many columns; `ticks` are those that were marked in it.
-    pub(crate) fn printed(&mut self, text: &str, ticks: Vec<(Place, Tick)>, columns: usize) -> String {
+    pub(crate) fn printed(&mut self, text: &str, ticks: Vec<(Position, Tick)>, columns: usize) -> String {
         if std::mem::replace(&mut self.columns, columns) != columns {
             self.forget();
         }
@@ -52,13 +52,13 @@ impl Marks {
         for c in output::plain(text).chars() {
             if c == '\n' {
                 (row, column) = (row + 1, 0);
-            } else if c == MARK {
+            } else if c == TICK_PLACEHOLDER {
                 // Two ticks have to fit.
-                if let Some((place, tick)) = ticks.next()
+                if let Some((position, tick)) = ticks.next()
                     && column + 2 <= columns
                 {
-                    self.marks.push_back(Mark {
-                        place,
+                    self.marks.push_back(PaintedTick {
+                        position,
                         tick,
                         row,
                         column,
@@ -73,9 +73,9 @@ impl Marks {
             }
         }
         self.rows = row + 1;
-        let many = self.marks.len().saturating_sub(MOST);
+        let many = self.marks.len().saturating_sub(MAX_TICKS);
         self.marks.drain(..many);
-        text.replace(MARK, "")
+        text.replace(TICK_PLACEHOLDER, "")
     }
 
     /// What paints them without colours: the moves of the cursor stay.
@@ -88,12 +88,12 @@ impl Marks {
 
     /// What paints the ticks that are others `now`, with the cursor at the begin of the row behind all that was printed, and
     /// leaves it there. Those more than `reach` rows above can't be reached any more.
-    pub(crate) fn changed(&mut self, now: impl Fn(Place) -> Tick, reach: usize) -> Option<String> {
+    pub(crate) fn changed(&mut self, now: impl Fn(Position) -> Tick, reach: usize) -> Option<String> {
         let rows = self.rows;
         self.marks.retain(|mark| rows - mark.row <= reach);
         let mut out = String::new();
         for mark in &mut self.marks {
-            let tick = now(mark.place);
+            let tick = now(mark.position);
             if tick != mark.tick {
                 mark.tick = tick;
                 let (up, column) = (rows - mark.row, mark.column + 1);
@@ -112,16 +112,16 @@ mod tests {
 
     use super::*;
 
-    fn place(number: u8) -> Place {
-        Place::unknown(MessageId::from_bytes([number; 12]))
+    fn position(number: u8) -> Position {
+        Position::unknown(MessageId::from_bytes([number; 12]))
     }
 
     #[test]
     fn a_tick_is_found_behind_wrapped_and_wide_text() {
-        let mut marks = Marks::default();
-        let stored = |number| vec![(place(number), Tick::Stored)];
+        let mut marks = PaintedTicks::default();
+        let stored = |number| vec![(position(number), Tick::Stored)];
         // Three rows of ten columns: the wide character does not fit into the last column of the first.
-        let text = format!("123456789漢字\nab {MARK}✓");
+        let text = format!("123456789漢字\nab {TICK_PLACEHOLDER}✓");
         assert_eq!(marks.printed(&text, stored(1), 10), "123456789漢字\nab ✓");
         assert_eq!(marks.printed("another", Vec::new(), 10), "another");
         let painted = marks.changed(|_| Tick::Delivered, 5).unwrap();
@@ -138,12 +138,16 @@ mod tests {
 
     #[test]
     fn what_can_not_be_reached_is_left_alone() {
-        let mut marks = Marks::default();
-        marks.printed(&format!("{MARK}✓"), vec![(place(1), Tick::Stored)], 10);
+        let mut marks = PaintedTicks::default();
+        marks.printed(&format!("{TICK_PLACEHOLDER}✓"), vec![(position(1), Tick::Stored)], 10);
         marks.printed("1\n2\n3", Vec::new(), 10);
         assert_eq!(marks.changed(|_| Tick::Read, 3), None);
         // And one at the very end of a row has no room to grow.
-        marks.printed(&format!("123456789{MARK}✓"), vec![(place(2), Tick::Stored)], 10);
+        marks.printed(
+            &format!("123456789{TICK_PLACEHOLDER}✓"),
+            vec![(position(2), Tick::Stored)],
+            10,
+        );
         assert_eq!(marks.changed(|_| Tick::Read, 3), None);
     }
 }

@@ -2,13 +2,13 @@
 
 /// What was sent before.
 #[derive(Debug, Default)]
-pub(crate) struct Recall {
+pub(crate) struct InputHistory {
     lines: Vec<String>,
     at: usize,
     unsent: String,
 }
 
-impl Recall {
+impl InputHistory {
     /// Adds what was sent.
     pub(crate) fn push(&mut self, line: &str) {
         if self.lines.last().is_none_or(|last| last != line) {
@@ -43,16 +43,16 @@ mod tests {
 
     #[test]
     fn recalls_what_was_sent_and_keeps_what_was_not() {
-        let mut recall = Recall::default();
-        assert_eq!(recall.up("unsent"), None);
-        recall.push("one");
-        recall.push("two");
-        recall.push("two");
-        assert_eq!(recall.up("unsent"), Some("two"));
-        assert_eq!(recall.up("two"), Some("one"));
-        assert_eq!(recall.up("one"), None);
-        assert_eq!(recall.down(), Some("two"));
-        assert_eq!(recall.down(), Some("unsent"));
-        assert_eq!(recall.down(), None);
+        let mut input_history = InputHistory::default();
+        assert_eq!(input_history.up("unsent"), None);
+        input_history.push("one");
+        input_history.push("two");
+        input_history.push("two");
+        assert_eq!(input_history.up("unsent"), Some("two"));
+        assert_eq!(input_history.up("two"), Some("one"));
+        assert_eq!(input_history.up("one"), None);
+        assert_eq!(input_history.down(), Some("two"));
+        assert_eq!(input_history.down(), Some("unsent"));
+        assert_eq!(input_history.down(), None);
     }
 }

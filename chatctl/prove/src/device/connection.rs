@@ -13,28 +13,28 @@ use shared::{MessageId, SettingsChange, UserId, sync};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{Device, LastSync, Phase, Present};
-use crate::member::Attempt;
-use crate::plan::Leave;
+use crate::plan::LeaveStep;
 use crate::record::{How, Marked, micros};
+use crate::virtual_user::Attempt;
 use crate::wire;
 
 /// How often a device looks what is due.
-const TICK: Duration = Duration::from_millis(20);
+const TICK_INTERVAL: Duration = Duration::from_millis(20);
 /// How long an answer, or catching up, may take before the device tries another connection. Servers that wait for
 /// their database answer within this.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the copy is saved, at least.
-const SAVE: Duration = Duration::from_millis(1_500);
+const SAVE_INTERVAL: Duration = Duration::from_millis(1_500);
 /// Marks are rarer than messages, by this factor.
-const MARKS: u32 = 4;
+const MARK_INTERVAL_FACTOR: u32 = 4;
 /// Marks without an answer at most.
-const MARKS_OPEN: usize = 4;
+const MAX_OPEN_MARKS: usize = 4;
 
 /// How a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
     /// The device left, as planned.
-    Left(Leave),
+    Left(LeaveStep),
     /// It was broken, or closed by the server.
     Broken { why: String, was_live: bool },
     /// Something was not answered.
@@ -60,7 +60,7 @@ pub(super) enum Asked {
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Session<'a> {
+pub(super) struct DeviceConnection<'a> {
     pub(super) device: &'a mut Device,
     connection: Connection,
     /// Its number in the run.
@@ -76,14 +76,14 @@ pub(super) struct Session<'a> {
     pub(super) page: Option<(String, Instant)>,
     /// Set by an event or answer that ends the connection.
     pub(super) over: Option<End>,
-    leave: Option<(Instant, Leave)>,
+    leave: Option<(Instant, LeaveStep)>,
     send_at: Instant,
     mark_at: Instant,
     saved_at: Instant,
     fed: bool,
 }
 
-impl<'a> Session<'a> {
+impl<'a> DeviceConnection<'a> {
     /// A connection that the device began to make at a moment.
     pub(super) fn new(device: &'a mut Device, connection: Connection, begun: Instant) -> Self {
         let now = Instant::now();
@@ -120,9 +120,9 @@ impl<'a> Session<'a> {
         let now = self.device.shared.now();
         for (asked, _) in self.asked.into_values() {
             match asked {
-                Asked::Send { index, .. } => self.device.member.send_again(index, now),
-                Asked::Mark(index) => self.device.member.mark_again(index, now),
-                Asked::Settings => self.device.member.change_again(now, now),
+                Asked::Send { index, .. } => self.device.user.send_again(index, now),
+                Asked::Mark(index) => self.device.user.mark_again(index, now),
+                Asked::Settings => self.device.user.change_again(now, now),
                 Asked::Sync => {}
             }
         }
@@ -131,12 +131,12 @@ impl<'a> Session<'a> {
     }
 
     async fn work(&mut self) -> Result<End, ConnectError> {
-        let mut tick = interval(TICK);
+        let mut tick = interval(TICK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                frame = self.connection.next() => self.take(&frame?).await?,
+                frame = self.connection.next() => self.handle_frame(&frame?).await?,
                 _ = tick.tick() => {
                     let now = Instant::now();
                     if let Some(end) = self.due(now).await? {
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn take(&mut self, text: &str) -> Result<(), ConnectError> {
+    async fn handle_frame(&mut self, text: &str) -> Result<(), ConnectError> {
         match Frame::of(text) {
             Frame::Ping => return self.connection.send(frames::PONG).await,
             Frame::Disconnected => return Err(ConnectError::Closed),
@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
         if phase == Phase::Close {
             return Ok(Some(End::Closed));
         }
-        let late = |since: Instant| now.duration_since(since) > PATIENCE;
+        let late = |since: Instant| now.duration_since(since) > ANSWER_TIMEOUT;
         if (self.live.is_none() && late(self.begun)) || self.asked.values().any(|(_, at)| late(*at)) {
             return Ok(Some(End::Silent));
         }
@@ -186,14 +186,14 @@ impl<'a> Session<'a> {
         if self.live.is_none() {
             return Ok(None);
         }
-        if now.duration_since(self.saved_at) >= SAVE {
+        if now.duration_since(self.saved_at) >= SAVE_INTERVAL {
             self.device.copy.save();
             self.saved_at = now;
         }
         match phase {
             Phase::Run => {
                 let leave = self.leave.get_or_insert_with(|| {
-                    let never = Leave {
+                    let never = LeaveStep {
                         after: Duration::MAX,
                         away: Duration::ZERO,
                         crash: false,
@@ -229,8 +229,8 @@ impl<'a> Session<'a> {
             self.send_at += self.device.shared.interval.mul_f64(send.pause);
             let receiver = self.device.shared.people[send.to];
             let at = self.device.shared.now();
-            let attempt = self.device.member.compose(send, receiver, at);
-            self.device.shared.board.lock().counts.messages += 1;
+            let attempt = self.device.user.compose(send, receiver, at);
+            self.device.shared.measurements.lock().counts.messages += 1;
             self.send(attempt).await?;
         }
         Ok(())
@@ -240,20 +240,20 @@ impl<'a> Session<'a> {
     async fn repeat(&mut self) -> Result<(), ConnectError> {
         let now = self.device.shared.now();
         while self.sending() < self.device.shared.in_flight {
-            let Some(attempt) = self.device.member.repeat(now) else {
+            let Some(attempt) = self.device.user.repeat(now) else {
                 break;
             };
             {
-                let counts = &mut self.device.shared.board.lock().counts;
+                let counts = &mut self.device.shared.measurements.lock().counts;
                 counts.resent += u64::from(attempt.acked);
                 counts.retried += u64::from(!attempt.acked);
             }
             self.send(attempt).await?;
         }
-        while let Some((index, mark)) = self.device.member.repeat_mark(now) {
+        while let Some((index, mark)) = self.device.user.repeat_mark(now) {
             self.send_mark(index, &mark).await?;
         }
-        if let Some(invisible) = self.device.member.repeat_change(now) {
+        if let Some(invisible) = self.device.user.repeat_change(now) {
             self.change(invisible).await?;
         }
         Ok(())
@@ -281,10 +281,10 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let mark = self.device.script.mark();
-        self.mark_at = now + (MARKS * self.device.shared.interval).mul_f64(mark.pause);
+        self.mark_at = now + (MARK_INTERVAL_FACTOR * self.device.shared.interval).mul_f64(mark.pause);
         let device = &mut *self.device;
-        let peers = device.shared.plan.partners(device.member.number);
-        let me = device.member.id;
+        let peers = device.shared.plan.partners(device.user.number);
+        let me = device.user.id;
         let peers: Vec<UserId> = peers
             .map(|peer| device.shared.people[peer])
             .filter(|peer| *peer != me)
@@ -295,14 +295,14 @@ impl<'a> Session<'a> {
         let up_to = recent.and_then(|(peer, ids)| Some((peer, *ids.iter().rev().nth(mark.back)?)));
         let marks = |(asked, _): &&(Asked, Instant)| matches!(asked, Asked::Mark(_));
         if let Some((peer, up_to)) = up_to
-            && self.asked.values().filter(marks).count() < MARKS_OPEN
+            && self.asked.values().filter(marks).count() < MAX_OPEN_MARKS
         {
-            let index = self.device.member.mark(mark, peer, up_to);
-            let mark = self.device.member.marked(index);
+            let index = self.device.user.mark(mark, peer, up_to);
+            let mark = self.device.user.marked(index);
             self.send_mark(index, &mark).await?;
         }
         if let Some(invisible) = mark.invisible
-            && self.device.member.change(invisible, self.device.shared.now())
+            && self.device.user.change(invisible, self.device.shared.now())
         {
             self.change(invisible).await?;
         }
@@ -342,10 +342,10 @@ impl<'a> Session<'a> {
     pub(super) fn caught_up(&mut self) {
         if self.live.is_none() {
             let shared = &self.device.shared;
-            let mut board = shared.board.lock();
-            board.counts.catch_ups += 1;
-            board.catch_up.record(self.begun.elapsed());
-            drop(board);
+            let mut measurements = shared.measurements.lock();
+            measurements.counts.catch_ups += 1;
+            measurements.catch_up.record(self.begun.elapsed());
+            drop(measurements);
             self.live = Some(Present::new(shared));
             self.device.copy.save();
             self.send_at = Instant::now();

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 /// The threads. Dropping it ends every task on them.
 #[derive(Debug)]
-pub struct Fleet {
+pub struct RuntimePool {
     workers: Vec<Worker>,
 }
 
@@ -20,7 +20,7 @@ struct Worker {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-impl Fleet {
+impl RuntimePool {
     /// Starts so many threads.
     pub fn start(threads: usize) -> io::Result<Self> {
         let workers = (0..threads).map(Worker::start).collect::<io::Result<_>>()?;
@@ -47,7 +47,7 @@ impl Worker {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name(format!("load-{number}")).spawn(move || {
-            // An error means that the fleet is gone, which is an end as well.
+            // An error means that the pool is gone, which is an end as well.
             let _ = runtime.block_on(stopped);
         })?;
         Ok(Self {
@@ -58,7 +58,7 @@ impl Worker {
     }
 }
 
-impl Drop for Fleet {
+impl Drop for RuntimePool {
     fn drop(&mut self) {
         for worker in &mut self.workers {
             drop(worker.stop.take());

@@ -14,26 +14,26 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 use uuid::Uuid;
 
-use super::User;
-use super::plan::{Pace, Plan};
+use super::UserState;
+use super::plan::{ArrivalModel, Plan};
 use crate::connection::{ConnectError, Connection};
-use crate::ledger::Fate;
+use crate::ledger::SendOutcome;
 use crate::stamp::Stamp;
 use crate::stats::Stats;
 use crate::wire::{self, Frame};
 
 /// Timers of the runtime are this coarse, in nanoseconds, and go off late, never early.
-const TICK: u64 = 1_000_000;
+const TIMER_RESOLUTION_NANOS: u64 = 1_000_000;
 /// Wait before repeating what was refused without saying when to try again, in nanoseconds.
-const PAUSE: u64 = 1_000_000_000;
+const RETRY_DELAY_NANOS: u64 = 1_000_000_000;
 /// Frames read at most before something is written.
-const READS: usize = 64;
+const MAX_READS: usize = 64;
 
 /// Sends one user's messages.
-pub(super) struct Courier {
+pub(super) struct VirtualUser {
     plan: Arc<Plan>,
-    me: Arc<User>,
-    partner: Arc<User>,
+    me: Arc<UserState>,
+    partner: Arc<UserState>,
     stats: Arc<Mutex<Stats>>,
     connection: Connection,
     /// When the next message is due, in an open loop.
@@ -46,11 +46,11 @@ pub(super) struct Courier {
     fed: bool,
 }
 
-impl Courier {
+impl VirtualUser {
     pub(super) fn new(
         plan: Arc<Plan>,
-        me: Arc<User>,
-        partner: Arc<User>,
+        me: Arc<UserState>,
+        partner: Arc<UserState>,
         stats: Arc<Mutex<Stats>>,
         connection: Connection,
     ) -> Self {
@@ -67,11 +67,11 @@ impl Courier {
         }
     }
 
-    /// Waits for the start, then works until the connection or the fleet ends.
+    /// Waits for the start, then works until the connection or the pool ends.
     pub(super) async fn run(mut self, start: watch::Receiver<bool>) {
         if let Err(error) = self.work(start).await {
             self.stats.lock().counters.error("disconnected", 1);
-            self.plan.ends.lock().note(&error);
+            self.plan.ends.lock().count_end(&error);
         }
     }
 
@@ -79,7 +79,7 @@ impl Courier {
         loop {
             tokio::select! {
                 biased;
-                frame = self.connection.next() => self.take(&frame?).await?,
+                frame = self.connection.next() => self.handle_frame(&frame?).await?,
                 changed = start.changed() => match changed {
                     Ok(()) => break,
                     Err(_) => return Ok(()),
@@ -99,9 +99,9 @@ impl Courier {
             }
             tokio::select! {
                 biased;
-                frame = self.connection.next() => self.take_all(&frame?).await?,
+                frame = self.connection.next() => self.handle_frames(&frame?).await?,
                 () = &mut timer, if wake.is_some() => {}
-                () = self.me.delivered.notified(), if !self.plan.shape.acks => {}
+                () = self.me.delivered.notified(), if !self.plan.workload.acks => {}
             }
         }
     }
@@ -121,16 +121,16 @@ impl Courier {
             self.send(planned).await?;
         }
         let retry = self.retries.peek().map(|Reverse((due, _))| *due);
-        match self.plan.shape.pace {
-            Pace::Closed { in_flight } => {
-                while self.me.sent.lock().open() + self.retries.len() < in_flight && self.plan.take() {
+        match self.plan.workload.arrivals {
+            ArrivalModel::Closed { in_flight } => {
+                while self.me.sent.lock().open() + self.retries.len() < in_flight && self.plan.claim_message() {
                     self.send(now).await?;
                 }
                 Ok(retry)
             }
-            Pace::Open { .. } => {
-                while self.next <= now + TICK {
-                    if !self.plan.take() {
+            ArrivalModel::Open { .. } => {
+                while self.next <= now + TIMER_RESOLUTION_NANOS {
+                    if !self.plan.claim_message() {
                         return Ok(retry);
                     }
                     if self.plan.is_measured(now) {
@@ -144,7 +144,7 @@ impl Courier {
                     self.send(self.next.min(now)).await?;
                     self.next += self.plan.interval;
                 }
-                let due = self.next - TICK;
+                let due = self.next - TIMER_RESOLUTION_NANOS;
                 Ok(Some(retry.map_or(due, |retry| retry.min(due))))
             }
         }
@@ -159,10 +159,10 @@ impl Courier {
             sequence: number,
             at: planned,
         };
-        let shape = &self.plan.shape;
-        let id = shape.client_ids.then(Uuid::now_v7);
+        let workload = &self.plan.workload;
+        let id = workload.client_ids.then(Uuid::now_v7);
         let text = |out: &mut String| self.plan.stamper.write(out, stamp);
-        let frame = wire::send_message(shape.acks.then_some(number), self.partner.id, id, text);
+        let frame = wire::send_message(workload.acks.then_some(number), self.partner.id, id, text);
         self.fed = true;
         self.connection.feed(frame).await
     }
@@ -175,18 +175,18 @@ impl Courier {
     }
 
     /// Books a frame, and those behind it that are here already.
-    async fn take_all(&mut self, first: &str) -> Result<(), ConnectError> {
-        self.take(first).await?;
-        for _ in 1..READS {
+    async fn handle_frames(&mut self, first: &str) -> Result<(), ConnectError> {
+        self.handle_frame(first).await?;
+        for _ in 1..MAX_READS {
             match self.connection.next().now_or_never() {
-                Some(frame) => self.take(&frame?).await?,
+                Some(frame) => self.handle_frame(&frame?).await?,
                 None => break,
             }
         }
         Ok(())
     }
 
-    async fn take(&mut self, text: &str) -> Result<(), ConnectError> {
+    async fn handle_frame(&mut self, text: &str) -> Result<(), ConnectError> {
         match Frame::of(text) {
             Frame::Answer(number, body) => self.answered(number, body),
             Frame::Event(name, frame) => self.heard(name, frame),
@@ -203,8 +203,12 @@ impl Courier {
     fn answered(&mut self, number: u32, body: &str) {
         let now = self.plan.now();
         let refused = wire::is_error(body);
-        let fate = if refused { Fate::Refused } else { Fate::Done };
-        let planned = self.me.sent.lock().settle(number, fate);
+        let outcome = if refused {
+            SendOutcome::Refused
+        } else {
+            SendOutcome::Done
+        };
+        let planned = self.me.sent.lock().complete(number, outcome);
         let mut stats = self.stats.lock();
         let Some(planned) = planned else {
             stats.counters.surplus_answers += 1;
@@ -214,7 +218,7 @@ impl Courier {
             let error = Refusal::read(body);
             stats.counters.refused += 1;
             stats.counters.error(&error.code, 1);
-            let pause = error.retry_after_ms.map_or(PAUSE, |ms| ms * 1_000_000);
+            let pause = error.retry_after_ms.map_or(RETRY_DELAY_NANOS, |ms| ms * 1_000_000);
             self.retries.push(Reverse((now + pause, planned)));
             return;
         }
@@ -268,8 +272,8 @@ impl Courier {
                 self.untold.push_back((message, stamp.at));
             }
         }
-        if !self.plan.shape.acks {
-            self.partner.sent.lock().settle(stamp.sequence, Fate::Done);
+        if !self.plan.workload.acks {
+            self.partner.sent.lock().complete(stamp.sequence, SendOutcome::Done);
             self.partner.delivered.notify_one();
         }
     }

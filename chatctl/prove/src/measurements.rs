@@ -76,7 +76,7 @@ pub(crate) struct Second {
 
 /// Everything counted and timed. Times are microseconds since the run began.
 #[derive(Debug, Default)]
-pub(crate) struct Board {
+pub(crate) struct Measurements {
     /// How much happened.
     pub(crate) counts: Counts,
     /// From the first sending to the acknowledgement.
@@ -94,7 +94,7 @@ pub(crate) struct Board {
     longest_pause: u64,
 }
 
-impl Board {
+impl Measurements {
     /// The traffic begins: what came before is no pause.
     pub(crate) fn begin(&mut self, now: u64) {
         self.last_ack = now;
@@ -179,24 +179,24 @@ mod tests {
 
     #[test]
     fn seconds_hold_what_happened_in_them() {
-        let mut board = Board::default();
-        board.begin(100_000);
+        let mut measurements = Measurements::default();
+        measurements.begin(100_000);
         for (at, after) in [
             (200_000, 1_000),
             (300_000, 3_000),
             (400_000, 2_000),
             (2_900_000, 50_000),
         ] {
-            board.acknowledged(at, after);
+            measurements.acknowledged(at, after);
         }
-        board.connected(2_950_000, 9);
-        board.connected(2_960_000, 7);
-        let seconds = board.seconds();
+        measurements.connected(2_950_000, 9);
+        measurements.connected(2_960_000, 7);
+        let seconds = measurements.seconds();
         let acknowledged: Vec<u64> = seconds.iter().map(|second| second.acknowledged).collect();
         assert_eq!(acknowledged, [3, 0, 1]);
         assert_eq!((seconds[0].p50_ms, seconds[0].max_ms), (Some(2.0), Some(3.0)));
         assert_eq!((seconds[1].p50_ms, seconds[1].connected), (None, 0));
         assert_eq!((seconds[2].p99_ms, seconds[2].connected), (Some(50.0), 7));
-        assert_eq!(board.longest_pause(), Duration::from_millis(2_500));
+        assert_eq!(measurements.longest_pause(), Duration::from_millis(2_500));
     }
 }

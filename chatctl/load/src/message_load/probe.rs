@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::PATIENCE;
+use super::CONNECT_TIMEOUT;
 use crate::connection::{Connection, Server};
 use crate::users::BenchUser;
 use crate::wire::{self, Frame};
 
 /// How long the message may take.
-const ANY: Duration = Duration::from_secs(10);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an acknowledgement may come after the message itself.
-const ACK: Duration = Duration::from_secs(1);
+const ACK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sends a message from a user to themself and returns whether it is acknowledged.
 ///
 /// # Errors
 /// If the connection fails, or the message is neither acknowledged nor delivered.
 pub async fn acknowledges(server: &Server, user: &BenchUser) -> anyhow::Result<bool> {
-    let mut connection = Connection::open(server, &user.token, PATIENCE).await?;
+    let mut connection = Connection::open(server, &user.token, CONNECT_TIMEOUT).await?;
     let event = format!("receive_message_{}", user.id);
     let frame = wire::send_message(Some(0), user.id, None, |text| {
         text.push_str("benchmark: a first message")
     });
     connection.send(frame).await?;
-    let mut end = Instant::now() + ANY;
+    let mut end = Instant::now() + MESSAGE_TIMEOUT;
     let mut delivered = false;
     while let Ok(text) = timeout_at(end, connection.next()).await {
         match Frame::of(&text?) {
@@ -35,7 +35,7 @@ pub async fn acknowledges(server: &Server, user: &BenchUser) -> anyhow::Result<b
             Frame::Answer(0, _) => return Ok(true),
             Frame::Event(name, _) if name == event && !delivered => {
                 delivered = true;
-                end = Instant::now() + ACK;
+                end = Instant::now() + ACK_TIMEOUT;
             }
             Frame::Ping => connection.send(wire::PONG).await?,
             _ => {}
@@ -43,7 +43,7 @@ pub async fn acknowledges(server: &Server, user: &BenchUser) -> anyhow::Result<b
     }
     anyhow::ensure!(
         delivered,
-        "a message was neither acknowledged nor delivered within {ANY:?}"
+        "a message was neither acknowledged nor delivered within {MESSAGE_TIMEOUT:?}"
     );
     Ok(false)
 }

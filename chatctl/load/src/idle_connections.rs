@@ -10,29 +10,29 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::connection::{ConnectError, Connection, Server};
-use super::fleet::Fleet;
-use super::interrupt::Interrupt;
+use super::interrupt_counter::InterruptCounter;
+use super::runtime_pool::RuntimePool;
 use super::stats::Latencies;
 use super::users::BenchUser;
 use super::wire;
 
 /// How long one attempt may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A failed attempt is repeated after half to one and a half of this, as stock clients do at first.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a connection that was there is not any more.
 const LOST: &str = "connection lost";
 /// How much later than its own beginning a connection sends what the next one is to miss: that one has its cursor then.
-const LEAD: Duration = Duration::from_secs(1);
+const SEND_DELAY: Duration = Duration::from_secs(1);
 
-/// The connections, each a task on the fleet's threads.
+/// The connections, each a task on the threads of a [`RuntimePool`].
 #[derive(Debug)]
-pub struct Crowd {
+pub struct IdleConnections {
     server: Server,
     wave: watch::Sender<Wave>,
-    news: mpsc::UnboundedReceiver<News>,
-    tell: mpsc::UnboundedSender<News>,
+    events: mpsc::UnboundedReceiver<ConnectionEvent>,
+    report: mpsc::UnboundedSender<ConnectionEvent>,
     size: usize,
     present: usize,
     /// Messages that each is to miss; none where nobody catches up.
@@ -45,18 +45,18 @@ struct Wave {
     number: u32,
     spread: Duration,
     /// As many handshakes at a time as it has permits.
-    gate: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
 }
 
 /// What happened to one connection, in which wave.
 #[derive(Debug)]
-struct News {
+struct ConnectionEvent {
     wave: u32,
-    what: What,
+    change: ConnectionChange,
 }
 
 #[derive(Debug)]
-enum What {
+enum ConnectionChange {
     /// And has caught up, if that was asked for.
     Connected {
         took: Duration,
@@ -68,23 +68,23 @@ enum What {
 
 /// How it goes, in words.
 #[derive(Debug)]
-pub struct Going<'a> {
+pub struct ConnectProgress<'a> {
     present: usize,
     size: usize,
     /// Why the last one is not connected, if that is newer.
     trouble: Option<&'a str>,
 }
 
-impl fmt::Display for Going<'_> {
+impl fmt::Display for ConnectProgress<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} connected", self.present, self.size)?;
         self.trouble.map_or(Ok(()), |why| write!(f, " ({why})"))
     }
 }
 
-/// How the crowd came together.
+/// How it went until all were connected.
 #[derive(Debug, Default)]
-pub struct Assembly {
+pub struct ConnectResults {
     /// How many are connected.
     pub connected: usize,
     /// Time until the last of them was.
@@ -99,20 +99,20 @@ pub struct Assembly {
     pub complete: bool,
 }
 
-impl Crowd {
-    /// An empty crowd, of which so many connect at a time.
+impl IdleConnections {
+    /// No connections yet; later so many connect at a time.
     pub fn new(server: &Server, concurrency: usize) -> Self {
-        let (tell, news) = mpsc::unbounded_channel();
+        let (report, events) = mpsc::unbounded_channel();
         let wave = Wave {
             number: 0,
             spread: Duration::ZERO,
-            gate: Arc::new(Semaphore::new(concurrency)),
+            handshakes: Arc::new(Semaphore::new(concurrency)),
         };
         Self {
             server: server.clone(),
             wave: watch::Sender::new(wave),
-            news,
-            tell,
+            events,
+            report,
             size: 0,
             present: 0,
             missed: None,
@@ -127,94 +127,96 @@ impl Crowd {
     }
 
     /// Adds connections, which begin to connect at once.
-    pub fn add(&mut self, fleet: &Fleet, users: &[BenchUser]) {
+    pub fn add(&mut self, pool: &RuntimePool, users: &[BenchUser]) {
         for (number, user) in users.iter().enumerate() {
             let next = users[(number + 1) % users.len()].id;
-            let member = Member {
+            let connection = IdleConnection {
                 server: self.server.clone(),
                 token: user.token.clone(),
                 cursor: self.missed.map(|_| String::new()),
                 to_send: self.missed.unwrap_or(0),
                 next,
                 wave: self.wave.subscribe(),
-                tell: self.tell.clone(),
+                report: self.report.clone(),
             };
-            fleet.spawn(number, member.live());
+            pool.spawn(number, connection.live());
         }
         self.size += users.len();
     }
 
     /// Drops all connections; each comes back by itself after a random time up to `spread`.
-    pub fn scatter(&mut self, spread: Duration) {
+    pub fn drop_all(&mut self, spread: Duration) {
         self.present = 0;
-        let gate = Arc::new(Semaphore::new(self.size));
+        let handshakes = Arc::new(Semaphore::new(self.size));
         self.wave.send_modify(|wave| {
             wave.number += 1;
             wave.spread = spread;
-            wave.gate = gate;
+            wave.handshakes = handshakes;
         });
     }
 
     /// Waits until all are connected; gives up after a time or at an interrupt. `show` hears how it goes.
-    pub async fn assemble(
+    pub async fn wait_until_connected(
         &mut self,
         begun: Instant,
         within: Duration,
-        interrupt: &Interrupt,
-        show: impl Fn(Going<'_>),
-    ) -> Assembly {
-        let mut assembly = Assembly::default();
+        interrupt: &InterruptCounter,
+        show: impl Fn(ConnectProgress<'_>),
+    ) -> ConnectResults {
+        let mut results = ConnectResults::default();
         let current = self.wave.borrow().number;
         while self.present < self.size {
-            let news = tokio::select! {
-                news = timeout_at(begun + within, self.news.recv()) => news,
-                () = interrupt.reaches(1) => break,
+            let events = tokio::select! {
+                events = timeout_at(begun + within, self.events.recv()) => events,
+                () = interrupt.wait_for(1) => break,
             };
-            let Ok(Some(News { wave, what })) = news else { break };
-            match what {
-                What::Connected { took, at } if wave == current => {
+            let Ok(Some(ConnectionEvent { wave, change })) = events else {
+                break;
+            };
+            match change {
+                ConnectionChange::Connected { took, at } if wave == current => {
                     self.present += 1;
-                    assembly.took = at.duration_since(begun);
-                    assembly.handshake.record(took);
-                    assembly.since_begin.record(assembly.took);
+                    results.took = at.duration_since(begun);
+                    results.handshake.record(took);
+                    results.since_begin.record(results.took);
                     show(self.going(None));
                 }
-                What::Lost if wave == current => {
+                ConnectionChange::Lost if wave == current => {
                     self.present -= 1;
                     show(self.going(Some(LOST)));
-                    *assembly.failures.entry(LOST.to_owned()).or_default() += 1;
+                    *results.failures.entry(LOST.to_owned()).or_default() += 1;
                 }
-                What::Failed(reason) => {
+                ConnectionChange::Failed(reason) => {
                     show(self.going(Some(&reason)));
-                    *assembly.failures.entry(reason).or_default() += 1;
+                    *results.failures.entry(reason).or_default() += 1;
                 }
-                What::Connected { .. } | What::Lost => {}
+                ConnectionChange::Connected { .. } | ConnectionChange::Lost => {}
             }
         }
-        assembly.connected = self.present;
-        assembly.complete = self.present == self.size;
-        assembly
+        results.connected = self.present;
+        results.complete = self.present == self.size;
+        results
     }
 
-    fn going<'a>(&self, trouble: Option<&'a str>) -> Going<'a> {
-        Going {
+    fn going<'a>(&self, trouble: Option<&'a str>) -> ConnectProgress<'a> {
+        ConnectProgress {
             present: self.present,
             size: self.size,
             trouble,
         }
     }
 
-    /// How many connections were lost since the crowd came together.
+    /// How many connections were lost since all were connected.
     pub fn lost(&mut self) -> u64 {
         let mut lost = 0;
-        while let Ok(news) = self.news.try_recv() {
-            lost += u64::from(matches!(news.what, What::Lost));
+        while let Ok(events) = self.events.try_recv() {
+            lost += u64::from(matches!(events.change, ConnectionChange::Lost));
         }
         lost
     }
 }
 
-struct Member {
+struct IdleConnection {
     server: Server,
     token: String,
     /// From where it goes on, if it catches up.
@@ -223,10 +225,10 @@ struct Member {
     to_send: usize,
     next: UserId,
     wave: watch::Receiver<Wave>,
-    tell: mpsc::UnboundedSender<News>,
+    report: mpsc::UnboundedSender<ConnectionEvent>,
 }
 
-impl Member {
+impl IdleConnection {
     async fn live(mut self) {
         loop {
             let wave = self.wave.borrow_and_update().clone();
@@ -237,7 +239,7 @@ impl Member {
             };
             let mut next_wave = self.wave.clone();
             tokio::select! {
-                _ = self.stay(&mut connection) => self.tell(wave.number, What::Lost),
+                _ = self.stay(&mut connection) => self.report(wave.number, ConnectionChange::Lost),
                 changed = next_wave.changed() => if changed.is_err() { return },
             }
         }
@@ -246,7 +248,7 @@ impl Member {
     /// Tries until it works; none if there is another wave meanwhile.
     async fn connect(&mut self, wave: &Wave) -> Option<Connection> {
         loop {
-            let permit = wave.gate.acquire().await;
+            let permit = wave.handshakes.acquire().await;
             let begun = Instant::now();
             let opened = self.open().await;
             drop(permit);
@@ -254,13 +256,13 @@ impl Member {
                 Ok(connection) => {
                     let at = Instant::now();
                     let took = at - begun;
-                    self.tell(wave.number, What::Connected { took, at });
+                    self.report(wave.number, ConnectionChange::Connected { took, at });
                     return Some(connection);
                 }
-                Err(error) => self.tell(wave.number, What::Failed(error.to_string())),
+                Err(error) => self.report(wave.number, ConnectionChange::Failed(error.to_string())),
             }
             tokio::select! {
-                () = sleep(PAUSE.mul_f64(0.5 + rand::random::<f64>())) => {}
+                () = sleep(RETRY_DELAY.mul_f64(0.5 + rand::random::<f64>())) => {}
                 _ = self.wave.changed() => return None,
             }
         }
@@ -268,10 +270,10 @@ impl Member {
 
     async fn open(&mut self) -> Result<Connection, ConnectError> {
         let Some(cursor) = &mut self.cursor else {
-            return Connection::open(&self.server, &self.token, PATIENCE).await;
+            return Connection::open(&self.server, &self.token, CONNECT_TIMEOUT).await;
         };
         let frame = wire::connect_since(&self.token, cursor);
-        let mut connection = Connection::open_with(&self.server, frame, PATIENCE).await?;
+        let mut connection = Connection::open_with(&self.server, frame, CONNECT_TIMEOUT).await?;
         *cursor = connection.caught_up().await?;
         Ok(connection)
     }
@@ -279,7 +281,7 @@ impl Member {
     /// Keeps the connection until it ends. Sends what the next one is to miss, once.
     async fn stay(&mut self, connection: &mut Connection) -> ConnectError {
         if self.to_send > 0 {
-            sleep(LEAD).await;
+            sleep(SEND_DELAY).await;
             for _ in 0..std::mem::take(&mut self.to_send) {
                 let frame = wire::send_message(None, self.next, None, |text| text.push_str("missed"));
                 if let Err(error) = connection.feed(frame).await {
@@ -293,8 +295,8 @@ impl Member {
         connection.idle().await
     }
 
-    fn tell(&self, wave: u32, what: What) {
+    fn report(&self, wave: u32, change: ConnectionChange) {
         // Nobody listens any more at the end.
-        let _ = self.tell.send(News { wave, what });
+        let _ = self.report.send(ConnectionEvent { wave, change });
     }
 }

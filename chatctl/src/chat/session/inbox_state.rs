@@ -1,4 +1,4 @@
-//! What a [`Session`] knows of all conversations: how much is unread in them, and how far others have read.
+//! What a [`ChatSession`] knows of all conversations: how much is unread in them, and how far others have read.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use shared::conversation::{Conversation, Inbox};
 use shared::limits::UNREAD;
 use shared::{MessageId, UserId};
 
-use super::super::Report;
-use super::{Session, due};
+use super::super::ChatEvent;
+use super::{ChatSession, due};
 
 /// The inbox is asked for again at most this often.
-const REFRESH: Duration = Duration::from_secs(1);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// More conversations than this are not remembered one by one.
-const MOST: usize = 10_000;
+const MAX_CONVERSATIONS: usize = 10_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -34,7 +34,7 @@ impl From<&Conversation> for Entry {
 
 /// Why a page is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum InboxRequest {
     /// Nothing is known any more: changes may have been missed.
     Anew,
     /// To look further down.
@@ -45,21 +45,21 @@ pub(super) enum Ask {
 
 /// The conversations. Those that are not known one by one are counted together.
 #[derive(Debug, Default)]
-pub(super) struct Overview {
+pub(super) struct InboxState {
     known: HashMap<UserId, Entry>,
     /// Unread messages of the conversations that are not known.
     rest: u32,
     /// Where the pages that were not read go on.
     next: Option<String>,
     /// The requests that are not answered, oldest first.
-    asked: VecDeque<Ask>,
+    asked: VecDeque<InboxRequest>,
     /// What changed since the first of them was made; its answer may be older.
     meanwhile: HashMap<UserId, Entry>,
     refresh_at: Option<Instant>,
     told: Option<u32>,
 }
 
-impl Overview {
+impl InboxState {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.refresh_at
     }
@@ -75,7 +75,7 @@ impl Overview {
     }
 
     /// A page was asked for.
-    pub(super) fn asked(&mut self, why: Ask) {
+    pub(super) fn asked(&mut self, why: InboxRequest) {
         self.asked.push_back(why);
     }
 
@@ -86,9 +86,9 @@ impl Overview {
     }
 
     /// Takes a page; where the next one begins, if looking further down is what it was for.
-    pub(super) fn take(&mut self, page: Inbox, now: Instant) -> Option<String> {
+    pub(super) fn apply_page(&mut self, page: Inbox, now: Instant) -> Option<String> {
         let why = self.asked.pop_front();
-        if why == Some(Ask::Anew) {
+        if why == Some(InboxRequest::Anew) {
             self.known.clear();
         }
         let entries = page.conversations.iter().map(|c| (c.peer_id, Entry::from(c)));
@@ -101,10 +101,10 @@ impl Overview {
         for (peer, entry) in std::mem::take(&mut self.meanwhile) {
             self.change(peer, entry, now);
         }
-        if why == Some(Ask::Refresh) {
+        if why == Some(InboxRequest::Refresh) {
             return None;
         }
-        self.next = page.next.filter(|_| self.known.len() < MOST);
+        self.next = page.next.filter(|_| self.known.len() < MAX_CONVERSATIONS);
         self.next.clone()
     }
 
@@ -115,8 +115,8 @@ impl Overview {
         }
         let was_known = self.known.insert(peer, entry).is_some();
         // How much of the rest was this one's can't be told; and what is counted to its limit only is not exact.
-        if (!was_known && self.rest > 0) || self.sum() + self.rest >= UNREAD || self.known.len() > MOST {
-            self.refresh_at.get_or_insert(now + REFRESH);
+        if (!was_known && self.rest > 0) || self.sum() + self.rest >= UNREAD || self.known.len() > MAX_CONVERSATIONS {
+            self.refresh_at.get_or_insert(now + REFRESH_INTERVAL);
         }
     }
 
@@ -148,20 +148,20 @@ impl Overview {
     }
 }
 
-impl Session {
+impl ChatSession {
     /// The server told how a conversation is now.
     pub(super) fn conversation_changed(&mut self, conversation: Box<Conversation>) {
         let entry = Entry::from(&*conversation);
-        self.overview.change(conversation.peer_id, entry, self.now);
-        self.report(Report::Conversation(conversation));
+        self.inbox_state.change(conversation.peer_id, entry, self.now);
+        self.emit(ChatEvent::Conversation(conversation));
         self.elsewhere();
     }
 
     /// Tells how much is unread elsewhere, if that has changed.
     pub(super) fn elsewhere(&mut self) {
-        let count = self.overview.elsewhere(self.peer);
-        if self.overview.told.replace(count).unwrap_or(0) != count {
-            self.report(Report::Elsewhere(count));
+        let count = self.inbox_state.elsewhere(self.peer);
+        if self.inbox_state.told.replace(count).unwrap_or(0) != count {
+            self.emit(ChatEvent::Elsewhere(count));
         }
     }
 }

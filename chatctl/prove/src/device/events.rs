@@ -7,19 +7,19 @@ use shared::{Conversation, Message, Settings, UserId};
 use tokio::time::Instant;
 
 use super::LastSync;
-use super::session::{End, Session};
-use crate::copy::MarkerKey;
-use crate::document::{Doc, Text};
+use super::connection::{DeviceConnection, End};
+use crate::document::{Document, MessageText};
+use crate::message_copy::MarkerKey;
 use crate::record::How;
 use crate::violation::{Example, Kind};
 use crate::wire::Arguments;
 
 /// The begin of the name under which messages come.
-const RECEIVE: &str = "receive_message_";
+const RECEIVE_PREFIX: &str = "receive_message_";
 /// Newest messages of a peer of which one is marked.
-const RECENT: usize = 8;
+const MAX_RECENT: usize = 8;
 
-impl Session<'_> {
+impl DeviceConnection<'_> {
     /// An event from the server.
     pub(super) fn event(&mut self, name: &str, frame: &str) {
         let arguments = match Arguments::of(frame) {
@@ -53,7 +53,7 @@ impl Session<'_> {
                 self.device.complain(Kind::Foreign, Example::new(what));
                 false
             }
-            _ => match name.strip_prefix(RECEIVE) {
+            _ => match name.strip_prefix(RECEIVE_PREFIX) {
                 Some(receiver) => self.with(name, &arguments, |one, message: Message| {
                     let named = receiver.parse().ok().filter(|named| Some(*named) == message.receiver);
                     one.message(name, named, &message, how);
@@ -97,57 +97,57 @@ impl Session<'_> {
 
     /// A message; `mine` is who must be this device's user for it to concern them.
     fn message(&mut self, name: &str, mine: Option<UserId>, message: &Message, how: How) {
-        if mine != Some(self.device.member.id) {
+        if mine != Some(self.device.user.id) {
             let word = |id: Option<UserId>| id.map_or("nobody".to_owned(), |id| id.to_string());
             let (from, to) = (word(message.sender), word(message.receiver));
             let example = Example::new(format!("{name}: from {from} to {to}")).messages([message.id]);
             return self.device.complain(Kind::Foreign, example);
         }
-        let Some(doc) = Doc::of(message) else {
+        let Some(document) = Document::of(message) else {
             let example = Example::new(format!("{name}: it lacks a field")).messages([message.id]);
             return self.device.complain(Kind::Malformed, example);
         };
         if how == How::Live {
             let peer = if mine == message.receiver {
-                doc.sender
+                document.sender
             } else {
-                doc.receiver
+                document.receiver
             };
             self.device.updates_due.insert(peer);
-            let sent = message.message.as_deref().and_then(Text::read);
-            if let Some(text) = sent.filter(|_| name.starts_with(RECEIVE)) {
+            let sent = message.message.as_deref().and_then(MessageText::read);
+            if let Some(text) = sent.filter(|_| name.starts_with(RECEIVE_PREFIX)) {
                 let shared = &self.device.shared;
                 let after = shared.now().saturating_sub(text.at);
                 shared
-                    .board
+                    .measurements
                     .lock()
                     .delivery
                     .record(std::time::Duration::from_micros(after));
             }
         }
-        self.keep(doc, how);
+        self.store(document, how);
     }
 
     /// Puts a message into the copy.
-    pub(super) fn keep(&mut self, doc: Doc, how: How) {
+    pub(super) fn store(&mut self, document: Document, how: How) {
         let device = &mut *self.device;
-        let peer = if doc.sender == device.member.id {
-            doc.receiver
+        let peer = if document.sender == device.user.id {
+            document.receiver
         } else {
-            doc.sender
+            document.sender
         };
-        self.heard.push((doc.place.id, how));
-        let new = device.copy.keep(doc);
-        let counts = &mut device.shared.board.lock().counts;
+        self.heard.push((document.position.id, how));
+        let new = device.copy.put(document);
+        let counts = &mut device.shared.measurements.lock().counts;
         counts.heard += 1;
         counts.twice += u64::from(!new);
         if new {
             if device.last_sync == (LastSync::Begun { was_live: true }) {
-                device.repaired.insert(doc.place.id);
+                device.repaired.insert(document.position.id);
             }
             let recent = device.recent.entry(peer).or_default();
-            recent.push_back(doc.place.id);
-            if recent.len() > RECENT {
+            recent.push_back(document.position.id);
+            if recent.len() > MAX_RECENT {
                 recent.pop_front();
             }
         }
@@ -155,7 +155,7 @@ impl Session<'_> {
 
     /// Somebody has received or read: the peer what the user wrote, or the user, on any device.
     fn receipt(&mut self, receipt: Receipt, read: bool) {
-        let me = self.device.member.id;
+        let me = self.device.user.id;
         let own = receipt.user_id == me;
         // One's own receipt says whose messages they were; a live one of a peer need not.
         let peer = if own { receipt.peer_id } else { Some(receipt.user_id) };
@@ -172,12 +172,12 @@ impl Session<'_> {
 
     fn is_partner(&self, peer: UserId) -> bool {
         let shared = &self.device.shared;
-        let mut partners = shared.plan.partners(self.device.member.number);
+        let mut partners = shared.plan.partners(self.device.user.number);
         partners.any(|partner| shared.people[partner] == peer)
     }
 
     fn updated(&mut self, conversation: Conversation) {
-        let (me, peer) = (self.device.member.id, conversation.peer_id);
+        let (me, peer) = (self.device.user.id, conversation.peer_id);
         let concerns = conversation.last_message.as_ref().is_none_or(|last| {
             let between = (last.sender, last.receiver);
             between == (Some(me), Some(peer)) || between == (Some(peer), Some(me))
@@ -220,7 +220,7 @@ impl Session<'_> {
     pub(super) fn changed(&mut self, event: SyncEvent) {
         match event {
             SyncEvent::Message { message } => {
-                let me = Some(self.device.member.id);
+                let me = Some(self.device.user.id);
                 let mine = if message.sender == me {
                     message.sender
                 } else {

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 /// Longest wait for a message that is being handed over. It takes microseconds; only a printer that waits inside
 /// rustyline for its turn takes longer, and that one has passed the dangerous moment.
-const HANDOVER: Duration = Duration::from_millis(50);
+const HANDOVER_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// What the editor does.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum EditorMode {
     /// It is about to read or has just read: nothing may be printed.
     #[default]
     Between,
@@ -25,8 +25,8 @@ pub(crate) enum Mode {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    mode: Mode,
+struct GateState {
+    mode: EditorMode,
     printing: bool,
     /// How often what was printed may have been moved by something else.
     disturbances: u64,
@@ -34,16 +34,16 @@ struct State {
 
 /// The gate. The lock is held for moments only, never while printing.
 #[derive(Debug, Default)]
-pub(crate) struct Gate {
-    state: Mutex<State>,
+pub(crate) struct PrintGate {
+    state: Mutex<GateState>,
     changed: Condvar,
 }
 
-impl Gate {
+impl PrintGate {
     /// Runs `print` as soon as printing is possible, and tells it how.
-    pub(crate) fn pass(&self, print: impl FnOnce(Mode)) {
+    pub(crate) fn pass(&self, print: impl FnOnce(EditorMode)) {
         let mut state = self.lock();
-        while state.mode == Mode::Between {
+        while state.mode == EditorMode::Between {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.printing = true;
@@ -56,7 +56,7 @@ impl Gate {
 
     /// The editor has painted its line.
     pub(crate) fn open(&self) {
-        self.set(Mode::Editing);
+        self.set(EditorMode::Editing);
     }
 
     /// The editor moves what was printed, or its own rows stay among it.
@@ -72,23 +72,25 @@ impl Gate {
     /// The editor is about to leave its line.
     pub(crate) fn close(&self) {
         self.disturb();
-        self.set(Mode::Between);
+        self.set(EditorMode::Between);
         let state = self.lock();
-        let handed_over = self.changed.wait_timeout_while(state, HANDOVER, |state| state.printing);
+        let handed_over = self
+            .changed
+            .wait_timeout_while(state, HANDOVER_TIMEOUT, |state| state.printing);
         drop(handed_over);
     }
 
     /// There is no editor any more.
     pub(crate) fn end(&self) {
-        self.set(Mode::Ended);
+        self.set(EditorMode::Ended);
     }
 
-    fn set(&self, mode: Mode) {
+    fn set(&self, mode: EditorMode) {
         self.lock().mode = mode;
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn nothing_is_printed_in_between() {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(PrintGate::default());
         let (printed, prints) = channel();
         let printer = {
             let gate = Arc::clone(&gate);
@@ -111,15 +113,15 @@ mod tests {
         };
         assert!(prints.recv_timeout(Duration::from_millis(30)).is_err());
         gate.open();
-        assert_eq!(prints.recv(), Ok(Mode::Editing));
+        assert_eq!(prints.recv(), Ok(EditorMode::Editing));
         printer.join().unwrap();
         gate.end();
-        gate.pass(|mode| assert_eq!(mode, Mode::Ended));
+        gate.pass(|mode| assert_eq!(mode, EditorMode::Ended));
     }
 
     #[test]
     fn closing_waits_for_the_message_that_is_handed_over() {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(PrintGate::default());
         gate.open();
         let (begun, begin) = channel();
         let (finish, finished) = channel::<()>();

@@ -1,4 +1,4 @@
-//! What is sent and how fast, and the window that is measured. Shared by every courier of a load.
+//! What is sent and how fast, and the window that is measured. Shared by all virtual users of a load.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::super::stamp::Stamper;
 
 /// How fast messages are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Pace {
+pub enum ArrivalModel {
     /// Each user sends when fewer than so many of their messages are without an answer.
     Closed {
         /// So many.
@@ -25,9 +25,9 @@ pub enum Pace {
 
 /// What a load looks like.
 #[derive(Debug, Clone)]
-pub struct Shape {
+pub struct Workload {
     /// How fast.
-    pub pace: Pace,
+    pub arrivals: ArrivalModel,
     /// Length of a text in bytes.
     pub size: usize,
     /// Whether messages carry a `clientMessageId`.
@@ -41,19 +41,19 @@ pub struct Shape {
 /// The plan. Times are nanoseconds since its epoch.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) shape: Shape,
+    pub(super) workload: Workload,
     pub(super) stamper: Stamper,
     /// Nanoseconds between two messages of one user, in an open loop.
     pub(super) interval: u64,
     users: u64,
     epoch: Instant,
-    /// The coordinator writes these, couriers read them; nothing else depends on their order.
+    /// The coordinator writes these, virtual users read them; nothing else depends on their order.
     begun: AtomicU64,
     send_until: AtomicU64,
     measure_from: AtomicU64,
     measure_until: AtomicU64,
     left: AtomicI64,
-    /// How connections ended before the load did. Locked for moments by couriers at their end, and by the coordinator.
+    /// How connections ended before the load did. Locked for moments by virtual users at their end, and by the coordinator.
     pub(super) ends: Mutex<Ends>,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Ends {
 
 impl Ends {
     /// One more has ended.
-    pub(super) fn note(&mut self, error: &ConnectError) {
+    pub(super) fn count_end(&mut self, error: &ConnectError) {
         match error {
             ConnectError::Closed => self.closed += 1,
             error => {
@@ -96,14 +96,14 @@ impl Ends {
 }
 
 impl Plan {
-    pub(super) fn new(shape: Shape, users: usize) -> Self {
-        let interval = match shape.pace {
-            Pace::Closed { .. } => 0.0,
-            Pace::Open { rate } => users as f64 / rate * 1e9,
+    pub(super) fn new(workload: Workload, users: usize) -> Self {
+        let interval = match workload.arrivals {
+            ArrivalModel::Closed { .. } => 0.0,
+            ArrivalModel::Open { rate } => users as f64 / rate * 1e9,
         };
-        let left = shape.messages.map_or(i64::MAX, |messages| messages as i64);
+        let left = workload.messages.map_or(i64::MAX, |messages| messages as i64);
         Self {
-            stamper: Stamper::new(rand::random(), shape.size),
+            stamper: Stamper::new(rand::random(), workload.size),
             interval: interval as u64,
             users: users as u64,
             epoch: Instant::now(),
@@ -113,7 +113,7 @@ impl Plan {
             measure_until: AtomicU64::new(u64::MAX),
             left: AtomicI64::new(left),
             ends: Mutex::default(),
-            shape,
+            workload,
         }
     }
 
@@ -161,8 +161,8 @@ impl Plan {
     }
 
     /// Takes one of the messages that are left; false if there is none.
-    pub(super) fn take(&self) -> bool {
-        self.shape.messages.is_none() || self.left.fetch_sub(1, Relaxed) > 0
+    pub(super) fn claim_message(&self) -> bool {
+        self.workload.messages.is_none() || self.left.fetch_sub(1, Relaxed) > 0
     }
 
     /// Whether none is left.
@@ -175,20 +175,20 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plan(pace: Pace, messages: Option<u64>) -> Plan {
-        let shape = Shape {
-            pace,
+    fn plan(arrivals: ArrivalModel, messages: Option<u64>) -> Plan {
+        let workload = Workload {
+            arrivals,
             size: 0,
             client_ids: false,
             acks: true,
             messages,
         };
-        Plan::new(shape, 4)
+        Plan::new(workload, 4)
     }
 
     #[test]
     fn an_open_loop_is_spread_evenly() {
-        let plan = plan(Pace::Open { rate: 2_000.0 }, None);
+        let plan = plan(ArrivalModel::Open { rate: 2_000.0 }, None);
         assert_eq!(plan.interval, 2_000_000);
         let firsts: Vec<u64> = (0..4).map(|user| plan.first(user)).collect();
         assert_eq!(firsts, [0, 500_000, 1_000_000, 1_500_000]);
@@ -196,16 +196,21 @@ mod tests {
 
     #[test]
     fn a_number_of_messages_is_kept() {
-        let plan = plan(Pace::Closed { in_flight: 1 }, Some(2));
+        let plan = plan(ArrivalModel::Closed { in_flight: 1 }, Some(2));
         assert_eq!(
-            [plan.take(), plan.take(), plan.is_spent(), plan.take()],
+            [
+                plan.claim_message(),
+                plan.claim_message(),
+                plan.is_spent(),
+                plan.claim_message()
+            ],
             [true, true, true, false]
         );
     }
 
     #[test]
     fn only_the_window_is_measured() {
-        let plan = plan(Pace::Closed { in_flight: 1 }, None);
+        let plan = plan(ArrivalModel::Closed { in_flight: 1 }, None);
         assert!(!plan.is_measured(plan.now()));
         plan.measure();
         let inside = plan.now();

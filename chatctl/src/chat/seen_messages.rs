@@ -5,23 +5,23 @@ use std::collections::{HashSet, VecDeque};
 use shared::MessageId;
 
 /// Messages remembered so that they are not shown twice.
-const MOST: usize = 20_000;
+const MAX_SEEN: usize = 20_000;
 
 /// The messages seen last.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenMessages {
     ids: HashSet<MessageId>,
     order: VecDeque<MessageId>,
 }
 
-impl Seen {
+impl SeenMessages {
     /// Notes a message. False if it was seen before.
-    pub(crate) fn note(&mut self, id: MessageId) -> bool {
+    pub(crate) fn insert(&mut self, id: MessageId) -> bool {
         if !self.ids.insert(id) {
             return false;
         }
         self.order.push_back(id);
-        if self.order.len() > MOST
+        if self.order.len() > MAX_SEEN
             && let Some(oldest) = self.order.pop_front()
         {
             self.ids.remove(&oldest);
@@ -30,7 +30,7 @@ impl Seen {
     }
 
     /// Whether a message was seen.
-    pub(crate) fn has(&self, id: MessageId) -> bool {
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
         self.ids.contains(&id)
     }
 }
@@ -41,16 +41,16 @@ mod tests {
 
     #[test]
     fn a_message_is_new_once_and_memory_is_bounded() {
-        let mut seen = Seen::default();
+        let mut seen = SeenMessages::default();
         let id = |number: u32| {
             let mut bytes = [0; 12];
             bytes[..4].copy_from_slice(&number.to_be_bytes());
             MessageId::from_bytes(bytes)
         };
-        let most = u32::try_from(MOST).unwrap();
-        assert!((0..most + 10).all(|number| seen.note(id(number))));
-        assert!(!seen.note(id(most)));
-        assert!(seen.has(id(10)) && !seen.has(id(9)));
-        assert_eq!((seen.ids.len(), seen.order.len()), (MOST, MOST));
+        let most = u32::try_from(MAX_SEEN).unwrap();
+        assert!((0..most + 10).all(|number| seen.insert(id(number))));
+        assert!(!seen.insert(id(most)));
+        assert!(seen.contains(id(10)) && !seen.contains(id(9)));
+        assert_eq!((seen.ids.len(), seen.order.len()), (MAX_SEEN, MAX_SEEN));
     }
 }

@@ -5,12 +5,12 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`plan`] | what is sent and how fast, and the window that is measured |
-//! | [`courier`] | one user's connection: sends, and books what comes back |
+//! | [`virtual_user`] | one user's connection: sends, and books what comes back |
 //! | [`probe`] | whether the server acknowledges at all |
 
-mod courier;
 mod plan;
 mod probe;
+mod virtual_user;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,93 +20,98 @@ use shared::UserId;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep};
 
-use self::courier::Courier;
 use self::plan::Plan;
-pub use self::plan::{Pace, Shape};
+pub use self::plan::{ArrivalModel, Workload};
 pub use self::probe::acknowledges;
+use self::virtual_user::VirtualUser;
 use super::connection::{Connection, Server};
-use super::fleet::Fleet;
-use super::interrupt::Interrupt;
-use super::ledger::{Heard, Sent, Tally};
+use super::interrupt_counter::InterruptCounter;
+use super::ledger::{ReceiveLedger, SendLedger, Tally};
+use super::runtime_pool::RuntimePool;
 use super::stats::{Counters, Measured, Stats};
 use super::users::BenchUser;
 
 /// The code by which a server that stops refuses messages.
 const SHUTTING_DOWN: &str = "shutting_down";
 /// Handshakes at a time while a load is being connected; storms are measured elsewhere.
-const CONNECTING: usize = 64;
+const MAX_HANDSHAKES: usize = 64;
 /// How long one connection may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a coordinator looks whether something has ended.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// One user, as both ends of the conversation see them.
 #[derive(Debug)]
-struct User {
+struct UserState {
     /// The user's number in this load.
     number: u32,
     id: UserId,
     /// The id as events carry it.
     text: String,
-    /// What this user sent. Locked for moments by the couriers of this user and, without acks, of the partner.
-    sent: Mutex<Sent>,
-    /// What this user heard. Locked for moments by the user's courier, and at the end.
-    heard: Mutex<Heard>,
-    /// Wakes the user's courier when a message was delivered, on servers that acknowledge nothing.
+    /// What this user sent. Locked for moments by the tasks of this user and, without acks, of the partner.
+    sent: Mutex<SendLedger>,
+    /// What this user heard. Locked for moments by the user's task, and at the end.
+    heard: Mutex<ReceiveLedger>,
+    /// Wakes the user's task when a message was delivered, on servers that acknowledge nothing.
     delivered: Notify,
 }
 
 /// A connected load.
 #[derive(Debug)]
-pub struct Load {
+pub struct MessageLoad {
     plan: Arc<Plan>,
-    users: Vec<Arc<User>>,
-    /// One per thread. Locked for moments by the couriers of that thread and by the coordinator.
+    users: Vec<Arc<UserState>>,
+    /// One per thread. Locked for moments by the users of that thread and by the coordinator.
     stats: Vec<Arc<Mutex<Stats>>>,
     start: watch::Sender<bool>,
 }
 
-impl Load {
+impl MessageLoad {
     /// Connects all users; nothing is sent yet. `connected` hears how many there are so far.
     ///
     /// # Errors
     /// If one can't connect, or on an interrupt.
     pub async fn connect(
-        fleet: &Fleet,
+        pool: &RuntimePool,
         server: &Server,
         users: &[BenchUser],
-        shape: Shape,
-        interrupt: &Interrupt,
+        workload: Workload,
+        interrupt: &InterruptCounter,
         connected: impl Fn(usize),
     ) -> anyhow::Result<Self> {
         let load = Self {
-            plan: Arc::new(Plan::new(shape, users.len())),
+            plan: Arc::new(Plan::new(workload, users.len())),
             users: (0..)
                 .zip(users)
-                .map(|(number, user)| User::new(number, user.id))
+                .map(|(number, user)| UserState::new(number, user.id))
                 .collect(),
-            stats: (0..fleet.threads()).map(|_| Arc::default()).collect(),
+            stats: (0..pool.threads()).map(|_| Arc::default()).collect(),
             start: watch::Sender::new(false),
         };
-        let gate = Arc::new(Semaphore::new(CONNECTING));
-        let (done, mut results) = mpsc::channel(CONNECTING);
+        let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+        let (done, mut results) = mpsc::channel(MAX_HANDSHAKES);
         for (number, user) in users.iter().enumerate() {
-            let (gate, done, server, token) = (Arc::clone(&gate), done.clone(), server.clone(), user.token.clone());
+            let (handshakes, done, server, token) = (
+                Arc::clone(&handshakes),
+                done.clone(),
+                server.clone(),
+                user.token.clone(),
+            );
             let start = load.start.subscribe();
-            let thread = number / 2 % fleet.threads();
+            let thread = number / 2 % pool.threads();
             let stats = Arc::clone(&load.stats[thread]);
             let me = Arc::clone(&load.users[number]);
             let partner = Arc::clone(load.users.get(number ^ 1).unwrap_or(&me));
             let plan = Arc::clone(&load.plan);
-            fleet.spawn(thread, async move {
-                let permit = gate.acquire().await;
-                let opened = Connection::open(&server, &token, PATIENCE).await;
+            pool.spawn(thread, async move {
+                let permit = handshakes.acquire().await;
+                let opened = Connection::open(&server, &token, CONNECT_TIMEOUT).await;
                 drop(permit);
                 match opened {
                     Ok(connection) => {
-                        // The coordinator may have given up; then nothing starts this courier.
+                        // The coordinator may have given up; then nothing starts this user.
                         let _ = done.send(Ok(())).await;
-                        Courier::new(plan, me, partner, stats, connection).run(start).await;
+                        VirtualUser::new(plan, me, partner, stats, connection).run(start).await;
                     }
                     Err(error) => {
                         let _ = done.send(Err(error)).await;
@@ -118,7 +123,7 @@ impl Load {
         for count in 1..=users.len() {
             let result = tokio::select! {
                 result = results.recv() => result,
-                () = interrupt.reaches(1) => anyhow::bail!("interrupted before anything was measured"),
+                () = interrupt.wait_for(1) => anyhow::bail!("interrupted before anything was measured"),
             };
             if let Some(Err(error)) = result {
                 anyhow::bail!(
@@ -190,14 +195,14 @@ impl Load {
 
     /// Waits until everything that was sent is answered and delivered, and conversations were told, if the server tells them
     /// at all. Gives up after `patience` or a second interrupt.
-    pub async fn drain(&self, patience: Duration, interrupt: &Interrupt) {
+    pub async fn drain(&self, patience: Duration, interrupt: &InterruptCounter) {
         let end = Instant::now() + patience;
         let tells = |counters: &Counters| counters.untold < counters.delivered;
         let is_done = |counters: Counters| self.is_settled(&counters) && (counters.untold == 0 || !tells(&counters));
         while !is_done(self.counters()) && self.cut_off().is_none() && Instant::now() < end {
             tokio::select! {
-                () = sleep(LOOK) => {}
-                () = interrupt.reaches(2) => return,
+                () = sleep(POLL_INTERVAL) => {}
+                () = interrupt.wait_for(2) => return,
             }
         }
     }
@@ -213,13 +218,13 @@ impl Load {
         let mut tally = Tally::default();
         for (number, user) in self.users.iter().enumerate() {
             let partner = self.users.get(number ^ 1).unwrap_or(user);
-            tally.add(&user.sent.lock(), &partner.heard.lock(), self.plan.shape.acks);
+            tally.add(&user.sent.lock(), &partner.heard.lock(), self.plan.workload.acks);
         }
         tally
     }
 
     fn is_settled(&self, counters: &Counters) -> bool {
-        if self.plan.shape.acks {
+        if self.plan.workload.acks {
             counters.sent == counters.acknowledged + counters.refused && counters.delivered >= counters.acknowledged
         } else {
             counters.delivered >= counters.sent
@@ -227,7 +232,7 @@ impl Load {
     }
 }
 
-impl User {
+impl UserState {
     fn new(number: u32, id: UserId) -> Arc<Self> {
         Arc::new(Self {
             number,
