@@ -2,7 +2,6 @@
 //!
 //! Loom runs each model again and again, once for each order of steps that could make a difference. The files are those
 //! of the server, with Loom's lock in the place of theirs.
-#![cfg(not(feature = "sabotage"))]
 
 use std::sync::{Arc, Mutex};
 

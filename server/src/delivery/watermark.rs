@@ -49,10 +49,7 @@ impl DeliveryWatermark {
     pub fn cursor(&self) -> Cursor {
         let out = self.out.lock();
         let committed_position = self.store.committed_position();
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is("no-window") {
-            return self.store.cursor(committed_position);
-        }
+        fail::fail_point!("delivery::watermark", |_| self.store.cursor(committed_position));
         let told = out
             .keys()
             .next()

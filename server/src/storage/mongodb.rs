@@ -244,10 +244,7 @@ impl Store for MongoStore {
 
     fn cursor(&self, committed_position: i64) -> Cursor {
         let own = committed_position.saturating_sub(window::of_cursors());
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is("no-window") {
-            return self.feed.cursor(own);
-        }
+        fail::fail_point!("mongodb::window", |_| self.feed.cursor(own));
         self.feed.cursor(own.min(self.change_poller.committed_position()))
     }
 
