@@ -68,7 +68,7 @@ mod runs;
 mod schema;
 mod sequence;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod untouched;
 mod users;
 mod writer;

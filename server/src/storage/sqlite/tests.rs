@@ -7,55 +7,14 @@ use futures_util::StreamExt;
 use rusqlite::Connection;
 
 use super::*;
-use crate::domain::Change;
-use crate::domain::Text;
+use fixture::{AT, count, messages, store, user};
 
-mod commit;
 mod derived;
 mod figures;
+pub(crate) mod fixture;
 mod lost;
 mod moved;
 mod plans;
-mod receipts;
-
-const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
-
-fn store() -> (tempfile::TempDir, EmbeddedStore) {
-    let dir = tempfile::tempdir().unwrap();
-    // The messages of the tests are no older than that.
-    let options = Options {
-        now: AT,
-        ..Options::default()
-    };
-    let store = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
-    (dir, store)
-}
-
-async fn user(store: &EmbeddedStore, name: &str) -> UserId {
-    let name = Username::new(name.to_owned()).unwrap();
-    store.create_users(&[name], AT).await.unwrap()[0].0.id
-}
-
-fn messages(user: UserId, numbers: std::ops::Range<u64>, bytes: usize) -> Vec<NewMessage> {
-    let message = |number: u64| {
-        let mut id = [0; 12];
-        id[4..].copy_from_slice(&number.to_be_bytes());
-        NewMessage {
-            id: MessageId::from_bytes(id),
-            sender: user,
-            receiver: user,
-            text: Text::new("x".repeat(bytes), usize::MAX).unwrap(),
-            client_message_id: None,
-            created_at: AT,
-        }
-    };
-    numbers.map(message).collect()
-}
-
-async fn count(store: &EmbeddedStore) -> i64 {
-    let count = |connection: &Connection| connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0));
-    store.readers.run(count).await.unwrap()
-}
 
 /// An administrator's shell can hold the lock. Each write would wait for it by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
