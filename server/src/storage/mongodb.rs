@@ -34,6 +34,7 @@
 //! | `error` | the driver's errors, time limits and retries |
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,15 +57,19 @@ pub use choice::ChoiceError;
 use connect::{Connected, ping};
 use feed::Feed;
 use history::History;
-use inbox::{Builder, Inboxes, Projector};
+use inbox::Inboxes;
+use inbox::build::Builder;
+use inbox::projector::Projector;
 use integrity::Integrity;
 use markers::Markers;
 use meta::Meta;
 use presence::Presence;
 use settings::UserSettings;
 use summaries::Summaries;
+use timeouts::READ_TIMEOUT;
 pub use uri::Uri;
 use users::Users;
+use verifier::Verifier;
 pub use window::Clock;
 
 mod advice;
@@ -85,6 +90,8 @@ mod integrity;
 mod lease;
 mod markers;
 mod meta;
+mod names;
+mod newest;
 mod opening;
 mod pages;
 mod presence;
@@ -92,15 +99,13 @@ mod query;
 mod settings;
 mod shapes;
 mod summaries;
+mod timeouts;
 mod unread;
 mod uri;
 mod users;
+mod verifier;
 mod window;
 
-/// How long one read may take.
-const READ: Duration = Duration::from_secs(10);
-/// How long one attempt of a write may take.
-const WRITE: Duration = Duration::from_secs(6);
 /// How long [`Store::ping`] may take.
 const PING: Duration = Duration::from_secs(2);
 /// How long [`Store::close`] may take to write what it can, and then the driver to end.
@@ -138,14 +143,15 @@ impl MongoStore {
         let no_inboxes = indexes::create(&database).await?;
         tokio::join!(shapes::report(&database), choice::say_if_elsewhere(&database));
         let meta = Meta::new(&database);
-        inbox::complete(&database, &meta).await?;
+        inbox::write::complete(&database, &meta).await?;
         let node = ObjectId::new();
         let begun = meta.begin(clock()).await?;
         let markers = Markers::new(&database, node, clock.clone());
         let projector = Projector::new(&database, clock.clone());
         let summaries = Summaries::new(&database, markers.clone(), projector.clone(), begun.first_start);
         let builder = Builder::begin(&database, meta.clone(), summaries.clone(), node, no_inboxes).await?;
-        let (integrity, looking) = Integrity::begin(&connected, meta, builder.clone(), begun.instance).await?;
+        let integrity = Integrity::new(Arc::clone(&connected.connections));
+        let verifier = Verifier::new(&connected, integrity.clone(), meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();
         let presence = Presence::new(&database);
         let others = presence.others();
@@ -158,7 +164,7 @@ impl MongoStore {
             tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
             tasks.spawn("inbox-builder", builder.clone().run(integrity.clone())),
             tasks.spawn("follower", following.run(integrity.clone())),
-            tasks.spawn("integrity", looking.run()),
+            tasks.spawn("integrity", verifier.run()),
         ];
         Ok(Self {
             appender: Appender::new(&connected, integrity.clone(), node, clock.clone(), presence.others()),
@@ -189,12 +195,12 @@ impl MongoStore {
 
     /// Does work while the database is sound.
     async fn guard<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        self.integrity.guard(READ, work).await
+        self.integrity.guard(READ_TIMEOUT, work).await
     }
 
     /// Reads while the database is sound.
     async fn sound<T, E: From<StoreError>>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        self.integrity.read(READ, read).await
+        self.integrity.read(READ_TIMEOUT, read).await
     }
 }
 

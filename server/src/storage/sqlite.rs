@@ -60,6 +60,7 @@ mod log_index;
 mod markers;
 mod opening;
 mod pages;
+mod projected;
 mod projection;
 mod projector;
 mod readers;
@@ -69,8 +70,10 @@ mod schema;
 mod sequence;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unread;
 mod untouched;
 mod users;
+mod verify;
 mod writer;
 
 /// How long [`Store::ping`] waits for the writer and a reader before it calls the store stuck.
@@ -136,6 +139,21 @@ impl EmbeddedStore {
         self.writer
             .run_then(work, move |output| committed(&shared, output))
             .await
+    }
+
+    /// Writes and reads something. Where it is doubtful that a large commit would succeed, writes as much as one.
+    async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
+        let both = async {
+            if self.room.is_doubtful() {
+                self.writer.run(room::fill).await?;
+                self.writer.run(room::tidy).await?;
+                self.room.found();
+            } else {
+                self.writer.run(users::probe_write).await?;
+            }
+            self.readers.run(users::probe_read).await
+        };
+        within(deadline, both).await
     }
 }
 
