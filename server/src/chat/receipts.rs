@@ -187,7 +187,7 @@ impl<R, F: Fn(MarkOutcome<R>)> Task<R, F> {
             let failure = tokio::select! {
                 done = storing.as_mut() => break done,
                 failure = doubts.begin() => failure,
-                () = sleep(patience) => StoreError::Unavailable(format!("no answer within {PATIENCE:?}")),
+                () = sleep(patience) => StoreError::no_answer_within(PATIENCE),
             };
             let answered = replies.drain(..);
             give_up_waiting(&self.settle, &in_flight, &marks, answered, &self.queue, &failure);

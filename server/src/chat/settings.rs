@@ -99,7 +99,7 @@ impl SettingsChanges {
             Ok(Ok(changed)) => changed,
             Ok(Err(_)) if self.parts.stopping().is_cancelled() => Err(StoreError::Unavailable(BROKEN_OFF.to_owned())),
             Ok(Err(_)) => Err(StoreError::Failed(BROKEN_OFF.to_owned())),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}"))),
+            Err(_) => Err(StoreError::no_answer_within(PATIENCE)),
         }
     }
 

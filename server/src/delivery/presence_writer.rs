@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::outage::Outage;
-use crate::storage::{HEARTBEAT, PresenceChange, Store};
+use crate::storage::{HEARTBEAT_INTERVAL, PresenceChange, Store};
 
 use crate::clock::now;
 
@@ -36,7 +36,7 @@ pub struct PresenceWriter {
 /// Gives the heartbeat that keeps what was written true until `stop` is cancelled. It is a task of its own: a change that
 /// is slow to be written must not cost the lease.
 pub async fn heartbeat(store: Arc<dyn Store>, stop: CancellationToken) {
-    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut beats = Outage::default();
     loop {

@@ -7,7 +7,7 @@ use server::chat::{MarkOutcome, Receipts};
 use server::delivery::DeliveryWatermark;
 use server::domain::{Change, Mark, MarkKind};
 use server::storage::mongodb::MongoStore;
-use server::storage::{MarkError, Store, StoreError};
+use server::storage::{MarkError, MessageStore, Store, StoreError};
 use server::supervisor::Supervisor;
 use testkit::mongod::Mongod;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

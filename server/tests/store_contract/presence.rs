@@ -1,6 +1,6 @@
 //! Who is online.
 
-use server::storage::{LEASE, PresenceChange, Store};
+use server::storage::{LEASE_TIMEOUT, PresenceChange, Store};
 use shared::{Timestamp, UserId};
 
 use crate::data::{START, later, nobody, people};
@@ -90,7 +90,7 @@ pub(crate) async fn ends_with_a_crash(engine: &dyn Engine) {
     drop(store);
 
     let store = engine.open().await;
-    let now = later(1 + i64::try_from(LEASE.as_millis()).unwrap() * 2);
+    let now = later(1 + i64::try_from(LEASE_TIMEOUT.as_millis()).unwrap() * 2);
     store.heartbeat(now).await.unwrap();
     assert!(!presence(&*store, ada).await.0);
     assert_eq!(presence(&*store, bob).await, (false, None));

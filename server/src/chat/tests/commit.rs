@@ -10,9 +10,9 @@ use crate::chat::{AppendOutcome, Backlog, Buffered, Committer, Limits, NotStored
 use crate::delivery::DeliveryWatermark;
 use crate::domain::{Change, ClientMessageId, Cursor};
 use crate::error;
-use crate::storage::Store;
 use crate::storage::sqlite::EmbeddedStore;
 use crate::storage::sqlite::tests::fixture::{Hang, count, hang, messages, store, user};
+use crate::storage::{FeedStore, Store};
 use crate::supervisor::Supervisor;
 
 const LIMITS: Limits = Limits {

@@ -14,7 +14,7 @@ use crate::delivery::DeliveryWatermark;
 use crate::domain::{Change, Cursor, Mark, MarkKind};
 use crate::storage::sqlite::EmbeddedStore;
 use crate::storage::sqlite::tests::fixture::{AT, hang, messages, store, user};
-use crate::storage::{MarkError, Store, StoreError};
+use crate::storage::{FeedStore, InboxStore, MarkError, MessageStore, Store, StoreError};
 use crate::supervisor::Supervisor;
 
 /// What was said of a mark, and the cursor of whoever would have been told of it then.

@@ -91,7 +91,7 @@ impl Appender {
         }
     }
 
-    /// See [`crate::storage::Store::append`].
+    /// See [`crate::storage::MessageStore::append`].
     pub(super) async fn append(&self, messages: &[NewMessage]) -> Vec<Outcome> {
         let deadline = Instant::now() + COMMIT;
         let begin = (self.clock)();
@@ -101,7 +101,7 @@ impl Appender {
         };
         let unknown = match receivers.await {
             Ok(unknown) => unknown,
-            Err(error) => return messages.iter().map(|_| Err(error.clone().into())).collect(),
+            Err(error) => return error.for_each(messages.len()),
         };
         let refuse = |new: &NewMessage| {
             unknown

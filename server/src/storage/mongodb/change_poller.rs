@@ -220,7 +220,7 @@ impl ChangePoller {
         writers::claim(self.shared.own.bytes(), self.shared.projected.load(Ordering::Acquire))
     }
 
-    /// See [`crate::storage::Store::remote_changes`].
+    /// See [`crate::storage::FeedStore::remote_changes`].
     pub(super) fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>> {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();

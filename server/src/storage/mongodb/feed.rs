@@ -64,7 +64,7 @@ impl Feed {
         Cursor::at(self.instance, point)
     }
 
-    /// See [`crate::storage::Store::changes`].
+    /// See [`crate::storage::FeedStore::changes`].
     pub(super) async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
         let now = (self.clock)();
         if since.instance != self.instance {

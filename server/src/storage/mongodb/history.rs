@@ -114,7 +114,7 @@ impl History {
         Ok(page)
     }
 
-    /// See [`crate::storage::Store::history`].
+    /// See [`crate::storage::MessageStore::history`].
     pub(super) fn stream(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
         let whole = Whole {
             messages: self.messages.clone(),

@@ -56,7 +56,7 @@ impl Inboxes {
         }
     }
 
-    /// See [`crate::storage::Store::inbox`].
+    /// See [`crate::storage::InboxStore::inbox`].
     pub(super) async fn page(
         &self,
         user: UserId,
@@ -94,7 +94,7 @@ impl Inboxes {
         .await
     }
 
-    /// See [`crate::storage::Store::total_unread`].
+    /// See [`crate::storage::InboxStore::total_unread`].
     pub(super) async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
         self.projector.settle(user).await?;
         let mut total = 0_u32;

@@ -87,7 +87,7 @@ impl Integrity {
                     return known;
                 }
                 if verdicts.changed().await.is_err() {
-                    return Err(StoreError::Unavailable("it is closed".into()));
+                    return Err(StoreError::closed());
                 }
             }
         };

@@ -106,7 +106,7 @@ impl Markers {
             .collect())
     }
 
-    /// See [`crate::storage::Store::mark`].
+    /// See [`crate::storage::ReceiptStore::mark`].
     pub(super) async fn mark(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(marks.len());
         for marks in marks.chunks(BATCH) {

@@ -17,7 +17,7 @@ const NEWEST: i64 = 100;
 /// How far behind the time of the greatest id a `createdAt` may lie, in milliseconds.
 const NEWEST_SPAN: i64 = 60_000;
 
-/// See [`crate::storage::Store::newest`].
+/// See [`crate::storage::MessageStore::newest`].
 ///
 /// The greatest ids lead to it, and those of the last moments before `now`: after a clock that was ahead was set right,
 /// messages have ids of their own time, and a `createdAt` just behind the greatest id. Documents of other programs can have

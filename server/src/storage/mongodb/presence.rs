@@ -40,7 +40,7 @@ use super::lease::{Node, Process};
 use super::names;
 use super::query::{self, Order};
 use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
-use crate::storage::{HEARTBEAT, LEASE, PresenceChange, StoreError};
+use crate::storage::{HEARTBEAT_INTERVAL, LEASE_TIMEOUT, PresenceChange, StoreError};
 
 /// Changes in one command.
 const CHANGES: usize = 1_000;
@@ -107,7 +107,7 @@ impl Presence {
         }
     }
 
-    /// See [`crate::storage::Store::set_presence`].
+    /// See [`crate::storage::PresenceStore::set_presence`].
     pub(super) async fn set(&self, changes: &[PresenceChange]) -> Result<(), StoreError> {
         let mut state = self.lock().await?;
         for change in changes {
@@ -125,7 +125,7 @@ impl Presence {
         written
     }
 
-    /// See [`crate::storage::Store::others_live`].
+    /// See [`crate::storage::PresenceStore::others_live`].
     pub(super) fn others_live(&self) -> bool {
         self.others.load(Ordering::Acquire)
     }
@@ -135,16 +135,18 @@ impl Presence {
         Arc::clone(&self.others)
     }
 
-    /// See [`crate::storage::Store::heartbeat`]. `claim` is what the lease says of the messages that this process stored.
+    /// See [`crate::storage::PresenceStore::heartbeat`]. `claim` is what the lease says of the messages that this process stored.
     pub(super) async fn heartbeat(&self, now: Timestamp, claim: Document) -> Result<(), StoreError> {
         let mut beats = self.beats.lock().await;
         *self.claim.lock() = claim;
-        let late = beats.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
+        let late = beats
+            .renewed
+            .is_some_and(|renewed| renewed.elapsed() > LEASE_TIMEOUT / 2);
         let node = self.hold(now).await?;
         beats.renewed = Some(Instant::now());
         if late {
             // Most likely the database was away, and for the other nodes too: they get the time to come back.
-            beats.lenient_until = Some(Instant::now() + LEASE);
+            beats.lenient_until = Some(Instant::now() + LEASE_TIMEOUT);
         }
         self.holding(self.clean(&mut beats, node, now)).await
     }
@@ -153,7 +155,7 @@ impl Presence {
     async fn holding<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let mut work = pin!(work);
         loop {
-            if let Ok(done) = timeout(HEARTBEAT, work.as_mut()).await {
+            if let Ok(done) = timeout(HEARTBEAT_INTERVAL, work.as_mut()).await {
                 return done;
             }
             let node = *self.node.lock();
@@ -233,7 +235,7 @@ impl Presence {
     }
 
     async fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
-        let limit = READ_TIMEOUT + HEARTBEAT;
+        let limit = READ_TIMEOUT + HEARTBEAT_INTERVAL;
         tokio::time::timeout(limit, self.state.lock())
             .await
             .map_err(|_| timed_out("waiting for earlier changes of presence", limit))
@@ -305,7 +307,7 @@ impl Presence {
     }
 
     async fn delete_expired(&self) -> Result<(), StoreError> {
-        let lease = i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
+        let lease = i64::try_from(LEASE_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
         let oldest = doc! { "$subtract": ["$$NOW", lease] };
         let expired = doc! { "$expr": { "$lt": ["$renewedAt", oldest] } };
         let deleted = bounded("deleting leases", WRITE_TIMEOUT, self.nodes.delete_many(expired)).await?;

@@ -54,7 +54,7 @@ impl UserSettings {
         *self.node.lock() = ObjectId::new();
     }
 
-    /// See [`crate::storage::Store::settings`].
+    /// See [`crate::storage::UserStore::settings`].
     pub(super) async fn of(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
         let ids: Vec<_> = users.iter().copied().map(user_key).collect();
         let find = self
@@ -72,7 +72,7 @@ impl UserSettings {
             .collect())
     }
 
-    /// See [`crate::storage::Store::change_settings`].
+    /// See [`crate::storage::UserStore::change_settings`].
     pub(super) async fn change(
         &self,
         user: UserId,

@@ -66,14 +66,14 @@ impl Summaries {
         }
     }
 
-    /// See [`crate::storage::Store::summaries`].
+    /// See [`crate::storage::InboxStore::summaries`].
     pub(super) async fn of(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
         let (entries, markers) = tokio::try_join!(self.entries(pairs), self.markers(pairs))?;
         let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.as_ref()?.last)).collect();
         self.with(pairs, markers, entries, self.newest_at(pairs, &last)).await
     }
 
-    /// See [`crate::storage::Store::listed`].
+    /// See [`crate::storage::InboxStore::listed`].
     pub(super) async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
         let pairs: Vec<(UserId, UserId)> = entries.iter().map(|entry| (user, entry.peer)).collect();
         let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.last)).collect();
@@ -333,7 +333,7 @@ impl Summaries {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// See [`crate::storage::Store::acquainted`].
+    /// See [`crate::storage::InboxStore::acquainted`].
     pub(super) async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
         let others: Vec<Bson> = others.iter().copied().map(user_key).collect();
         let direction = async |own: &str, theirs: &str| {

@@ -50,7 +50,7 @@ impl Users {
         }
     }
 
-    /// See [`crate::storage::Store::create_users`].
+    /// See [`crate::storage::UserStore::create_users`].
     pub(super) async fn create(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
         // Minted once: a user found under its minted id was created here, even if the answer was lost.
         let mut minted: HashMap<&str, UserId> = HashMap::new();
@@ -147,12 +147,12 @@ impl Users {
         Ok(found.into_iter().next().and_then(|(user, _)| user))
     }
 
-    /// See [`crate::storage::Store::users`].
+    /// See [`crate::storage::UserStore::users`].
     pub(super) async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
         Ok(self.people(ids).await?.into_iter().map(|(user, _)| user).collect())
     }
 
-    /// See [`crate::storage::Store::people`].
+    /// See [`crate::storage::UserStore::people`].
     pub(super) async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>, StoreError> {
         self.lookup.read(ids.to_vec()).await
     }

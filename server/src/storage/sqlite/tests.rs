@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use rusqlite::Connection;
+use shared::{SettingsChange, UserId};
 
 use super::*;
+use crate::domain::{Conversation, Cursor, Mark, NewMessage};
+use crate::storage::{
+    AppendError, ChangesError, FeedStore, InboxStore, MessageStore, Projection, ReceiptStore, UserStore,
+};
 use fixture::{AT, count, messages, store, user};
 
 mod derived;
@@ -178,7 +183,7 @@ async fn the_log_stays_short() {
         .await
         .iter()
         .sum();
-    assert_eq!(rest, 6_000 - HISTORY_CHUNK);
+    assert_eq!(rest, 6_000 - super::store::MAX_CHUNK);
 }
 
 /// However long a write takes: what was given up could be committed later, and nobody would be told of it.

@@ -116,12 +116,12 @@ impl Builder {
         Ok(())
     }
 
-    /// See [`crate::storage::Store::projection`].
+    /// See [`crate::storage::InboxStore::projection`].
     pub(in crate::storage::mongodb) fn projection(&self) -> Projection {
         *self.shared.progress.lock()
     }
 
-    /// See [`crate::storage::Store::rebuild`].
+    /// See [`crate::storage::InboxStore::rebuild`].
     pub(in crate::storage::mongodb) async fn rebuild(&self) -> Result<(), StoreError> {
         let begin = doc! { "$set": { "build": start(count(&self.messages).await?) } };
         let idle = doc! { "_id": INBOX, "build": Bson::Null };

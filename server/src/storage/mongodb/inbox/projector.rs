@@ -145,8 +145,8 @@ impl Projector {
         }
     }
 
-    /// See [`crate::storage::Store::untold`].
-    pub(in crate::storage::mongodb) fn untold(&self, message: MessageId) -> bool {
+    /// See [`crate::storage::FeedStore::claim_delivery`].
+    pub(in crate::storage::mongodb) fn claim_delivery(&self, message: MessageId) -> bool {
         let mut state = self.shared.state.lock();
         state.doubts.remove(&message);
         !state.told.remove(&message)

@@ -8,7 +8,7 @@ use shared::{MessageId, Timestamp, UserId};
 use tokio::sync::oneshot;
 
 use crate::domain::{NewMessage, Text, Username};
-use crate::storage::Store;
+use crate::storage::UserStore;
 use crate::storage::sqlite::{EmbeddedStore, Options};
 use crate::supervisor::Supervisor;
 
