@@ -1,17 +1,17 @@
 //! Who is online.
 
-use server::storage::{LEASE_TIMEOUT, PresenceChange, Store};
+use server::storage::{LEASE_TIMEOUT, PresenceChange, PresenceStore, UserStore};
 use shared::{Timestamp, UserId};
 
 use crate::data::{START, later, nobody, people};
 use crate::engine::Engine;
 
-async fn set(store: &dyn Store, user: UserId, online: bool, at: Timestamp) {
+async fn set(store: &dyn PresenceStore, user: UserId, online: bool, at: Timestamp) {
     let change = PresenceChange { user, online, at };
     store.set_presence(&[change]).await.unwrap();
 }
 
-async fn presence(store: &dyn Store, user: UserId) -> (bool, Option<Timestamp>) {
+async fn presence(store: &dyn UserStore, user: UserId) -> (bool, Option<Timestamp>) {
     let user = store.user(user).await.unwrap().unwrap();
     (user.is_online, user.last_seen)
 }
