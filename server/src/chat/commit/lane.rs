@@ -208,7 +208,7 @@ impl<R> Lane<R> {
     /// Answers those who wait for a store that hangs: those whose messages it may still store, and those whose messages
     /// wait for it, which it will not get.
     async fn give_up_waiting(&self, replies: &mut Vec<R>) -> Result<(), Gone> {
-        let hangs = || StoreError::Unavailable(format!("no answer within {PATIENCE:?}"));
+        let hangs = || StoreError::no_answer_within(PATIENCE);
         let fail = |reply| AppendOutcome::failed(NotStored::Failed(hangs().into()), reply);
         let mut settled: Vec<AppendOutcome<R>> = replies.drain(..).map(fail).collect();
         if !settled.is_empty() {
@@ -271,7 +271,7 @@ impl<R> Lane<R> {
     fn settle(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> AppendOutcome<R> {
         let deliver = match &outcome {
             Ok(Appended { duplicate: false, .. }) => true,
-            Ok(Appended { message, .. }) => self.unsettled.remove(&message.id) && self.store.untold(message.id),
+            Ok(Appended { message, .. }) => self.unsettled.remove(&message.id) && self.store.claim_delivery(message.id),
             Err(AppendError::Store(_)) => {
                 if self.unsettled.len() < UNSETTLED {
                     self.unsettled.insert(id);
