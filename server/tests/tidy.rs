@@ -84,7 +84,7 @@ fn the_protocol_names_every_event_and_every_code() {
         events::AUTHENTICATION_ERROR,
         receive,
     ];
-    let requests = server::router::EVENTS.iter().map(|(name, _)| *name);
+    let requests = server::routes::EVENTS.iter().map(|(name, _)| *name);
     let codes = ErrorCode::ALL.iter().map(|code| code.as_str());
     let missing: Vec<&str> = names
         .into_iter()

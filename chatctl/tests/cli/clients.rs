@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use testkit::example::{Client, Language, PATIENCE};
+use testkit::example::{Client, Language, TIMEOUT};
 use testkit::{Engine, Server};
 
 #[test]
@@ -76,7 +76,7 @@ fn chats(language: Language) {
     let token = server.token(&grace);
     let token = format!("{}AAAA", &token[..token.len() - 4]);
     let mut refused = Client::start(language, empty.path(), &server, &token, None);
-    let status = refused.process().wait(PATIENCE).expect("it ends");
+    let status = refused.process().wait(TIMEOUT).expect("it ends");
     assert_eq!(status.code(), Some(1));
     let complaint = refused.process().stderr();
     assert!(complaint.contains("Authentication error"), "{complaint}");

@@ -24,6 +24,7 @@ mod inbox;
 mod outage;
 mod paths;
 mod people;
+mod picture;
 mod program;
 mod questions;
 mod receipts;

@@ -15,7 +15,7 @@ use shared::UserId;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::Store;
+use crate::storage::Store;
 
 /// Reads at a time: enough to keep any store busy. Each holds a page ([`shared::limits::PAGE_BYTES`]), twice while it
 /// is written as JSON: 32 MiB in all.

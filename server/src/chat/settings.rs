@@ -12,8 +12,9 @@ use shared::{Settings, SettingsChange, UserId};
 use tokio::sync::{Mutex, oneshot};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{Horizon, now};
-use crate::store::{Store, StoreError};
+use crate::clock::now;
+use crate::delivery::DeliveryWatermark;
+use crate::storage::{Store, StoreError};
 use crate::supervisor::Supervisor;
 
 /// How long a change is waited for.
@@ -34,7 +35,7 @@ const BROKEN_OFF: &str = "a change of settings was broken off";
 /// Changes settings one after the other.
 pub struct SettingsChanges {
     store: Arc<dyn Store>,
-    horizon: Arc<Horizon>,
+    delivery_watermark: Arc<DeliveryWatermark>,
     parts: Supervisor,
     hasher: RandomState,
     /// Held by a change from before it is written until the store has answered.
@@ -43,10 +44,10 @@ pub struct SettingsChanges {
 
 impl SettingsChanges {
     /// Changes nothing yet; `parts` runs the tasks.
-    pub fn new(store: Arc<dyn Store>, horizon: Arc<Horizon>, parts: &Supervisor) -> Self {
+    pub fn new(store: Arc<dyn Store>, delivery_watermark: Arc<DeliveryWatermark>, parts: &Supervisor) -> Self {
         Self {
             store,
-            horizon,
+            delivery_watermark,
             parts: parts.clone(),
             hasher: RandomState::new(),
             turns: (0..TURNS).map(|_| Arc::default()).collect(),
@@ -68,7 +69,7 @@ impl SettingsChanges {
     ) -> Result<Option<Settings>, StoreError> {
         let (mut answer, answered) = oneshot::channel();
         let turn = self.turn(user);
-        let (store, horizon) = (Arc::clone(&self.store), Arc::clone(&self.horizon));
+        let (store, delivery_watermark) = (Arc::clone(&self.store), Arc::clone(&self.delivery_watermark));
         let stopping = self.parts.stopping().clone();
         self.parts.request("settings".to_owned(), async move {
             let _admitted = admitted;
@@ -77,7 +78,7 @@ impl SettingsChanges {
                 // Nobody waits any more, and nothing has been written.
                 () = answer.closed() => return,
             };
-            let ticket = horizon.begin();
+            let in_flight = delivery_watermark.begin();
             let changed = store.change_settings(user, change, now()).await;
             let (is_unknown, waits) = (matches!(changed, Err(StoreError::Unavailable(_))), !answer.is_closed());
             if let Ok(Some(settings)) = &changed {
@@ -92,7 +93,7 @@ impl SettingsChanges {
             if is_unknown && let Some(settings) = stopping.run_until_cancelled(read(&*store, user)).await {
                 told(&settings, false);
             }
-            drop((ticket, turn));
+            drop((in_flight, turn));
         });
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(changed)) => changed,

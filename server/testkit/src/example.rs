@@ -10,7 +10,7 @@ use crate::Server;
 use crate::process::Process;
 
 /// How long an example may take to print a line or to end; slow machines are meant to pass.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The language of an example.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +75,7 @@ impl Client {
     /// If it never does.
     #[track_caller]
     pub fn prints(&mut self, line: &str) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut before = Vec::new();
         while let Some(next) = self.process.next_line(&mut self.read, deadline) {
             if next == line {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use server::store::{AppendError, Conversation};
+use server::domain::Conversation;
+use server::storage::AppendError;
 
 use crate::data::{all, append_new, later, message_id, mint, nobody, people, stored, streamed};
 use crate::engine::Engine;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::TryStreamExt;
-use server::chat::{ClientMessageId, NewMessage, Text, Username};
-use server::store::size::is_piece;
-use server::store::{AppendError, Appended, Bounds, Conversation, End, Mark, MarkKind, Marked, Position, Store};
+use server::domain::{Bounds, Conversation, End, Mark, MarkKind, Marked, Position};
+use server::domain::{ClientMessageId, NewMessage, Text, Username};
+use server::storage::size::is_piece;
+use server::storage::{AppendError, Appended, Store};
 use shared::{Message, MessageId, Timestamp, UserId};
 
 use crate::engine::Engine;

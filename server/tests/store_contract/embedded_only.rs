@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use server::store::embedded::EmbeddedStore;
-use server::store::{AppendError, Conversation, PresenceChange, Store, StoreError};
+use server::domain::Conversation;
+use server::storage::sqlite::EmbeddedStore;
+use server::storage::{AppendError, PresenceChange, Store, StoreError};
 
 use crate::data::{START, all, mint, people};
 use crate::engine::open_embedded;

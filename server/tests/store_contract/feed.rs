@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use server::store::{Change, ChangesError, Cursor, MarkKind, Marker, Store};
+use server::domain::{Change, Cursor, MarkKind, Marker};
+use server::storage::{ChangesError, Store};
 use shared::{Message, MessageId, Settings, SettingsChange, UserId};
 
 use crate::data::{append_new, mark, mint_now, now, people};
@@ -30,7 +31,7 @@ impl Reader {
     pub(crate) fn new(store: &dyn Store, user: UserId) -> Self {
         Self {
             user,
-            cursor: store.cursor(store.frontier()),
+            cursor: store.cursor(store.committed_position()),
             heard: Vec::new(),
             messages: HashMap::new(),
             markers: HashMap::new(),
@@ -185,7 +186,7 @@ pub(crate) async fn agrees_with_a_model(engine: &dyn Engine) {
     }
 }
 
-/// Whoever was given all up to a frontier misses nothing that was committed after it was asked for.
+/// Whoever was given all up to a committed_position misses nothing that was committed after it was asked for.
 pub(crate) async fn goes_on_from_any_frontier(engine: &dyn Engine) {
     let store = engine.open().await;
     let [ada, bob, eve] = people(&*store).await;
@@ -292,13 +293,13 @@ pub(crate) async fn goes_on_after_reopening(engine: &dyn Engine) {
         } else if round % 3 == 1 {
             reader.catch_up(&*store, 4).await;
         }
-        let frontier = store.frontier();
+        let committed_position = store.committed_position();
         if round % 2 == 0 {
             store.close(now()).await.unwrap();
         }
         drop(store);
         store = engine.open().await;
-        assert!(store.frontier() >= frontier);
+        assert!(store.committed_position() >= committed_position);
     }
     reader.catch_up(&*store, 4).await;
     assert_eq!(reader.heard, ids(&stored));
@@ -354,7 +355,7 @@ pub(crate) async fn refuses_the_cursor_of_another_database(engine: &dyn Engine) 
     let store = engine.open().await;
     let [ada] = people(&*store).await;
     append_new(&*store, &[mint_now(ada, ada, "note")]).await;
-    let own = store.cursor(store.frontier());
+    let own = store.cursor(store.committed_position());
     assert!(store.changes(ada, &own, 10).await.is_ok());
     let mut foreign = own.clone();
     foreign.instance[0] ^= 1;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use server::store::{Conversation, Store};
+use server::domain::Conversation;
+use server::storage::Store;
 use shared::{Message, UserId};
 
 use crate::data::{START, all, append_new, mint, people, streamed};

@@ -1,6 +1,7 @@
 //! One message for each `(sender, clientMessageId)`.
 
-use server::store::{AppendError, Conversation, StoreError};
+use server::domain::Conversation;
+use server::storage::{AppendError, StoreError};
 
 use crate::data::{all, append_new, mint, mint_with, nobody, people, repeated, stored};
 use crate::engine::Engine;

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use server::chat::NewMessage;
-use server::store::{InboxEntry, Position, Projection, Store, Summary};
+use server::domain::NewMessage;
+use server::domain::Position;
+use server::storage::{InboxEntry, Projection, Store, Summary};
 use shared::{Message, UserId};
 
 use crate::data::{append_new, later, message_id, mint, nobody, open_ready, people};
 use crate::engine::Engine;
 
 /// How long what a dead process left may take to be in the inboxes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The whole inbox in pages.
 async fn pages(store: &dyn Store, user: UserId, limit: usize) -> Vec<InboxEntry> {
@@ -155,7 +156,7 @@ pub(crate) async fn is_complete_after_reopening(engine: &dyn Engine) {
         for user in [ada, bob, eve] {
             // What a process committed that died is in the next one's inboxes soon.
             let expected = model(&stored, user);
-            let end = Instant::now() + PATIENCE;
+            let end = Instant::now() + TIMEOUT;
             while store.inbox(user, None, 10).await.unwrap() != expected && Instant::now() < end {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -1,4 +1,4 @@
-//! The contract of `server::store::Store`: every scenario runs against every engine.
+//! The contract of `server::storage::Store`: every scenario runs against every engine.
 //!
 //! A scenario is an async function over an [`engine::Engine`], which opens the same database again and again. The
 //! one list below names them all; a scenario that is not in it is dead code, and the compiler says so. What only one

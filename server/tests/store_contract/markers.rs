@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use server::chat::NewMessage;
-use server::store::{Mark, MarkError, MarkKind, Marked, Marker, Position, Store, Watermark};
+use server::domain::NewMessage;
+use server::domain::{Mark, MarkKind, Marked, Marker, Position, Watermark};
+use server::storage::{MarkError, Store};
 use shared::{Timestamp, UserId};
 
 use crate::data::{append_new, later, mark, message_id, mint, people, up_to};

@@ -2,8 +2,8 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use server::chat::NewMessage;
-use server::store::{Bounds, Conversation, End, Position};
+use server::domain::NewMessage;
+use server::domain::{Bounds, Conversation, End, Position};
 use shared::{Message, Timestamp};
 
 use crate::data::{append_new, later, message_id, mint, people};

@@ -1,6 +1,6 @@
 //! Who is online.
 
-use server::store::{LEASE, PresenceChange, Store};
+use server::storage::{LEASE, PresenceChange, Store};
 use shared::{Timestamp, UserId};
 
 use crate::data::{START, later, nobody, people};
@@ -29,7 +29,7 @@ pub(crate) async fn is_set_and_unset(engine: &dyn Engine) {
     let user = store.user(ada).await.unwrap().unwrap();
     assert_eq!(store.users_named(&user.username).await, Ok(vec![user.clone()]));
     assert!(store.list_users(None, 10).await.unwrap().contains(&user));
-    let name = server::chat::Username::new(user.username.clone()).unwrap();
+    let name = server::domain::Username::new(user.username.clone()).unwrap();
     assert_eq!(store.create_users(&[name], later(2)).await, Ok(vec![(user, false)]));
 
     // A heartbeat changes nothing for a living process.

@@ -1,6 +1,6 @@
 //! What a user lets others know.
 
-use server::store::Store;
+use server::storage::Store;
 use shared::{Settings, SettingsChange, UserId};
 
 use crate::data::{nobody, now, people};

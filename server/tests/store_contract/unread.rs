@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use server::chat::NewMessage;
-use server::store::{MarkKind, Position, Store};
+use server::domain::NewMessage;
+use server::domain::{MarkKind, Position};
+use server::storage::Store;
 use shared::UserId;
 use shared::limits::UNREAD;
 

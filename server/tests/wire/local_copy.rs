@@ -12,7 +12,7 @@ use testkit::process::eventually;
 use testkit::{Engine, Server};
 
 /// How long the copy may take to be complete; slow machines are meant to pass.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Messages of one sender in a round.
 const ROUND: usize = 300;
 /// More than what is pushed to a client that connects: the rest it must ask for.
@@ -115,7 +115,7 @@ impl Example {
             .map(|message| (message["_id"].as_str().expect("an id").to_owned(), message))
             .collect();
         let what = format!("a copy of {} messages", expected.len());
-        eventually(&what, PATIENCE, || {
+        eventually(&what, TIMEOUT, || {
             let process = self.client.process();
             assert!(process.wait(Duration::ZERO).is_none(), "it ended: {}", process.stderr());
             let copied = self.messages();
