@@ -20,6 +20,20 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     profile.join(name)
 }
 
+/// An example of the workspace, built first unless it is up to date. `cargo test --workspace` builds all of them.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let program = profile_dir().join("examples").join(name);
+    if !is_fresh(&program) {
+        let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+        // As a test of the whole workspace does, which selects the same features of all crates.
+        command
+            .args(["test", "--workspace", "--no-run", "--example", name, "--target-dir"])
+            .arg(target_dir());
+        run(command, &profile_dir(), name);
+    }
+    program
+}
+
 /// The server with the feature `failpoints`, in a folder of its own, so that the programs under test stay as they are.
 ///
 /// It is built the way a test of the whole workspace builds the server, as what an integration test needs, because
