@@ -35,7 +35,7 @@ const EMBEDDED: [&str; 3] = ["store-writer", "projector", "checkpoint"];
 
 /// Those of the store in MongoDB.
 const MONGO: [&str; 6] = [
-    "follower",
+    "change-poller",
     "inbox-builder",
     "inbox-projector",
     "integrity",

@@ -24,7 +24,9 @@ use tokio::time::Instant;
 
 use super::connect::Connected;
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
-use super::error::{Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, passes, store_error, write_error};
+use super::error::{
+    Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, is_retryable, store_error, write_error,
+};
 use super::integrity::Integrity;
 use super::names;
 use super::query;
@@ -42,11 +44,11 @@ mod receivers;
 mod renew;
 
 /// How long a batch is tried. Longer than an election takes.
-const COMMIT: Duration = Duration::from_secs(20);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Indexes by which a message that is stored twice is found.
-const OURS: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
+const OWN_INDEXES: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
 /// How often a duplicate key may have no document behind it, before some other program's unique index is blamed.
-const VANISHED: u8 = 3;
+const MAX_VANISHED: u8 = 3;
 
 type Outcome = Result<Appended, AppendError>;
 
@@ -93,7 +95,7 @@ impl Appender {
 
     /// See [`crate::storage::MessageStore::append`].
     pub(super) async fn append(&self, messages: &[NewMessage]) -> Vec<Outcome> {
-        let deadline = Instant::now() + COMMIT;
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
         let begin = (self.clock)();
         let receivers = async {
             self.integrity.admit(until(deadline)).await?;
@@ -129,7 +131,7 @@ impl Appender {
                 break error;
             }
             match self.attempt(&mut batch, &documents, deadline).await {
-                Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.pause().await,
+                Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.wait().await,
                 Err(error) => break error,
                 Ok(()) => break StoreError::Failed("a message was forgotten".into()),
             }
@@ -163,7 +165,7 @@ impl Appender {
             .await?;
         self.integrity.admit(until(deadline)).await?;
         let mut left = Ok(());
-        let mut doubtful = Vec::new();
+        let mut duplicates = Vec::new();
         for (place, index) in pending.into_iter().enumerate() {
             let Some(failure) = failures.remove(&place) else {
                 let mut message = batch.messages[index].to_message();
@@ -175,10 +177,10 @@ impl Appender {
                 continue;
             };
             let text = write_error(failure.code, &failure.message);
-            if failure.code == DUPLICATE_KEY && batch.vanished[index] < VANISHED {
-                let foreign = index_of(&failure.message).filter(|name| !OURS.contains(name));
-                doubtful.push((index, foreign.map(str::to_owned)));
-            } else if passes(failure.code) {
+            if failure.code == DUPLICATE_KEY && batch.vanished[index] < MAX_VANISHED {
+                let foreign = index_of(&failure.message).filter(|name| !OWN_INDEXES.contains(name));
+                duplicates.push((index, foreign.map(str::to_owned)));
+            } else if is_retryable(failure.code) {
                 left = Err(StoreError::Unavailable(text));
             } else {
                 let error = match failure.code {
@@ -188,15 +190,15 @@ impl Appender {
                 batch.outcomes[index] = Some(Err(error.into()));
             }
         }
-        if doubtful.is_empty() {
+        if duplicates.is_empty() {
             return left;
         }
-        let met: Vec<&NewMessage> = doubtful.iter().map(|(index, _)| &batch.messages[*index]).collect();
-        let originals = self.originals(&met, deadline).await?;
-        for (index, foreign) in doubtful {
+        let met: Vec<&NewMessage> = duplicates.iter().map(|(index, _)| &batch.messages[*index]).collect();
+        let existing = self.existing(&met, deadline).await?;
+        for (index, foreign) in duplicates {
             // What another program's index met is not looked for.
             let kept_out = || foreign.map(|name| Err(StoreError::ForeignIndex(name).into()));
-            batch.outcomes[index] = originals.settle(&batch.messages[index]).or_else(kept_out);
+            batch.outcomes[index] = existing.outcome_of(&batch.messages[index]).or_else(kept_out);
             if batch.outcomes[index].is_none() {
                 batch.vanished[index] += 1;
                 left = Err(StoreError::Unavailable("a message was there and is gone".into()));
@@ -231,13 +233,13 @@ impl Appender {
     }
 
     /// Reads what stands behind duplicate keys, as a majority has it.
-    async fn originals(&self, doubtful: &[&NewMessage], deadline: Instant) -> Result<ExistingMessages, StoreError> {
-        let ids: Vec<ObjectId> = doubtful
+    async fn existing(&self, duplicates: &[&NewMessage], deadline: Instant) -> Result<ExistingMessages, StoreError> {
+        let ids: Vec<ObjectId> = duplicates
             .iter()
             .map(|new| ObjectId::from_bytes(new.id.bytes()))
             .collect();
         let mut branches = vec![doc! { "_id": { "$in": ids } }];
-        branches.extend(doubtful.iter().filter_map(|new| {
+        branches.extend(duplicates.iter().filter_map(|new| {
             let id = new.client_message_id.as_ref()?.as_str();
             // The type is named, because the partial index holds texts only and is used only if the query says so.
             Some(doc! { CLIENT_MESSAGE_ID: { "$eq": id, "$type": "string" }, "sender": user_key(new.sender) })

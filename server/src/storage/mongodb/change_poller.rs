@@ -8,8 +8,8 @@
 //! by their `updatedAt`, which is a new one if they were stored late.
 //!
 //! # Slices
-//! What there is to read is read in [slices] of at most [`SLICE`] of time, the oldest first, each with commands of at most
-//! [`PAGE`] ids. A slice that was read to its end is done with, whatever becomes of the next: so a store that was separated from
+//! What there is to read is read in [slices] of at most [`MAX_SLICE`] of time, the oldest first, each with commands of at most
+//! [`MAX_PAGE`] ids. A slice that was read to its end is done with, whatever becomes of the next: so a store that was separated from
 //! its database for long comes nearer with each command, however much was written meanwhile, and holds a page at a time.
 //!
 //! # Inboxes
@@ -25,20 +25,20 @@
 //! # Cursors of live events
 //! [`committed_position`](ChangePoller::committed_position) is a moment S: *every change of other programs with `updatedAt <= S` was handed out*, and
 //! the receiver has come back for more since. Let such a change have the `updatedAt` u <= S. Either it became visible
-//! within [`HALF`](super::window::HALF) of the time in its id, which is not greater than u: then it was seen when S passed that time, [`SETTLED`]
+//! within [`HALF_WINDOW`](super::window::HALF_WINDOW) of the time in its id, which is not greater than u: then it was seen when S passed that time, [`SETTLE_DELAY`]
 //! later. Or it was renewed or announced before anybody was told, by a document with a time not greater than u, of which the
 //! same holds. S does not move while the database can't be read, and cursors do not either.
 //!
 //! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals, the markers and the settings whose times lie in
-//! it were read and handed out, and after those of all earlier slices were; and a slice ends no later than [`SETTLED`] before
+//! it were read and handed out, and after those of all earlier slices were; and a slice ends no later than [`SETTLE_DELAY`] before
 //! the moment at which its reading began. Within a slice pages follow each other in the order of ids, or of time and id: what becomes
 //! visible in a part that was read already did so later than is assumed, and would have been missed by one read as well.
 //!
 //! # Bounds
 //! | what | at most |
 //! |---|---|
-//! | ids of a page | [`PAGE`], 12 bytes each |
-//! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
+//! | ids of a page | [`MAX_PAGE`], 12 bytes each |
+//! | messages that are read and wait to be handed on | [`MAX_PENDING_BATCHES`] + 1 times [`MAX_BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
 //! | what was seen and is not settled | 20 MiB; whole seconds are forgotten beyond that, and told again once (`seen`) |
 //! | entries of inboxes that are held | 50,000, 22 MiB (`inbox/projector`) |
 //! | own messages in doubt | 65,536, 1.3 MiB, and as many that were found (`inbox/projector`) |
@@ -69,7 +69,7 @@ use super::window::{Clock, WINDOW};
 use crate::domain::RemoteChange;
 use crate::storage::StoreError;
 use backfill::{Backfill, BackfillReader};
-use ids::Own;
+use ids::OwnIds;
 use seen::SeenCache;
 use writers::Writers;
 
@@ -81,48 +81,48 @@ mod slices;
 mod writers;
 
 /// How often it looks.
-const TICK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How far behind the present it looks a second time, in milliseconds.
-const SETTLED: i64 = WINDOW + 5_000;
+const SETTLE_DELAY: i64 = WINDOW + 5_000;
 /// How often `settled` is written.
-const REMEMBER: Duration = Duration::from_secs(5);
+const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest span of time that is read and done with as one, in milliseconds.
-const SLICE: i64 = 2_000;
+const MAX_SLICE: i64 = 2_000;
 /// Ids of messages, renewals or markers of one command.
-const PAGE: usize = 5_000;
-const LIMIT: i64 = PAGE as i64;
+const MAX_PAGE: usize = 5_000;
+const PAGE_LIMIT: i64 = MAX_PAGE as i64;
 /// Messages that are read with one command.
-const BATCH: usize = 500;
+const MAX_BATCH: usize = 500;
 /// Bytes of messages that are handed on together, as documents; more only for one that is larger by itself.
-const BATCH_BYTES: usize = 1024 * 1024;
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// How far what is not yet written into the inboxes can reach back, in milliseconds, by the times in ids.
-const UNWRITTEN: i64 = SETTLED + 10_000;
+const MAX_UNWRITTEN_AGE: i64 = SETTLE_DELAY + 10_000;
 /// Batches that may wait for the receiver.
-const UNHEARD: usize = 16;
+const MAX_PENDING_BATCHES: usize = 16;
 
 /// What is handed to the receiver.
-enum Told {
+enum Item {
     Changes(Vec<RemoteChange>),
     /// All up to this moment was handed out before.
-    MarkOutcome(i64),
+    CompleteUpTo(i64),
 }
 
 /// Follows the database.
 pub(super) struct ChangePoller {
     shared: Arc<Shared>,
     /// Taken by the one who asks for what other programs write.
-    receiver: Mutex<Option<mpsc::Receiver<Told>>>,
+    receiver: Mutex<Option<mpsc::Receiver<Item>>>,
 }
 
 /// What the task and the store share.
 struct Shared {
     committed_position: AtomicI64,
     /// Whether somebody receives what other programs write.
-    heard: AtomicBool,
-    own: Own,
+    has_receiver: AtomicBool,
+    own: OwnIds,
     /// In front of which moment all that this process stored is projected, by the time in ids.
     projected: AtomicI64,
-    whole: BackfillReader,
+    reader: BackfillReader,
 }
 
 /// The task.
@@ -138,7 +138,7 @@ pub(super) struct Task {
     /// The same of settings: another one after a change that failed.
     settings_node: Arc<Mutex<ObjectId>>,
     clock: Clock,
-    told: mpsc::Sender<Told>,
+    sender: mpsc::Sender<Item>,
     seen: SeenCache,
     writers: Writers,
     /// All in front of this moment was looked at a second time; whole seconds, in milliseconds.
@@ -146,12 +146,12 @@ pub(super) struct Task {
     /// Up to where all that it handed to the projector is written.
     written: i64,
     /// Where it had settled, after so many rounds of the projector had begun.
-    handed: (i64, u64),
+    handed_over: (i64, u64),
     /// When it last looked for what is new.
-    looked: i64,
+    polled: i64,
     /// What is still to be projected of the time before this store was opened.
-    past: Option<Backfill>,
-    remembered: Option<tokio::time::Instant>,
+    backfill: Option<Backfill>,
+    saved_at: Option<tokio::time::Instant>,
     failing: bool,
 }
 
@@ -167,15 +167,15 @@ impl ChangePoller {
         others: Arc<AtomicBool>,
     ) -> (Self, Task) {
         let now = clock().millis();
-        let settled = second(now.saturating_sub(SETTLED));
+        let settled = second(now.saturating_sub(SETTLE_DELAY));
         let shared = Arc::new(Shared {
             committed_position: AtomicI64::new(settled.saturating_sub(1)),
-            heard: AtomicBool::new(false),
-            own: Own::default(),
+            has_receiver: AtomicBool::new(false),
+            own: OwnIds::default(),
             projected: AtomicI64::new(settled),
-            whole: BackfillReader::new(database),
+            reader: BackfillReader::new(database),
         });
-        let (told, receiver) = mpsc::channel(UNHEARD);
+        let (sender, receiver) = mpsc::channel(MAX_PENDING_BATCHES);
         let task = Task {
             shared: Arc::clone(&shared),
             messages: database.collection(names::MESSAGES),
@@ -187,15 +187,15 @@ impl ChangePoller {
             node,
             settings_node,
             clock,
-            told,
+            sender,
             seen: SeenCache::default(),
             writers: Writers::new(database, others),
             settled,
             written: settled,
-            handed: (settled, 0),
-            looked: settled,
-            past: (projected < settled).then(|| Backfill::new(second(projected), settled)),
-            remembered: None,
+            handed_over: (settled, 0),
+            polled: settled,
+            backfill: (projected < settled).then(|| Backfill::new(second(projected), settled)),
+            saved_at: None,
             failing: false,
         };
         let change_poller = Self {
@@ -211,8 +211,8 @@ impl ChangePoller {
     }
 
     /// Learns by which bytes to know this process's own ids.
-    pub(super) fn minted(&self, id: MessageId) {
-        self.shared.own.learn(id);
+    pub(super) fn set_own_ids(&self, id: MessageId) {
+        self.shared.own.set(id);
     }
 
     /// What the lease of this node says of what it stored.
@@ -225,14 +225,14 @@ impl ChangePoller {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();
         };
-        self.shared.heard.store(true, Ordering::Release);
+        self.shared.has_receiver.store(true, Ordering::Release);
         let shared = Arc::clone(&self.shared);
-        let next = |(mut receiver, shared): (mpsc::Receiver<Told>, Arc<Shared>)| async {
+        let next = |(mut receiver, shared): (mpsc::Receiver<Item>, Arc<Shared>)| async {
             loop {
                 match receiver.recv().await? {
-                    Told::Changes(changes) => return Some((changes, (receiver, shared))),
+                    Item::Changes(changes) => return Some((changes, (receiver, shared))),
                     // What was handed out before has been dealt with, or nobody would ask for more.
-                    Told::MarkOutcome(at) => shared.committed_position.fetch_max(at, Ordering::AcqRel),
+                    Item::CompleteUpTo(at) => shared.committed_position.fetch_max(at, Ordering::AcqRel),
                 };
             }
         };
@@ -245,14 +245,14 @@ impl ChangePoller {
 impl Task {
     /// Follows. Never returns.
     pub(super) async fn run(mut self, integrity: Integrity) {
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval(POLL_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let looked = self.look(&integrity).await;
-            if looked.is_err() != self.failing {
-                self.failing = looked.is_err();
-                match looked {
+            let polled = self.poll(&integrity).await;
+            if polled.is_err() != self.failing {
+                self.failing = polled.is_err();
+                match polled {
                     Ok(()) => tracing::info!("what other programs write is heard of again"),
                     Err(error) => tracing::warn!(%error, "what other programs write is not heard of"),
                 }
@@ -261,68 +261,68 @@ impl Task {
     }
 
     /// Looks once for whatever is new.
-    async fn look(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
+    async fn poll(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
         integrity.admit(READ_TIMEOUT).await?;
         if self.writers.read(self.shared.own.bytes()).await? {
             self.projector.take_over();
         }
         self.projector.release(to_seconds(self.writers.projected()));
         let now = (self.clock)().millis();
-        for slice in slices::until(now, self.settled, self.looked) {
+        for slice in slices::until(now, self.settled, self.polled) {
             self.read_slice(&slice, now).await?;
             // A database that is another one now has nothing of what should have been read.
             integrity.admit(READ_TIMEOUT).await?;
-            self.looked = slice.looked;
+            self.polled = slice.polled;
             self.settled = slice.settled;
-            self.seen.pass(to_seconds(self.settled), recent(self.looked));
-            self.tell_settled();
+            self.seen.advance(to_seconds(self.settled), recent(self.polled));
+            self.send_settled();
         }
-        self.catch_up(now).await?;
+        self.run_backfills(now).await?;
         let projected = self.own_projected();
         self.shared.projected.fetch_max(projected, Ordering::AcqRel);
-        self.remember().await
+        self.save_progress().await
     }
 
-    fn is_heard(&self) -> bool {
-        self.shared.heard.load(Ordering::Acquire)
+    fn has_receiver(&self) -> bool {
+        self.shared.has_receiver.load(Ordering::Acquire)
     }
 
     /// Waits for the receiver if that one is behind. Before there is one, nobody misses anything.
-    async fn tell(&self, changes: Vec<RemoteChange>) {
-        if !changes.is_empty() && self.is_heard() {
+    async fn send(&self, changes: Vec<RemoteChange>) {
+        if !changes.is_empty() && self.has_receiver() {
             // An error means that nobody listens any more.
-            let _ = self.told.send(Told::Changes(changes)).await;
+            let _ = self.sender.send(Item::Changes(changes)).await;
         }
     }
 
     /// Says up to where all was handed out. A receiver that is behind is told the next time.
-    fn tell_settled(&self) {
+    fn send_settled(&self) {
         let settled = self.settled.saturating_sub(1);
-        if self.is_heard() {
-            let _ = self.told.try_send(Told::MarkOutcome(settled));
+        if self.has_receiver() {
+            let _ = self.sender.try_send(Item::CompleteUpTo(settled));
         } else {
             self.shared.committed_position.fetch_max(settled, Ordering::AcqRel);
         }
     }
 
     /// Projects some of what lies before this store was opened, and all that the projector had to leave out.
-    async fn catch_up(&mut self, now: i64) -> Result<(), StoreError> {
-        if let Some(past) = &mut self.past
-            && past.go_on(&self.shared.whole).await?
+    async fn run_backfills(&mut self, now: i64) -> Result<(), StoreError> {
+        if let Some(backfill) = &mut self.backfill
+            && backfill.advance(&self.shared.reader).await?
         {
-            self.past = None;
+            self.backfill = None;
         }
-        if let Some(since) = self.projector.left_out() {
-            let mut missed = Backfill::new(i64::from(since) * 1_000, now.saturating_add(SETTLED));
-            let made_up = loop {
-                match missed.go_on(&self.shared.whole).await {
+        if let Some(since) = self.projector.take_left_out() {
+            let mut missed = Backfill::new(i64::from(since) * 1_000, now.saturating_add(SETTLE_DELAY));
+            let finish_left_out = loop {
+                match missed.advance(&self.shared.reader).await {
                     Ok(true) => break Ok(()),
                     Ok(false) => {}
                     Err(error) => break Err(error),
                 }
             };
-            self.projector.made_up(made_up.is_ok());
-            made_up?;
+            self.projector.finish_left_out(finish_left_out.is_ok());
+            finish_left_out?;
         }
         Ok(())
     }
@@ -331,26 +331,26 @@ impl Task {
     /// process stored, which was handed on soon after, and what was come across here, however much later that was.
     fn own_projected(&mut self) -> i64 {
         let rounds = self.projector.rounds();
-        let (settled, begun) = self.handed;
+        let (settled, begun) = self.handed_over;
         if rounds.ended > begun {
             self.written = settled;
-            self.handed = (self.settled, rounds.begun);
+            self.handed_over = (self.settled, rounds.begun);
         }
-        let stored = self.projector.done().millis().saturating_sub(UNWRITTEN);
+        let stored = self.projector.done().millis().saturating_sub(MAX_UNWRITTEN_AGE);
         stored.min(self.written)
     }
 
     /// Writes down up to where all messages are projected.
-    async fn remember(&mut self) -> Result<(), StoreError> {
-        if self.remembered.is_some_and(|at| at.elapsed() < REMEMBER) {
+    async fn save_progress(&mut self) -> Result<(), StoreError> {
+        if self.saved_at.is_some_and(|at| at.elapsed() < SAVE_INTERVAL) {
             return Ok(());
         }
         let held = self.projector.held_since();
         let held = held.map_or(i64::MAX, |second| i64::from(second) * 1_000);
-        let past = self.past.as_ref().map_or(i64::MAX, Backfill::begin);
-        let projected = self.own_projected().min(past).min(held);
-        self.meta.settle(Timestamp::from_millis(projected)).await?;
-        self.remembered = Some(tokio::time::Instant::now());
+        let backfilled = self.backfill.as_ref().map_or(i64::MAX, Backfill::begin);
+        let projected = self.own_projected().min(backfilled).min(held);
+        self.meta.save_settled(Timestamp::from_millis(projected)).await?;
+        self.saved_at = Some(tokio::time::Instant::now());
         Ok(())
     }
 }
@@ -361,8 +361,8 @@ fn second(at: i64) -> i64 {
 }
 
 /// From which second on the next look reads everything, after one that has looked up to a moment.
-fn recent(looked: i64) -> u32 {
-    to_seconds(looked.saturating_sub(slices::RECENT))
+fn recent(polled: i64) -> u32 {
+    to_seconds(polled.saturating_sub(slices::LOOKBACK))
 }
 
 /// A moment as the time in ids has it.

@@ -1,4 +1,4 @@
-//! What users let others know: optional fields of their documents, which Mongoose passes over.
+//! What users let others know: optional fields of their documents, which Mongoose is_retryable over.
 //!
 //! A change says which node made it, so that the node itself does not hear of it from the [`follower`](super::change_poller). Of a change that
 //! failed nobody was told, and it may be stored all the same: so the node gives itself another name then, and hears of what it
@@ -25,7 +25,7 @@ use super::{names, query};
 use crate::storage::StoreError;
 
 /// How long a change is tried. Longer than an election takes.
-const COMMIT: Duration = Duration::from_secs(20);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Settings in the collection of users.
 pub(super) struct UserSettings {
@@ -50,7 +50,7 @@ impl UserSettings {
     }
 
     /// A change failed, and it is not known whether it is stored.
-    pub(super) fn doubt(&self) {
+    pub(super) fn record_unknown_outcome(&self) {
         *self.node.lock() = ObjectId::new();
     }
 
@@ -86,10 +86,10 @@ impl UserSettings {
         if let Some(on) = change.invisible {
             fields.insert("settings.invisible", on);
         }
-        let is_question = fields.is_empty();
+        let is_read = fields.is_empty();
         fields.insert("settings.node", *self.node.lock());
         let mut updated_at = window::stamp(at, (self.clock)());
-        let deadline = Instant::now() + COMMIT;
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
         // The version. Clocks differ, so a later change can leave the time as it is.
         let mut update = doc! { "$set": &fields, "$inc": { "settings.changes": 1_i64 } };
         // The first time also if the others would merely hear of it late, as with markers.
@@ -98,7 +98,7 @@ impl UserSettings {
             update.insert("$max", doc! { "settings.updatedAt": date(updated_at) });
             let changed = retrying(deadline, || async {
                 let filter = doc! { "_id": user_key(user) };
-                if is_question {
+                if is_read {
                     return bounded("reading settings", READ_TIMEOUT, self.users.find_one(filter)).await;
                 }
                 let change = self
@@ -109,7 +109,7 @@ impl UserSettings {
             })
             .await?;
             let now = (self.clock)();
-            if is_question || changed.is_none() || !is_over(updated_at, now) {
+            if is_read || changed.is_none() || !is_over(updated_at, now) {
                 return Ok(changed.map(|user| document::settings(&user)));
             }
             is_over = window::is_late;

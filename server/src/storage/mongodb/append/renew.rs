@@ -26,10 +26,10 @@ use crate::storage::mongodb::timeouts::WRITE_TIMEOUT;
 use crate::storage::mongodb::window::{self, Clock};
 
 /// How long renewing is tried at least, however little of a batch's own time is left.
-const RENEW: Duration = Duration::from_secs(8);
+const RENEW_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long announcing alone may take. Without it the others hear of a message a minute later.
-const ANNOUNCE: Duration = Duration::from_secs(2);
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether a message that is announced was also given a new time. Where that is missing, it was.
 pub(in crate::storage::mongodb) const RENEWED: &str = "renewed";
@@ -80,7 +80,7 @@ impl Renewer {
             .iter()
             .filter_map(|outcome| Some(message_key(outcome.as_ref().ok()?.message.id)))
             .collect();
-        let deadline = deadline.max(Instant::now() + RENEW);
+        let deadline = deadline.max(Instant::now() + RENEW_TIMEOUT);
         let renewed = self.write(&ids, now, deadline).await;
         for outcome in &mut late {
             match (&renewed, outcome.as_mut()) {
@@ -97,7 +97,7 @@ impl Renewer {
             return;
         }
         let announcements = self.announcements(&ids, now, false);
-        let announcing = query::run_update("announcing messages", ANNOUNCE, &self.database, announcements);
+        let announcing = query::run_update("announcing messages", ANNOUNCE_TIMEOUT, &self.database, announcements);
         if let Err(error) = announcing.await {
             tracing::debug!(%error, count = ids.len(), "messages are not announced to other nodes");
         }

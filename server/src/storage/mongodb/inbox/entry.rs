@@ -32,10 +32,10 @@ impl Entry {
     /// Reads a document, and whose inbox it is, with whom.
     pub(in crate::storage::mongodb) fn read(inbox: &RawDocument) -> Option<((UserId, UserId), Self)> {
         let owner = user_id(inbox.get_document("_id").ok()?.get_object_id("owner").ok()?);
-        let last = document::place(inbox.get_document("last").ok()?)?;
+        let last = document::position(inbox.get_document("last").ok()?)?;
         let incoming = match inbox.get(LAST_INCOMING).ok().flatten() {
             Some(RawBsonRef::Null) => Some(Incoming::None),
-            Some(RawBsonRef::Document(place)) => document::place(place).map(Incoming::Last),
+            Some(RawBsonRef::Document(place)) => document::position(place).map(Incoming::Last),
             _ => None,
         };
         Some(((owner, peer(inbox)?), Self { last, incoming }))

@@ -1,7 +1,7 @@
 //! From stored messages to inboxes, behind the acknowledged path.
 //!
 //! What is to be written waits in memory, one entry for each user and peer however many messages they exchange, and is
-//! written every few seconds by one task, or at once for a user whose inbox is asked for. Should too much wait, because the
+//! written every few seconds by one task, or at once for a user whose inbox is requested for. Should too much wait, because the
 //! database is away or slow, messages are left out, and the time of the first of them is remembered: the
 //! [`follower`](crate::storage::mongodb::change_poller) then reads all messages since.
 //!
@@ -20,19 +20,19 @@ use tokio::sync::{Notify, oneshot};
 
 use super::entry::Entry;
 use super::touches::Touches;
-use super::write::{STATEMENTS, write};
+use super::write::{MAX_STATEMENTS, write};
 use crate::storage::StoreError;
 use crate::storage::mongodb::document::id_seconds;
 use crate::storage::mongodb::error::{Backoff, timed_out};
 use crate::storage::mongodb::integrity::Integrity;
 use crate::storage::mongodb::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::storage::mongodb::window::Clock;
-use state::{Rounds, State, earlier};
+use state::{Pending, Rounds, earlier};
 
 mod state;
 
 /// How often what waits is written. The longer it waits, the more messages one statement stands for.
-const INTERVAL: Duration = Duration::from_secs(3);
+const WRITE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Writes inboxes. Its clones are the same one.
 #[derive(Clone)]
@@ -44,22 +44,22 @@ pub(in crate::storage::mongodb) struct Projector {
 
 struct Shared {
     /// Held to add or take entries.
-    state: Mutex<State>,
+    state: Mutex<Pending>,
     /// Somebody waits for an inbox, or it is to be closed.
-    wanted: Notify,
+    wake: Notify,
     /// Whether the inboxes in the database are complete, but for what waits here.
     complete: AtomicBool,
 }
 
 impl Projector {
     pub(in crate::storage::mongodb) fn new(database: &Database, clock: Clock) -> Self {
-        let state = State::new(clock());
+        let state = Pending::new(clock());
         Self {
             database: database.clone(),
             clock,
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
-                wanted: Notify::new(),
+                wake: Notify::new(),
                 complete: AtomicBool::new(false),
             }),
         }
@@ -76,7 +76,7 @@ impl Projector {
     /// What waits to be written into these inboxes, or is being written. `None` if that and what is written are not all.
     pub(in crate::storage::mongodb) fn waiting(&self, pairs: &[(UserId, UserId)]) -> Option<Vec<Option<Entry>>> {
         let state = self.shared.state.lock();
-        if !self.shared.complete.load(Ordering::Acquire) || !state.is_whole() {
+        if !self.shared.complete.load(Ordering::Acquire) || !state.has_everything() {
             return None;
         }
         let find = |touches: &Touches, (owner, peer): &(UserId, UserId)| touches.get(owner)?.get(peer).copied();
@@ -119,50 +119,50 @@ impl Projector {
     }
 
     /// Remembers messages of this process whose commit failed with an unknown outcome.
-    pub(in crate::storage::mongodb) fn doubt(&self, messages: impl Iterator<Item = MessageId>) {
+    pub(in crate::storage::mongodb) fn record_unknown_outcomes(&self, messages: impl Iterator<Item = MessageId>) {
         let mut state = self.shared.state.lock();
-        messages.for_each(|message| state.doubt(message));
+        messages.for_each(|message| state.record_unknown_outcome(message));
     }
 
     /// The messages of before a second, of the time in ids, of which [`doubt`](Self::doubt) told and nobody knows more yet. To be
-    /// followed by [`settle_doubts`](Self::settle_doubts).
-    pub(in crate::storage::mongodb) fn doubts(&self, end: u32) -> Vec<MessageId> {
+    /// followed by [`resolve_unknown_outcomes`](Self::resolve_unknown_outcomes).
+    pub(in crate::storage::mongodb) fn unknown_outcomes(&self, end: u32) -> Vec<MessageId> {
         let state = self.shared.state.lock();
         let is_before = |message: &&MessageId| id_seconds(**message) < end;
-        state.doubts.iter().take_while(is_before).copied().collect()
+        state.unknown.iter().take_while(is_before).copied().collect()
     }
 
     /// A message of which [`doubt`](Self::doubt) told is stored, and the caller tells it. False if somebody else has.
-    pub(in crate::storage::mongodb) fn found(&self, message: MessageId) -> bool {
-        self.shared.state.lock().found(message)
+    pub(in crate::storage::mongodb) fn claim_found(&self, message: MessageId) -> bool {
+        self.shared.state.lock().claim_found(message)
     }
 
     /// These are not stored, or were found.
-    pub(in crate::storage::mongodb) fn settle_doubts(&self, messages: &[MessageId]) {
+    pub(in crate::storage::mongodb) fn resolve_unknown_outcomes(&self, messages: &[MessageId]) {
         let mut state = self.shared.state.lock();
         for message in messages {
-            state.doubts.remove(message);
+            state.unknown.remove(message);
         }
     }
 
     /// See [`crate::storage::FeedStore::claim_delivery`].
     pub(in crate::storage::mongodb) fn claim_delivery(&self, message: MessageId) -> bool {
         let mut state = self.shared.state.lock();
-        state.doubts.remove(&message);
-        !state.told.remove(&message)
+        state.unknown.remove(&message);
+        !state.delivered.remove(&message)
     }
 
-    /// Since when messages were left out, if any were. To be followed by [`made_up`](Self::made_up).
-    pub(in crate::storage::mongodb) fn left_out(&self) -> Option<u32> {
+    /// Since when messages were left out, if any were. To be followed by [`finish_left_out`](Self::finish_left_out).
+    pub(in crate::storage::mongodb) fn take_left_out(&self) -> Option<u32> {
         let mut state = self.shared.state.lock();
-        state.making_up = state.left_out.take();
-        state.making_up
+        state.backfilling = state.left_out.take();
+        state.backfilling
     }
 
     /// Says whether what [`left_out`](Self::left_out) told was projected now.
-    pub(in crate::storage::mongodb) fn made_up(&self, projected: bool) {
+    pub(in crate::storage::mongodb) fn finish_left_out(&self, projected: bool) {
         let mut state = self.shared.state.lock();
-        if let Some(since) = state.making_up.take().filter(|_| !projected) {
+        if let Some(since) = state.backfilling.take().filter(|_| !projected) {
             state.leave_out(since);
         }
     }
@@ -178,10 +178,10 @@ impl Projector {
     }
 
     /// Waits until what was added for this user is written.
-    pub(in crate::storage::mongodb) async fn settle(&self, owner: UserId) -> Result<(), StoreError> {
+    pub(in crate::storage::mongodb) async fn flush(&self, owner: UserId) -> Result<(), StoreError> {
         let written = {
             let mut state = self.shared.state.lock();
-            if !state.is_whole() {
+            if !state.has_everything() {
                 return Err(StoreError::Unavailable("inboxes are behind".into()));
             }
             state.take_over(Some(owner));
@@ -189,10 +189,10 @@ impl Projector {
                 return Ok(());
             }
             let (reply, written) = oneshot::channel();
-            state.asked.entry(owner).or_default().push(reply);
+            state.requested.entry(owner).or_default().push(reply);
             written
         };
-        self.shared.wanted.notify_one();
+        self.shared.wake.notify_one();
         let late = || timed_out("writing an inbox", READ_TIMEOUT);
         tokio::time::timeout(READ_TIMEOUT, written)
             .await
@@ -202,26 +202,26 @@ impl Projector {
 
     /// Writes what waits, again and again. Never returns.
     pub(in crate::storage::mongodb) async fn run(self, integrity: Integrity) {
-        let mut tick = tokio::time::interval(INTERVAL);
+        let mut tick = tokio::time::interval(WRITE_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();
         loop {
             let result = tokio::select! {
-                () = self.shared.wanted.notified() => self.write_asked(&integrity).await,
+                () = self.shared.wake.notified() => self.write_requested(&integrity).await,
                 _ = tick.tick() => self.write_all(&integrity).await,
             };
             match result {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) => {
                     tracing::debug!(%error, "inboxes were not written");
-                    backoff.pause().await;
-                    self.shared.wanted.notify_one();
+                    backoff.wait().await;
+                    self.shared.wake.notify_one();
                 }
             }
         }
     }
 
-    /// Writes what waits now, and in front of it whatever is asked for.
+    /// Writes what waits now, and in front of it whatever is requested for.
     pub(in crate::storage::mongodb) async fn write_all(&self, integrity: &Integrity) -> Result<(), StoreError> {
         let begin = (self.clock)();
         let (owners, round): (Vec<UserId>, u64) = {
@@ -232,8 +232,8 @@ impl Projector {
         };
         let mut owners = owners.into_iter();
         loop {
-            self.write_asked(integrity).await?;
-            let batch = self.take(&mut owners);
+            self.write_requested(integrity).await?;
+            let batch = self.take_batch(&mut owners);
             if batch.is_empty() {
                 break;
             }
@@ -241,34 +241,34 @@ impl Projector {
         }
         let mut state = self.shared.state.lock();
         state.writing_over = None;
-        if state.is_whole() {
+        if state.has_everything() {
             state.done = begin;
             state.rounds.ended = round;
         }
         Ok(())
     }
 
-    async fn write_asked(&self, integrity: &Integrity) -> Result<(), StoreError> {
+    async fn write_requested(&self, integrity: &Integrity) -> Result<(), StoreError> {
         loop {
-            let (asked, replies): (Vec<UserId>, Vec<_>) = {
+            let (requested, replies): (Vec<UserId>, Vec<_>) = {
                 let mut state = self.shared.state.lock();
-                std::mem::take(&mut state.asked).into_iter().unzip()
+                std::mem::take(&mut state.requested).into_iter().unzip()
             };
-            if asked.is_empty() {
+            if requested.is_empty() {
                 return Ok(());
             }
-            let replies: Vec<(UserId, Vec<_>)> = asked.iter().copied().zip(replies).collect();
-            let batch = self.take_whole(&asked);
+            let replies: Vec<(UserId, Vec<_>)> = requested.iter().copied().zip(replies).collect();
+            let batch = self.take_owners(&requested);
             self.write(batch, replies, integrity).await?;
         }
     }
 
     /// Takes the entries of some of these owners, about as many as go into one command.
-    fn take(&self, owners: &mut impl Iterator<Item = UserId>) -> Touches {
+    fn take_batch(&self, owners: &mut impl Iterator<Item = UserId>) -> Touches {
         let mut state = self.shared.state.lock();
         let mut taken = Touches::new();
         let mut count = 0;
-        while count < STATEMENTS {
+        while count < MAX_STATEMENTS {
             let Some(owner) = owners.next() else { break };
             let Some(entries) = state.waiting.remove(&owner) else {
                 continue;
@@ -281,7 +281,7 @@ impl Projector {
         taken
     }
 
-    fn take_whole(&self, owners: &[UserId]) -> Touches {
+    fn take_owners(&self, owners: &[UserId]) -> Touches {
         let mut state = self.shared.state.lock();
         let taken: Touches = owners
             .iter()
@@ -317,7 +317,7 @@ impl Projector {
             for (owner, mut replies) in replies {
                 replies.retain(|reply| !reply.is_closed());
                 if !replies.is_empty() {
-                    state.asked.entry(owner).or_default().extend(replies);
+                    state.requested.entry(owner).or_default().extend(replies);
                 }
             }
             return written;
