@@ -57,7 +57,7 @@ use inbox::projector::Projector;
 use integrity::Integrity;
 use markers::Markers;
 use meta::Meta;
-use presence::Presence;
+use presence::NodePresence;
 use settings::UserSettings;
 use summaries::Summaries;
 pub use uri::Uri;
@@ -122,7 +122,7 @@ pub struct MongoStore {
     change_poller: ChangePoller,
     users: Users,
     settings: UserSettings,
-    presence: Presence,
+    presence: NodePresence,
     integrity: Integrity,
     clock: Clock,
     /// They end with the store, at the latest. Held to end them.
@@ -147,7 +147,7 @@ impl MongoStore {
         let integrity = Integrity::new(Arc::clone(&connected.connections));
         let verifier = Verifier::new(&connected, integrity.clone(), meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();
-        let presence = Presence::new(&database);
+        let presence = NodePresence::new(&database);
         let others = presence.others();
         let settings = UserSettings::new(&database, clock.clone());
         let node_ids = (node, settings.node());
