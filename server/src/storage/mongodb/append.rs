@@ -1,11 +1,12 @@
-//! The durable write of a batch: one unordered insert, the same again until it is known what became of every message.
+//! The durable write of a batch: one unordered insert, repeated until the outcome of every message is known.
 //!
-//! Ids and times were minted before, so an attempt whose answer was lost can be repeated: a message that it stored
-//! comes back as a duplicate key. A duplicate key tells only that this primary has the document, not that it will
-//! last; so what it stands for is read at read concern `majority` before it is answered. Should it be gone by then,
-//! because a new primary took over without it, the message is simply inserted again.
+//! Ids and times were made before, so an attempt whose answer was lost can be repeated: a message that it stored comes back
+//! as a duplicate key. A duplicate key says only that this primary has the document, not that it will last; so the document
+//! is read at read concern `majority` before it is answered. If it is gone by then, because a new primary took over without
+//! it, the message is simply inserted again.
 //!
-//! What took too long is renewed or announced before it is answered, see `renew`; otherwise a message costs no second trip.
+//! A message that took too long is renewed or announced before it is answered, see `renew`; otherwise a message costs no
+//! second trip.
 //!
 //! Each attempt must be admitted by [`integrity`](super::integrity), and once more before its messages count as stored.
 
@@ -47,7 +48,7 @@ mod renew;
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Indexes by which a message that is stored twice is found.
 const OWN_INDEXES: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
-/// How often a duplicate key may have no document behind it, before some other program's unique index is blamed.
+/// How often a duplicate key may lead to no document, before a unique index of another program is blamed.
 const MAX_VANISHED: u8 = 3;
 
 type Outcome = Result<Appended, AppendError>;
@@ -69,7 +70,7 @@ struct Batch<'a> {
     updated_at: Vec<Timestamp>,
     /// `None` while it is not known.
     outcomes: Vec<Option<Outcome>>,
-    /// How often a message met a duplicate key with nothing behind it.
+    /// How often a message met a duplicate key that leads to no document.
     vanished: Vec<u8>,
 }
 
@@ -126,7 +127,7 @@ impl Appender {
             .collect();
         let mut backoff = Backoff::default();
         let failure = loop {
-            // Whoever is refused here is not tried again: what is wrong then lasts.
+            // A batch that is refused here is not tried again: what is wrong then lasts.
             if let Err(error) = self.integrity.admit(until(deadline)).await {
                 break error;
             }
@@ -146,8 +147,8 @@ impl Appender {
         outcomes
     }
 
-    /// Inserts what has no outcome yet and settles what can be settled. After `Ok` that is everything; an error is
-    /// the reason why something is left.
+    /// Inserts what has no outcome yet, and finds the outcomes that can be found. After `Ok` that is all of them; an error
+    /// is the reason why some are left.
     async fn attempt(
         &self,
         batch: &mut Batch<'_>,
@@ -166,8 +167,8 @@ impl Appender {
         self.integrity.admit(until(deadline)).await?;
         let mut left = Ok(());
         let mut duplicates = Vec::new();
-        for (place, index) in pending.into_iter().enumerate() {
-            let Some(failure) = failures.remove(&place) else {
+        for (position, index) in pending.into_iter().enumerate() {
+            let Some(failure) = failures.remove(&position) else {
                 let mut message = batch.messages[index].to_message();
                 message.updated_at = Some(batch.updated_at[index]);
                 batch.outcomes[index] = Some(Ok(Appended {
@@ -196,7 +197,7 @@ impl Appender {
         let met: Vec<&NewMessage> = duplicates.iter().map(|(index, _)| &batch.messages[*index]).collect();
         let existing = self.existing(&met, deadline).await?;
         for (index, foreign) in duplicates {
-            // What another program's index met is not looked for.
+            // A document that another program's index met is not read.
             let kept_out = || foreign.map(|name| Err(StoreError::ForeignIndex(name).into()));
             batch.outcomes[index] = existing.outcome_of(&batch.messages[index]).or_else(kept_out);
             if batch.outcomes[index].is_none() {
@@ -207,8 +208,8 @@ impl Appender {
         left
     }
 
-    /// Inserts documents. `Ok` holds the failures by their place, and everything else is durable; after an error
-    /// nothing is known of any.
+    /// Inserts documents. `Ok` holds the failures by their index, and everything else is durable; after an error the outcome
+    /// of all is unknown.
     async fn insert(
         &self,
         documents: impl Iterator<Item = &RawDocumentBuf>,
@@ -232,7 +233,7 @@ impl Appender {
         }
     }
 
-    /// Reads what stands behind duplicate keys, as a majority has it.
+    /// Reads the documents of duplicate keys, as a majority has them.
     async fn existing(&self, duplicates: &[&NewMessage], deadline: Instant) -> Result<ExistingMessages, StoreError> {
         let ids: Vec<ObjectId> = duplicates
             .iter()

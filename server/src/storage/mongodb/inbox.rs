@@ -1,14 +1,14 @@
 //! Inboxes: for each user and peer a document that says where their newest message is listed.
 //!
-//! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the path on
-//! which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked. What
-//! a dead process committed and did not project, and what other programs write, is found by
-//! [`follower`](super::change_poller).
+//! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the
+//! path on which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked.
+//! [`change_poller`](super::change_poller) finds what a dead process committed and did not project, and what other programs
+//! write.
 //!
-//! A document is `{_id: {owner, peer}, last: {at, id}, lastIncoming: {at, id}, mayHaveUnread, touched}`. `last` and `lastIncoming`,
-//! the newest message that the owner received (null: none; missing: not known), only grow, so projecting a message
-//! again, or late, does no harm. `mayHaveUnread` is a hint: without it there are no unread messages, with it they are counted.
-//! `touched` grows with every projection, so that a hint is taken back only if nothing came since.
+//! A document is `{_id: {owner, peer}, last: {at, id}, lastIncoming: {at, id}, mayHaveUnread, touched}`. `last` and
+//! `lastIncoming`, the newest message that the owner received (null: none; missing: not known), only grow, so projecting a
+//! message again, or late, does no harm. `mayHaveUnread` is a hint: without it there are no unread messages, with it they
+//! are counted. `touched` grows with every projection, so that a hint is cleared only if nothing came since.
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, doc};
@@ -31,7 +31,7 @@ pub(super) mod projector;
 mod touches;
 pub(super) mod write;
 
-/// Conversations whose unread messages are counted together.
+/// Most conversations whose unread messages are counted together.
 const MAX_COUNTED: i64 = 50;
 
 /// Reads inboxes.
@@ -73,7 +73,7 @@ impl Inboxes {
             let id = message_key(after.id);
             match after.created_at {
                 Position::UNDATED => filter.insert("last.at", Bson::Null),
-                // Those without a time come last, and no comparison with a date meets them.
+                // Those without a time come last, and no comparison with a date matches them.
                 _ => filter.insert("last.at", doc! { "$not": { "$gt": &at } }),
             };
             filter.insert("$nor", [doc! { "last.at": at, "last.id": { "$gte": id } }]);

@@ -1,38 +1,53 @@
 //! From a cursor to the place where a page begins, and from the end of a page to the next cursor.
 //!
-//! A cursor's `point` P means: *every change with `updatedAt <= P` that concerns the user was given.* It is drawn
-//! from what [`window`] shows: a read at time `t` sees all that is settled, up to its settled_until
-//! `H = t - WINDOW`. A run of pages goes from one place to the next; a place is `(updatedAt, kind, key)`.
+//! A feed is read as a *run* of pages, each after the one before. A read at the time `t` sees every change that is *settled*,
+//! by the argument of [`window`]: every change up to `H = t - WINDOW`. After `H` it sees what is visible by then.
 //!
-//! - A page that ends at a place E with `E.at <= H`, and before which all was settled, gave everything up to E for good. Its
-//!   cursor has the point `E.at - 1`, and E as its page: that is how a *settled* page is recognised, and it can be
-//!   continued exactly, at any time.
-//! - The first page that ends beyond its settled_until gave everything up to H for good, and beyond it what could be seen then.
-//!   Its cursor has the point H, not larger than `E.at - 2`, and E as its page. The pages that follow keep that point, however
-//!   much time is_retryable, because what becomes visible behind the reader's back lies behind the point.
-//! - The last page of a run ends at nothing, so it gave everything up to its own H; but a run that has passed a settled_until before
-//!   ends with the point that it kept. What lies behind the point comes again in the next run.
-//! - A run that comes to its end more than [`GRACE_PERIOD`] after it has passed its settled_until says that there is more: the next one, from
-//!   the point. So whoever is told that there is no more has all that could be seen when that last run passed its settled_until.
-//! - A run that passed its settled_until more than [`MAX_RUN_AGE`] ago is not continued but begins again at its point: by now
-//!   most of that is settled, so it comes further this time.
+//! ```text
+//!              P                      H                      t
+//! -------------|----------------------|----------------------|----> updatedAt
+//!  all of this |  settled: each read  |  visible sooner or   |
+//!  was given   |  sees all of it      |  later               |
+//!              |                      |                      |
+//!              |     E                |                      |   1. a settled page ends here
+//!              |                      |     E                |   2. the first page of a run that ends after H
+//!              |                      |                E     |   3. the pages after it
+//!              |                      |                      E   4. the last page: nothing follows
+//! ```
 //!
-//! So no change is passed over from cursor to cursor. A client that hears changes live since some moment, and then comes
-//! to the end of a run, has everything as long as the run passed its settled_until after that moment. A connection therefore
-//! begins the run of an earlier one again, at its point: a cursor without its page is always allowed.
+//! `P` is a cursor's `point`. It means: *every change with `updatedAt <= P` that concerns the user was given.* `E`, a
+//! [`FeedPosition`] `(updatedAt, kind, key)`, is where a page ended; a cursor holds it if more follows.
+//!
+//! | | where the page ends | the cursor after it | why |
+//! |---|---|---|---|
+//! | 1 | `E.at <= H`, and all before it was settled | `P = E.at - 1`, `E` | everything up to `E` was given for good. Only a *settled* page has this `P`; the run can be continued exactly, at any time |
+//! | 2 | the first one after `H` | `P = H`, but at most `E.at - 2`; `E` | everything up to `H` was given for good, after it what was visible |
+//! | 3 | later | the same `P`, `E` | however much time passes: what becomes visible later lies after `P` |
+//! | 4 | at the end | `P = H`, or the same `P` if the run has passed an earlier `H` | what lies after `P` comes again in the next run |
+//!
+//! Two rules bound how long a run may take after it has passed its `H`:
+//!
+//! - A run that ends more than [`GRACE_PERIOD`] later says that there is more: the next run, from `P`. So a client that is told
+//!   that there is no more has everything that was visible when that last run passed its `H`.
+//! - A run that is continued more than [`MAX_RUN_AGE`] later begins again at `P`: by now most of what follows is settled, so it
+//!   comes further this time.
+//!
+//! So no change is passed over from cursor to cursor. A client that has received changes live since some moment, and then comes
+//! to the end of a run, has everything if the run passed its `H` after that moment. A connection therefore begins the run of an
+//! earlier connection again, at its `P`: a cursor without its page is always allowed.
 
 use shared::Timestamp;
 
 use super::window::{self, WINDOW};
 use crate::domain::{Cursor, PageEnd};
 
-/// How long a run may take that has passed its settled_until, in milliseconds.
+/// How long after it has passed its `H` a run can be continued, in milliseconds.
 const MAX_RUN_AGE: i64 = 5 * 60_000;
 
-/// How long after it has passed its settled_until a run may end without another one, in milliseconds.
+/// How long after it has passed its `H` a run may end without another one, in milliseconds.
 const GRACE_PERIOD: i64 = 10_000;
 
-/// A place in a feed: `updatedAt` in milliseconds, and a kind with a key. Ordered as feeds are.
+/// A position in a feed: `updatedAt` in milliseconds, and a kind with a key. Ordered as feeds are.
 pub(super) type FeedPosition = (i64, Vec<u8>);
 
 /// A run of pages, as it is about to read.
@@ -40,17 +55,18 @@ pub(super) type FeedPosition = (i64, Vec<u8>);
 pub(super) struct Run {
     /// Everything up to this was given, or will have been when the run has ended.
     point: i64,
-    /// Behind which place the page begins; without one, behind everything of the moment `point`.
+    /// The page begins after this position; without one, after everything of the moment `point`.
     pub(super) after: Option<FeedPosition>,
-    /// Whether it has passed its settled_until.
+    /// Whether it has passed its `H`.
     passed: bool,
     /// Whether that was so long ago that another run is needed.
     stale: bool,
+    /// Everything up to here is settled now: `H`.
     settled_until: i64,
 }
 
 impl Run {
-    /// Goes on from a cursor at the time `now`, which must be taken before reading.
+    /// Continues from a cursor at the time `now`, which must be taken before reading.
     pub(super) fn resume(since: &Cursor, now: Timestamp) -> Self {
         let settled_until = now.millis().saturating_sub(window::cursor_lag());
         let mut run = Self {
@@ -73,7 +89,7 @@ impl Run {
         run
     }
 
-    /// Whether there is another run to be made when this one has come to its end.
+    /// Whether another run must follow when this one has come to its end.
     pub(super) fn is_stale(&self) -> bool {
         self.stale
     }
@@ -86,7 +102,7 @@ impl Run {
         }
     }
 
-    /// The point and page of the cursor behind what was read: `last` is where a page ended behind which there is more.
+    /// The point and page of the cursor after what was read: `last` is where the page ended, if more follows.
     pub(super) fn next(self, last: Option<FeedPosition>) -> (i64, Option<PageEnd>) {
         let Some((at, key)) = last else {
             let point = match self.passed {

@@ -1,4 +1,4 @@
-//! What stands behind a duplicate key.
+//! The documents to which duplicate keys lead.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ impl ExistingMessages {
         existing
     }
 
-    /// What became of a message that met a duplicate key; `None` if what it met is gone.
+    /// The outcome of a message that met a duplicate key; `None` if the document is gone.
     pub(super) fn outcome_of(&self, new: &NewMessage) -> Option<Outcome> {
         let same = |stored: &Message| {
             stored.receiver == Some(new.receiver) && stored.message.as_deref() == Some(new.text.as_str())

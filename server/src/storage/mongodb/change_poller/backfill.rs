@@ -23,7 +23,7 @@ pub(super) struct BackfillReader {
     renewals: Collection<RawDocumentBuf>,
 }
 
-/// How far the projecting of a span of time is.
+/// How far the projection of a span of time is.
 pub(super) struct Backfill {
     /// In milliseconds, whole seconds.
     from: i64,
@@ -57,7 +57,7 @@ impl Backfill {
         }
     }
 
-    /// In front of which moment everything is projected.
+    /// Everything before this moment is projected.
     pub(super) fn begin(&self) -> i64 {
         match self.message {
             Some(last) if self.renewals_done => i64::from(id_seconds(last)) * 1_000,
@@ -96,10 +96,10 @@ impl Backfill {
         let (at, id) = self
             .renewal
             .unwrap_or((DateTime::from_millis(self.from), ObjectId::from_bytes([0; 12])));
-        let behind = doc! { "at": { "$gte": at }, "$nor": [{ "at": at, "_id": { "$lte": id } }] };
+        let after = doc! { "at": { "$gte": at }, "$nor": [{ "at": at, "_id": { "$lte": id } }] };
         let find = reader
             .renewals
-            .find(behind)
+            .find(after)
             .sort(doc! { "at": 1, "_id": 1 })
             .limit(MAX_STEP)
             .comment("follower")

@@ -1,4 +1,4 @@
-//! Ranges of ids that leave out what this process has minted itself.
+//! Ranges of ids that leave out those that this process made itself.
 
 use std::sync::OnceLock;
 
@@ -6,12 +6,12 @@ use bson::oid::ObjectId;
 use bson::{Document, doc};
 use shared::MessageId;
 
-/// Most seconds of one span in each of which the own ids are stepped over. In a longer one they are read as well.
+/// In a span of more seconds than this the own ids are read, too, instead of being stepped over in each second.
 const MAX_SKIPPED_SECONDS: u32 = 120;
 /// OwnIds ids may be of a moment that the clock has not reached: the generator never goes back.
 const MAX_AHEAD: u32 = 2;
 
-/// The five bytes behind the seconds, by which a process's ids are known.
+/// The five bytes after the seconds, by which a process's ids are known.
 #[derive(Debug, Default)]
 pub(super) struct OwnIds {
     bytes: OnceLock<[u8; 5]>,
@@ -23,18 +23,18 @@ impl OwnIds {
         self.bytes.get_or_init(|| process(&id.bytes()));
     }
 
-    /// The bytes, if an id was minted.
+    /// The bytes, if this process has made an id.
     pub(super) fn bytes(&self) -> Option<[u8; 5]> {
         self.bytes.get().copied()
     }
 
-    /// Whether this process has minted an id.
+    /// Whether this process made an id.
     pub(super) fn is_own(&self, id: &ObjectId) -> bool {
         self.bytes.get() == Some(&process(&id.bytes()))
     }
 
-    /// Filters for the ids of a span of seconds, its end excluded. Those of this process are left out, but not all in what
-    /// lies in the future of `now`.
+    /// Filters for the ids of a span of seconds, its end excluded. They leave out those of this process, except where these lie
+    /// too far in the future of `now`.
     pub(super) fn ranges(&self, from: u32, to: u32, now: u32) -> Vec<Document> {
         if from >= to {
             return Vec::new();
@@ -63,7 +63,7 @@ pub(super) fn range(from: u32, to: u32) -> Document {
     open(smallest(from), to)
 }
 
-/// Leaves of ranges what lies behind an id that was reached.
+/// Leaves of ranges what lies after an id that was reached.
 pub(super) fn advance(ranges: &mut Vec<Document>, last: ObjectId) {
     ranges.retain_mut(|range| {
         let Ok(bounds) = range.get_document_mut("_id") else {
@@ -95,7 +95,7 @@ fn smallest(second: u32) -> ObjectId {
     ObjectId::from_bytes(id)
 }
 
-/// By which bytes the process that minted an id is known.
+/// The bytes by which the process that made an id is known.
 pub(super) fn process(id: &[u8; 12]) -> [u8; 5] {
     let mut bytes = [0; 5];
     bytes.copy_from_slice(&id[4..9]);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn go_on_behind_what_was_read() {
+    fn advance_past_what_was_read() {
         let own = OwnIds::default();
         own.set(MessageId::from_bytes(id(7, 5, 0).bytes()));
         let mut ranges = own.ranges(100, u32::MAX, 103);

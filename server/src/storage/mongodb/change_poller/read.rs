@@ -33,8 +33,7 @@ impl Task {
         self.read_settings(&slice.spans).await
     }
 
-    /// Looks for the messages of this process of which it did not hear whether they are stored, once it is too late for them to
-    /// become it.
+    /// Reads the messages of this process whose commit had an unknown outcome, once it is too late for them to become visible.
     async fn read_unknown_outcomes(&mut self, settled: u32) -> Result<(), StoreError> {
         for unknown in self.projector.unknown_outcomes(settled).chunks(MAX_BATCH) {
             let ids = unknown.iter().copied().map(document::message_key).collect();
@@ -42,8 +41,13 @@ impl Task {
             let mut ended = false;
             while !ended {
                 let mut messages;
-                (messages, ended) = bounded("reading messages in doubt", READ_TIMEOUT, next_batch(&mut cursor)).await?;
-                // Whoever was sent again meanwhile was told by that.
+                (messages, ended) = bounded(
+                    "reading messages of unknown outcome",
+                    READ_TIMEOUT,
+                    next_batch(&mut cursor),
+                )
+                .await?;
+                // A message that was sent again meanwhile was delivered by that.
                 messages.retain(|message| self.projector.claim_found(message.id));
                 self.projector.add(messages.iter());
                 self.send(messages.into_iter().map(RemoteChange::Message).collect())
@@ -54,7 +58,7 @@ impl Task {
         Ok(())
     }
 
-    /// By their ids, and by what is announced.
+    /// Reads messages by their ids, and those that are announced.
     async fn read_messages(&mut self, slice: &Slice, now: i64) -> Result<(), StoreError> {
         let spans = &slice.spans;
         let end = spans.last().map_or(0, |(_, to)| to_seconds(*to));
@@ -70,8 +74,8 @@ impl Task {
                 Some(last) => ids::advance(&mut ranges, last),
                 None => ranges.clear(),
             }
-            // Read after the ids and handed out among them: whoever stored a message late announced it before it stored what was
-            // sent after that. What lies beyond this page or slice is read with the next one again.
+            // Read after the ids and handed out among them: a node that stored a message late announced it before it stored what
+            // was sent later. What lies after this page or slice is read with the next one again.
             let announced = self.read_renewals(&slice.announced).await?;
             let announced = announced.into_iter().filter(|id| {
                 let second = id_seconds(document::message_id(*id));
@@ -102,13 +106,7 @@ impl Task {
             .batch_size(MAX_PAGE as u32)
             .comment("follower")
             .max_time(READ_TIMEOUT);
-        query::all(
-            "looking for messages of others",
-            READ_TIMEOUT,
-            find,
-            document::object_id,
-        )
-        .await
+        query::all("finding messages of others", READ_TIMEOUT, find, document::object_id).await
     }
 
     /// Hands out what was renewed, and returns what was only announced.
@@ -117,7 +115,7 @@ impl Task {
         loop {
             let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
             let find = page(&self.renewals, others, "at", after);
-            let found = query::all("looking for renewed messages", READ_TIMEOUT, find, |renewal| {
+            let found = query::all("finding renewed messages", READ_TIMEOUT, find, |renewal| {
                 let renewed = renewal.get_bool(RENEWED).unwrap_or(true);
                 Some((sort_key(renewal, "at")?, (document::object_id(renewal)?, renewed)))
             })
@@ -139,7 +137,7 @@ impl Task {
         }
     }
 
-    /// Whether an announced message was not handed out: not here when it was stored, and not when its time settled.
+    /// Whether an announced message was not handed out yet: neither when this process stored it, nor when its time settled.
     fn is_news(&self, id: ObjectId) -> bool {
         let has_settled = id_seconds(document::message_id(id)) < to_seconds(self.settled);
         !has_settled && !self.shared.own.is_own(&id) && !self.seen.contains(&ChangeKey::Message(id))
@@ -153,7 +151,7 @@ impl Task {
         loop {
             let others = doc! { "$or": times("updatedAt", spans), "node": { "$ne": self.node } };
             let find = page(&self.markers, others, "updatedAt", after);
-            let found = query::all("looking for markers of others", READ_TIMEOUT, find, |marker| {
+            let found = query::all("finding markers of others", READ_TIMEOUT, find, |marker| {
                 Some((sort_key(marker, "updatedAt")?, StoredMarker::read(marker)))
             })
             .await?;
@@ -172,8 +170,8 @@ impl Task {
         }
     }
 
-    /// Whose settings other processes have changed, or this one without hearing that it did. A later change here takes the
-    /// place of one that was not seen yet; whoever is told of that hears of both.
+    /// Reads whose settings other processes have changed, or this one with an unknown outcome. A later change here replaces one
+    /// that was not read yet; its receiver then gets both.
     async fn read_settings(&mut self, spans: &[(i64, i64)]) -> Result<(), StoreError> {
         if !self.has_receiver() {
             return Ok(());
@@ -184,7 +182,7 @@ impl Task {
             let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": node } };
             let find = page(&self.users, others, SETTINGS_TIME, after);
             let find = find.projection(doc! { SETTINGS_TIME: 1, "settings.changes": 1 });
-            let found = query::all("looking for settings of others", READ_TIMEOUT, find, |user| {
+            let found = query::all("finding settings of others", READ_TIMEOUT, find, |user| {
                 let who = document::user_id(document::object_id(user)?);
                 let version = document::version(user.get_document("settings").ok()?);
                 Some((sort_key(user, SETTINGS_TIME)?, (who, version)))
@@ -234,7 +232,7 @@ impl Task {
                 let messages;
                 (messages, ended) =
                     bounded("reading messages of others", READ_TIMEOUT, next_batch(&mut cursor)).await?;
-                // The claims of others are about what is stored in time.
+                // What other nodes claim to project is what they stored in time.
                 let in_time = matches!(keys.first(), Some(ChangeKey::Message(_)));
                 let projects =
                     |message: &&Message| in_time && self.writers.projects(&document::message_key(message.id));
@@ -268,7 +266,7 @@ async fn next_batch(cursor: &mut Cursor<RawDocumentBuf>) -> mongodb::error::Resu
     Ok((messages, false))
 }
 
-/// Where a document stands in the order of a time and the ids.
+/// What documents are ordered by: a time, then the id.
 type SortKey = (DateTime, Bson);
 
 /// Where the page after this one begins, if there may be one.
@@ -277,7 +275,7 @@ fn next_page<T>(found: &[(SortKey, T)]) -> Option<SortKey> {
     Some(last.clone())
 }
 
-/// The place of a document by a field, which may lie in another one, as in `settings.updatedAt`.
+/// The key of a document by a field, which may lie in another one, as in `settings.updatedAt`.
 fn sort_key(document: &RawDocument, time: &str) -> Option<SortKey> {
     let id = document.get("_id").ok().flatten()?;
     let at = match time.split_once('.') {
@@ -287,7 +285,7 @@ fn sort_key(document: &RawDocument, time: &str) -> Option<SortKey> {
     Some((at.ok()?, id.try_into().ok()?))
 }
 
-/// A page of what lies behind a time and id, in the order of these.
+/// A page of what comes after a time and id, in the order of these.
 fn page<'a>(
     collection: &'a Collection<RawDocumentBuf>,
     filter: Document,
@@ -307,7 +305,7 @@ fn page<'a>(
         .max_time(READ_TIMEOUT)
 }
 
-/// Documents whose time lies in one of these spans.
+/// Filters of the documents whose time lies in one of these spans.
 fn times(field: &str, spans: &[(i64, i64)]) -> Vec<Document> {
     let within = |(from, to): &(i64, i64)| {
         let (from, to) = (DateTime::from_millis(*from), DateTime::from_millis(*to));

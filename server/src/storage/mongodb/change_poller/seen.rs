@@ -1,6 +1,6 @@
 //! What was handed out, so that it is not handed out again: neither in the next seconds, nor when it settles.
 //!
-//! Every second is looked at several times: again and again while it is new, and a last time when it is settled. What was
+//! The poller reads every second several times: again and again while it is new, and a last time when it is settled. What was
 //! seen of a second is therefore remembered until then, however much that is; only [`MAX_BYTES`] ends it sooner.
 
 use std::collections::{BTreeMap, HashSet};
@@ -14,10 +14,10 @@ use crate::storage::mongodb::document::{id_seconds, message_id};
 
 /// How many bytes are remembered: of 14,000 messages a second all. Beyond that whole seconds are forgotten, and what is in them is
 /// handed out once more when it settles, which does no harm. Those that would have to be remembered for longest go first, but
-/// not those that are looked at every second.
+/// not those that are read at every poll.
 const MAX_BYTES: usize = 20 * 1024 * 1024;
 
-/// Something that was come across.
+/// Something that the poller has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ChangeKey {
     /// A message, by its id.
@@ -39,7 +39,7 @@ impl ChangeKey {
         }
     }
 
-    /// In which second it is looked for.
+    /// The second in which the poller reads it.
     fn second(&self) -> u32 {
         match self {
             Self::Message(id) => id_seconds(message_id(*id)),
@@ -99,7 +99,7 @@ pub(super) struct SeenCache {
     seconds: BTreeMap<u32, Second>,
     /// What they take.
     bytes: usize,
-    /// From this second on all is looked at every second.
+    /// From this second on everything is read at every poll.
     recent: u32,
 }
 
@@ -109,7 +109,7 @@ impl SeenCache {
         second.is_some_and(|second| second.contains(key))
     }
 
-    /// Remembers one and tells whether it is new.
+    /// Remembers one and returns whether it is new.
     pub(super) fn insert(&mut self, key: ChangeKey) -> bool {
         let mut before = 0;
         let second = match self.seconds.get_mut(&key.second()) {
@@ -122,8 +122,8 @@ impl SeenCache {
         let new = second.insert(key);
         self.bytes = self.bytes - before + second.bytes();
         while self.bytes > MAX_BYTES {
-            let mut passing = self.seconds.range(..self.recent);
-            let last = passing.next_back().or_else(|| self.seconds.first_key_value());
+            let mut older = self.seconds.range(..self.recent);
+            let last = older.next_back().or_else(|| self.seconds.first_key_value());
             let Some(last) = last.map(|(second, _)| *second) else {
                 break;
             };
@@ -132,7 +132,8 @@ impl SeenCache {
         new
     }
 
-    /// Says what is done with: all before the second `settled` is not looked at again, and what lies between that and `recent` once.
+    /// Forgets what is complete: what lies before the second `settled` is not read again, and what lies between that and `recent`
+    /// once.
     pub(super) fn advance(&mut self, settled: u32, recent: u32) {
         self.recent = recent;
         while let Some((&first, _)) = self.seconds.first_key_value()
@@ -160,7 +161,7 @@ mod tests {
         ObjectId::from_bytes(id)
     }
 
-    /// Follows so many messages a second for some seconds, looking once a second as the task does. Returns how often
+    /// Reads so many messages a second for some seconds, polling once a second as the task does. Returns how often
     /// messages were new, and the most bytes that were remembered.
     fn follow(rate: u32, duration: i64) -> (u64, usize) {
         const BEGIN: i64 = 1_000_000;

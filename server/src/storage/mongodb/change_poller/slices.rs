@@ -3,10 +3,10 @@
 use super::{MAX_SLICE, SETTLE_DELAY, second};
 use crate::storage::mongodb::window::MAX_PROMPT_AGE;
 
-/// How far back it looks for what is new, in milliseconds: most commits take less, and what took more is announced.
+/// How far back each poll reads what is new, in milliseconds: most commits take less, and what took more is announced.
 pub(super) const LOOKBACK: i64 = 5_000;
 
-// It looks once a second, and ids know whole seconds.
+// It polls once a second, and ids hold whole seconds.
 const _: () = assert!(LOOKBACK >= MAX_PROMPT_AGE + 2_000);
 
 /// Something that is read as one.
@@ -19,12 +19,12 @@ pub(super) struct Slice {
     pub(super) announced: Vec<(i64, i64)>,
     /// All before this is settled and read afterwards.
     pub(super) settled: i64,
-    /// Up to where it has looked for what is new afterwards.
+    /// Up to where it has read what is new afterwards.
     pub(super) polled: i64,
 }
 
 /// What is to be read at the moment `now`, after everything before `settled` was read for good, and everything that could be
-/// seen up to `looked` once. Usually that is one slice.
+/// seen up to `polled` once. Usually that is one slice.
 ///
 /// The last span ends far in the future: clocks differ.
 pub(super) fn until(now: i64, settled: i64, polled: i64) -> Vec<Slice> {
@@ -55,7 +55,7 @@ pub(super) fn until(now: i64, settled: i64, polled: i64) -> Vec<Slice> {
             polled,
         })
         .collect();
-    // BackfillReader seconds, as ids have.
+    // Whole seconds, as ids have.
     slices.extend(pieces(second(recent), second(now)).map(|span| Slice {
         spans: vec![span],
         announced: vec![(span.0, i64::MAX)],
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!((last.1, slices.last().unwrap().polled), (i64::MAX, now), "{away}");
             let mut read = settled;
             for (from, to) in others {
-                // What is neither settled nor new was looked at before.
+                // What is neither settled nor new was read before.
                 let skipped = *from > read && read == second(now - SETTLE_DELAY) && *from <= now - away - LOOKBACK;
                 assert!(*from == read || skipped, "{away}: {from} after {read}");
                 assert!(to - from <= MAX_SLICE + LOOKBACK, "{away}: {from} to {to}");

@@ -1,11 +1,11 @@
 //! Building all inboxes from the messages: those of an old database at the first start, and again when asked.
 //!
-//! One document in `meta` says how far that is. It is done in steps, each of which is remembered before the next begins, by
-//! the one process that holds the lease on it; when that one dies another goes on. All of it may be done twice.
-//! The messages are read in the order of their ids. Whatever is stored meanwhile is projected as ever.
+//! One document in `meta` says how far that is. It is done in steps. The process that holds the lease on it remembers each
+//! step before the next begins; when that process dies, another continues. All of it may be done twice. The messages are
+//! read in the order of their ids. Messages that are stored meanwhile are projected as always.
 //!
-//! A rebuilding then goes through the inboxes as well: one whose newest message is gone is set to the newest that
-//! there is, or removed.
+//! A rebuild then goes through the inboxes as well: one whose newest message is gone is set to the newest that there is, or
+//! removed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,11 +37,11 @@ use crate::storage::{Projection, StoreError};
 const MAX_MESSAGES: i64 = 50_000;
 /// Inboxes of one step.
 const MAX_INBOXES: i64 = 500;
-/// How long a process that works on it may be silent before another goes on, in milliseconds.
+/// How long a process that works on it may be silent before another continues, in milliseconds.
 const LEASE_TIMEOUT: i64 = 30_000;
-/// How often a process that does not work on it looks whether it should.
+/// How often a process that does not work on it checks whether it should.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the log tells of the progress.
+/// How often the log says how far it is.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Builds inboxes. Its clones are the same one.
@@ -63,7 +63,7 @@ struct Shared {
     wake: Notify,
 }
 
-/// An inbox as the second part of a rebuilding meets it.
+/// An inbox as the second part of a rebuild reads it.
 struct Inbox {
     id: Document,
     pair: (UserId, UserId),
@@ -136,9 +136,9 @@ impl Builder {
     pub(in crate::storage::mongodb) async fn run(self, integrity: Integrity) {
         loop {
             if let Err(error) = self.build(&integrity).await {
-                tracing::debug!(%error, "building inboxes is interrupted");
+                tracing::debug!(%error, "inboxes: a step of the build failed");
             }
-            // Whichever comes first.
+            // The one that comes first.
             let _ = tokio::time::timeout(POLL_INTERVAL, self.shared.wake.notified()).await;
         }
     }
@@ -204,7 +204,7 @@ impl Builder {
         self.summaries.inboxes_are_complete(progress.ready);
     }
 
-    /// Learns what others have built.
+    /// Reads how far it is, also if others have built.
     async fn refresh(&self) -> Result<(), StoreError> {
         let find = self.meta.documents.find_one(doc! { "_id": INBOX });
         if let Some(state) = bounded("reading what is built", READ_TIMEOUT, find).await? {
@@ -236,8 +236,7 @@ impl Builder {
         Ok(Some(doc! { "build.after": message_key(last.id), "build.done": done }))
     }
 
-    /// Puts the next inboxes right whose newest message is gone. Returns what is to be remembered, or `None` if that was
-    /// all.
+    /// Repairs the next inboxes whose newest message is gone. Returns what is to be remembered, or `None` if that was all.
     async fn check_inboxes(&self, build: &Document) -> Result<Option<Document>, StoreError> {
         let after = match build.get_document("after") {
             Ok(after) => doc! { "_id": { "$gt": after } },
@@ -303,13 +302,13 @@ impl Builder {
     }
 }
 
-/// What a build begins with. Anybody may take it up.
+/// What a build begins with. Any process may take it over.
 fn start(total: u64) -> Document {
     let epoch = bson::DateTime::from_millis(0);
     doc! { "reading": true, "done": 0_i64, "total": stored_count(total), "until": epoch }
 }
 
-/// A number of messages, as it is kept.
+/// A number of messages, as it is stored.
 fn stored_count(messages: u64) -> i64 {
     i64::try_from(messages).unwrap_or(i64::MAX)
 }
@@ -327,7 +326,7 @@ fn progress(state: &Document) -> Projection {
         ready: state.get_bool("ready").unwrap_or(false),
         building: build.is_some(),
         done,
-        // What is stored meanwhile is looked at as well.
+        // What is stored meanwhile is counted as well.
         total: u64::try_from(number("total")).unwrap_or_default().max(done),
     }
 }

@@ -1,12 +1,13 @@
-//! From stored messages to inboxes, behind the acknowledged path.
+//! From stored messages to inboxes, off the path on which messages are acknowledged.
 //!
-//! What is to be written waits in memory, one entry for each user and peer however many messages they exchange, and is
-//! written every few seconds by one task, or at once for a user whose inbox is requested for. Should too much wait, because the
-//! database is away or slow, messages are left out, and the time of the first of them is remembered: the
-//! [`follower`](crate::storage::mongodb::change_poller) then reads all messages since.
+//! Entries wait in memory, one for each user and peer however many messages they exchange. One task writes them every few
+//! seconds, or at once for a user whose inbox is queried. If too much waits, because the database is away or slow, messages
+//! are left out, and the time of the first of them is remembered: the
+//! [`change_poller`](crate::storage::mongodb::change_poller) then reads all messages since.
 //!
-//! What another node has stored is written by that node. Until it says that this is done, it is *held* here: seen by whoever asks
-//! for a conversation, written for whoever asks for an inbox, and written for all should the node be gone before.
+//! A node writes what it has stored itself. Until it says that this is done, other nodes *hold* these entries: they show
+//! them to a user who queries a conversation, write them for a user who queries an inbox, and write all of them if the node
+//! is gone before.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use state::{Pending, Rounds, earlier};
 
 mod state;
 
-/// How often what waits is written. The longer it waits, the more messages one statement stands for.
+/// How often entries are written. The longer they wait, the more messages one statement stands for.
 const WRITE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Writes inboxes. Its clones are the same one.
@@ -45,9 +46,9 @@ pub(in crate::storage::mongodb) struct Projector {
 struct Shared {
     /// Held to add or take entries.
     state: Mutex<Pending>,
-    /// Somebody waits for an inbox, or it is to be closed.
+    /// An inbox is queried, or the store closes.
     wake: Notify,
-    /// Whether the inboxes in the database are complete, but for what waits here.
+    /// Whether the inboxes in the database are complete, except for what waits here.
     complete: AtomicBool,
 }
 
@@ -73,7 +74,8 @@ impl Projector {
         self.shared.complete.store(complete, Ordering::Release);
     }
 
-    /// What waits to be written into these inboxes, or is being written. `None` if that and what is written are not all.
+    /// What waits to be written into these inboxes, or is being written. `None` if that and what is written are not
+    /// everything.
     pub(in crate::storage::mongodb) fn waiting(&self, pairs: &[(UserId, UserId)]) -> Option<Vec<Option<Entry>>> {
         let state = self.shared.state.lock();
         if !self.shared.complete.load(Ordering::Acquire) || !state.has_everything() {
@@ -89,29 +91,29 @@ impl Projector {
         Some(pairs.iter().map(merged).collect())
     }
 
-    /// Takes durable messages. Those without a sender or receiver are in no inbox.
+    /// Adds durable messages. Those without a sender or receiver are in no inbox.
     pub(in crate::storage::mongodb) fn add<'a>(&self, messages: impl Iterator<Item = &'a Message>) {
         let mut state = self.shared.state.lock();
         messages.for_each(|message| state.add(message));
     }
 
-    /// Takes messages that another node, which lives, has stored and projects.
+    /// Holds messages that another node, which lives, has stored and projects.
     pub(in crate::storage::mongodb) fn hold<'a>(&self, messages: impl Iterator<Item = &'a Message>) {
         let mut state = self.shared.state.lock();
         messages.for_each(|message| state.hold(message));
     }
 
-    /// Has all that is held written here: a node is gone, and nobody else knows what it left.
+    /// Has everything that is held written here: a node is gone, and no other process has what it left.
     pub(in crate::storage::mongodb) fn take_over(&self) {
         self.shared.state.lock().take_over(None);
     }
 
-    /// Lets go of what is held of the time before a second: all other nodes have written it.
+    /// Drops what is held of the time before a second: all other nodes have written it.
     pub(in crate::storage::mongodb) fn release(&self, before: u32) {
         self.shared.state.lock().held.retain(|held| held.newest >= before);
     }
 
-    /// From which second on, of the time in ids, something is held, or was and is not written yet.
+    /// From which second on, of the time in ids, something is held, or was held and is not written yet.
     pub(in crate::storage::mongodb) fn held_since(&self) -> Option<u32> {
         let state = self.shared.state.lock();
         let held = state.held.iter().map(|held| held.oldest).min();
@@ -124,20 +126,20 @@ impl Projector {
         messages.for_each(|message| state.record_unknown_outcome(message));
     }
 
-    /// The messages of before a second, of the time in ids, of which [`doubt`](Self::doubt) told and nobody knows more yet. To be
-    /// followed by [`resolve_unknown_outcomes`](Self::resolve_unknown_outcomes).
+    /// The messages of before a second, of the time in ids, whose outcome is still unknown. To be followed by
+    /// [`resolve_unknown_outcomes`](Self::resolve_unknown_outcomes).
     pub(in crate::storage::mongodb) fn unknown_outcomes(&self, end: u32) -> Vec<MessageId> {
         let state = self.shared.state.lock();
         let is_before = |message: &&MessageId| id_seconds(**message) < end;
         state.unknown.iter().take_while(is_before).copied().collect()
     }
 
-    /// A message of which [`doubt`](Self::doubt) told is stored, and the caller tells it. False if somebody else has.
+    /// A message of unknown outcome turns out to be stored. Returns whether the caller delivers it; false if another did.
     pub(in crate::storage::mongodb) fn claim_found(&self, message: MessageId) -> bool {
         self.shared.state.lock().claim_found(message)
     }
 
-    /// These are not stored, or were found.
+    /// Forgets messages of unknown outcome: they are not stored, or were found.
     pub(in crate::storage::mongodb) fn resolve_unknown_outcomes(&self, messages: &[MessageId]) {
         let mut state = self.shared.state.lock();
         for message in messages {
@@ -159,7 +161,7 @@ impl Projector {
         state.backfilling
     }
 
-    /// Says whether what [`left_out`](Self::left_out) told was projected now.
+    /// Says whether the messages since that second were projected now.
     pub(in crate::storage::mongodb) fn finish_left_out(&self, projected: bool) {
         let mut state = self.shared.state.lock();
         if let Some(since) = state.backfilling.take().filter(|_| !projected) {
@@ -167,12 +169,12 @@ impl Projector {
         }
     }
 
-    /// Up to when everything that this process was told is stored is projected, durably.
+    /// Every message whose write was acknowledged before this moment is in the inboxes.
     pub(in crate::storage::mongodb) fn done(&self) -> Timestamp {
         self.shared.state.lock().done
     }
 
-    /// How often all that waited was written.
+    /// How often everything that waited was written.
     pub(in crate::storage::mongodb) fn rounds(&self) -> Rounds {
         self.shared.state.lock().rounds
     }
@@ -213,7 +215,7 @@ impl Projector {
             match result {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) => {
-                    tracing::debug!(%error, "inboxes were not written");
+                    tracing::debug!(%error, "inboxes: writing failed; it will be tried again");
                     backoff.wait().await;
                     self.shared.wake.notify_one();
                 }
@@ -221,7 +223,7 @@ impl Projector {
         }
     }
 
-    /// Writes what waits now, and in front of it whatever is requested for.
+    /// Writes what waits now, and before that whatever is queried.
     pub(in crate::storage::mongodb) async fn write_all(&self, integrity: &Integrity) -> Result<(), StoreError> {
         let begin = (self.clock)();
         let (owners, round): (Vec<UserId>, u64) = {
@@ -292,14 +294,14 @@ impl Projector {
         taken
     }
 
-    /// Writes what was taken, or gives it back.
+    /// Writes what was taken, or puts it back.
     async fn write(
         &self,
         batch: Touches,
         replies: Vec<(UserId, Vec<oneshot::Sender<()>>)>,
         integrity: &Integrity,
     ) -> Result<(), StoreError> {
-        // What went into a database that took this one's place is not written.
+        // What went into a database that replaced this one is not written.
         let written = integrity.guard(WRITE_TIMEOUT, write(&self.database, &batch)).await;
         let mut state = self.shared.state.lock();
         state.writing.clear();
@@ -323,7 +325,7 @@ impl Projector {
             return written;
         }
         for reply in replies.into_iter().flat_map(|(_, replies)| replies) {
-            // Whoever no longer waits needs no answer.
+            // A caller who no longer waits needs no answer.
             let _ = reply.send(());
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Entries of inboxes to the database.
+//! Writing entries of inboxes.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::storage::mongodb::timeouts::WRITE_TIMEOUT;
 /// How long completing the inboxes of an earlier version may take, once; on 1.6 million it takes less than a minute.
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Entries of one command.
+/// Most entries of one command.
 pub(super) const MAX_STATEMENTS: usize = 500;
 
 /// Projects messages at once, durably.
@@ -52,10 +52,11 @@ pub(super) async fn write(database: &Database, touches: &Touches) -> Result<(), 
 }
 
 /// Gives the inboxes of earlier versions the field that they lack. Their newest message is not older than the newest that
-/// was received, so nothing unread is passed over. Otherwise an old message that is projected late would be taken for it.
+/// was received, so no unread message is missed. Without the field an old message that is projected late would be taken for
+/// the newest.
 ///
-/// All inboxes are looked through for that, so it is done once and remembered. Later ones are written with the field, so
-/// no server of such an earlier version may go on beside this one, or come after it; `chatctl rebuild` mends it if one did.
+/// This reads all inboxes, so it is done once and remembered. Later inboxes are written with the field, so no server of such
+/// an earlier version may run beside this one, or come after it; if one did, `chatctl rebuild` repairs the inboxes.
 pub(in crate::storage::mongodb) async fn complete(database: &Database, meta: &Meta) -> Result<(), StoreError> {
     if meta.has(INBOX_FIELDS).await? {
         return Ok(());
@@ -75,7 +76,7 @@ fn statement(owner: UserId, peer: UserId, entry: Entry) -> Document {
         newest.insert(LAST_INCOMING, encode_position(last));
         update.insert("$set", doc! { HINT: true });
     } else {
-        // Null is less than any place.
+        // Null is less than any position.
         update.insert("$setOnInsert", doc! { LAST_INCOMING: Bson::Null });
     }
     update.insert("$max", newest);

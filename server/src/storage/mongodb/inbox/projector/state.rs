@@ -9,17 +9,17 @@ use crate::domain::Position;
 use crate::storage::mongodb::document::id_seconds;
 use crate::storage::mongodb::inbox::touches::{Touches, touch};
 
-/// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being written
-/// is as large as one command's entries.
+/// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being
+/// written is as large as one command's entries.
 const MAX_WAITING: usize = 100_000;
-/// Entries that are held at most: 22 MiB. Beyond that they are written here as well.
+/// Entries that are held at most: 22 MiB. More are written here as well.
 const MAX_HELD: usize = 50_000;
-/// Over how many seconds entries are held together; they are let go of together, too.
+/// Over how many seconds entries are held together; they are dropped together, too.
 const MAX_SPAN: u32 = 20;
 /// In how many parts they are held at most.
 const MAX_PARTS: usize = 16;
-/// Messages that are remembered because they may have been stored unheard, 20 bytes each. Beyond that, all messages since the oldest
-/// are read. As many are remembered that were found.
+/// Messages of unknown outcome that are remembered, 20 bytes each. With more, all messages since the oldest are read. As
+/// many are remembered that were found.
 const MAX_UNKNOWN: usize = 65_536;
 
 pub(super) struct Pending {
@@ -27,33 +27,34 @@ pub(super) struct Pending {
     pub(super) entries: usize,
     /// What is being written.
     pub(super) writing: Touches,
-    /// Who requested for whose inbox; these are written first.
+    /// Callers who wait for an inbox, by owner; these are written first.
     pub(super) requested: HashMap<UserId, Vec<oneshot::Sender<()>>>,
     /// What other nodes have stored and write themselves, the oldest first.
     pub(super) held: VecDeque<Held>,
-    /// Since when there is, of what was held, something among what waits; and among that which waited when the writing of all began.
+    /// Since when something that was held is among what waits; and since when it is among what waited when the writing of
+    /// all began.
     pub(super) taken_over: Option<u32>,
     pub(super) writing_over: Option<u32>,
     /// Messages since this second, of the time in their ids, were left out.
     pub(super) left_out: Option<u32>,
     /// What was left out before, and is being projected.
     pub(super) backfilling: Option<u32>,
-    /// Messages of this process of which it is not known whether they are stored, in the order of their times.
+    /// Messages of this process of unknown outcome, in the order of their times.
     pub(super) unknown: BTreeSet<MessageId>,
     /// Those of them that were found and delivered.
     pub(super) delivered: HashSet<MessageId>,
-    /// What this process was told is stored up to this moment is projected.
+    /// Every message whose write was acknowledged before this moment is in the inboxes.
     pub(super) done: Timestamp,
-    /// How often the writing of all that waited has begun, and which of them was the last one that ended with all written.
+    /// How often the writing of all that waited has begun, and which of these rounds was the last one that wrote everything.
     pub(super) rounds: Rounds,
 }
 
-/// Counts how often all that waited was written.
+/// Counts the rounds in which all that waited was written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::storage::mongodb) struct Rounds {
-    /// How often that has begun.
+    /// How many have begun.
     pub(in crate::storage::mongodb) begun: u64,
-    /// The number of the last that ended, and left nothing out.
+    /// The number of the last that ended with everything written.
     pub(in crate::storage::mongodb) ended: u64,
 }
 
@@ -168,7 +169,7 @@ impl Pending {
         let is_unknown = self.unknown.remove(&message);
         if is_unknown {
             if self.delivered.len() >= MAX_UNKNOWN {
-                // Whoever sends one of them again now has it told once more.
+                // If one of them is sent again now, it is delivered once more.
                 self.delivered.clear();
             }
             self.delivered.insert(message);
@@ -182,7 +183,7 @@ impl Pending {
     }
 }
 
-/// The earlier one of those that there are.
+/// The earlier of those that there are.
 pub(super) fn earlier(one: Option<u32>, other: Option<u32>) -> Option<u32> {
     one.into_iter().chain(other).min()
 }
