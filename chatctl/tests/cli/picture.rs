@@ -57,19 +57,15 @@ fn the_picture_in_the_readme_is_what_a_chat_looks_like() {
 /// Without days, and with one time only.
 fn timeless(picture: &str) -> String {
     let rows = picture.lines().filter(|row| !row.contains("day, "));
-    rows.map(|row| if row.starts_with("<text") { clock_stopped(row) } else { row.to_owned() } + "\n")
-        .collect()
-}
-
-/// Puts zeros in the place of the time in a row: `14:11:35`.
-fn clock_stopped(row: &str) -> String {
-    let Some(colon) = row
-        .find(':')
-        .filter(|colon| row[..*colon].ends_with(|last: char| last.is_ascii_digit()))
-    else {
-        return row.to_owned();
-    };
-    format!("{}00:00:00{}", &row[..colon - 2], &row[colon + 6..])
+    // A time stands alone in its span.
+    let is_time = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    let spans = rows
+        .flat_map(|row| row.split('>'))
+        .map(|part| match part.split_once('<') {
+            Some((text, _)) if is_time(text) => "00:00:00",
+            _ => part,
+        });
+    spans.collect::<Vec<_>>().join("\n")
 }
 
 /// The screens as windows, side by side.
