@@ -13,6 +13,8 @@ mod message_ids;
 mod reads;
 mod receipts;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use catchup::{Missed, missed, receipts};
 pub use commit::{AppendOutcome, Backlog, Buffered, Committer, Limits, NotStored, SubmitError};

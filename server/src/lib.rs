@@ -16,11 +16,11 @@ pub mod config;
 pub mod delivery;
 pub mod domain;
 pub mod error;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod outage;
 pub mod routes;
 pub mod run;
-#[cfg(feature = "sabotage")]
-pub mod sabotage;
 pub mod signals;
 pub mod stop;
 pub mod storage;

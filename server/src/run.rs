@@ -250,7 +250,7 @@ fn assemble(
 ) -> Arc<App> {
     let directory = Arc::new(ConnectionRegistry::new(config.max_connections_per_user as usize));
     let registry = Registry::new();
-    let delivery_watermark = DeliveryWatermark::new(Arc::clone(&store));
+    let delivery_watermark = DeliveryWatermark::new(store.clone());
     let dispatcher = Dispatcher {
         io: io.clone(),
         directory: Arc::clone(&directory),
@@ -283,7 +283,7 @@ fn assemble(
             move |done| marked.marked(done),
         ),
         settings: Arc::new(SettingsChanges::new(
-            Arc::clone(&store),
+            store.clone(),
             Arc::clone(&delivery_watermark),
             &supervisor,
         )),

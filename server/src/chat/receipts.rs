@@ -22,7 +22,7 @@ use super::commit::{Amount, Charge, Portion, Queue, Running};
 use crate::delivery::{DeliveryWatermark, InFlightGuard};
 use crate::domain::{Mark, Marked};
 use crate::outage::Outage;
-use crate::storage::{MarkError, Store, StoreError};
+use crate::storage::{MarkError, ReceiptStore, Store, StoreError, UserStore};
 use crate::supervisor::Supervisor;
 
 /// What becomes one step.
@@ -187,7 +187,7 @@ impl<R, F: Fn(MarkOutcome<R>)> Task<R, F> {
             let failure = tokio::select! {
                 done = storing.as_mut() => break done,
                 failure = doubts.begin() => failure,
-                () = sleep(patience) => StoreError::Unavailable(format!("no answer within {PATIENCE:?}")),
+                () = sleep(patience) => StoreError::no_answer_within(PATIENCE),
             };
             let answered = replies.drain(..);
             give_up_waiting(&self.settle, &in_flight, &marks, answered, &self.queue, &failure);
@@ -279,7 +279,7 @@ async fn store_marks(
 
 /// One attempt.
 async fn store_once(
-    store: &dyn Store,
+    store: &dyn ReceiptStore,
     marks: &[Mark],
     unsettled: &mut HashSet<(UserId, UserId)>,
     outages: &mut Outages,
@@ -390,7 +390,7 @@ async fn shown(
 }
 
 /// For each pair whether both have read receipts on.
-pub async fn read_receipts(store: &dyn Store, pairs: &[(UserId, UserId)]) -> Result<Vec<bool>, StoreError> {
+pub async fn read_receipts(store: &dyn UserStore, pairs: &[(UserId, UserId)]) -> Result<Vec<bool>, StoreError> {
     if pairs.is_empty() {
         return Ok(Vec::new());
     }

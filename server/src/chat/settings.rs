@@ -14,7 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::now;
 use crate::delivery::DeliveryWatermark;
-use crate::storage::{Store, StoreError};
+use crate::storage::{StoreError, UserStore};
 use crate::supervisor::Supervisor;
 
 /// How long a change is waited for.
@@ -34,7 +34,7 @@ const BROKEN_OFF: &str = "a change of settings was broken off";
 
 /// Changes settings one after the other.
 pub struct SettingsChanges {
-    store: Arc<dyn Store>,
+    store: Arc<dyn UserStore>,
     delivery_watermark: Arc<DeliveryWatermark>,
     parts: Supervisor,
     hasher: RandomState,
@@ -44,7 +44,7 @@ pub struct SettingsChanges {
 
 impl SettingsChanges {
     /// Changes nothing yet; `parts` runs the tasks.
-    pub fn new(store: Arc<dyn Store>, delivery_watermark: Arc<DeliveryWatermark>, parts: &Supervisor) -> Self {
+    pub fn new(store: Arc<dyn UserStore>, delivery_watermark: Arc<DeliveryWatermark>, parts: &Supervisor) -> Self {
         Self {
             store,
             delivery_watermark,
@@ -99,7 +99,7 @@ impl SettingsChanges {
             Ok(Ok(changed)) => changed,
             Ok(Err(_)) if self.parts.stopping().is_cancelled() => Err(StoreError::Unavailable(BROKEN_OFF.to_owned())),
             Ok(Err(_)) => Err(StoreError::Failed(BROKEN_OFF.to_owned())),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}"))),
+            Err(_) => Err(StoreError::no_answer_within(PATIENCE)),
         }
     }
 
@@ -124,7 +124,7 @@ impl SettingsChanges {
 }
 
 /// The settings of a user, as soon as they can be read.
-async fn read(store: &dyn Store, user: UserId) -> Settings {
+async fn read(store: &dyn UserStore, user: UserId) -> Settings {
     loop {
         if let Ok(settings) = store.settings(&[user]).await {
             return settings.first().copied().unwrap_or_default();

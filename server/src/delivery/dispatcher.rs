@@ -150,9 +150,9 @@ impl Dispatcher {
         if !(marked.delivered_moved || marked.read_moved) {
             return;
         }
-        #[cfg(feature = "sabotage")]
+        #[cfg(feature = "failpoints")]
         if marked.read_moved {
-            crate::sabotage::reset_unread(mark.user, mark.peer);
+            crate::failpoints::reset_unread(mark.user, mark.peer);
         }
         self.receipts(&marked.marker, marked.delivered_moved, shown);
         // The in_flight of the mark is still out, so this lies in front of it.
@@ -215,10 +215,6 @@ impl Dispatcher {
         let resume = caught_up.then(|| self.resume(user)).flatten();
         let Some(payload) = Measured::new(payload) else { return };
         for device in devices {
-            #[cfg(feature = "sabotage")]
-            if crate::sabotage::drops_delivery(event) {
-                continue;
-            }
             let resume = resume.as_deref().filter(|_| device.caught_up);
             if device.way.event(event, &payload, resume) == Some(false) {
                 // It must not be given a cursor behind what it has not heard.
@@ -261,8 +257,8 @@ impl Dispatcher {
             self.tell(sender, events::MESSAGE_SENT, document, origin);
         }
         if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
-            #[cfg(feature = "sabotage")]
-            crate::sabotage::count_unread(receiver, sender);
+            #[cfg(feature = "failpoints")]
+            crate::failpoints::count_unread(receiver, sender);
             self.note(receiver, sender, None);
             if sender != receiver {
                 self.note(sender, receiver, None);

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ConnectionRegistry, privacy};
 use crate::clock::now;
 use crate::outage::Outage;
-use crate::storage::{HEARTBEAT, Store, StoreError};
+use crate::storage::{HEARTBEAT_INTERVAL, Store, StoreError};
 
 /// Users looked at with one question to the store.
 const BATCH: usize = 500;
@@ -154,7 +154,7 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> PresenceSu
 
     /// Tells changes until `stop` is cancelled.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken, tell: impl Fn(C, &Presence) + Send) {
-        let mut beat = tokio::time::interval(HEARTBEAT);
+        let mut beat = tokio::time::interval(HEARTBEAT_INTERVAL);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut outage = Outage::default();
         let (mut others, mut unlooked) = (false, 0);

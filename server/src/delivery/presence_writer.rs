@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::outage::Outage;
-use crate::storage::{HEARTBEAT, PresenceChange, Store};
+use crate::storage::{HEARTBEAT_INTERVAL, PresenceChange, PresenceStore};
 
 use crate::clock::now;
 
@@ -35,8 +35,8 @@ pub struct PresenceWriter {
 
 /// Gives the heartbeat that keeps what was written true until `stop` is cancelled. It is a task of its own: a change that
 /// is slow to be written must not cost the lease.
-pub async fn heartbeat(store: Arc<dyn Store>, stop: CancellationToken) {
-    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
+pub async fn heartbeat(store: Arc<dyn PresenceStore>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut beats = Outage::default();
     loop {
@@ -65,7 +65,7 @@ impl PresenceWriter {
     }
 
     /// Writes changes as they come until `stop` is cancelled.
-    pub async fn keep(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
+    pub async fn keep(self: Arc<Self>, store: Arc<dyn PresenceStore>, stop: CancellationToken) {
         let mut writes = Outage::default();
         loop {
             tokio::select! {
@@ -75,7 +75,7 @@ impl PresenceWriter {
         }
     }
 
-    async fn write(&self, store: &dyn Store, outage: &mut Outage) {
+    async fn write(&self, store: &dyn PresenceStore, outage: &mut Outage) {
         let changes = self.take();
         if !changes.is_empty() {
             let written = store.set_presence(&changes).await;

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use super::{
-    AppendError, Appended, ChangesError, InboxEntry, MarkError, PresenceChange, Projection, Store, StoreError, Summary,
+    AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
+    PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
 };
 use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
 use crate::domain::{NewMessage, Username};
@@ -23,7 +24,7 @@ pub(super) struct NullStore {
 }
 
 #[async_trait]
-impl Store for NullStore {
+impl MessageStore for NullStore {
     fn append_lanes(&self) -> usize {
         2
     }
@@ -50,6 +51,20 @@ impl Store for NullStore {
         stream::empty().boxed()
     }
 
+    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl ReceiptStore for NullStore {
+    async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
+        marks.iter().map(|_| Err(MarkError::UnknownMessage)).collect()
+    }
+}
+
+#[async_trait]
+impl FeedStore for NullStore {
     fn committed_position(&self) -> i64 {
         0
     }
@@ -69,11 +84,10 @@ impl Store for NullStore {
     fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>> {
         stream::pending().boxed()
     }
+}
 
-    async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
-        marks.iter().map(|_| Err(MarkError::UnknownMessage)).collect()
-    }
-
+#[async_trait]
+impl InboxStore for NullStore {
     async fn inbox(&self, _: UserId, _: Option<Position>, _: usize) -> Result<Vec<InboxEntry>, StoreError> {
         Ok(Vec::new())
     }
@@ -108,29 +122,10 @@ impl Store for NullStore {
     async fn rebuild(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
 
-    async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
-        Ok(vec![Settings::default(); users.len()])
-    }
-
-    async fn change_settings(
-        &self,
-        _: UserId,
-        change: SettingsChange,
-        _: Timestamp,
-    ) -> Result<Option<Settings>, StoreError> {
-        Ok(Some(change.apply(Settings::default())))
-    }
-
-    async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        let users = self.users.lock();
-        Ok(ids.iter().map(|id| users.get(id).cloned()).collect())
-    }
-
-    fn is_shared(&self) -> bool {
-        false
-    }
-
+#[async_trait]
+impl UserStore for NullStore {
     async fn create_users(&self, names: &[Username], _: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
         let mut users = self.users.lock();
         let mut create = |name: &Username| {
@@ -154,6 +149,11 @@ impl Store for NullStore {
         Ok(self.users.lock().get(&id).cloned())
     }
 
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        let users = self.users.lock();
+        Ok(ids.iter().map(|id| users.get(id).cloned()).collect())
+    }
+
     async fn users_named(&self, name: &str) -> Result<Vec<User>, StoreError> {
         Ok(self
             .users
@@ -170,6 +170,22 @@ impl Store for NullStore {
         Ok(behind.take(limit).cloned().collect())
     }
 
+    async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
+        Ok(vec![Settings::default(); users.len()])
+    }
+
+    async fn change_settings(
+        &self,
+        _: UserId,
+        change: SettingsChange,
+        _: Timestamp,
+    ) -> Result<Option<Settings>, StoreError> {
+        Ok(Some(change.apply(Settings::default())))
+    }
+}
+
+#[async_trait]
+impl PresenceStore for NullStore {
     async fn set_presence(&self, _: &[PresenceChange]) -> Result<(), StoreError> {
         Ok(())
     }
@@ -178,10 +194,13 @@ impl Store for NullStore {
         Ok(())
     }
 
-    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(None)
+    fn is_shared(&self) -> bool {
+        false
     }
+}
 
+#[async_trait]
+impl Store for NullStore {
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use mongodb::Client;
 use mongodb::options::{ClientOptions, ServerAddress, Tls, TlsOptions};
 
-use super::connect::DEFAULT_DATABASE;
 use super::error::LOGIN_REFUSED;
+use super::names::DEFAULT_DATABASE;
 use crate::storage::StoreError;
 
 /// How long the servers may take to say what they are.

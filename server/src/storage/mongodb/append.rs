@@ -22,12 +22,14 @@ use mongodb::error::{ErrorKind, IndexedWriteError};
 use shared::Timestamp;
 use tokio::time::Instant;
 
-use super::connect::{self, Connected};
+use super::connect::Connected;
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
 use super::error::{Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, passes, store_error, write_error};
 use super::integrity::Integrity;
+use super::names;
+use super::query;
+use super::timeouts::WRITE_TIMEOUT;
 use super::window::{self, Clock};
-use super::{WRITE, query};
 use crate::domain::NewMessage;
 use crate::storage::{AppendError, Appended, StoreError};
 use existing_messages::ExistingMessages;
@@ -80,8 +82,8 @@ impl Appender {
     ) -> Self {
         let database = &connected.database;
         Self {
-            messages: connected.inserts.collection(connect::MESSAGES),
-            durable: database.collection(connect::MESSAGES),
+            messages: connected.inserts.collection(names::MESSAGES),
+            durable: database.collection(names::MESSAGES),
             receivers: Receivers::new(database, integrity.clone(), clock.clone()),
             integrity,
             renewer: Renewer::new(database, node, clock.clone(), others),
@@ -89,7 +91,7 @@ impl Appender {
         }
     }
 
-    /// See [`crate::storage::Store::append`].
+    /// See [`crate::storage::MessageStore::append`].
     pub(super) async fn append(&self, messages: &[NewMessage]) -> Vec<Outcome> {
         let deadline = Instant::now() + COMMIT;
         let begin = (self.clock)();
@@ -99,7 +101,7 @@ impl Appender {
         };
         let unknown = match receivers.await {
             Ok(unknown) => unknown,
-            Err(error) => return messages.iter().map(|_| Err(error.clone().into())).collect(),
+            Err(error) => return error.for_each(messages.len()),
         };
         let refuse = |new: &NewMessage| {
             unknown
@@ -252,8 +254,8 @@ fn until(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// How long an attempt may take: [`WRITE`], but not past the deadline by more than a moment.
+/// How long an attempt may take: [`WRITE_TIMEOUT`], but not past the deadline by more than a moment.
 fn remaining(deadline: Instant) -> Duration {
     let left = until(deadline);
-    WRITE.min(left.max(Duration::from_millis(100)))
+    WRITE_TIMEOUT.min(left.max(Duration::from_millis(100)))
 }

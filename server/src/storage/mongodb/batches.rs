@@ -58,11 +58,10 @@ impl<K: Copy + Send + 'static, V: Send + 'static> Batches<K, V> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let ended = || StoreError::Unavailable("it is closed".to_owned());
         let (reply, found) = oneshot::channel();
         let asked = Asked { keys, reply };
-        self.queue.send(asked).await.map_err(|_| ended())?;
-        found.await.unwrap_or_else(|_| Err(ended()))
+        self.queue.send(asked).await.map_err(|_| StoreError::closed())?;
+        found.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 }
 

@@ -60,11 +60,12 @@ use parking_lot::Mutex;
 use shared::{MessageId, Timestamp};
 use tokio::sync::mpsc;
 
-use super::inbox::Projector;
+use super::inbox::projector::Projector;
 use super::integrity::Integrity;
 use super::meta::Meta;
+use super::names;
+use super::timeouts::READ_TIMEOUT;
 use super::window::{Clock, WINDOW};
-use super::{READ, connect};
 use crate::domain::RemoteChange;
 use crate::storage::StoreError;
 use backfill::{Backfill, BackfillReader};
@@ -177,10 +178,10 @@ impl ChangePoller {
         let (told, receiver) = mpsc::channel(UNHEARD);
         let task = Task {
             shared: Arc::clone(&shared),
-            messages: database.collection(connect::MESSAGES),
-            markers: database.collection(connect::MARKERS),
-            renewals: database.collection(connect::RENEWALS),
-            users: database.collection(connect::USERS),
+            messages: database.collection(names::MESSAGES),
+            markers: database.collection(names::MARKERS),
+            renewals: database.collection(names::RENEWALS),
+            users: database.collection(names::USERS),
             meta: Meta::new(database),
             projector,
             node,
@@ -219,7 +220,7 @@ impl ChangePoller {
         writers::claim(self.shared.own.bytes(), self.shared.projected.load(Ordering::Acquire))
     }
 
-    /// See [`crate::storage::Store::remote_changes`].
+    /// See [`crate::storage::FeedStore::remote_changes`].
     pub(super) fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>> {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();
@@ -261,7 +262,7 @@ impl Task {
 
     /// Looks once for whatever is new.
     async fn look(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
-        integrity.admit(READ).await?;
+        integrity.admit(READ_TIMEOUT).await?;
         if self.writers.read(self.shared.own.bytes()).await? {
             self.projector.take_over();
         }
@@ -270,7 +271,7 @@ impl Task {
         for slice in slices::until(now, self.settled, self.looked) {
             self.read_slice(&slice, now).await?;
             // A database that is another one now has nothing of what should have been read.
-            integrity.admit(READ).await?;
+            integrity.admit(READ_TIMEOUT).await?;
             self.looked = slice.looked;
             self.settled = slice.settled;
             self.seen.pass(to_seconds(self.settled), recent(self.looked));

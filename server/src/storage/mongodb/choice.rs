@@ -10,9 +10,10 @@ use mongodb::error::ErrorKind;
 use mongodb::options::ConnectionString;
 use mongodb::{Client, Database};
 
-use super::READ;
-use super::connect::{self, DEFAULT_DATABASE, USERS};
+use super::connect;
 use super::error::{bounded, store_error};
+use super::names::{DEFAULT_DATABASE, USERS};
+use super::timeouts::READ_TIMEOUT;
 use crate::storage::StoreError;
 
 /// The name that drivers take where none is given.
@@ -85,7 +86,7 @@ async fn holds_users(database: &Database) -> Result<bool, StoreError> {
         let found = users.find(doc! {}).projection(doc! { "username": 1 }).limit(SAMPLE);
         Ok(async { found.await?.try_collect::<Vec<_>>().await }.await)
     };
-    match bounded("looking for users", READ, sample).await? {
+    match bounded("looking for users", READ_TIMEOUT, sample).await? {
         Ok(found) => Ok(found.iter().any(|user| user.get_str("username").is_ok())),
         Err(error) => match error.kind.as_ref() {
             ErrorKind::Command(command) if command.code == UNAUTHORIZED => Ok(false),

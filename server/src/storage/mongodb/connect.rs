@@ -20,23 +20,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::error::{Backoff, bounded, store_error, timed_out};
+use super::names::DEFAULT_DATABASE;
 use super::{advice, uri};
 use crate::storage::StoreError;
 
-pub(super) const MESSAGES: &str = "messages";
-pub(super) const USERS: &str = "users";
-pub(super) const NODES: &str = "nodes";
-/// Who has received and read what.
-pub(super) const MARKERS: &str = "markers";
-/// Each user's conversations in the order of their newest messages: derived from `messages`.
-pub(super) const INBOXES: &str = "inboxes";
-/// Messages that became visible long after their ids and times were made.
-pub(super) const RENEWALS: &str = "renewals";
-/// What this database is, and how far work on all of it has come.
-pub(super) const META: &str = "meta";
-
-/// The database, where nothing else says which.
-pub(super) const DEFAULT_DATABASE: &str = "realtime_chat";
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
 pub(super) const OPEN: Duration = Duration::from_secs(8);
 /// How long an operation waits for a primary, unless the connection string says otherwise.
@@ -85,7 +72,7 @@ impl Connections {
     }
 
     /// Lets [`changed`](Self::changed) return once more.
-    pub(super) fn look_again(&self) {
+    pub(super) fn recheck(&self) {
         self.more.notify_one();
     }
 
@@ -278,7 +265,7 @@ pub(super) async fn ping(database: &Database, limit: Duration) -> Result<(), Sto
     }
 }
 
-/// On the disks of a majority, or an error in a time shorter than [`super::WRITE`].
+/// On the disks of a majority, or an error in a time shorter than [`super::WRITE_TIMEOUT`].
 pub(super) fn durable() -> WriteConcern {
     WriteConcern::builder()
         .w(Acknowledgment::Majority)

@@ -118,6 +118,12 @@ pub(super) fn message_id(id: ObjectId) -> MessageId {
     MessageId::from_bytes(id.bytes())
 }
 
+/// The time in an id, in seconds.
+pub(super) fn id_seconds(id: MessageId) -> u32 {
+    let bytes = id.bytes();
+    u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
 /// A place in a conversation as the time that messages have in the database: none, for those without one.
 pub(super) fn place_date(place: Position) -> Bson {
     match place.created_at {

@@ -14,8 +14,9 @@ use shared::{Timestamp, UserId};
 use super::document::{self, user_key};
 use super::markers::Stored;
 use super::pages::{Place, Run};
+use super::timeouts::READ_TIMEOUT;
 use super::window::Clock;
-use super::{READ, connect, query};
+use super::{names, query};
 use crate::domain::{Change, Changes, Cursor, Instance};
 use crate::storage::size::{self, Enough};
 use crate::storage::{ChangesError, StoreError};
@@ -50,9 +51,9 @@ enum Tie {
 impl Feed {
     pub(super) fn new(database: &Database, instance: Instance, clock: Clock) -> Self {
         Self {
-            messages: database.collection(connect::MESSAGES),
-            markers: database.collection(connect::MARKERS),
-            users: database.collection(connect::USERS),
+            messages: database.collection(names::MESSAGES),
+            markers: database.collection(names::MARKERS),
+            users: database.collection(names::USERS),
             instance,
             clock,
         }
@@ -63,7 +64,7 @@ impl Feed {
         Cursor::at(self.instance, point)
     }
 
-    /// See [`crate::storage::Store::changes`].
+    /// See [`crate::storage::FeedStore::changes`].
     pub(super) async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
         let now = (self.clock)();
         if since.instance != self.instance {
@@ -133,7 +134,7 @@ impl Feed {
             .sort(doc! { "updatedAt": 1, "_id": 1 })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
             .batch_size(BATCH)
-            .max_time(READ);
+            .max_time(READ_TIMEOUT);
         let read = |document: &RawDocument| {
             let message = document::message(document)?;
             let place = place(message.updated_at?, MESSAGE, &[message.id.bytes()]);
@@ -141,7 +142,7 @@ impl Feed {
         };
         let mut enough = Enough::of(limit);
         let is_enough = |(_, change): &(Place, Change)| enough.with(size::change_bytes(change));
-        query::until("reading changed messages", READ, find, read, is_enough).await
+        query::until("reading changed messages", READ_TIMEOUT, find, read, is_enough).await
     }
 
     /// Markers of which the index leads to one of the two people; `other` orders those of one moment.
@@ -156,8 +157,8 @@ impl Feed {
             .find(doc! { "$or": branches })
             .sort(doc! { "updatedAt": 1, other: 1 })
             .limit(limit)
-            .max_time(READ);
-        query::all("reading changed markers", READ, find, |document| {
+            .max_time(READ_TIMEOUT);
+        query::all("reading changed markers", READ_TIMEOUT, find, |document| {
             let Stored { marker, updated_at, .. } = Stored::read(document)?;
             let place = place(updated_at, MARKER, &[marker.user.bytes(), marker.peer.bytes()]);
             Some((place, Change::Marker(marker)))
@@ -171,8 +172,8 @@ impl Feed {
             _ => "$gte",
         };
         let changed = doc! { "_id": user_key(user), "settings.updatedAt": { comparison: DateTime::from_millis(at) } };
-        let find = self.users.find(changed).max_time(READ);
-        let found = query::all("reading changed settings", READ, find, |document| {
+        let find = self.users.find(changed).max_time(READ_TIMEOUT);
+        let found = query::all("reading changed settings", READ_TIMEOUT, find, |document| {
             let at = document.get_document("settings").ok()?.get_datetime("updatedAt").ok()?;
             let change = Change::Settings(document::settings(document));
             Some((place(document::timestamp(at), SETTINGS, &[]), change))

@@ -15,9 +15,10 @@ use shared::{Message, MessageId, Timestamp};
 
 use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
-use super::inbox::seconds;
 use super::integrity::Integrity;
-use super::{READ, connect, query};
+use super::newest::newest;
+use super::timeouts::READ_TIMEOUT;
+use super::{names, query};
 use crate::domain::{Bounds, Conversation, End, Position};
 use crate::storage::StoreError;
 use crate::storage::size::{self, PIECE_BYTES};
@@ -29,11 +30,6 @@ const CHUNK: usize = 512;
 /// 2 MiB of the longest messages.
 const BATCH: u32 = 128;
 
-/// Messages among which the newest one is looked for.
-const NEWEST: i64 = 100;
-
-/// How far behind the time of the greatest id a `createdAt` may lie, in milliseconds.
-const NEWEST_SPAN: i64 = 60_000;
 /// About how many bytes of documents of a history are read at once, and at most how many messages. With fewer, the
 /// beginning of each query is felt.
 const RANGE_BYTES: usize = 1024 * 1024;
@@ -67,12 +63,12 @@ struct Whole {
 impl History {
     pub(super) fn new(database: &mongodb::Database, integrity: Integrity) -> Self {
         Self {
-            messages: database.collection(connect::MESSAGES),
+            messages: database.collection(names::MESSAGES),
             integrity,
         }
     }
 
-    /// See [`newest`].
+    /// See [`crate::storage::MessageStore::newest`].
     pub(super) async fn newest(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         newest(&self.messages, now).await
     }
@@ -84,8 +80,8 @@ impl History {
     ) -> Result<Option<Message>, StoreError> {
         let mut filter = filter(conversation, Bounds::default());
         filter.insert("_id", ObjectId::from_bytes(id.bytes()));
-        let find = self.messages.find_one(filter).max_time(READ);
-        let found = bounded("reading a message", READ, find).await?;
+        let find = self.messages.find_one(filter).max_time(READ_TIMEOUT);
+        let found = bounded("reading a message", READ_TIMEOUT, find).await?;
         Ok(found.and_then(|found| document::message(&found)))
     }
 
@@ -105,20 +101,20 @@ impl History {
             .sort(sort(end))
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .batch_size(BATCH)
-            .max_time(READ);
+            .max_time(READ_TIMEOUT);
         let mut bytes = 0;
         let is_piece = |message: &Message| {
             bytes += size::message_bytes(message);
             bytes >= PIECE_BYTES
         };
-        let mut page = query::until("reading a page", READ, find, document::message, is_piece).await?;
+        let mut page = query::until("reading a page", READ_TIMEOUT, find, document::message, is_piece).await?;
         if end == End::Newest {
             page.reverse();
         }
         Ok(page)
     }
 
-    /// See [`crate::storage::Store::history`].
+    /// See [`crate::storage::MessageStore::history`].
     pub(super) fn stream(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
         let whole = Whole {
             messages: self.messages.clone(),
@@ -138,63 +134,13 @@ impl History {
     }
 }
 
-/// See [`crate::storage::Store::newest`].
-///
-/// The greatest ids lead to it, and those of the last moments before `now`: after a clock that was ahead was set right,
-/// messages have ids of their own time, and a `createdAt` just behind the greatest id. Documents of other programs can have
-/// one that can't be right, so no `createdAt` counts that lies beyond the greatest ids.
-pub(super) async fn newest(
-    messages: &Collection<RawDocumentBuf>,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, StoreError> {
-    let mut next = [0; 12];
-    next[..4].copy_from_slice(
-        &u32::try_from(now.millis() / 1_000 + 1)
-            .unwrap_or(u32::MAX)
-            .to_be_bytes(),
-    );
-    let (greatest, latest) = tokio::try_join!(
-        of_greatest_ids(messages, doc! { "_id": { "$type": "objectId" } }),
-        of_greatest_ids(messages, doc! { "_id": { "$lt": ObjectId::from_bytes(next) } }),
-    )?;
-    let Some(greatest) = greatest.iter().map(|(in_id, created_at)| in_id.min(created_at)).max() else {
-        return Ok(None);
-    };
-    let limit = greatest.millis().saturating_add(NEWEST_SPAN);
-    let latest = latest.iter().map(|(_, created_at)| created_at);
-    Ok(latest
-        .filter(|at| at.millis() <= limit)
-        .chain([greatest])
-        .max()
-        .copied())
-}
-
-/// The end of the second in an id, and `createdAt`, of those of the matching messages that have the greatest ids.
-async fn of_greatest_ids(
-    messages: &Collection<RawDocumentBuf>,
-    filter: Document,
-) -> Result<Vec<(Timestamp, Timestamp)>, StoreError> {
-    let find = messages
-        .find(filter)
-        .projection(doc! { "createdAt": 1 })
-        .sort(doc! { "_id": -1 })
-        .limit(NEWEST)
-        .max_time(READ);
-    query::all("reading the newest messages", READ, find, |document| {
-        let message = document::message(document)?;
-        let in_id = i64::from(seconds(message.id)) * 1_000 + 999;
-        Some((Timestamp::from_millis(in_id), message.created_at?))
-    })
-    .await
-}
-
 impl Whole {
     /// The next chunk; an empty one at the end.
     async fn next(&mut self) -> Result<Vec<Message>, StoreError> {
         while self.read.is_empty() && !self.ended {
             // Otherwise a database that was emptied meanwhile would look like the end.
             let integrity = self.integrity.clone();
-            integrity.read(READ, self.read_range()).await?;
+            integrity.read(READ_TIMEOUT, self.read_range()).await?;
         }
         let mut bytes = 0;
         let fits = |message: &&Message| {
@@ -217,7 +163,7 @@ impl Whole {
             .sort(sort(End::Oldest))
             .limit(i64::try_from(self.range).unwrap_or(i64::MAX))
             .batch_size(u32::try_from(self.range).unwrap_or(u32::MAX))
-            .max_time(READ);
+            .max_time(READ_TIMEOUT);
         let reading = async {
             let mut read = VecDeque::with_capacity(self.range);
             let (mut bytes, mut count, mut last) = (0, 0, None);
@@ -237,7 +183,7 @@ impl Whole {
             }
             Ok((read, bytes, self.range.max(count), last))
         };
-        let (read, bytes, count, last) = bounded("reading a history", READ, reading).await?;
+        let (read, bytes, count, last) = bounded("reading a history", READ_TIMEOUT, reading).await?;
         self.ended = count < self.range;
         self.only_ours |= read.is_empty();
         self.after = last.or_else(|| self.after.take());

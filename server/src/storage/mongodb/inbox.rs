@@ -10,75 +10,29 @@
 //! again, or late, does no harm. `mayHaveUnread` is a hint: without it there are no unread messages, with it they are counted.
 //! `touched` grows with every projection, so that a hint is taken back only if nothing came since.
 
-use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
-use bson::{Bson, Document, doc};
+use bson::raw::RawDocumentBuf;
+use bson::{Bson, doc};
 use mongodb::{Collection, Database};
 use shared::UserId;
 
-use super::document::{self, message_key, place_date, user_id, user_key};
+use super::document::{self, message_key, place_date, user_key};
 use super::indexes::HINT;
 use super::summaries::Summaries;
-use super::{READ, WRITE, connect, query};
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
+use super::{names, query};
 use crate::domain::Position;
 use crate::storage::{InboxEntry, StoreError};
-pub(super) use build::Builder;
-pub(super) use projector::{Projector, seconds};
-pub(super) use write::{complete, project};
+use entry::{key, peer};
+use projector::Projector;
 
-mod build;
-mod projector;
-mod write;
+pub(super) mod build;
+pub(super) mod entry;
+pub(super) mod projector;
+mod touches;
+pub(super) mod write;
 
 /// Conversations whose unread messages are counted together.
 const COUNTED: i64 = 50;
-
-/// The field of the newest message that the owner received.
-const LAST_INCOMING: &str = "lastIncoming";
-
-/// What an inbox says of one conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// Where the newest message is listed.
-    pub(super) last: Position,
-    /// The newest one that the owner received; `None` if that is not known.
-    pub(super) incoming: Option<Incoming>,
-}
-
-/// The newest message that somebody received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Incoming {
-    /// There is none.
-    None,
-    /// It is listed there.
-    Last(Position),
-}
-
-impl Entry {
-    /// Reads a document, and whose inbox it is, with whom.
-    pub(super) fn read(inbox: &RawDocument) -> Option<((UserId, UserId), Self)> {
-        let owner = user_id(inbox.get_document("_id").ok()?.get_object_id("owner").ok()?);
-        let last = document::place(inbox.get_document("last").ok()?)?;
-        let incoming = match inbox.get(LAST_INCOMING).ok().flatten() {
-            Some(RawBsonRef::Null) => Some(Incoming::None),
-            Some(RawBsonRef::Document(place)) => document::place(place).map(Incoming::Last),
-            _ => None,
-        };
-        Some(((owner, peer(inbox)?), Self { last, incoming }))
-    }
-
-    /// With what came since.
-    pub(super) fn merge(&self, newer: Self) -> Self {
-        Self {
-            last: self.last.max(newer.last),
-            incoming: match (self.incoming, newer.incoming) {
-                // Whatever came before came before.
-                (None, Some(Incoming::Last(last))) => Some(Incoming::Last(last)),
-                (None, _) => None,
-                (known, newer) => known.max(newer),
-            },
-        }
-    }
-}
 
 /// Reads inboxes.
 pub(super) struct Inboxes {
@@ -96,13 +50,13 @@ struct Hinted {
 impl Inboxes {
     pub(super) fn new(database: &Database, projector: Projector, summaries: Summaries) -> Self {
         Self {
-            inboxes: database.collection(connect::INBOXES),
+            inboxes: database.collection(names::INBOXES),
             projector,
             summaries,
         }
     }
 
-    /// See [`crate::storage::Store::inbox`].
+    /// See [`crate::storage::InboxStore::inbox`].
     pub(super) async fn page(
         &self,
         user: UserId,
@@ -129,8 +83,8 @@ impl Inboxes {
             .find(filter)
             .sort(doc! { "last.at": -1, "last.id": -1 })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .max_time(READ);
-        query::all("reading an inbox", READ, find, |inbox| {
+            .max_time(READ_TIMEOUT);
+        query::all("reading an inbox", READ_TIMEOUT, find, |inbox| {
             let last = document::place(inbox.get_document("last").ok()?)?;
             Some(InboxEntry {
                 peer: peer(inbox)?,
@@ -140,7 +94,7 @@ impl Inboxes {
         .await
     }
 
-    /// See [`crate::storage::Store::total_unread`].
+    /// See [`crate::storage::InboxStore::total_unread`].
     pub(super) async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
         self.projector.settle(user).await?;
         let mut total = 0_u32;
@@ -174,8 +128,8 @@ impl Inboxes {
             .find(filter)
             .sort(doc! { "_id.peer": 1 })
             .limit(COUNTED)
-            .max_time(READ);
-        query::all("finding unread conversations", READ, find, |inbox| {
+            .max_time(READ_TIMEOUT);
+        query::all("finding unread conversations", READ_TIMEOUT, find, |inbox| {
             Some(Hinted {
                 peer: peer(inbox)?,
                 touched: inbox.get_i64("touched").ok()?,
@@ -193,17 +147,7 @@ impl Inboxes {
             let unchanged = doc! { "_id": key(user, hinted.peer), "touched": hinted.touched };
             doc! { "q": unchanged, "u": { "$set": { HINT: false } } }
         });
-        let command = query::update(connect::INBOXES, statements.collect(), query::Order::Any);
-        query::run_update("taking back hints", WRITE, self.projector.database(), command).await
+        let command = query::update(names::INBOXES, statements.collect(), query::Order::Any);
+        query::run_update("taking back hints", WRITE_TIMEOUT, self.projector.database(), command).await
     }
-}
-
-/// The `_id` of an inbox.
-pub(super) fn key(owner: UserId, peer: UserId) -> Document {
-    doc! { "owner": user_key(owner), "peer": user_key(peer) }
-}
-
-fn peer(inbox: &RawDocument) -> Option<UserId> {
-    let id = inbox.get_document("_id").ok()?;
-    Some(user_id(id.get_object_id("peer").ok()?))
 }

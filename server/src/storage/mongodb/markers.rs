@@ -16,9 +16,10 @@ use tokio::time::Instant;
 use super::document::{self, date, encode_place, message_key, user_id, user_key};
 use super::error::Backoff;
 use super::integrity::Integrity;
+use super::names;
 use super::query::{self, Order};
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use super::window::{self, Clock};
-use super::{READ, WRITE, connect};
 use crate::domain::{Conversation, Mark, MarkKind, Marked, Marker, Position, Watermark};
 use crate::storage::{MarkError, StoreError};
 
@@ -82,8 +83,8 @@ impl Markers {
     pub(super) fn new(database: &Database, node: ObjectId, clock: Clock) -> Self {
         Self {
             database: database.clone(),
-            messages: database.collection(connect::MESSAGES),
-            markers: database.collection(connect::MARKERS),
+            messages: database.collection(names::MESSAGES),
+            markers: database.collection(names::MARKERS),
             node,
             clock,
         }
@@ -97,15 +98,15 @@ impl Markers {
             .markers
             .find(doc! { "_id": { "$in": ids } })
             .batch_size(answer)
-            .max_time(READ);
-        let found = query::all("reading markers", READ, find, Stored::read).await?;
+            .max_time(READ_TIMEOUT);
+        let found = query::all("reading markers", READ_TIMEOUT, find, Stored::read).await?;
         Ok(found
             .into_iter()
             .map(|stored| ((stored.marker.user, stored.marker.peer), stored.marker))
             .collect())
     }
 
-    /// See [`crate::storage::Store::mark`].
+    /// See [`crate::storage::ReceiptStore::mark`].
     pub(super) async fn mark(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(marks.len());
         for marks in marks.chunks(BATCH) {
@@ -173,7 +174,7 @@ impl Markers {
             after[index] = Some(*marker);
         }
         self.write(&markers, dirty).await?;
-        integrity.admit(READ).await?;
+        integrity.admit(READ_TIMEOUT).await?;
         for index in unknown {
             batch.outcomes[index] = Some(Err(MarkError::UnknownMessage));
         }
@@ -197,8 +198,8 @@ impl Markers {
             .messages
             .find(doc! { "_id": { "$in": ids } })
             .projection(doc! { "sender": 1, "receiver": 1, "createdAt": 1 })
-            .max_time(READ);
-        let found = query::all("finding marked messages", READ, find, document::message).await?;
+            .max_time(READ_TIMEOUT);
+        let found = query::all("finding marked messages", READ_TIMEOUT, find, document::message).await?;
         let place = |message: shared::Message| {
             let pair = Conversation::between(message.sender?, message.receiver?);
             Some((message.id, (pair, Position::of(&message))))
@@ -216,8 +217,8 @@ impl Markers {
                 |(key, updated_at): (&Key, &Timestamp)| self.statement(&markers[key], at(*updated_at), renewing);
             dirty.iter().map(statement).collect()
         };
-        let command = query::update(connect::MARKERS, statements(&|at| at, false), Order::Any);
-        query::run_update("writing markers", WRITE, &self.database, command).await?;
+        let command = query::update(names::MARKERS, statements(&|at| at, false), Order::Any);
+        query::run_update("writing markers", WRITE_TIMEOUT, &self.database, command).await?;
         let mut oldest = dirty.values().copied().min().unwrap_or_else(|| (self.clock)());
         // The first time also if the others would merely hear of it late: a store that is always slow is not made slower.
         let mut is_over: fn(Timestamp, Timestamp) -> bool = window::is_passed_over;
@@ -227,8 +228,8 @@ impl Markers {
                 return Ok(());
             }
             is_over = window::is_late;
-            let command = query::update(connect::MARKERS, statements(&|_| now, true), Order::Any);
-            query::run_update("renewing markers", WRITE, &self.database, command).await?;
+            let command = query::update(names::MARKERS, statements(&|_| now, true), Order::Any);
+            query::run_update("renewing markers", WRITE_TIMEOUT, &self.database, command).await?;
             oldest = now;
         }
     }

@@ -37,9 +37,10 @@ use tokio::time::{Instant, timeout};
 use super::document::{date, user_key};
 use super::error::{bounded, retrying, timed_out};
 use super::lease::{Node, Process};
+use super::names;
 use super::query::{self, Order};
-use super::{READ, WRITE, connect};
-use crate::storage::{HEARTBEAT, LEASE, PresenceChange, StoreError};
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
+use crate::storage::{HEARTBEAT_INTERVAL, LEASE_TIMEOUT, PresenceChange, StoreError};
 
 /// Changes in one command.
 const CHANGES: usize = 1_000;
@@ -95,8 +96,8 @@ impl Presence {
     pub(super) fn new(database: &Database) -> Self {
         Self {
             database: database.clone(),
-            users: database.collection(connect::USERS),
-            nodes: database.collection(connect::NODES),
+            users: database.collection(names::USERS),
+            nodes: database.collection(names::NODES),
             process: Process::current(),
             others: Arc::new(AtomicBool::new(true)),
             state: Mutex::default(),
@@ -106,7 +107,7 @@ impl Presence {
         }
     }
 
-    /// See [`crate::storage::Store::set_presence`].
+    /// See [`crate::storage::PresenceStore::set_presence`].
     pub(super) async fn set(&self, changes: &[PresenceChange]) -> Result<(), StoreError> {
         let mut state = self.lock().await?;
         for change in changes {
@@ -124,7 +125,7 @@ impl Presence {
         written
     }
 
-    /// See [`crate::storage::Store::others_live`].
+    /// See [`crate::storage::PresenceStore::others_live`].
     pub(super) fn others_live(&self) -> bool {
         self.others.load(Ordering::Acquire)
     }
@@ -134,16 +135,18 @@ impl Presence {
         Arc::clone(&self.others)
     }
 
-    /// See [`crate::storage::Store::heartbeat`]. `claim` is what the lease says of the messages that this process stored.
+    /// See [`crate::storage::PresenceStore::heartbeat`]. `claim` is what the lease says of the messages that this process stored.
     pub(super) async fn heartbeat(&self, now: Timestamp, claim: Document) -> Result<(), StoreError> {
         let mut beats = self.beats.lock().await;
         *self.claim.lock() = claim;
-        let late = beats.renewed.is_some_and(|renewed| renewed.elapsed() > LEASE / 2);
+        let late = beats
+            .renewed
+            .is_some_and(|renewed| renewed.elapsed() > LEASE_TIMEOUT / 2);
         let node = self.hold(now).await?;
         beats.renewed = Some(Instant::now());
         if late {
             // Most likely the database was away, and for the other nodes too: they get the time to come back.
-            beats.lenient_until = Some(Instant::now() + LEASE);
+            beats.lenient_until = Some(Instant::now() + LEASE_TIMEOUT);
         }
         self.holding(self.clean(&mut beats, node, now)).await
     }
@@ -152,7 +155,7 @@ impl Presence {
     async fn holding<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let mut work = pin!(work);
         loop {
-            if let Ok(done) = timeout(HEARTBEAT, work.as_mut()).await {
+            if let Ok(done) = timeout(HEARTBEAT_INTERVAL, work.as_mut()).await {
                 return done;
             }
             let node = *self.node.lock();
@@ -198,7 +201,7 @@ impl Presence {
         if beats.said_again.is_none_or(|last| last.elapsed() >= SAY_AGAIN) {
             let offline = doc! { "onlineNodes": node, "isOnline": { "$ne": true } };
             let again = self.users.update_many(offline, doc! { "$set": { "isOnline": true } });
-            bounded("saying again who is online", WRITE, again).await?;
+            bounded("saying again who is online", WRITE_TIMEOUT, again).await?;
             beats.said_again = Some(Instant::now());
         }
         Ok(())
@@ -224,7 +227,7 @@ impl Presence {
         let offline = self
             .users
             .update_many(doc! { "onlineNodes": node }, leave(vec![node.into()], now));
-        bounded("taking users offline", WRITE, offline).await?;
+        bounded("taking users offline", WRITE_TIMEOUT, offline).await?;
         *self.node.lock() = None;
         self.delete_lease(node.into()).await?;
         state.node = None;
@@ -232,7 +235,7 @@ impl Presence {
     }
 
     async fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
-        let limit = READ + HEARTBEAT;
+        let limit = READ_TIMEOUT + HEARTBEAT_INTERVAL;
         tokio::time::timeout(limit, self.state.lock())
             .await
             .map_err(|_| timed_out("waiting for earlier changes of presence", limit))
@@ -279,7 +282,7 @@ impl Presence {
             .nodes
             .update_one(doc! { "_id": id }, vec![doc! { "$set": fields }])
             .upsert(true);
-        bounded("writing the lease", WRITE, insert).await?;
+        bounded("writing the lease", WRITE_TIMEOUT, insert).await?;
         state.node = Some(node);
         *self.node.lock() = Some(id);
         Ok(id)
@@ -289,9 +292,9 @@ impl Presence {
         for chunk in changes.chunks(CHANGES) {
             let updates: Vec<Document> = chunk.iter().map(|change| update(node, change)).collect();
             // All of them mean the same when they are repeated.
-            let command = query::update(connect::USERS, updates, Order::AsGiven);
-            retrying(Instant::now() + WRITE, || {
-                query::run_update("writing presence", WRITE, &self.database, command.clone())
+            let command = query::update(names::USERS, updates, Order::AsGiven);
+            retrying(Instant::now() + WRITE_TIMEOUT, || {
+                query::run_update("writing presence", WRITE_TIMEOUT, &self.database, command.clone())
             })
             .await?;
         }
@@ -300,14 +303,14 @@ impl Presence {
 
     async fn delete_lease(&self, node: Bson) -> Result<(), StoreError> {
         let delete = self.nodes.delete_one(doc! { "_id": node });
-        bounded("deleting a lease", WRITE, delete).await.map(drop)
+        bounded("deleting a lease", WRITE_TIMEOUT, delete).await.map(drop)
     }
 
     async fn delete_expired(&self) -> Result<(), StoreError> {
-        let lease = i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
+        let lease = i64::try_from(LEASE_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
         let oldest = doc! { "$subtract": ["$$NOW", lease] };
         let expired = doc! { "$expr": { "$lt": ["$renewedAt", oldest] } };
-        let deleted = bounded("deleting leases", WRITE, self.nodes.delete_many(expired)).await?;
+        let deleted = bounded("deleting leases", WRITE_TIMEOUT, self.nodes.delete_many(expired)).await?;
         if deleted.deleted_count > 0 {
             tracing::warn!(count = deleted.deleted_count, "processes did not renew their leases");
         }
@@ -318,10 +321,10 @@ impl Presence {
     /// matters: who is seen in `onlineNodes` had a lease before, so if it has none afterwards, it is gone.
     async fn relieve(&self, now: Timestamp, own: ObjectId) -> Result<bool, StoreError> {
         let seen = self.users.distinct("onlineNodes", doc! {});
-        let seen = bounded("listing online nodes", READ, seen).await?;
+        let seen = bounded("listing online nodes", READ_TIMEOUT, seen).await?;
         let leases = async { self.nodes.find(doc! {}).await?.try_collect::<Vec<_>>().await };
         let mut living: Vec<Bson> = Vec::new();
-        for lease in bounded("listing leases", READ, leases).await? {
+        for lease in bounded("listing leases", READ_TIMEOUT, leases).await? {
             let Some(node) = lease.get("_id").cloned() else {
                 continue;
             };
@@ -338,7 +341,7 @@ impl Presence {
         }
         let theirs = doc! { "onlineNodes": { "$in": &dead } };
         let relieve = self.users.update_many(theirs, leave(dead, now));
-        let relieved = bounded("taking users offline", WRITE, relieve).await?;
+        let relieved = bounded("taking users offline", WRITE_TIMEOUT, relieve).await?;
         tracing::info!(
             count = relieved.modified_count,
             "users of ended processes are taken offline"
@@ -349,14 +352,14 @@ impl Presence {
     /// Takes the users offline that an older program left online, if no other node came first.
     async fn sweep(&self, node: ObjectId) -> Result<(), StoreError> {
         let first = self.nodes.find_one(doc! {}).sort(doc! { "startedAt": 1, "_id": 1 });
-        let first = bounded("finding the first node", READ, first).await?;
+        let first = bounded("finding the first node", READ_TIMEOUT, first).await?;
         if first.is_some_and(|first| first.get_object_id("_id").ok() != Some(node)) {
             return Ok(());
         }
         // When they left is not known, so `lastSeen` stays as it is.
         let left = doc! { "isOnline": true, "onlineNodes": Bson::Null };
         let sweep = self.users.update_many(left, doc! { "$set": { "isOnline": false } });
-        bounded("taking users offline", WRITE, sweep).await.map(drop)
+        bounded("taking users offline", WRITE_TIMEOUT, sweep).await.map(drop)
     }
 }
 

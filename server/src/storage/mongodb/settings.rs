@@ -19,8 +19,9 @@ use tokio::time::Instant;
 
 use super::document::{self, date, user_key};
 use super::error::{bounded, retrying};
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use super::window::{self, Clock};
-use super::{READ, WRITE, connect, query};
+use super::{names, query};
 use crate::storage::StoreError;
 
 /// How long a change is tried. Longer than an election takes.
@@ -37,7 +38,7 @@ pub(super) struct UserSettings {
 impl UserSettings {
     pub(super) fn new(database: &Database, clock: Clock) -> Self {
         Self {
-            users: database.collection(connect::USERS),
+            users: database.collection(names::USERS),
             node: Arc::new(Mutex::new(ObjectId::new())),
             clock,
         }
@@ -53,15 +54,15 @@ impl UserSettings {
         *self.node.lock() = ObjectId::new();
     }
 
-    /// See [`crate::storage::Store::settings`].
+    /// See [`crate::storage::UserStore::settings`].
     pub(super) async fn of(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
         let ids: Vec<_> = users.iter().copied().map(user_key).collect();
         let find = self
             .users
             .find(doc! { "_id": { "$in": ids } })
             .projection(doc! { "settings": 1 })
-            .max_time(READ);
-        let found = query::all("reading settings", READ, find, |user| {
+            .max_time(READ_TIMEOUT);
+        let found = query::all("reading settings", READ_TIMEOUT, find, |user| {
             Some((document::user_id(document::object_id(user)?), document::settings(user)))
         });
         let found: HashMap<UserId, Settings> = found.await?.into_iter().collect();
@@ -71,7 +72,7 @@ impl UserSettings {
             .collect())
     }
 
-    /// See [`crate::storage::Store::change_settings`].
+    /// See [`crate::storage::UserStore::change_settings`].
     pub(super) async fn change(
         &self,
         user: UserId,
@@ -98,13 +99,13 @@ impl UserSettings {
             let changed = retrying(deadline, || async {
                 let filter = doc! { "_id": user_key(user) };
                 if is_question {
-                    return bounded("reading settings", READ, self.users.find_one(filter)).await;
+                    return bounded("reading settings", READ_TIMEOUT, self.users.find_one(filter)).await;
                 }
                 let change = self
                     .users
                     .find_one_and_update(filter, update.clone())
                     .return_document(ReturnDocument::After);
-                bounded("changing settings", WRITE, change).await
+                bounded("changing settings", WRITE_TIMEOUT, change).await
             })
             .await?;
             let now = (self.clock)();

@@ -8,8 +8,8 @@ use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::Database;
 
-use super::connect::{MESSAGES, USERS};
 use super::error::bounded;
+use super::names::{MESSAGES, USERS};
 
 /// More are not counted.
 const MOST: u64 = 1_000;

@@ -23,9 +23,11 @@ use shared::{Message, MessageId, Timestamp, UserId, limits};
 
 use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
-use super::inbox::{self, Entry, Incoming, Projector};
+use super::inbox::entry::{self, Entry, Incoming};
+use super::inbox::projector::Projector;
 use super::markers::Markers;
-use super::{READ, connect, query, unread};
+use super::timeouts::READ_TIMEOUT;
+use super::{names, query, unread};
 use crate::domain::{Marker, Position};
 use crate::storage::{InboxEntry, StoreError, Summary};
 
@@ -56,22 +58,22 @@ impl Summaries {
         first_start: Option<Timestamp>,
     ) -> Self {
         Self {
-            messages: database.collection(connect::MESSAGES),
-            inboxes: database.collection(connect::INBOXES),
+            messages: database.collection(names::MESSAGES),
+            inboxes: database.collection(names::INBOXES),
             markers,
             projector,
             first_start: first_start.map(Position::start_of),
         }
     }
 
-    /// See [`crate::storage::Store::summaries`].
+    /// See [`crate::storage::InboxStore::summaries`].
     pub(super) async fn of(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
         let (entries, markers) = tokio::try_join!(self.entries(pairs), self.markers(pairs))?;
         let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.as_ref()?.last)).collect();
         self.with(pairs, markers, entries, self.newest_at(pairs, &last)).await
     }
 
-    /// See [`crate::storage::Store::listed`].
+    /// See [`crate::storage::InboxStore::listed`].
     pub(super) async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
         let pairs: Vec<(UserId, UserId)> = entries.iter().map(|entry| (user, entry.peer)).collect();
         let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.last)).collect();
@@ -135,14 +137,14 @@ impl Summaries {
         let keys: HashSet<&(UserId, UserId)> = pairs.iter().collect();
         let keys: Vec<Document> = keys
             .into_iter()
-            .map(|(viewer, peer)| inbox::key(*viewer, *peer))
+            .map(|(viewer, peer)| entry::key(*viewer, *peer))
             .collect();
         let find = self
             .inboxes
             .find(doc! { "_id": { "$in": keys } })
             .batch_size(ANSWER)
-            .max_time(READ);
-        let stored = query::all("reading inboxes", READ, find, Entry::read).await?;
+            .max_time(READ_TIMEOUT);
+        let stored = query::all("reading inboxes", READ_TIMEOUT, find, Entry::read).await?;
         let stored: HashMap<(UserId, UserId), Entry> = stored.into_iter().collect();
         let entry = |(pair, waiting): (&(UserId, UserId), Option<Entry>)| match (stored.get(pair), waiting) {
             (Some(stored), Some(waiting)) => Some(stored.merge(waiting)),
@@ -165,8 +167,8 @@ impl Summaries {
             .messages
             .find(doc! { "_id": { "$in": ids } })
             .batch_size(ANSWER)
-            .max_time(READ);
-        let found = query::all("reading newest messages", READ, find, document::message).await?;
+            .max_time(READ_TIMEOUT);
+        let found = query::all("reading newest messages", READ_TIMEOUT, find, document::message).await?;
         let found: HashMap<MessageId, Message> = found.into_iter().map(|message| (message.id, message)).collect();
         let newest = |place: &Option<Position>| found.get(&place.as_ref()?.id).cloned();
         let mut newest: Vec<Option<Message>> = places.iter().map(newest).collect();
@@ -312,7 +314,7 @@ impl Summaries {
             let mut branches = branches.iter().cloned();
             let mut pipeline = branches.next().unwrap_or_default();
             pipeline.extend(branches.map(|branch| {
-                doc! { "$unionWith": { "coll": connect::MESSAGES, "pipeline": branch } }
+                doc! { "$unionWith": { "coll": names::MESSAGES, "pipeline": branch } }
             }));
             pipeline
         };
@@ -323,21 +325,21 @@ impl Summaries {
                 .aggregate(pipeline)
                 .batch_size(ANSWER)
                 .with_type::<RawDocumentBuf>()
-                .max_time(READ);
-            query::all("reading conversations", READ, aggregate, &read)
+                .max_time(READ_TIMEOUT);
+            query::all("reading conversations", READ_TIMEOUT, aggregate, &read)
         };
         let commands: Vec<_> = pipelines.into_iter().map(run).collect();
         let found: Vec<Vec<T>> = stream::iter(commands).buffered(COMMANDS).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// See [`crate::storage::Store::acquainted`].
+    /// See [`crate::storage::InboxStore::acquainted`].
     pub(super) async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
         let others: Vec<Bson> = others.iter().copied().map(user_key).collect();
         let direction = async |own: &str, theirs: &str| {
             let filter = doc! { own: user_key(user), theirs: { "$in": &others } };
-            let found = self.messages.distinct(theirs, filter).max_time(READ);
-            bounded("finding who has exchanged messages", READ, found).await
+            let found = self.messages.distinct(theirs, filter).max_time(READ_TIMEOUT);
+            bounded("finding who has exchanged messages", READ_TIMEOUT, found).await
         };
         let (written, received) = tokio::try_join!(direction("sender", "receiver"), direction("receiver", "sender"))?;
         let ids = written.into_iter().chain(received);

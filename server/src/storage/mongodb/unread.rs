@@ -11,7 +11,8 @@ use mongodb::Collection;
 use shared::{UserId, limits};
 
 use super::document::{self, date, user_key};
-use super::{READ, query};
+use super::query;
+use super::timeouts::READ_TIMEOUT;
 use crate::domain::Position;
 use crate::storage::StoreError;
 
@@ -50,9 +51,12 @@ pub(super) async fn few(
         .projection(covered)
         .limit(FOUND as i64)
         .batch_size(FOUND as u32)
-        .max_time(READ);
+        .max_time(READ_TIMEOUT);
     // Those that are none of ours count for the limit, too.
-    let found = query::all("counting unread messages", READ, find, |message| Some(listed(message))).await?;
+    let found = query::all("counting unread messages", READ_TIMEOUT, find, |message| {
+        Some(listed(message))
+    })
+    .await?;
     if found.len() >= FOUND {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Message, UserId};
 
-use super::projection;
+use super::projected;
 use super::runs::{self, segment};
 use super::{markers, pages, sequence, users};
 use crate::domain::{Change, Changes, Conversation, Cursor, Instance};
@@ -59,7 +59,7 @@ pub(super) fn changes(
     // One more than the page holds, to know whether there is more.
     let one_more = limit.saturating_add(1);
     let mut enough = Enough::of(limit);
-    let projected = projection::projected(&snapshot)?;
+    let projected = projected::projected(&snapshot)?;
     let mut statement = snapshot.prepare_cached(MESSAGE)?;
     for segment in segment(since.point)..=segment(projected) {
         let numbers = runs::numbers(&snapshot, segment, user)?.into_iter();

@@ -1,5 +1,4 @@
-//! What `feed` and `inbox` hold for which messages: the statements that bring messages into them, and those that find
-//! rows that no message stands behind.
+//! What `feed` and `inbox` hold for which messages: the statements that bring messages into them.
 //!
 //! Each step has two halves. The first reads on a connection of its own and does most of the work; the second is some
 //! short jobs for the writer. Only one thread takes steps, so nothing that the first half saw of these two tables can
@@ -10,18 +9,14 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 use shared::{MessageId, Timestamp, UserId};
 
-use super::runs::{self, FeedKey, Run, segment};
-use super::{feed, inbox, markers, pages};
-use crate::domain::{Bounds, Conversation, End, Position};
+use super::runs::{self, Run, segment};
+use super::{markers, projected, unread};
+use crate::domain::Position;
 
 pub(super) const BEHIND: &str = "
     SELECT m.seq, m.id, m.created_at, m.sender, c.low, c.high
     FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
     WHERE m.seq > ?1 ORDER BY m.seq LIMIT ?2";
-
-pub(super) const PROJECTED: &str = "SELECT projected FROM meta WHERE pk = 1";
-
-pub(super) const MOVE: &str = "UPDATE meta SET projected = ?1 WHERE pk = 1 AND projected < ?1";
 
 const NEW_IN_FEED: &str = "
     INSERT INTO feed (segment, user, first, numbers) VALUES (?1, ?2, ?3, ?4)
@@ -35,20 +30,6 @@ const NEW_IN_INBOX: &str = "
         last_at = max(last_at, excluded.last_at),
         unread = max(unread, excluded.unread)
     WHERE (excluded.last_at, excluded.last_id) > (last_at, last_id) OR excluded.unread > unread";
-
-pub(super) const FEED_FROM: &str = "
-    SELECT segment, user, first, numbers FROM feed
-    WHERE (segment, user, first) > (?1, ?2, ?3) ORDER BY segment, user, first";
-
-pub(super) const NOT_IN_FEED: &str = "DELETE FROM feed WHERE segment = ?1 AND user = ?2 AND first = ?3";
-
-pub(super) const INBOX_FROM: &str = "
-    SELECT owner, peer, last_at, last_id FROM inbox
-    WHERE (owner, peer) > (?1, ?2) ORDER BY owner, peer LIMIT ?3";
-
-pub(super) const LAST_IN_INBOX: &str = "UPDATE inbox SET last_at = ?3, last_id = ?4 WHERE owner = ?1 AND peer = ?2";
-
-pub(super) const NOT_IN_INBOX: &str = "DELETE FROM inbox WHERE owner = ?1 AND peer = ?2";
 
 /// Rows of inboxes in one transaction. They lie anywhere, so each can dirty pages of its own.
 const INBOX_PART: usize = 512;
@@ -112,7 +93,7 @@ impl Batch {
         for ((owner, peer), latest) in &mut batch.inbox {
             if latest.of_peer {
                 let own = markers::marker(&snapshot, *owner, *peer)?;
-                latest.unread = inbox::unread(&snapshot, *owner, *peer, own.as_ref(), 1)? > 0;
+                latest.unread = unread::unread(&snapshot, *owner, *peer, own.as_ref(), 1)? > 0;
             }
         }
         Ok(batch)
@@ -140,7 +121,7 @@ impl Batch {
         let parts = chunks.len();
         if let Some(rows) = chunks.nth(part) {
             let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
-            let mut answered = connection.prepare_cached(inbox::ANSWERED)?;
+            let mut answered = connection.prepare_cached(unread::ANSWERED)?;
             for ((owner, peer), latest) in rows {
                 statement.execute((
                     owner.bytes(),
@@ -164,8 +145,7 @@ impl Batch {
 
     /// Moves the number up to which all is projected, after all parts, unless that lies further on.
     pub(super) fn finish(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection.prepare_cached(MOVE)?.execute([self.last])?;
-        Ok(())
+        projected::advance(connection, self.last)
     }
 }
 
@@ -181,111 +161,4 @@ fn note(inbox: &mut HashMap<(UserId, UserId), Latest>, key: (UserId, UserId), pl
         true => latest.of_peer = true,
         false => latest.of_owner = true,
     }
-}
-
-/// The number up to which all messages are projected.
-pub(super) fn projected(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached(PROJECTED)?.query_row([], |row| row.get(0))
-}
-
-/// Rows of one of the two tables, in the order of its key.
-pub(super) struct Sweep<K> {
-    /// The key of the last row looked at; none if there are no more.
-    pub(super) last: Option<K>,
-    /// The rows that are wrong.
-    pub(super) wrong: Vec<K>,
-}
-
-/// Looks at the rows of the feed behind a key, of `most` messages and the rest of the last row, for those with a number
-/// that no message stands behind.
-pub(super) fn sweep_feed(
-    connection: &Connection,
-    (segment, user, first): FeedKey,
-    most: usize,
-) -> rusqlite::Result<Sweep<FeedKey>> {
-    let mut sweep = Sweep {
-        last: None,
-        wrong: Vec::new(),
-    };
-    let mut concerns = connection.prepare_cached(feed::MESSAGE)?;
-    let mut statement = connection.prepare_cached(FEED_FROM)?;
-    let mut rows = statement.query((segment, user.bytes(), first))?;
-    let mut looked_at = 0;
-    while looked_at < most
-        && let Some(row) = rows.next()?
-    {
-        let key = (row.get(0)?, UserId::from_bytes(row.get(1)?), row.get(2)?);
-        let packed = row.get_ref(3)?.as_blob()?;
-        let numbers: Vec<i64> = runs::unpack(key.0, packed).collect();
-        let mut right = numbers.first() == Some(&key.2) && packed.len() == 2 * numbers.len();
-        for number in &numbers {
-            right &= concerns.exists((number, key.1.bytes()))?;
-        }
-        looked_at += numbers.len().max(1);
-        sweep.last = Some(key);
-        if !right {
-            sweep.wrong.push(key);
-        }
-    }
-    Ok(sweep)
-}
-
-/// Deletes rows of the feed. Whatever was right in them is missing then, and found to be.
-pub(super) fn mend_feed(connection: &Connection, wrong: &[FeedKey]) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(NOT_IN_FEED)?;
-    for (segment, user, first) in wrong {
-        statement.execute((segment, user.bytes(), first))?;
-    }
-    Ok(())
-}
-
-/// Looks at up to `most` rows of the inboxes behind a key for those that don't hold the newest message.
-pub(super) fn sweep_inbox(
-    connection: &Connection,
-    (owner, peer): (UserId, UserId),
-    most: usize,
-) -> rusqlite::Result<Sweep<(UserId, UserId)>> {
-    let snapshot = connection.unchecked_transaction()?;
-    let mut sweep = Sweep {
-        last: None,
-        wrong: Vec::new(),
-    };
-    let mut statement = snapshot.prepare_cached(INBOX_FROM)?;
-    let mut rows = statement.query((owner.bytes(), peer.bytes(), i64::try_from(most).unwrap_or(i64::MAX)))?;
-    while let Some(row) = rows.next()? {
-        let key = (UserId::from_bytes(row.get(0)?), UserId::from_bytes(row.get(1)?));
-        let place = Position {
-            created_at: Timestamp::from_millis(row.get(2)?),
-            id: MessageId::from_bytes(row.get(3)?),
-        };
-        sweep.last = Some(key);
-        if newest(&snapshot, key)? != Some(place) {
-            sweep.wrong.push(key);
-        }
-    }
-    Ok(sweep)
-}
-
-/// Makes rows of the inboxes hold the newest message, and deletes those of conversations that have none.
-pub(super) fn mend_inbox(connection: &Connection, wrong: &[(UserId, UserId)]) -> rusqlite::Result<()> {
-    for &(owner, peer) in wrong {
-        match newest(connection, (owner, peer))? {
-            Some(place) => connection.prepare_cached(LAST_IN_INBOX)?.execute((
-                owner.bytes(),
-                peer.bytes(),
-                place.created_at.millis(),
-                place.id.bytes(),
-            ))?,
-            None => connection
-                .prepare_cached(NOT_IN_INBOX)?
-                .execute((owner.bytes(), peer.bytes()))?,
-        };
-    }
-    Ok(())
-}
-
-fn newest(connection: &Connection, (owner, peer): (UserId, UserId)) -> rusqlite::Result<Option<Position>> {
-    let people = Conversation::between(owner, peer);
-    let last = pages::page(connection, people, Bounds::default(), End::Newest, 1)?;
-    Ok(last.first().map(Position::of))
 }

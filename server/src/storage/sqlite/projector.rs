@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use self::work::Work;
 use super::writer::Writer;
-use super::{projection, schema, sequence};
+use super::{projected, schema, sequence};
 use crate::storage::{Projection, StoreError};
 use crate::supervisor::Supervisor;
 
@@ -101,7 +101,7 @@ impl Projector {
         let reader = schema::open_reader(database)?;
         let newest = sequence::last(&reader)?;
         let appended = sequence::last_message(&reader)?;
-        let projected = projection::projected(&reader)?;
+        let projected = projected::projected(&reader)?;
         let old = appended - projected > OLD;
         let build = Projection {
             ready: !old,

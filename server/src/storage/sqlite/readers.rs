@@ -56,8 +56,8 @@ impl Readers {
         T: Send + 'static,
     {
         let permits = Arc::clone(&self.permits);
-        let permit = permits.acquire_owned().await.map_err(|_| closed())?;
-        let lease = Lease::take(&self.idle, permit).ok_or_else(closed)?;
+        let permit = permits.acquire_owned().await.map_err(|_| StoreError::closed())?;
+        let lease = Lease::take(&self.idle, permit).ok_or_else(StoreError::closed)?;
         match tokio::task::spawn_blocking(move || read(&lease)).await {
             Ok(result) => Ok(result?),
             Err(error) => Err(StoreError::Failed(format!("a read panicked: {error}"))),
@@ -72,10 +72,6 @@ impl Readers {
         drop(all);
         self.idle.lock().clear();
     }
-}
-
-fn closed() -> StoreError {
-    StoreError::Unavailable("it is closed".to_owned())
 }
 
 /// A connection out of the pool; it goes back however the read ends.

@@ -6,11 +6,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{EmbeddedStore, users, within};
 use crate::storage::StoreError;
 
 /// Bytes that a commit of many messages needs. With less than this free it is tried whether that can be written.
@@ -52,23 +50,6 @@ impl Room {
     fn free(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.directory).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-    }
-}
-
-impl EmbeddedStore {
-    /// Writes and reads something. Where it is doubtful that a large commit would succeed, writes as much as one.
-    pub(super) async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
-        let both = async {
-            if self.room.is_doubtful() {
-                self.writer.run(fill).await?;
-                self.writer.run(tidy).await?;
-                self.room.found();
-            } else {
-                self.writer.run(users::probe_write).await?;
-            }
-            self.readers.run(users::probe_read).await
-        };
-        within(deadline, both).await
     }
 }
 

@@ -104,10 +104,10 @@ impl Writer {
     {
         let jobs = self.jobs()?;
         let (call, answer) = call(work, committed);
-        jobs.send(call).await.map_err(|_| closed())?;
+        jobs.send(call).await.map_err(|_| StoreError::closed())?;
         // Closing waits for every sender, so none may be held by somebody who no longer looks.
         drop(jobs);
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
     /// [`run`](Self::run) for a thread that may block.
@@ -118,13 +118,13 @@ impl Writer {
     {
         let jobs = self.jobs()?;
         let (call, answer) = call(work, |_| ());
-        jobs.blocking_send(call).map_err(|_| closed())?;
+        jobs.blocking_send(call).map_err(|_| StoreError::closed())?;
         drop(jobs);
-        answer.blocking_recv().unwrap_or_else(|_| Err(closed()))
+        answer.blocking_recv().unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
     fn jobs(&self) -> Result<mpsc::Sender<Box<dyn Job>>, StoreError> {
-        self.jobs.lock().clone().ok_or_else(closed)
+        self.jobs.lock().clone().ok_or_else(StoreError::closed)
     }
 
     /// Waits for the jobs that were handed in and for the thread; later jobs fail.
@@ -152,10 +152,6 @@ impl Drop for Writer {
     }
 }
 
-fn closed() -> StoreError {
-    StoreError::Unavailable("it is closed".to_owned())
-}
-
 /// What the thread owns.
 struct Thread {
     connection: Connection,
@@ -178,8 +174,7 @@ impl Thread {
             }
             self.rescued = false;
             let together = self.transaction(&mut group);
-            #[cfg(feature = "sabotage")]
-            crate::sabotage::panic_in("store-writer");
+            fail::fail_point!("sqlite::writer", crate::failpoints::is_triggered(), |_| ());
             let mut again = group.len() > 1 && matches!(&together, (Err(failure), _) if failure.began);
             let end = Instant::now() + ALONE;
             for mut job in group.drain(..) {

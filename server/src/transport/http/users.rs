@@ -153,8 +153,7 @@ pub async fn get(
 }
 
 async fn find(app: &App, caller: Caller, id: UserId) -> Result<Json<User>, HttpError> {
-    #[cfg(feature = "sabotage")]
-    crate::sabotage::panic_in("http");
+    fail::fail_point!("http::find_user");
     let found = app.read(caller.user, app.store.user(id)).await?;
     let mut seen = as_seen(app, caller, found.into_iter().collect()).await?;
     match seen.pop() {

@@ -62,6 +62,7 @@ impl Way {
         payload: &Measured<'_, T>,
         second: Option<&RawValue>,
     ) -> Option<bool> {
+        fail::fail_point!("socketio::emit", |_| None);
         let socket = self.socket.upgrade().filter(|socket| socket.connected())?;
         Some(send_event(&socket, Some(&self.link), event, payload, second))
     }

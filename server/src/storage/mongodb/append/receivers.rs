@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::remaining;
 use crate::domain::NewMessage;
 use crate::storage::StoreError;
-use crate::storage::mongodb::connect;
 use crate::storage::mongodb::document::{self, user_key};
 use crate::storage::mongodb::error::retrying;
 use crate::storage::mongodb::integrity::Integrity;
+use crate::storage::mongodb::names;
 use crate::storage::mongodb::query;
 use crate::storage::mongodb::window::Clock;
 
@@ -45,7 +45,7 @@ struct Known {
 impl Receivers {
     pub(super) fn new(database: &Database, integrity: Integrity, clock: Clock) -> Self {
         Self {
-            users: database.collection(connect::USERS),
+            users: database.collection(names::USERS),
             integrity,
             clock,
             known: Mutex::default(),

@@ -18,12 +18,12 @@ use tokio::time::Instant;
 
 use super::Outcome;
 use crate::storage::StoreError;
-use crate::storage::mongodb::document::{date, message_key};
+use crate::storage::mongodb::document::{date, id_seconds, message_key};
 use crate::storage::mongodb::error::{bounded, retrying};
-use crate::storage::mongodb::inbox::seconds;
+use crate::storage::mongodb::names;
 use crate::storage::mongodb::query::{self, Order};
+use crate::storage::mongodb::timeouts::WRITE_TIMEOUT;
 use crate::storage::mongodb::window::{self, Clock};
-use crate::storage::mongodb::{WRITE, connect};
 
 /// How long renewing is tried at least, however little of a batch's own time is left.
 const RENEW: Duration = Duration::from_secs(8);
@@ -48,7 +48,7 @@ impl Renewer {
     pub(super) fn new(database: &Database, node: ObjectId, clock: Clock, others: Arc<AtomicBool>) -> Self {
         Self {
             database: database.clone(),
-            messages: database.collection(connect::MESSAGES),
+            messages: database.collection(names::MESSAGES),
             node,
             clock,
             others,
@@ -108,7 +108,7 @@ impl Renewer {
             let fields = doc! { "$max": { "at": date(at) }, "$set": { "node": self.node, RENEWED: renewed } };
             doc! { "q": { "_id": id }, "u": fields, "upsert": true }
         };
-        query::update(connect::RENEWALS, ids.iter().map(announcement).collect(), Order::Any)
+        query::update(names::RENEWALS, ids.iter().map(announcement).collect(), Order::Any)
     }
 
     /// Gives messages the time `at`, or a later one should this take long, and returns it.
@@ -116,7 +116,12 @@ impl Renewer {
         loop {
             let announcements = self.announcements(ids, at, true);
             retrying(deadline, || {
-                query::run_update("announcing messages", WRITE, &self.database, announcements.clone())
+                query::run_update(
+                    "announcing messages",
+                    WRITE_TIMEOUT,
+                    &self.database,
+                    announcements.clone(),
+                )
             })
             .await?;
             retrying(deadline, || {
@@ -124,7 +129,7 @@ impl Renewer {
                     doc! { "_id": { "$in": ids } },
                     doc! { "$max": { "updatedAt": date(at) } },
                 );
-                bounded("renewing messages", WRITE, renew)
+                bounded("renewing messages", WRITE_TIMEOUT, renew)
             })
             .await?;
             let now = (self.clock)();
@@ -140,7 +145,7 @@ impl Renewer {
 fn time(message: &Message, now: Timestamp) -> Option<Timestamp> {
     let created_at = message.created_at?;
     Some(match window::is_ahead(created_at, now) {
-        true => Timestamp::from_millis(i64::from(seconds(message.id)) * 1_000),
+        true => Timestamp::from_millis(i64::from(id_seconds(message.id)) * 1_000),
         false => created_at,
     })
 }

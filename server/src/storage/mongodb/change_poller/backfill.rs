@@ -8,9 +8,10 @@ use shared::MessageId;
 
 use super::{ids, to_seconds};
 use crate::storage::StoreError;
-use crate::storage::mongodb::document::{self, message_key};
-use crate::storage::mongodb::inbox::{project, seconds};
-use crate::storage::mongodb::{READ, connect, query};
+use crate::storage::mongodb::document::{self, id_seconds, message_key};
+use crate::storage::mongodb::inbox::write::project;
+use crate::storage::mongodb::timeouts::READ_TIMEOUT;
+use crate::storage::mongodb::{names, query};
 
 /// Messages of one step.
 const STEP: i64 = 10_000;
@@ -38,8 +39,8 @@ impl BackfillReader {
     pub(super) fn new(database: &Database) -> Self {
         Self {
             database: database.clone(),
-            messages: database.collection(connect::MESSAGES),
-            renewals: database.collection(connect::RENEWALS),
+            messages: database.collection(names::MESSAGES),
+            renewals: database.collection(names::RENEWALS),
         }
     }
 }
@@ -59,7 +60,7 @@ impl Backfill {
     /// In front of which moment everything is projected.
     pub(super) fn begin(&self) -> i64 {
         match self.message {
-            Some(last) if self.renewals_done => i64::from(seconds(last)) * 1_000,
+            Some(last) if self.renewals_done => i64::from(id_seconds(last)) * 1_000,
             _ => self.from,
         }
     }
@@ -82,8 +83,8 @@ impl Backfill {
             .sort(doc! { "_id": 1 })
             .limit(STEP)
             .comment("follower")
-            .max_time(READ);
-        let messages = query::all("reading earlier messages", READ, find, document::message).await?;
+            .max_time(READ_TIMEOUT);
+        let messages = query::all("reading earlier messages", READ_TIMEOUT, find, document::message).await?;
         let Some(last) = messages.last() else { return Ok(true) };
         project(&whole.database, &messages).await?;
         self.message = Some(last.id);
@@ -102,8 +103,8 @@ impl Backfill {
             .sort(doc! { "at": 1, "_id": 1 })
             .limit(STEP)
             .comment("follower")
-            .max_time(READ);
-        let renewals = query::all("reading earlier renewals", READ, find, |renewal| {
+            .max_time(READ_TIMEOUT);
+        let renewals = query::all("reading earlier renewals", READ_TIMEOUT, find, |renewal| {
             Some((renewal.get_datetime("at").ok()?, document::object_id(renewal)?))
         })
         .await?;
@@ -114,8 +115,8 @@ impl Backfill {
             .find(doc! { "_id": { "$in": ids } })
             .projection(doc! { "sender": 1, "receiver": 1, "createdAt": 1 })
             .comment("follower")
-            .max_time(READ);
-        let messages = query::all("reading renewed messages", READ, find, document::message).await?;
+            .max_time(READ_TIMEOUT);
+        let messages = query::all("reading renewed messages", READ_TIMEOUT, find, document::message).await?;
         project(&whole.database, &messages).await?;
         self.renewal = Some(*last);
         Ok(false)

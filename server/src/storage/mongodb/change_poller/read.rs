@@ -15,11 +15,11 @@ use super::{BATCH, BATCH_BYTES, LIMIT, PAGE, Task, ids, to_seconds};
 use crate::domain::RemoteChange;
 use crate::storage::StoreError;
 use crate::storage::mongodb::append::RENEWED;
-use crate::storage::mongodb::document;
+use crate::storage::mongodb::document::{self, id_seconds};
 use crate::storage::mongodb::error::bounded;
-use crate::storage::mongodb::inbox::seconds;
 use crate::storage::mongodb::markers::Stored;
-use crate::storage::mongodb::{READ, query};
+use crate::storage::mongodb::query;
+use crate::storage::mongodb::timeouts::READ_TIMEOUT;
 
 /// When settings were changed.
 const SETTINGS_TIME: &str = "settings.updatedAt";
@@ -42,7 +42,7 @@ impl Task {
             let mut ended = false;
             while !ended {
                 let mut messages;
-                (messages, ended) = bounded("reading messages in doubt", READ, some(&mut cursor)).await?;
+                (messages, ended) = bounded("reading messages in doubt", READ_TIMEOUT, some(&mut cursor)).await?;
                 // Whoever was sent again meanwhile was told by that.
                 messages.retain(|message| self.projector.found(message.id));
                 self.projector.add(messages.iter());
@@ -74,7 +74,7 @@ impl Task {
             // sent after that. What lies beyond this page or slice is read with the next one again.
             let announced = self.look_at_renewals(&slice.announced).await?;
             let announced = announced.into_iter().filter(|id| {
-                let second = seconds(document::message_id(*id));
+                let second = id_seconds(document::message_id(*id));
                 second < end && full.is_none_or(|last| *id <= last)
             });
             let found = found.into_iter().filter(|id| !self.shared.own.is_own(id));
@@ -101,8 +101,14 @@ impl Task {
             .limit(LIMIT)
             .batch_size(PAGE as u32)
             .comment("follower")
-            .max_time(READ);
-        query::all("looking for messages of others", READ, find, document::object_id).await
+            .max_time(READ_TIMEOUT);
+        query::all(
+            "looking for messages of others",
+            READ_TIMEOUT,
+            find,
+            document::object_id,
+        )
+        .await
     }
 
     /// Hands out what was renewed, and returns what was only announced.
@@ -111,7 +117,7 @@ impl Task {
         loop {
             let others = doc! { "$or": times("at", spans), "node": { "$ne": self.node } };
             let find = page(&self.renewals, others, "at", after);
-            let found = query::all("looking for renewed messages", READ, find, |renewal| {
+            let found = query::all("looking for renewed messages", READ_TIMEOUT, find, |renewal| {
                 let renewed = renewal.get_bool(RENEWED).unwrap_or(true);
                 Some((place(renewal, "at")?, (document::object_id(renewal)?, renewed)))
             })
@@ -135,7 +141,7 @@ impl Task {
 
     /// Whether an announced message was not handed out: not here when it was stored, and not when its time settled.
     fn is_news(&self, id: ObjectId) -> bool {
-        let has_settled = seconds(document::message_id(id)) < to_seconds(self.settled);
+        let has_settled = id_seconds(document::message_id(id)) < to_seconds(self.settled);
         !has_settled && !self.shared.own.is_own(&id) && !self.seen.contains(&ChangeKey::Message(id))
     }
 
@@ -147,7 +153,7 @@ impl Task {
         loop {
             let others = doc! { "$or": times("updatedAt", spans), "node": { "$ne": self.node } };
             let find = page(&self.markers, others, "updatedAt", after);
-            let found = query::all("looking for markers of others", READ, find, |marker| {
+            let found = query::all("looking for markers of others", READ_TIMEOUT, find, |marker| {
                 Some((place(marker, "updatedAt")?, Stored::read(marker)))
             })
             .await?;
@@ -178,7 +184,7 @@ impl Task {
             let others = doc! { "$or": times(SETTINGS_TIME, spans), "settings.node": { "$ne": node } };
             let find = page(&self.users, others, SETTINGS_TIME, after);
             let find = find.projection(doc! { SETTINGS_TIME: 1, "settings.changes": 1 });
-            let found = query::all("looking for settings of others", READ, find, |user| {
+            let found = query::all("looking for settings of others", READ_TIMEOUT, find, |user| {
                 let who = document::user_id(document::object_id(user)?);
                 let version = document::version(user.get_document("settings").ok()?);
                 Some((place(user, SETTINGS_TIME)?, (who, version)))
@@ -214,8 +220,8 @@ impl Task {
             .find(doc! { "_id": { "$in": ids } })
             .batch_size(BATCH as u32)
             .comment("follower")
-            .max_time(READ);
-        bounded("reading messages of others", READ, find).await
+            .max_time(READ_TIMEOUT);
+        bounded("reading messages of others", READ_TIMEOUT, find).await
     }
 
     /// Projects messages, unless the node that stored them does, and hands them out.
@@ -226,7 +232,7 @@ impl Task {
             let mut ended = false;
             while !ended {
                 let messages;
-                (messages, ended) = bounded("reading messages of others", READ, some(&mut cursor)).await?;
+                (messages, ended) = bounded("reading messages of others", READ_TIMEOUT, some(&mut cursor)).await?;
                 // The claims of others are about what is stored in time.
                 let in_time = matches!(sights.first(), Some(ChangeKey::Message(_)));
                 let projects =
@@ -297,7 +303,7 @@ fn page<'a>(
         .limit(LIMIT)
         .batch_size(PAGE as u32)
         .comment("follower")
-        .max_time(READ)
+        .max_time(READ_TIMEOUT)
 }
 
 /// Documents whose time lies in one of these spans.

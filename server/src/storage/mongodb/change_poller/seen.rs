@@ -10,8 +10,7 @@ use bson::oid::ObjectId;
 use shared::{Timestamp, UserId};
 
 use super::to_seconds;
-use crate::storage::mongodb::document::message_id;
-use crate::storage::mongodb::inbox::seconds;
+use crate::storage::mongodb::document::{id_seconds, message_id};
 
 /// How many bytes are remembered: of 14,000 messages a second all. Beyond that whole seconds are forgotten, and what is in them is
 /// handed out once more when it settles, which does no harm. Those that would have to be remembered for longest go first, but
@@ -43,7 +42,7 @@ impl ChangeKey {
     /// In which second it is looked for.
     fn second(&self) -> u32 {
         match self {
-            Self::Message(id) => seconds(message_id(*id)),
+            Self::Message(id) => id_seconds(message_id(*id)),
             Self::Renewal(_, at) => to_seconds(*at),
             Self::Marker(_, _, at) | Self::Settings(_, at, _) => to_seconds(at.millis()),
         }

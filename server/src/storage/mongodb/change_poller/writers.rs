@@ -16,7 +16,8 @@ use mongodb::{Collection, Database};
 
 use super::ids;
 use crate::storage::StoreError;
-use crate::storage::mongodb::{READ, connect, query};
+use crate::storage::mongodb::timeouts::READ_TIMEOUT;
+use crate::storage::mongodb::{names, query};
 
 /// The fields of a lease.
 const WRITER: &str = "writer";
@@ -35,7 +36,7 @@ impl Writers {
     pub(super) fn new(database: &Database, others: Arc<AtomicBool>) -> Self {
         Self {
             others,
-            nodes: database.collection(connect::NODES),
+            nodes: database.collection(names::NODES),
             living: HashMap::new(),
         }
     }
@@ -47,8 +48,11 @@ impl Writers {
             // What a node stores that has just begun is projected here as well until the next heartbeat.
             return Ok(false);
         }
-        let find = self.nodes.find(doc! { WRITER: { "$exists": true } }).max_time(READ);
-        let leases = query::all("reading the leases of others", READ, find, |lease| {
+        let find = self
+            .nodes
+            .find(doc! { WRITER: { "$exists": true } })
+            .max_time(READ_TIMEOUT);
+        let leases = query::all("reading the leases of others", READ_TIMEOUT, find, |lease| {
             let writer = lease.get_binary(WRITER).ok()?.bytes.try_into().ok()?;
             Some((writer, lease.get_datetime(PROJECTED).ok()?.timestamp_millis()))
         })

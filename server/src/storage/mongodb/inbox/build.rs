@@ -20,15 +20,17 @@ use parking_lot::Mutex;
 use shared::UserId;
 use tokio::sync::Notify;
 
-use super::{key, peer, project};
+use super::entry::{key, peer};
+use super::write::project;
 use crate::domain::Position;
 use crate::storage::mongodb::document::{self, encode_place, message_key, user_id};
 use crate::storage::mongodb::error::bounded;
 use crate::storage::mongodb::integrity::Integrity;
 use crate::storage::mongodb::meta::{INBOX, Meta};
+use crate::storage::mongodb::names;
 use crate::storage::mongodb::query::{self, Order};
 use crate::storage::mongodb::summaries::Summaries;
-use crate::storage::mongodb::{READ, WRITE, connect};
+use crate::storage::mongodb::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::storage::{Projection, StoreError};
 
 /// Messages of one step.
@@ -78,7 +80,7 @@ impl Builder {
         node: ObjectId,
         no_inboxes: bool,
     ) -> Result<Self, StoreError> {
-        let messages: Collection<RawDocumentBuf> = database.collection(connect::MESSAGES);
+        let messages: Collection<RawDocumentBuf> = database.collection(names::MESSAGES);
         let total = count(&messages).await?;
         let state = meta.ensure(
             INBOX,
@@ -86,7 +88,7 @@ impl Builder {
         );
         let builder = Self {
             database: database.clone(),
-            inboxes: database.collection(connect::INBOXES),
+            inboxes: database.collection(names::INBOXES),
             messages,
             summaries,
             node,
@@ -108,23 +110,23 @@ impl Builder {
     pub(in crate::storage::mongodb) async fn begin_anew(&self) -> Result<(), StoreError> {
         let begin = doc! { "$set": { "ready": false, "build": start(count(&self.messages).await?) } };
         let begun = self.meta.documents.update_one(doc! { "_id": INBOX }, begin);
-        bounded("beginning to build inboxes", WRITE, begun).await?;
+        bounded("beginning to build inboxes", WRITE_TIMEOUT, begun).await?;
         self.look().await?;
         self.shared.wanted.notify_one();
         Ok(())
     }
 
-    /// See [`crate::storage::Store::projection`].
+    /// See [`crate::storage::InboxStore::projection`].
     pub(in crate::storage::mongodb) fn projection(&self) -> Projection {
         *self.shared.progress.lock()
     }
 
-    /// See [`crate::storage::Store::rebuild`].
+    /// See [`crate::storage::InboxStore::rebuild`].
     pub(in crate::storage::mongodb) async fn rebuild(&self) -> Result<(), StoreError> {
         let begin = doc! { "$set": { "build": start(count(&self.messages).await?) } };
         let idle = doc! { "_id": INBOX, "build": Bson::Null };
         let begun = self.meta.documents.update_one(idle, begin);
-        bounded("beginning to rebuild inboxes", WRITE, begun).await?;
+        bounded("beginning to rebuild inboxes", WRITE_TIMEOUT, begun).await?;
         self.look().await?;
         self.shared.wanted.notify_one();
         Ok(())
@@ -145,7 +147,7 @@ impl Builder {
     async fn build(&self, integrity: &Integrity) -> Result<(), StoreError> {
         let mut reported = None;
         loop {
-            integrity.admit(READ).await?;
+            integrity.admit(READ_TIMEOUT).await?;
             let Some(state) = self.claim().await? else { break };
             let Ok(build) = state.get_document("build") else {
                 return Ok(());
@@ -167,7 +169,7 @@ impl Builder {
             };
             let held = doc! { "_id": INBOX, "build.holder": self.node };
             let advance = self.meta.documents.update_one(held, update);
-            bounded("remembering what is built", WRITE, advance).await?;
+            bounded("remembering what is built", WRITE_TIMEOUT, advance).await?;
             if ended {
                 tracing::info!(done = self.projection().done, "inboxes are built");
             }
@@ -190,7 +192,7 @@ impl Builder {
             .documents
             .find_one_and_update(free, vec![take])
             .return_document(ReturnDocument::After);
-        let claimed = bounded("claiming to build inboxes", WRITE, claim).await?;
+        let claimed = bounded("claiming to build inboxes", WRITE_TIMEOUT, claim).await?;
         if let Some(state) = &claimed {
             self.know(progress(state));
         }
@@ -205,7 +207,7 @@ impl Builder {
     /// Learns what others have built.
     async fn look(&self) -> Result<(), StoreError> {
         let find = self.meta.documents.find_one(doc! { "_id": INBOX });
-        if let Some(state) = bounded("reading what is built", READ, find).await? {
+        if let Some(state) = bounded("reading what is built", READ_TIMEOUT, find).await? {
             self.know(progress(&state));
         }
         Ok(())
@@ -223,8 +225,8 @@ impl Builder {
             .projection(doc! { "sender": 1, "receiver": 1, "createdAt": 1 })
             .sort(doc! { "_id": 1 })
             .limit(MESSAGES)
-            .max_time(READ);
-        let messages = query::all("reading messages for inboxes", READ, find, document::message).await?;
+            .max_time(READ_TIMEOUT);
+        let messages = query::all("reading messages for inboxes", READ_TIMEOUT, find, document::message).await?;
         let Some(last) = messages.last() else {
             // Inboxes that were there before may be wrong; new ones are not.
             return Ok(ready.then(|| doc! { "build.reading": false, "build.after": Bson::Null }));
@@ -246,8 +248,8 @@ impl Builder {
             .find(after)
             .sort(doc! { "_id": 1 })
             .limit(INBOXES)
-            .max_time(READ);
-        let inboxes = query::all("reading inboxes", READ, find, |inbox| {
+            .max_time(READ_TIMEOUT);
+        let inboxes = query::all("reading inboxes", READ_TIMEOUT, find, |inbox| {
             let id = inbox.get_document("_id").ok()?;
             Some(Inbox {
                 pair: (user_id(id.get_object_id("owner").ok()?), peer(inbox)?),
@@ -263,8 +265,8 @@ impl Builder {
             .messages
             .find(doc! { "_id": { "$in": ids } })
             .projection(doc! { "_id": 1 })
-            .max_time(READ);
-        let existing = query::all("finding newest messages", READ, find, |message| {
+            .max_time(READ_TIMEOUT);
+        let existing = query::all("finding newest messages", READ_TIMEOUT, find, |message| {
             document::object_id(message).map(document::message_id)
         });
         let existing: HashSet<_> = existing.await?.into_iter().collect();
@@ -289,15 +291,15 @@ impl Builder {
                     statements.push(doc! { "q": unchanged, "u": update });
                 }
                 None => {
-                    bounded("removing an inbox", WRITE, self.inboxes.delete_one(unchanged)).await?;
+                    bounded("removing an inbox", WRITE_TIMEOUT, self.inboxes.delete_one(unchanged)).await?;
                 }
             }
         }
         if statements.is_empty() {
             return Ok(());
         }
-        let command = query::update(connect::INBOXES, statements, Order::Any);
-        query::run_update("correcting inboxes", WRITE, &self.database, command).await
+        let command = query::update(names::INBOXES, statements, Order::Any);
+        query::run_update("correcting inboxes", WRITE_TIMEOUT, &self.database, command).await
     }
 }
 
@@ -333,8 +335,8 @@ fn progress(state: &Document) -> Projection {
 async fn count(messages: &Collection<RawDocumentBuf>) -> Result<u64, StoreError> {
     bounded(
         "counting messages",
-        READ,
-        messages.estimated_document_count().max_time(READ),
+        READ_TIMEOUT,
+        messages.estimated_document_count().max_time(READ_TIMEOUT),
     )
     .await
 }

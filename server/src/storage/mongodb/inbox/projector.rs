@@ -18,21 +18,22 @@ use parking_lot::Mutex;
 use shared::{Message, MessageId, Timestamp, UserId};
 use tokio::sync::{Notify, oneshot};
 
-use super::Entry;
+use super::entry::Entry;
+use super::touches::Touches;
 use super::write::{STATEMENTS, write};
-pub(in crate::storage::mongodb) use state::Rounds;
-use state::{State, earlier};
-pub(super) use state::{Touches, touch};
-
-mod state;
 use crate::storage::StoreError;
+use crate::storage::mongodb::document::id_seconds;
 use crate::storage::mongodb::error::{Backoff, timed_out};
 use crate::storage::mongodb::integrity::Integrity;
+use crate::storage::mongodb::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::storage::mongodb::window::Clock;
-use crate::storage::mongodb::{READ, WRITE};
+use state::{Rounds, State, earlier};
+
+mod state;
 
 /// How often what waits is written. The longer it waits, the more messages one statement stands for.
 const INTERVAL: Duration = Duration::from_secs(3);
+
 /// Writes inboxes. Its clones are the same one.
 #[derive(Clone)]
 pub(in crate::storage::mongodb) struct Projector {
@@ -127,7 +128,7 @@ impl Projector {
     /// followed by [`settle_doubts`](Self::settle_doubts).
     pub(in crate::storage::mongodb) fn doubts(&self, end: u32) -> Vec<MessageId> {
         let state = self.shared.state.lock();
-        let is_before = |message: &&MessageId| seconds(**message) < end;
+        let is_before = |message: &&MessageId| id_seconds(**message) < end;
         state.doubts.iter().take_while(is_before).copied().collect()
     }
 
@@ -144,8 +145,8 @@ impl Projector {
         }
     }
 
-    /// See [`crate::storage::Store::untold`].
-    pub(in crate::storage::mongodb) fn untold(&self, message: MessageId) -> bool {
+    /// See [`crate::storage::FeedStore::claim_delivery`].
+    pub(in crate::storage::mongodb) fn claim_delivery(&self, message: MessageId) -> bool {
         let mut state = self.shared.state.lock();
         state.doubts.remove(&message);
         !state.told.remove(&message)
@@ -192,8 +193,8 @@ impl Projector {
             written
         };
         self.shared.wanted.notify_one();
-        let late = || timed_out("writing an inbox", READ);
-        tokio::time::timeout(READ, written)
+        let late = || timed_out("writing an inbox", READ_TIMEOUT);
+        tokio::time::timeout(READ_TIMEOUT, written)
             .await
             .map_err(|_| late())?
             .map_err(|_| late())
@@ -299,7 +300,7 @@ impl Projector {
         integrity: &Integrity,
     ) -> Result<(), StoreError> {
         // What went into a database that took this one's place is not written.
-        let written = integrity.guard(WRITE, write(&self.database, &batch)).await;
+        let written = integrity.guard(WRITE_TIMEOUT, write(&self.database, &batch)).await;
         let mut state = self.shared.state.lock();
         state.writing.clear();
         if written.is_err() {
@@ -327,10 +328,4 @@ impl Projector {
         }
         Ok(())
     }
-}
-
-/// The time in an id, in seconds.
-pub(in crate::storage::mongodb) fn seconds(id: MessageId) -> u32 {
-    let bytes = id.bytes();
-    u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }

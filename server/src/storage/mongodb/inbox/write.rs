@@ -6,15 +6,16 @@ use bson::{Bson, Document, doc};
 use mongodb::Database;
 use shared::{Message, UserId};
 
-use super::projector::{Touches, touch};
-use super::{Entry, Incoming, LAST_INCOMING, key};
+use super::entry::{Entry, Incoming, LAST_INCOMING, key};
+use super::touches::{Touches, touch};
 use crate::domain::Position;
 use crate::storage::StoreError;
 use crate::storage::mongodb::document::encode_place;
 use crate::storage::mongodb::indexes::HINT;
 use crate::storage::mongodb::meta::{INBOX_FIELDS, Meta};
+use crate::storage::mongodb::names;
 use crate::storage::mongodb::query::{self, Order};
-use crate::storage::mongodb::{WRITE, connect};
+use crate::storage::mongodb::timeouts::WRITE_TIMEOUT;
 
 /// How long completing the inboxes of an earlier version may take, once; on 1.6 million it takes less than a minute.
 const COMPLETING: Duration = Duration::from_secs(600);
@@ -44,8 +45,8 @@ pub(super) async fn write(database: &Database, touches: &Touches) -> Result<(), 
         let statements = entries
             .iter()
             .map(|(owner, peer, touch)| statement(*owner, *peer, *touch));
-        let command = query::update(connect::INBOXES, statements.collect(), Order::Any);
-        query::run_update("writing inboxes", WRITE, database, command).await?;
+        let command = query::update(names::INBOXES, statements.collect(), Order::Any);
+        query::run_update("writing inboxes", WRITE_TIMEOUT, database, command).await?;
     }
     Ok(())
 }
@@ -62,7 +63,7 @@ pub(in crate::storage::mongodb) async fn complete(database: &Database, meta: &Me
     let lacking = doc! { LAST_INCOMING: { "$exists": false } };
     let update = vec![doc! { "$set": { LAST_INCOMING: "$last" } }];
     let statement = doc! { "q": lacking, "u": update, "multi": true };
-    let command = query::update(connect::INBOXES, vec![statement], Order::Any);
+    let command = query::update(names::INBOXES, vec![statement], Order::Any);
     query::run_update("completing inboxes", COMPLETING, database, command).await?;
     meta.ensure(INBOX_FIELDS, doc! { LAST_INCOMING: true }).await.map(drop)
 }

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use shared::UserId;
 
-use super::super::projection::{self, Batch};
-use super::super::runs::FeedKey;
-use super::super::writer::Writer;
 use super::{BACKLOG, BATCH, Shared};
 use crate::outage::Outage;
+use crate::storage::sqlite::projection::Batch;
+use crate::storage::sqlite::runs::FeedKey;
+use crate::storage::sqlite::verify;
+use crate::storage::sqlite::writer::Writer;
 use crate::storage::{Projection, StoreError};
 
 /// Messages in rows of `feed`, or a tenth as many rows of `inbox`, that one step looks at to find wrong ones.
-const SWEEP: usize = 4_000;
+const MAX_VERIFIED: usize = 4_000;
 
 /// How long messages wait for a step at most.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -96,8 +97,7 @@ impl Work {
         }
         loop {
             let next = self.wait();
-            #[cfg(feature = "sabotage")]
-            crate::sabotage::panic_in("projector");
+            fail::fail_point!("sqlite::projector", crate::failpoints::is_triggered(), |_| ());
             let done = match next {
                 Next::Stop => break,
                 Next::Step => self.step().map(|()| true),
@@ -203,24 +203,24 @@ impl Work {
             // A step that is not due any more had come to its end.
             Stage::Old { .. } => return self.step().map(|()| true),
             Stage::Inbox(behind) => {
-                let sweep = projection::sweep_inbox(&self.reader, behind, SWEEP / 10)?;
-                if !sweep.wrong.is_empty() {
-                    let mend = move |connection: &_| projection::mend_inbox(connection, &sweep.wrong);
-                    self.writer.run_blocking(mend)?;
+                let found = verify::verify_inbox(&self.reader, behind, MAX_VERIFIED / 10)?;
+                if !found.wrong.is_empty() {
+                    let repair = move |connection: &_| verify::repair_inbox(connection, &found.wrong);
+                    self.writer.run_blocking(repair)?;
                     wrote = true;
                 }
-                sweep.last.map_or(Stage::Feed((i64::MIN, FIRST, 0)), Stage::Inbox)
+                found.last.map_or(Stage::Feed((i64::MIN, FIRST, 0)), Stage::Inbox)
             }
             Stage::Feed(behind) => {
-                let sweep = projection::sweep_feed(&self.reader, behind, SWEEP)?;
-                if !sweep.wrong.is_empty() {
-                    let mend = move |connection: &_| projection::mend_feed(connection, &sweep.wrong);
-                    self.writer.run_blocking(mend)?;
+                let found = verify::verify_feed(&self.reader, behind, MAX_VERIFIED)?;
+                if !found.wrong.is_empty() {
+                    let repair = move |connection: &_| verify::repair_feed(connection, &found.wrong);
+                    self.writer.run_blocking(repair)?;
                     wrote = true;
                 }
-                sweep.last.map_or(Stage::Messages(0), Stage::Feed)
+                found.last.map_or(Stage::Messages(0), Stage::Feed)
             }
-            Stage::Messages(behind) => return self.look_again(behind).map(|()| true),
+            Stage::Messages(behind) => return self.recheck(behind).map(|()| true),
         };
         self.build = self.build.take().map(|build| Build { stage: next, ..build });
         self.report_now_and_then();
@@ -228,7 +228,7 @@ impl Work {
     }
 
     /// Brings in what is missing of the messages that count as projected, behind a number.
-    fn look_again(&mut self, behind: i64) -> Result<(), StoreError> {
+    fn recheck(&mut self, behind: i64) -> Result<(), StoreError> {
         let mut batch = Batch::read(&self.reader, behind, BATCH)?;
         batch.retain_missing(&self.reader)?;
         let (last, messages) = (batch.last, batch.messages);

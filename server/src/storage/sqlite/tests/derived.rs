@@ -148,7 +148,7 @@ async fn an_old_database_is_built_in_the_background_and_goes_on_after_a_crash() 
     let (held, ()) = tokio::join!(biased; held, meanwhile);
     assert_eq!(held, Ok(true));
     drop(store);
-    let projected = projection::projected(&Connection::open(dir.path().join("chat.db")).unwrap()).unwrap();
+    let projected = projected::projected(&Connection::open(dir.path().join("chat.db")).unwrap()).unwrap();
     assert!(projected < MESSAGES as i64, "it was not interrupted");
 
     let store = EmbeddedStore::open(dir.path()).unwrap();

@@ -70,14 +70,14 @@ async fn every_statement_walks_an_index() {
             inbox::PAGE,
             "SEARCH inbox USING COVERING INDEX inbox_by_place (owner=? AND (last_at,last_id)<(?,?))",
         ),
-        (inbox::SENDERS, BEHIND),
+        (unread::SENDERS, BEHIND),
         (
             inbox::WITH_UNREAD,
             "SEARCH inbox USING COVERING INDEX inbox_unread (owner=?)",
         ),
-        (inbox::ALL_READ, "SEARCH inbox USING PRIMARY KEY (owner=? AND peer=?)"),
+        (unread::ALL_READ, "SEARCH inbox USING PRIMARY KEY (owner=? AND peer=?)"),
         (
-            inbox::ANSWERED,
+            unread::ANSWERED,
             "SEARCH messages USING COVERING INDEX messages_by_place (conversation=?)",
         ),
         (
@@ -85,26 +85,26 @@ async fn every_statement_walks_an_index() {
             "SEARCH messages USING COVERING INDEX messages_by_place (conversation=?)",
         ),
         (projection::BEHIND, message),
-        (projection::PROJECTED, meta),
-        (projection::MOVE, meta),
+        (projected::PROJECTED, meta),
+        (projected::ADVANCE, meta),
         (
-            projection::FEED_FROM,
+            verify::FEED_FROM,
             "SEARCH feed USING PRIMARY KEY ((segment,user,first)>(?,?,?))",
         ),
         (
-            projection::NOT_IN_FEED,
+            verify::NOT_IN_FEED,
             "SEARCH feed USING PRIMARY KEY (segment=? AND user=? AND first=?)",
         ),
         (
-            projection::INBOX_FROM,
+            verify::INBOX_FROM,
             "SEARCH inbox USING PRIMARY KEY ((owner,peer)>(?,?))",
         ),
         (
-            projection::LAST_IN_INBOX,
+            verify::LAST_IN_INBOX,
             "SEARCH inbox USING PRIMARY KEY (owner=? AND peer=?)",
         ),
         (
-            projection::NOT_IN_INBOX,
+            verify::NOT_IN_INBOX,
             "SEARCH inbox USING PRIMARY KEY (owner=? AND peer=?)",
         ),
     ] {

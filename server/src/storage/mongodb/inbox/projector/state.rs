@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use shared::{Message, MessageId, Timestamp, UserId};
 use tokio::sync::oneshot;
 
-use super::seconds;
 use crate::domain::Position;
-use crate::storage::mongodb::inbox::{Entry, Incoming};
+use crate::storage::mongodb::document::id_seconds;
+use crate::storage::mongodb::inbox::touches::{Touches, touch};
 
 /// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being written
 /// is as large as one command's entries.
@@ -21,36 +21,6 @@ const PARTS: usize = 16;
 /// Messages that are remembered because they may have been stored unheard, 20 bytes each. Beyond that, all messages since the oldest
 /// are read. As many are remembered that were found.
 const DOUBTS: usize = 65_536;
-
-/// Entries by owner and peer.
-pub(in crate::storage::mongodb::inbox) type Touches = HashMap<UserId, HashMap<UserId, Entry>>;
-
-/// Adds what a message means to the inboxes of its two people, and returns how many entries are new.
-pub(in crate::storage::mongodb::inbox) fn touch(
-    touches: &mut Touches,
-    sender: UserId,
-    receiver: UserId,
-    last: Position,
-) -> usize {
-    let mut added = 0;
-    let mut add = |owner, peer, incoming| {
-        let incoming = Some(if incoming { Incoming::Last(last) } else { Incoming::None });
-        let new = Entry { last, incoming };
-        let entries = touches.entry(owner).or_default();
-        entries
-            .entry(peer)
-            .and_modify(|old| *old = old.merge(new))
-            .or_insert_with(|| {
-                added += 1;
-                new
-            });
-    };
-    add(sender, receiver, false);
-    if sender != receiver {
-        add(receiver, sender, true);
-    }
-    added
-}
 
 pub(super) struct State {
     pub(super) waiting: Touches,
@@ -121,7 +91,7 @@ impl State {
             return;
         };
         if self.entries >= WAITING {
-            self.leave_out(seconds(message.id));
+            self.leave_out(id_seconds(message.id));
             return;
         }
         self.entries += touch(&mut self.waiting, sender, receiver, Position::of(message));
@@ -133,7 +103,7 @@ impl State {
     }
 
     pub(super) fn hold(&mut self, message: &Message) {
-        let (Some((sender, receiver)), second) = (people(message), seconds(message.id)) else {
+        let (Some((sender, receiver)), second) = (people(message), id_seconds(message.id)) else {
             return;
         };
         if self.held.iter().map(|held| held.entries).sum::<usize>() >= HELD {
@@ -190,7 +160,7 @@ impl State {
         if self.doubts.len() > DOUBTS
             && let Some(oldest) = self.doubts.pop_first()
         {
-            self.leave_out(seconds(oldest));
+            self.leave_out(id_seconds(oldest));
         }
     }
 

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use shared::ErrorCode;
+use shared::{ErrorCode, MessageId, UserId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::oneshot;
 
-use super::*;
 use crate::chat::{AppendOutcome, Backlog, Buffered, Committer, Limits, NotStored, SubmitError};
 use crate::delivery::DeliveryWatermark;
-use crate::domain::ClientMessageId;
+use crate::domain::{Change, ClientMessageId, Cursor};
 use crate::error;
+use crate::storage::sqlite::EmbeddedStore;
+use crate::storage::sqlite::tests::fixture::{Hang, count, hang, messages, store, user};
+use crate::storage::{FeedStore, Store};
+use crate::supervisor::Supervisor;
 
 const LIMITS: Limits = Limits {
     messages: 1_000,
@@ -32,28 +34,6 @@ struct Chat {
     committer: Committer<&'static str>,
     told: UnboundedReceiver<Told>,
     minted: AtomicU64,
-}
-
-/// The writer stands still until this is dropped.
-pub(super) struct Hang(#[expect(dead_code, reason = "dropping it is what counts")] mpsc::Sender<()>);
-
-/// Makes the disk hang.
-pub(super) async fn hang(store: &Arc<EmbeddedStore>) -> Hang {
-    let (release, released) = mpsc::channel::<()>();
-    let (begun, begins) = oneshot::channel();
-    let begun = parking_lot::Mutex::new(Some(begun));
-    let store = Arc::clone(store);
-    tokio::spawn(async move {
-        let job = move |_: &Connection| {
-            if let Some(begun) = begun.lock().take() {
-                begun.send(()).unwrap();
-            }
-            Ok(released.recv().is_err())
-        };
-        store.writer.run(job).await
-    });
-    begins.await.unwrap();
-    Hang(release)
 }
 
 impl Chat {

@@ -2,15 +2,20 @@
 //! and no cursor goes past it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rusqlite::Connection;
+use shared::{MessageId, SettingsChange, UserId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::task::TaskTracker;
 
-use super::commit::hang;
-use super::*;
 use crate::chat::{MarkOutcome, Receipts, SettingsChanges, SubmitError};
 use crate::delivery::DeliveryWatermark;
-use crate::domain::MarkKind;
+use crate::domain::{Change, Cursor, Mark, MarkKind};
+use crate::storage::sqlite::EmbeddedStore;
+use crate::storage::sqlite::tests::fixture::{AT, hang, messages, store, user};
+use crate::storage::{FeedStore, InboxStore, MarkError, MessageStore, Store, StoreError};
+use crate::supervisor::Supervisor;
 
 /// What was said of a mark, and the cursor of whoever would have been told of it then.
 struct Told {

@@ -1,6 +1,6 @@
 //! What a user lets others know.
 
-use server::storage::Store;
+use server::storage::UserStore;
 use shared::{Settings, SettingsChange, UserId};
 
 use crate::data::{nobody, now, people};
@@ -17,7 +17,7 @@ fn plain(settings: Settings) -> Settings {
     Settings { version: 0, ..settings }
 }
 
-async fn change(store: &dyn Store, user: UserId, read_receipts: Option<bool>, invisible: Option<bool>) -> Settings {
+async fn change(store: &dyn UserStore, user: UserId, read_receipts: Option<bool>, invisible: Option<bool>) -> Settings {
     let change = SettingsChange {
         read_receipts,
         invisible,

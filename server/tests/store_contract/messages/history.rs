@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use server::domain::Conversation;
-use server::storage::Store;
+use server::storage::MessageStore;
 use shared::{Message, UserId};
 
 use crate::data::{START, all, append_new, mint, people, streamed};
 use crate::engine::Engine;
 
 /// Stores `count` messages, in both directions.
-async fn fill(store: &dyn Store, ada: UserId, bob: UserId, count: usize) -> Vec<Message> {
+async fn fill(store: &dyn MessageStore, ada: UserId, bob: UserId, count: usize) -> Vec<Message> {
     let messages: Vec<_> = (0..count)
         .map(|number| match number % 3 {
             0 => mint(bob, ada, &format!("{number}")),

@@ -6,14 +6,14 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use server::domain::NewMessage;
 use server::domain::{MarkKind, Position};
-use server::storage::Store;
+use server::storage::InboxStore;
 use shared::UserId;
 use shared::limits::UNREAD;
 
 use crate::data::{START, append_new, later, mark, message_id, mint, open_ready, people};
 use crate::engine::Engine;
 
-async fn unread(store: &dyn Store, user: UserId, peer: UserId) -> u32 {
+async fn unread(store: &dyn InboxStore, user: UserId, peer: UserId) -> u32 {
     store.summaries(&[(user, peer)]).await.unwrap()[0].unread
 }
 

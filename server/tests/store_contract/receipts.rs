@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use server::domain::NewMessage;
 use server::domain::{Mark, MarkKind, Marked, Marker, Position, Watermark};
-use server::storage::{MarkError, Store};
+use server::storage::{InboxStore, MarkError, MessageStore};
 use shared::{Timestamp, UserId};
 
 use crate::data::{append_new, later, mark, message_id, mint, people, up_to};
 use crate::engine::Engine;
 
 /// What a store knows of one of two.
-async fn stored(store: &dyn Store, user: UserId, peer: UserId) -> Option<Marker> {
+async fn stored(store: &dyn InboxStore, user: UserId, peer: UserId) -> Option<Marker> {
     let summaries = store.summaries(&[(user, peer), (peer, user)]).await.unwrap();
     // Both people see the same.
     assert_eq!(summaries[0].own, summaries[1].peers);
@@ -44,7 +44,7 @@ fn said(user: UserId, peer: UserId, kind: MarkKind, message: &NewMessage, millis
 }
 
 /// Ten messages between two, the even ones of the first.
-async fn ten(store: &dyn Store, ada: UserId, bob: UserId) -> Vec<NewMessage> {
+async fn ten(store: &dyn MessageStore, ada: UserId, bob: UserId) -> Vec<NewMessage> {
     let messages: Vec<_> = (0..10)
         .map(|number| match number % 2 {
             0 => mint(ada, bob, "even"),
