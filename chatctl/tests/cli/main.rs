@@ -11,6 +11,7 @@
 //! | [`inbox`], [`watch`] | `inbox`, `rebuild` and `watch` |
 //! | [`endings`] | every way in which a connection can end |
 //! | [`examples`], [`tour`] | the examples of README and PROTOCOL, as they stand |
+//! | [`picture`] | the picture in README |
 //! | [`clients`] | the clients of `shared/examples`, which other people copy |
 //! | [`outage`] | commands while the server's database is away |
 //! | [`paths`] | servers below a path of their own |
