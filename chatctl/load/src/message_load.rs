@@ -24,10 +24,11 @@ use self::plan::Plan;
 pub use self::plan::{ArrivalModel, Workload};
 pub use self::probe::acknowledges;
 use self::virtual_user::VirtualUser;
-use super::connection::{Connection, Server};
+use super::connection::Connection;
 use super::interrupt_counter::InterruptCounter;
 use super::ledger::{ReceiveLedger, SendLedger, Tally};
 use super::runtime_pool::RuntimePool;
+use super::server::Server;
 use super::stats::{Counters, Measured, Stats};
 use super::users::BenchUser;
 

@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use chatctl_client::backoff::Backoff;
-use chatctl_load::connection::{ConnectError, Connection, Server};
+use chatctl_load::connection::{ConnectError, Connection};
+use chatctl_load::server::Server;
 use parking_lot::Mutex;
 use shared::{MessageId, UserId};
 use tokio::sync::watch;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chatctl_client::http::Http;
-use chatctl_load::connection::Server;
 use chatctl_load::interrupt_counter::InterruptCounter;
 use chatctl_load::progress::Progress;
+use chatctl_load::server::Server;
 use chatctl_load::{limits, users};
 use parking_lot::Mutex;
 use shared::UserId;
