@@ -9,17 +9,18 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::auth::Verifier;
-use crate::chat::{Committer, Horizon, Mint, Presence, Reads, Receipts, Refused, SettingsChanges, Typists, Watch};
+use crate::chat::{Committer, MessageIdGenerator, Reads, Receipts, SettingsChanges, SubmitError};
 use crate::config::Config;
+use crate::delivery::Dispatcher;
+use crate::delivery::{DeliveryWatermark, PresenceSubscriptions, PresenceWriter, TypingTracker};
 use crate::error;
-use crate::http::client::ClientFiles;
-use crate::http::store_check::StoreCheck;
-use crate::net::registry::Registry;
-use crate::socket::emit::{Directory, Way};
-use crate::socket::outlet::Outlet;
-use crate::socket::request::Reply;
-use crate::store::{ChangesError, Store, StoreError};
+use crate::storage::{ChangesError, Store, StoreError};
 use crate::supervisor::Supervisor;
+use crate::transport::http::client::ClientFiles;
+use crate::transport::http::store_check::StoreCheck;
+use crate::transport::socketio::emit::{ConnectionRegistry, Way};
+use crate::transport::socketio::request::Reply;
+use crate::transport::tcp::registry::Registry;
 
 /// One running server.
 pub struct App {
@@ -34,9 +35,9 @@ pub struct App {
     /// Whether it does its work.
     pub store_check: StoreCheck,
     /// Who is connected here.
-    pub directory: Arc<Directory>,
+    pub directory: Arc<ConnectionRegistry>,
     /// Tells the store of it.
-    pub presence: Arc<Presence>,
+    pub presence: Arc<PresenceWriter>,
     /// The queue of messages in front of the store.
     pub committer: Committer<Reply>,
     /// The queue of watermarks in front of the store.
@@ -44,17 +45,17 @@ pub struct App {
     /// Changes settings.
     pub settings: Arc<SettingsChanges>,
     /// From where those that have caught up can go on.
-    pub horizon: Arc<Horizon>,
+    pub delivery_watermark: Arc<DeliveryWatermark>,
     /// Who is told of whose presence.
-    pub watch: Arc<Watch<Sid, Way>>,
+    pub watch: Arc<PresenceSubscriptions<Sid, Way>>,
     /// Who types.
-    pub typists: Arc<Typists>,
+    pub typing_tracker: Arc<TypingTracker>,
     /// The way out to the connections.
-    pub outlet: Outlet,
+    pub dispatcher: Dispatcher,
     /// Whose turn it is to read.
     pub reads: Arc<Reads>,
     /// Ids and times of new messages.
-    pub mint: Mint,
+    pub message_ids: MessageIdGenerator,
     /// The TCP connections, and the sessions that poll.
     pub registry: Arc<Registry>,
     /// Owns all that goes on beside the requests.
@@ -76,7 +77,7 @@ impl App {
         let token = self.requests.token();
         match self.requests.is_closed() {
             false => Ok(token),
-            true => Err(error::refused(Refused::Stopping)),
+            true => Err(error::refused(SubmitError::Stopping)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::{Role, UserId};
 
-use crate::store::{Store, StoreError};
+use crate::storage::{StoreError, UserStore};
 
 pub mod secret;
 mod token;
@@ -27,7 +27,7 @@ pub struct Caller {
 
 /// Why a bearer is not let in. The texts never hold the token.
 #[derive(Debug, thiserror::Error)]
-pub enum Denied {
+pub enum AuthError {
     /// There is no token.
     #[error("a token is missing; send it as `Authorization: Bearer <token>`")]
     Missing,
@@ -45,7 +45,7 @@ pub enum Denied {
     Store(#[from] StoreError),
 }
 
-impl Denied {
+impl AuthError {
     /// The reason, of which there are few.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -58,13 +58,21 @@ impl Denied {
 }
 
 /// Checks a token, and that its user exists.
-pub async fn authenticate(verifier: &Verifier, store: &dyn Store, token: Option<&str>) -> Result<Caller, Denied> {
+pub async fn authenticate(
+    verifier: &Verifier,
+    store: &dyn UserStore,
+    token: Option<&str>,
+) -> Result<Caller, AuthError> {
     let caller = bearer_of(verifier, token)?;
     known(store, caller).await
 }
 
 /// Checks a token for HTTP, where an administrator need not be a user of the chat: an operator's tool has no chats.
-pub async fn authenticate_http(verifier: &Verifier, store: &dyn Store, token: Option<&str>) -> Result<Caller, Denied> {
+pub async fn authenticate_http(
+    verifier: &Verifier,
+    store: &dyn UserStore,
+    token: Option<&str>,
+) -> Result<Caller, AuthError> {
     let caller = bearer_of(verifier, token)?;
     if caller.admin {
         return Ok(caller);
@@ -72,18 +80,18 @@ pub async fn authenticate_http(verifier: &Verifier, store: &dyn Store, token: Op
     known(store, caller).await
 }
 
-fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, Denied> {
-    let claims = verifier.verify(token.ok_or(Denied::Missing)?)?;
+fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, AuthError> {
+    let claims = verifier.verify(token.ok_or(AuthError::Missing)?)?;
     Ok(Caller {
         user: claims.user_id,
         admin: claims.role == Some(Role::Admin),
     })
 }
 
-async fn known(store: &dyn Store, caller: Caller) -> Result<Caller, Denied> {
+async fn known(store: &dyn UserStore, caller: Caller) -> Result<Caller, AuthError> {
     match exists(store, caller.user).await? {
         true => Ok(caller),
-        false => Err(Denied::UnknownUser),
+        false => Err(AuthError::UnknownUser),
     }
 }
 
@@ -92,7 +100,7 @@ async fn known(store: &dyn Store, caller: Caller) -> Result<Caller, Denied> {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] at the latest then.
-pub async fn exists(store: &dyn Store, user: UserId) -> Result<bool, StoreError> {
+pub async fn exists(store: &dyn UserStore, user: UserId) -> Result<bool, StoreError> {
     match tokio::time::timeout(DEADLINE, store.user(user)).await {
         Ok(found) => Ok(found?.is_some()),
         Err(_) => {

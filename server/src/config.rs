@@ -7,7 +7,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
 use shared::limits;
 
-use crate::http::paths::{self, Paths};
+use crate::transport::http::paths::{self, Paths};
 
 mod host;
 mod origins;
@@ -45,7 +45,7 @@ pub struct Config {
     #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = values::mongo_uri)]
     pub mongo_uri: Option<Secret>,
 
-    /// Directory of the embedded database and of the generated secret
+    /// ConnectionRegistry of the embedded database and of the generated secret
     #[arg(
         long, env = "DATA_DIR", default_value = "./data",
         value_parser = OsStringValueParser::new().try_map(values::data_dir)

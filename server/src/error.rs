@@ -6,10 +6,12 @@ use axum::response::{IntoResponse, Response};
 use shared::error::ErrorBody;
 use shared::{ErrorCode, WireError};
 
-use crate::auth::Denied;
-use crate::chat::{InvalidClientMessageId, InvalidText, InvalidUsername, NotStored, Refused, TooManyReads};
+use crate::auth::AuthError;
+use crate::chat::{NotStored, SubmitError, TooManyReads};
+use crate::domain::InvalidCursor;
+use crate::domain::{InvalidClientMessageId, InvalidText, InvalidUsername};
 use crate::outage::Seldom;
-use crate::store::{AppendError, ChangesError, InvalidCursor, MarkError, Projection, StoreError};
+use crate::storage::{AppendError, ChangesError, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
 fn later(code: ErrorCode, message: &str, retry_after_ms: u64) -> WireError {
@@ -64,7 +66,7 @@ pub fn store_error(error: StoreError) -> WireError {
 /// Why a message was not stored. The committer has logged a store's failure, once for its batch.
 pub fn not_stored(why: &NotStored) -> WireError {
     let error = match why {
-        NotStored::Refused(why) => return refused(*why),
+        NotStored::SubmitError(why) => return refused(*why),
         NotStored::Failed(error) => error,
     };
     match error {
@@ -123,20 +125,20 @@ pub fn not_serialised(cause: &serde_json::Error) -> WireError {
 }
 
 /// Why the chat did not take a message.
-pub fn refused(refused: Refused) -> WireError {
+pub fn refused(refused: SubmitError) -> WireError {
     match refused {
-        Refused::QueueFull => later(
+        SubmitError::QueueFull => later(
             ErrorCode::Overloaded,
             "too many messages or marks wait to be stored; try again",
             250,
         ),
-        Refused::ReceiverFull => later(
+        SubmitError::ReceiverFull => later(
             ErrorCode::Overloaded,
             "the receiver, or a connection of yours, does not read as fast as you send; try again",
             1_000,
         ),
-        Refused::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
-        Refused::Broken => failed(),
+        SubmitError::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
+        SubmitError::Broken => failed(),
     }
 }
 
@@ -260,9 +262,9 @@ pub fn short(text: &str) -> String {
 }
 
 /// Why a bearer is not let in.
-pub fn denied(denied: Denied) -> WireError {
+pub fn denied(denied: AuthError) -> WireError {
     match denied {
-        Denied::Store(error) => store_error(error),
+        AuthError::Store(error) => store_error(error),
         reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
     }
 }

@@ -1,8 +1,8 @@
 //! A one-to-one chat server that speaks Socket.IO.
 //!
-//! The way of a message through the modules, in order: [`net`] accepts the connection, [`socket`] lets it in
-//! ([`auth`]) and decodes its event, [`chat`] checks it and queues it for the [`store`], which makes it durable;
-//! then [`socket`] acknowledges and delivers it. [`http`] serves history and users. [`router`] lists every route and
+//! The way of a message through the modules, in order: [`transport::tcp`] accepts the connection, [`transport::socketio`] lets it in
+//! ([`auth`]) and decodes its event, [`chat`] checks it and queues it for the [`storage`], which makes it durable;
+//! then [`transport::socketio`] acknowledges and delivers it. [`transport::http`] serves history and users. [`routes`] lists every route and
 //! event. `ARCHITECTURE.md` says what always holds.
 
 // What is said goes through [`telemetry`], which neither waits nor panics.
@@ -11,18 +11,19 @@
 pub mod app;
 pub mod auth;
 pub mod chat;
+pub mod clock;
 pub mod config;
+pub mod delivery;
+pub mod domain;
 pub mod error;
-pub mod http;
-pub mod net;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod outage;
-pub mod router;
+pub mod routes;
 pub mod run;
-#[cfg(feature = "sabotage")]
-pub mod sabotage;
 pub mod signals;
-pub mod socket;
 pub mod stop;
-pub mod store;
+pub mod storage;
 pub mod supervisor;
 pub mod telemetry;
+pub mod transport;

@@ -16,25 +16,26 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::auth::Verifier;
 use crate::auth::secret::{self, SecretError};
-use crate::chat::{
-    Backlog, Committer, Directory, Horizon, Limits, Mint, Receipts, SettingsChanges, Watch, heartbeat, now,
-};
+use crate::chat::{Backlog, Committer, Limits, MessageIdGenerator, Receipts, SettingsChanges};
+use crate::clock::now;
 use crate::config::{Config, Secret};
-use crate::http::{client::ClientFiles, store_check::StoreCheck};
-use crate::net::bind::{self, BindError};
-use crate::net::{
+use crate::delivery::Dispatcher;
+use crate::delivery::remote_changes::Hearer;
+use crate::delivery::{ConnectionRegistry, DeliveryWatermark, PresenceSubscriptions, heartbeat};
+use crate::storage::open::{OpenError, Opened};
+use crate::storage::{self, Store, StoreError};
+use crate::supervisor::{self, Supervisor};
+use crate::transport::http::{client::ClientFiles, store_check::StoreCheck};
+use crate::transport::socketio::connect::{self, ConnectRefused, STORE_PATIENCE};
+use crate::transport::socketio::emit::Connecting;
+use crate::transport::socketio::handshake::Handshake;
+use crate::transport::socketio::request::Reply;
+use crate::transport::socketio::resume::Resume;
+use crate::transport::tcp::bind::{self, BindError};
+use crate::transport::tcp::{
     connection::EndReason, engine::POLL_BYTES, link::Link, listener, origins::OriginCheck, registry::Registry, unserved,
 };
-use crate::socket::connect::{self, ConnectRefused, STORE_PATIENCE};
-use crate::socket::emit::Connecting;
-use crate::socket::foreign::Hearer;
-use crate::socket::handshake::Handshake;
-use crate::socket::outlet::Outlet;
-use crate::socket::resume::Resume;
-use crate::store::open::Opened;
-use crate::store::{self, Store, StoreError};
-use crate::supervisor::{self, Supervisor};
-use crate::{router, socket::request::Reply, stop};
+use crate::{routes, stop};
 
 /// Packets that may wait for one client. A commit can answer a whole batch of one sender at once.
 const CLIENT_BUFFER: usize = 4_096;
@@ -88,6 +89,15 @@ pub enum RunError {
     Listen(BindError),
 }
 
+impl From<OpenError> for RunError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Setting { name, why } => Self::Setting { name, why },
+            OpenError::Store { store, cause } => Self::Open { store, cause },
+        }
+    }
+}
+
 impl From<BindError> for RunError {
     fn from(error: BindError) -> Self {
         match error {
@@ -108,7 +118,7 @@ pub struct Started {
 
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is told of it once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
-    store::open::check(&config).await?;
+    storage::open::check(&config).await?;
     let client_files = load_client(&config).await?;
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
@@ -120,7 +130,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
     // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
     let bound = bind::bind(&config.host, config.port).await?;
     let supervisor = Supervisor::default();
-    let Some((store, mint, database)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
+    let Some((store, message_ids, database)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
         return Ok(());
     };
     let (listener, address) = match bound.listen() {
@@ -145,11 +155,11 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
         .connect_timeout(STORE_PATIENCE - Duration::from_secs(2))
         .upgrade_timeout(Duration::from_secs(5))
         .build_layer();
-    let app = assemble(config, client_files, &secret, store, mint, &io, supervisor);
+    let app = assemble(config, client_files, &secret, store, message_ids, &io, supervisor);
     serve_sockets(&io, &app);
     keep(&app);
     let origins = Arc::new(OriginCheck::new(app.config.cors_origins.clone()));
-    let routes = router::routes(Arc::clone(&app), sockets, &origins);
+    let routes = routes::routes(Arc::clone(&app), sockets, &origins);
     let limit = app.config.max_connections as usize;
     let serving = listener::serve(
         listener,
@@ -209,14 +219,17 @@ async fn load_client(config: &Config) -> Result<ClientFiles, RunError> {
         .map_err(|why| RunError::Setting { name, why })
 }
 
-async fn open_store(config: &Config, parts: &Supervisor) -> Result<(Arc<dyn Store>, Mint, Option<String>), RunError> {
-    let Opened { store, database } = store::open::open(config, parts).await?;
+async fn open_store(
+    config: &Config,
+    parts: &Supervisor,
+) -> Result<(Arc<dyn Store>, MessageIdGenerator, Option<String>), RunError> {
+    let Opened { store, database } = storage::open::open(config, parts).await?;
     let begun = async {
         store.heartbeat(now()).await?;
         store.newest().await
     };
     match begun.await {
-        Ok(newest) => Ok((store, Mint::new(Arc::new(now), newest), database)),
+        Ok(newest) => Ok((store, MessageIdGenerator::new(Arc::new(now), newest), database)),
         Err(error) => {
             // Why it could not begin says more than how it ended.
             let _ = store.close(now()).await;
@@ -231,57 +244,60 @@ fn assemble(
     client_files: ClientFiles,
     secret: &Secret,
     store: Arc<dyn Store>,
-    mint: Mint,
+    message_ids: MessageIdGenerator,
     io: &SocketIo,
     supervisor: Supervisor,
 ) -> Arc<App> {
-    let directory = Arc::new(Directory::new(config.max_connections_per_user as usize));
+    let directory = Arc::new(ConnectionRegistry::new(config.max_connections_per_user as usize));
     let registry = Registry::new();
-    let horizon = Horizon::new(Arc::clone(&store));
-    let outlet = Outlet {
+    let delivery_watermark = DeliveryWatermark::new(store.clone());
+    let dispatcher = Dispatcher {
         io: io.clone(),
         directory: Arc::clone(&directory),
-        horizon: Arc::clone(&horizon),
+        delivery_watermark: Arc::clone(&delivery_watermark),
         updates: Arc::default(),
         budget: Arc::clone(&registry.budget),
     };
-    let (committed, marked) = (outlet.clone(), outlet.clone());
+    let (committed, marked) = (dispatcher.clone(), dispatcher.clone());
     let limits = Limits {
         messages: config.max_queued_messages as usize,
         bytes: config.max_queued_bytes as usize,
     };
-    let buffers = outlet.clone();
+    let buffers = dispatcher.clone();
     let backlog: Backlog = Arc::new(move |user| buffers.backlog(user));
     Arc::new(App {
         client_files,
         verifier: Verifier::new(secret),
         committer: Committer::<Reply>::start(
             Arc::clone(&store),
-            &horizon,
+            &delivery_watermark,
             limits,
             backlog,
             &supervisor,
             move |done| committed.settle(done),
         ),
-        receipts: Receipts::start(Arc::clone(&store), Arc::clone(&horizon), &supervisor, move |done| {
-            marked.marked(done)
-        }),
-        settings: Arc::new(SettingsChanges::new(
+        receipts: Receipts::start(
             Arc::clone(&store),
-            Arc::clone(&horizon),
+            Arc::clone(&delivery_watermark),
+            &supervisor,
+            move |done| marked.marked(done),
+        ),
+        settings: Arc::new(SettingsChanges::new(
+            store.clone(),
+            Arc::clone(&delivery_watermark),
             &supervisor,
         )),
-        watch: Arc::new(Watch::new(Arc::clone(&store), Arc::clone(&directory))),
+        watch: Arc::new(PresenceSubscriptions::new(Arc::clone(&store), Arc::clone(&directory))),
         presence: Arc::default(),
-        typists: Arc::default(),
-        mint,
+        typing_tracker: Arc::default(),
+        message_ids,
         stopping: supervisor.stopping().clone(),
         store_check: StoreCheck::default(),
         requests: TaskTracker::new(),
         supervisor,
         reads: Arc::default(),
-        horizon,
-        outlet,
+        delivery_watermark,
+        dispatcher,
         store,
         directory,
         registry,
@@ -292,9 +308,9 @@ fn assemble(
 /// Starts what goes on beside the requests, each until the server stops.
 fn keep(app: &Arc<App>) {
     let (store, stop) = (|| Arc::clone(&app.store), || app.stopping.clone());
-    let outlet = || app.outlet.clone();
-    let (updated, present, expired) = (outlet(), outlet(), outlet());
-    let hearing = outlet();
+    let dispatcher = || app.dispatcher.clone();
+    let (updated, present, expired) = (dispatcher(), dispatcher(), dispatcher());
+    let hearing = dispatcher();
     let hears = move |user| hearing.hearing(user);
     let typed = move |typist, receiver| {
         let typing = Typing {
@@ -310,14 +326,14 @@ fn keep(app: &Arc<App>) {
     parts.spawn("reads", Arc::clone(&app.reads).keep(store(), stop()));
     let sender = Arc::downgrade(app);
     let busy = move || sender.upgrade().is_some_and(|app| app.committer.is_busy());
-    let updating = Arc::clone(&app.outlet.updates).keep(store(), stop(), busy, hears, told);
+    let updating = Arc::clone(&app.dispatcher.updates).keep(store(), stop(), busy, hears, told);
     parts.spawn("conversation-updates", updating);
     let presents = move |follower, state: &_| present.present(follower, state);
     parts.spawn("presence-watch", Arc::clone(&app.watch).keep(stop(), presents));
-    parts.spawn("typing", Arc::clone(&app.typists).keep(stop(), typed));
+    parts.spawn("typing", Arc::clone(&app.typing_tracker).keep(stop(), typed));
     let hearer = Hearer {
         store: store(),
-        outlet: outlet(),
+        dispatcher: dispatcher(),
         settings: Arc::clone(&app.settings),
         watch: Arc::clone(&app.watch),
     };

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
-use crate::chat::now;
+use crate::clock::now;
 use crate::telemetry;
 
 /// How long a stop may take in all. Service managers kill after 10 seconds or more.

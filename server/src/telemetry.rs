@@ -21,7 +21,7 @@ use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::chat::now;
+use crate::clock::now;
 use crate::config::{Config, LogFormat};
 
 mod lines;

@@ -2,27 +2,27 @@
 //!
 //! Loom runs each model again and again, once for each order of steps that could make a difference. The files are those
 //! of the server, with Loom's lock in the place of theirs.
-#![cfg(not(feature = "sabotage"))]
 
 use std::sync::{Arc, Mutex};
 
 use loom::thread;
 use shared::UserId;
 
-use directory::{Directory, TooManyConnections};
-use horizon::Horizon;
-use store::{Cursor, Store};
+use connections::{ConnectionRegistry, TooManyConnections};
+use domain::Cursor;
+use storage::FeedStore;
+use watermark::DeliveryWatermark;
 
-#[path = "../src/chat/directory.rs"]
+#[path = "../src/delivery/connections.rs"]
 #[expect(
     dead_code,
     unreachable_pub,
     reason = "it is the server's, of which the models need a part"
 )]
-mod directory;
-#[path = "../src/chat/horizon.rs"]
+mod connections;
+#[path = "../src/delivery/watermark.rs"]
 #[expect(unreachable_pub, reason = "it is the server's")]
-mod horizon;
+mod watermark;
 
 /// Loom's lock, as the server calls its own.
 mod sync {
@@ -47,15 +47,19 @@ mod sync {
     }
 }
 
-/// What the horizon knows of a database: a number for each commit, in order.
-mod store {
+/// What the server calls a cursor is a number here.
+mod domain {
+    pub(super) type Cursor = i64;
+}
+
+/// What the delivery_watermark knows of a database: a number for each commit, in order.
+mod storage {
+    use super::domain::Cursor;
     use loom::sync::atomic::{AtomicI64, Ordering};
 
-    pub(super) type Cursor = i64;
-
-    pub(super) trait Store: Send + Sync {
-        fn frontier(&self) -> i64;
-        fn cursor(&self, frontier: i64) -> Cursor;
+    pub(super) trait FeedStore: Send + Sync {
+        fn committed_position(&self) -> i64;
+        fn cursor(&self, committed_position: i64) -> Cursor;
     }
 
     /// One writer at a time, which tells its number once it is durable.
@@ -74,15 +78,15 @@ mod store {
         }
     }
 
-    impl Store for Numbers {
-        fn frontier(&self) -> i64 {
+    impl FeedStore for Numbers {
+        fn committed_position(&self) -> i64 {
             // Loom tries other orders of an access and the one before it. Of a read it forgets that somebody else read just before,
             // and with that the orders in which a commit comes between the two; of a change it does not.
             self.committed.fetch_max(0, Ordering::AcqRel)
         }
 
-        fn cursor(&self, frontier: i64) -> Cursor {
-            frontier
+        fn cursor(&self, committed_position: i64) -> Cursor {
+            committed_position
         }
     }
 }
@@ -98,48 +102,55 @@ fn note(notes: &Notes, online: bool) -> impl FnOnce() {
 }
 
 /// A lane that commits one change and tells one client of it: the change's number, and the cursor with it.
-fn lane(numbers: &Arc<store::Numbers>, horizon: &Arc<Horizon>, heard: &Heard) -> thread::JoinHandle<()> {
-    let (numbers, horizon, heard) = (Arc::clone(numbers), Arc::clone(horizon), Arc::clone(heard));
+fn lane(
+    numbers: &Arc<storage::Numbers>,
+    delivery_watermark: &Arc<DeliveryWatermark>,
+    heard: &Heard,
+) -> thread::JoinHandle<()> {
+    let (numbers, delivery_watermark, heard) = (Arc::clone(numbers), Arc::clone(delivery_watermark), Arc::clone(heard));
     thread::spawn(move || {
-        let ticket = horizon.begin();
+        let in_flight = delivery_watermark.begin();
         let number = numbers.commit();
-        let cursor = horizon.cursor();
+        let cursor = delivery_watermark.cursor();
         heard.lock().push((number, cursor));
-        drop(ticket);
+        drop(in_flight);
     })
 }
 
 /// What one client hears, in order.
 type Heard = Arc<sync::Mutex<Vec<(i64, Cursor)>>>;
 
-/// Of two lanes that commit and deliver side by side, no event carries a cursor behind a change that comes to the same
+/// Of two lanes that commit and deliver side by side, no event carries a cursor after a change that comes to the same
 /// client after it.
 #[test]
 fn no_cursor_passes_a_change_that_is_on_its_way() {
     model(|| {
-        let numbers = Arc::new(store::Numbers::default());
-        let horizon = Horizon::new(Arc::clone(&numbers) as Arc<dyn Store>);
+        let numbers = Arc::new(storage::Numbers::default());
+        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
         let heard = Heard::default();
-        let lanes = [lane(&numbers, &horizon, &heard), lane(&numbers, &horizon, &heard)];
+        let lanes = [
+            lane(&numbers, &delivery_watermark, &heard),
+            lane(&numbers, &delivery_watermark, &heard),
+        ];
         lanes.into_iter().for_each(|lane| lane.join().expect("a lane ends"));
         let heard = heard.lock();
         for (index, (_, cursor)) in heard.iter().enumerate() {
             let next = heard[index..].iter().map(|(number, _)| *number).min();
             assert!(next.is_none_or(|next| *cursor < next), "{heard:?}");
         }
-        assert_eq!(horizon.cursor(), 2, "no ticket is left");
+        assert_eq!(delivery_watermark.cursor(), 2, "no guard is left");
     });
 }
 
-/// A connection that has just caught up is given no cursor behind a change that it has not heard.
+/// A connection that has just caught up is given no cursor after a change that it has not received.
 #[test]
 fn no_cursor_of_a_connection_passes_a_change_on_its_way() {
     model(|| {
-        let numbers = Arc::new(store::Numbers::default());
-        let horizon = Horizon::new(Arc::clone(&numbers) as Arc<dyn Store>);
+        let numbers = Arc::new(storage::Numbers::default());
+        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
         let heard = Heard::default();
-        let lane = lane(&numbers, &horizon, &heard);
-        let cursor = horizon.cursor();
+        let lane = lane(&numbers, &delivery_watermark, &heard);
+        let cursor = delivery_watermark.cursor();
         let told = heard.lock().len();
         assert!(cursor == 0 || told == 1, "{cursor} {told}");
         lane.join().expect("a lane ends");
@@ -157,7 +168,7 @@ fn model(run: impl Fn() + Sync + Send + 'static) {
 #[test]
 fn the_last_note_is_the_truth() {
     model(|| {
-        let directory = Arc::new(Directory::new(2));
+        let directory = Arc::new(ConnectionRegistry::new(2));
         let notes = Notes::default();
         let session = |connection: u8| {
             let (directory, notes) = (Arc::clone(&directory), Arc::clone(&notes));
@@ -189,7 +200,7 @@ fn the_last_note_is_the_truth() {
 #[test]
 fn the_limit_holds() {
     model(|| {
-        let directory = Arc::new(Directory::new(1));
+        let directory = Arc::new(ConnectionRegistry::new(1));
         let notes = Notes::default();
         let session = |connection: u8| {
             let (directory, notes) = (Arc::clone(&directory), Arc::clone(&notes));

@@ -83,7 +83,7 @@ struct Charge {
 
 /// Why the queue refuses.
 #[derive(Debug, PartialEq, Eq)]
-enum Refused {
+enum SubmitError {
     QueueFull,
     Stopping,
     Broken,
@@ -141,12 +141,12 @@ fn a_stop_waits_for_all_that_was_taken() {
         block_on(queue.emptied());
         assert!(!queue.is_waited_for());
         // From now on nothing may come in that the reader has not read.
-        assert_eq!(queue.put(charge(2), 2), Err((Refused::Stopping, 2)));
+        assert_eq!(queue.put(charge(2), 2), Err((SubmitError::Stopping, 2)));
         assert!(queue.clear().is_empty());
         let read = reader.join().expect("the reader ends");
         match submitting.join().expect("the submitter ends") {
             Ok(()) => assert_eq!(read, [1]),
-            Err(refused) => assert_eq!((refused, read), (Refused::Stopping, vec![])),
+            Err(refused) => assert_eq!((refused, read), (SubmitError::Stopping, vec![])),
         }
     });
 }
@@ -210,8 +210,8 @@ fn a_broken_queue_is_told() {
         let put = queue.put(charge(1), 1);
         block_on(queue.emptied());
         breaking.join().expect("it ends");
-        assert!(matches!(put, Ok(()) | Err((Refused::Broken, 1))));
-        assert_eq!(queue.put(charge(2), 2), Err((Refused::Broken, 2)));
+        assert!(matches!(put, Ok(()) | Err((SubmitError::Broken, 1))));
+        assert_eq!(queue.put(charge(2), 2), Err((SubmitError::Broken, 2)));
         assert!(queue.clear().is_empty());
     });
 }

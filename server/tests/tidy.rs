@@ -57,11 +57,12 @@ fn every_rust_file_opens_with_what_it_is_for_and_is_short() {
 
 #[test]
 fn every_script_opens_with_what_it_is_for() {
-    for file in files()
-        .iter()
-        .filter(|file| file.extension().is_some_and(|extension| extension == "js"))
-    {
-        assert!(read(file).starts_with("// "), "{}", file.display());
+    for file in files().iter().filter(|file| {
+        file.extension()
+            .is_some_and(|extension| ["js", "mjs", "py"].iter().any(|known| extension == *known))
+    }) {
+        let opens = ["// ", "\"\"\""].iter().any(|opening| read(file).starts_with(opening));
+        assert!(opens, "{}", file.display());
     }
 }
 
@@ -83,7 +84,7 @@ fn the_protocol_names_every_event_and_every_code() {
         events::AUTHENTICATION_ERROR,
         receive,
     ];
-    let requests = server::router::EVENTS.iter().map(|(name, _)| *name);
+    let requests = server::routes::EVENTS.iter().map(|(name, _)| *name);
     let codes = ErrorCode::ALL.iter().map(|code| code.as_str());
     let missing: Vec<&str> = names
         .into_iter()

@@ -4,8 +4,8 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use shared::Claims;
 
-use super::Denied;
-use crate::chat;
+use super::AuthError;
+use crate::clock;
 use crate::config::Secret;
 
 /// The last second of the year 9999, in which every calendar ends. Since 1978 the milliseconds of any date are more.
@@ -33,14 +33,16 @@ impl Verifier {
     }
 
     /// The claims of a token that is good now.
-    pub fn verify(&self, token: &str) -> Result<Claims, Denied> {
+    pub fn verify(&self, token: &str) -> Result<Claims, AuthError> {
         let data = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
-            .map_err(|error| Denied::Invalid(reason(error.kind())))?;
+            .map_err(|error| AuthError::Invalid(reason(error.kind())))?;
         // RFC 7515, 4.1.11: whoever does not know what is critical must refuse. Nothing of the kind is known here.
         if data.header.crit.is_some() {
-            return Err(Denied::Invalid("its header has crit, and no extension is known here"));
+            return Err(AuthError::Invalid(
+                "its header has crit, and no extension is known here",
+            ));
         }
-        check_times(&data.claims, chat::now().millis().div_euclid(1_000)).map_err(Denied::Invalid)?;
+        check_times(&data.claims, clock::now().millis().div_euclid(1_000)).map_err(AuthError::Invalid)?;
         Ok(data.claims)
     }
 }

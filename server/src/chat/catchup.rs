@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use shared::sync::Receipt;
 use shared::{MessageId, Settings, SyncEvent, UserId};
 
-use crate::store::{Change, ChangesError, Cursor, Marker, Store, StoreError};
+use crate::domain::{Change, Cursor, Marker};
+use crate::storage::{ChangesError, Store, StoreError};
 
 /// A page of what a user missed.
 pub struct Missed {

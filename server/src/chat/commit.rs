@@ -28,8 +28,10 @@ pub(super) use self::queue::Queue;
 use self::receivers::Receivers;
 pub(super) use self::shares::Amount;
 pub(super) use self::turns::Portion;
-use super::{Horizon, NewMessage};
-use crate::store::{AppendError, Appended, Conversation, Store, size};
+use crate::delivery::DeliveryWatermark;
+use crate::domain::Conversation;
+use crate::domain::NewMessage;
+use crate::storage::{AppendError, Appended, Store, size};
 use crate::supervisor::Supervisor;
 
 mod lane;
@@ -69,7 +71,7 @@ pub struct Limits {
 }
 
 /// A message whose commit has ended, with the `R` that the submitter gave along to answer through.
-pub struct Committed<R> {
+pub struct AppendOutcome<R> {
     /// What became of it.
     pub outcome: Result<Appended, NotStored>,
     /// Whether the people concerned still have to hear of it. False for failures, and for duplicates of a message
@@ -80,7 +82,7 @@ pub struct Committed<R> {
     pub reply: Option<R>,
 }
 
-impl<R> Committed<R> {
+impl<R> AppendOutcome<R> {
     fn failed(why: NotStored, reply: R) -> Self {
         Self {
             outcome: Err(why),
@@ -103,7 +105,7 @@ pub(crate) struct Charge {
 
 /// Why a message was not taken, or was not handed to the store. It is certainly not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum SubmitError {
     /// The sender has as much under way as is allowed now.
     QueueFull,
     /// The receiver, or a connection of the sender, does not read fast enough for how much this sender sends.
@@ -118,14 +120,14 @@ pub enum Refused {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotStored {
     /// It was not handed to the store.
-    Refused(Refused),
+    SubmitError(SubmitError),
     /// The store did not store it, or it is not known whether it did.
     Failed(AppendError),
 }
 
-impl From<Refused> for NotStored {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
+impl From<SubmitError> for NotStored {
+    fn from(refused: SubmitError) -> Self {
+        Self::SubmitError(refused)
     }
 }
 
@@ -140,14 +142,14 @@ impl<R: Send + 'static> Committer<R> {
     /// its lane; it must not block. `backlog` is asked before a message is stored. The tasks end when the committer was stopped or dropped.
     pub fn start<F>(
         store: Arc<dyn Store>,
-        horizon: &Arc<Horizon>,
+        delivery_watermark: &Arc<DeliveryWatermark>,
         limits: Limits,
         backlog: Backlog,
         parts: &Supervisor,
         settle: F,
     ) -> Self
     where
-        F: Fn(Committed<R>) + Clone + Send + 'static,
+        F: Fn(AppendOutcome<R>) + Clone + Send + 'static,
     {
         let count = store.append_lanes().max(1);
         let limit = Amount {
@@ -163,7 +165,7 @@ impl<R: Send + 'static> Committer<R> {
                 backlog: Arc::clone(&backlog),
             };
             let (done, finished) = mpsc::channel(UNDELIVERED_BATCHES);
-            let lane = Lane::new(Arc::clone(&store), Arc::clone(horizon), shared.clone(), done);
+            let lane = Lane::new(Arc::clone(&store), Arc::clone(delivery_watermark), shared.clone(), done);
             parts.spawn("message-store", lane.run());
             parts.spawn("message-delivery", lane::deliver(finished, shared, settle.clone()));
             queue
@@ -175,7 +177,7 @@ impl<R: Send + 'static> Committer<R> {
     }
 
     /// Takes a message into the queue, or hands the reply back at once.
-    pub fn submit(&self, message: NewMessage, reply: R) -> Result<(), (Refused, R)> {
+    pub fn submit(&self, message: NewMessage, reply: R) -> Result<(), (SubmitError, R)> {
         // The two directions of a conversation take different lanes: people who answer each other don't wait for each
         // other's commit.
         let conversation = Conversation::between(message.sender, message.receiver);

@@ -7,8 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shared::conversation::{Inbox, Peer};
 use shared::{Conversation, MessageId, Settings, Timestamp, User, UserId, limits};
 
-use super::privacy;
-use crate::store::{InboxEntry, Position, Store, StoreError, Summary, size};
+use crate::delivery::privacy;
+use crate::domain::Position;
+use crate::storage::{InboxEntry, Store, StoreError, Summary, size};
 
 /// A text that is no cursor of the inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -109,15 +110,16 @@ async fn complete(
         let allows = |one: UserId| known.get(&one).is_none_or(|(_, settings)| settings.read_receipts);
         let receipts = viewer == peer || (allows(viewer) && allows(peer));
         let (user, settings) = known.get(&peer).cloned().unwrap_or_default();
-        let id = |watermark: crate::store::Watermark| watermark.place.id;
+        let id = |watermark: crate::domain::Watermark| watermark.place.id;
+        let unread = || {
+            fail::fail_point!("chat::unread", |_| crate::failpoints::counter(viewer, peer));
+            summary.unread
+        };
         Conversation {
             peer_id: peer,
             peer: user.map(|user| seen(user, settings, viewer)),
             last_message: summary.last,
-            #[cfg(not(feature = "sabotage"))]
-            unread: summary.unread,
-            #[cfg(feature = "sabotage")]
-            unread: crate::sabotage::unread(viewer, peer, summary.unread),
+            unread: unread(),
             read_up_to: summary.own.and_then(|own| own.read).map(id),
             delivered_up_to: summary.own.and_then(|own| own.delivered).map(id),
             peer_read_up_to: summary.peers.and_then(|peers| peers.read).filter(|_| receipts).map(id),

@@ -3,7 +3,7 @@
 //! The queue is of the same kind, too: a user may have as many marks under way as are still free, and users take turns.
 //!
 //! A step whose fate is not known after [`PATIENCE`], or that the store gave up, is answered as a failure, and so is whatever
-//! waits after it. But the task goes on, with its [`Ticket`], until the fate is known: it marks again, which is safe. What
+//! waits after it. But the task goes on, with its [`InFlightGuard`], until the fate is known: it marks again, which is safe. What
 //! turns out to be stored is told then, and no cursor goes past it before.
 
 use std::collections::HashSet;
@@ -17,10 +17,12 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::SubmitError;
 use super::commit::{Amount, Charge, Portion, Queue, Running};
-use super::{Horizon, Refused, Ticket};
+use crate::delivery::{DeliveryWatermark, InFlightGuard};
+use crate::domain::{Mark, Marked};
 use crate::outage::Outage;
-use crate::store::{Mark, MarkError, Marked, Store, StoreError};
+use crate::storage::{MarkError, ReceiptStore, Store, StoreError, UserStore};
 use crate::supervisor::Supervisor;
 
 /// What becomes one step.
@@ -49,7 +51,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const UNSETTLED: usize = 65_536;
 
 /// A mark whose step has ended, with the `R` that the submitter gave along to answer through.
-pub struct Settled<R> {
+pub struct MarkOutcome<R> {
     /// As it was submitted.
     pub mark: Mark,
     /// What became of it.
@@ -57,7 +59,7 @@ pub struct Settled<R> {
     /// Whether the peer may know what was read: both have read receipts on.
     pub shown: bool,
     /// Out until everybody was told.
-    pub ticket: Arc<Ticket>,
+    pub in_flight: Arc<InFlightGuard>,
     /// Given along by the submitter. `None` if the submitter was told before that the store is unavailable, and the
     /// store answered after all.
     pub reply: Option<R>,
@@ -87,9 +89,14 @@ impl<R: Send + 'static> Receipts<R> {
     /// Starts the task. `settle` is called for each mark, for those of a user in the order of submitting; it must not
     /// block. The task ends
     /// after [`stop`](Self::stop), or when this is dropped.
-    pub fn start<F>(store: Arc<dyn Store>, horizon: Arc<Horizon>, parts: &Supervisor, settle: F) -> Self
+    pub fn start<F>(
+        store: Arc<dyn Store>,
+        delivery_watermark: Arc<DeliveryWatermark>,
+        parts: &Supervisor,
+        settle: F,
+    ) -> Self
     where
-        F: Fn(Settled<R>) + Send + 'static,
+        F: Fn(MarkOutcome<R>) + Send + 'static,
     {
         let limit = Amount {
             messages: WAITING,
@@ -98,7 +105,7 @@ impl<R: Send + 'static> Receipts<R> {
         let queue = Arc::new(Queue::new(limit));
         let task = Task {
             store,
-            horizon,
+            delivery_watermark,
             queue: Arc::clone(&queue),
             settle,
             unsettled: HashSet::new(),
@@ -110,7 +117,7 @@ impl<R: Send + 'static> Receipts<R> {
     }
 
     /// Takes a mark into the queue, or hands the reply back at once.
-    pub fn submit(&self, mark: Mark, reply: R) -> Result<(), (Refused, R)> {
+    pub fn submit(&self, mark: Mark, reply: R) -> Result<(), (SubmitError, R)> {
         self.queue
             .put(charge(&mark), Submitted { mark, reply })
             .map_err(|(refused, submitted)| (refused, submitted.reply))
@@ -131,7 +138,7 @@ impl<R> Drop for Receipts<R> {
 
 struct Task<R, F> {
     store: Arc<dyn Store>,
-    horizon: Arc<Horizon>,
+    delivery_watermark: Arc<DeliveryWatermark>,
     queue: Arc<Queue<Submitted<R>>>,
     settle: F,
     /// Whose watermarks, about whose messages, it is not known of whether they moved: by an attempt before this one, or by a
@@ -150,7 +157,7 @@ struct Outages {
     telling: Outage,
 }
 
-impl<R, F: Fn(Settled<R>)> Task<R, F> {
+impl<R, F: Fn(MarkOutcome<R>)> Task<R, F> {
     /// Stores what comes until the queue is stopped and empty.
     async fn run(mut self) {
         let running = Running::new(&self.queue);
@@ -161,7 +168,7 @@ impl<R, F: Fn(Settled<R>)> Task<R, F> {
     }
 
     async fn step(&mut self, taken: Vec<Submitted<R>>) {
-        let ticket = Arc::new(self.horizon.begin());
+        let in_flight = Arc::new(self.delivery_watermark.begin());
         let split = |Submitted { mark, reply }| (mark, reply);
         let (marks, mut replies): (Vec<Mark>, Vec<R>) = taken.into_iter().map(split).unzip();
         let store = Arc::clone(&self.store);
@@ -180,19 +187,19 @@ impl<R, F: Fn(Settled<R>)> Task<R, F> {
             let failure = tokio::select! {
                 done = storing.as_mut() => break done,
                 failure = doubts.begin() => failure,
-                () = sleep(patience) => StoreError::Unavailable(format!("no answer within {PATIENCE:?}")),
+                () = sleep(patience) => StoreError::no_answer_within(PATIENCE),
             };
             let answered = replies.drain(..);
-            give_up_waiting(&self.settle, &ticket, &marks, answered, &self.queue, &failure);
+            give_up_waiting(&self.settle, &in_flight, &marks, answered, &self.queue, &failure);
             patience = SHORT_PATIENCE;
         };
         let mut replies = replies.into_iter();
         for ((mark, outcome), shown) in marks.iter().copied().zip(outcomes).zip(shown) {
-            (self.settle)(Settled {
+            (self.settle)(MarkOutcome {
                 mark,
                 outcome,
                 shown,
-                ticket: Arc::clone(&ticket),
+                in_flight: Arc::clone(&in_flight),
                 reply: replies.next(),
             });
         }
@@ -272,7 +279,7 @@ async fn store_marks(
 
 /// One attempt.
 async fn store_once(
-    store: &dyn Store,
+    store: &dyn ReceiptStore,
     marks: &[Mark],
     unsettled: &mut HashSet<(UserId, UserId)>,
     outages: &mut Outages,
@@ -314,19 +321,19 @@ fn unknown(outcome: &Result<Marked, MarkError>) -> Option<&StoreError> {
 /// Answers those who wait for a store that hangs or is away: those whose marks it may still store, and those whose marks wait for
 /// it, which it will not get.
 fn give_up_waiting<R>(
-    settle: impl Fn(Settled<R>),
-    ticket: &Arc<Ticket>,
+    settle: impl Fn(MarkOutcome<R>),
+    in_flight: &Arc<InFlightGuard>,
     marks: &[Mark],
     replies: impl Iterator<Item = R>,
     queue: &Queue<Submitted<R>>,
     failure: &StoreError,
 ) {
     let fail = |mark, reply| {
-        settle(Settled {
+        settle(MarkOutcome {
             mark,
             outcome: Err(failure.clone().into()),
             shown: false,
-            ticket: Arc::clone(ticket),
+            in_flight: Arc::clone(in_flight),
             reply: Some(reply),
         });
     };
@@ -383,7 +390,7 @@ async fn shown(
 }
 
 /// For each pair whether both have read receipts on.
-pub async fn read_receipts(store: &dyn Store, pairs: &[(UserId, UserId)]) -> Result<Vec<bool>, StoreError> {
+pub async fn read_receipts(store: &dyn UserStore, pairs: &[(UserId, UserId)]) -> Result<Vec<bool>, StoreError> {
     if pairs.is_empty() {
         return Ok(Vec::new());
     }

@@ -12,8 +12,9 @@ use shared::{Settings, SettingsChange, UserId};
 use tokio::sync::{Mutex, oneshot};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{Horizon, now};
-use crate::store::{Store, StoreError};
+use crate::clock::now;
+use crate::delivery::DeliveryWatermark;
+use crate::storage::{StoreError, UserStore};
 use crate::supervisor::Supervisor;
 
 /// How long a change is waited for.
@@ -33,8 +34,8 @@ const BROKEN_OFF: &str = "a change of settings was broken off";
 
 /// Changes settings one after the other.
 pub struct SettingsChanges {
-    store: Arc<dyn Store>,
-    horizon: Arc<Horizon>,
+    store: Arc<dyn UserStore>,
+    delivery_watermark: Arc<DeliveryWatermark>,
     parts: Supervisor,
     hasher: RandomState,
     /// Held by a change from before it is written until the store has answered.
@@ -43,10 +44,10 @@ pub struct SettingsChanges {
 
 impl SettingsChanges {
     /// Changes nothing yet; `parts` runs the tasks.
-    pub fn new(store: Arc<dyn Store>, horizon: Arc<Horizon>, parts: &Supervisor) -> Self {
+    pub fn new(store: Arc<dyn UserStore>, delivery_watermark: Arc<DeliveryWatermark>, parts: &Supervisor) -> Self {
         Self {
             store,
-            horizon,
+            delivery_watermark,
             parts: parts.clone(),
             hasher: RandomState::new(),
             turns: (0..TURNS).map(|_| Arc::default()).collect(),
@@ -68,7 +69,7 @@ impl SettingsChanges {
     ) -> Result<Option<Settings>, StoreError> {
         let (mut answer, answered) = oneshot::channel();
         let turn = self.turn(user);
-        let (store, horizon) = (Arc::clone(&self.store), Arc::clone(&self.horizon));
+        let (store, delivery_watermark) = (Arc::clone(&self.store), Arc::clone(&self.delivery_watermark));
         let stopping = self.parts.stopping().clone();
         self.parts.request("settings".to_owned(), async move {
             let _admitted = admitted;
@@ -77,7 +78,7 @@ impl SettingsChanges {
                 // Nobody waits any more, and nothing has been written.
                 () = answer.closed() => return,
             };
-            let ticket = horizon.begin();
+            let in_flight = delivery_watermark.begin();
             let changed = store.change_settings(user, change, now()).await;
             let (is_unknown, waits) = (matches!(changed, Err(StoreError::Unavailable(_))), !answer.is_closed());
             if let Ok(Some(settings)) = &changed {
@@ -92,13 +93,13 @@ impl SettingsChanges {
             if is_unknown && let Some(settings) = stopping.run_until_cancelled(read(&*store, user)).await {
                 told(&settings, false);
             }
-            drop((ticket, turn));
+            drop((in_flight, turn));
         });
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(changed)) => changed,
             Ok(Err(_)) if self.parts.stopping().is_cancelled() => Err(StoreError::Unavailable(BROKEN_OFF.to_owned())),
             Ok(Err(_)) => Err(StoreError::Failed(BROKEN_OFF.to_owned())),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}"))),
+            Err(_) => Err(StoreError::no_answer_within(PATIENCE)),
         }
     }
 
@@ -123,7 +124,7 @@ impl SettingsChanges {
 }
 
 /// The settings of a user, as soon as they can be read.
-async fn read(store: &dyn Store, user: UserId) -> Settings {
+async fn read(store: &dyn UserStore, user: UserId) -> Settings {
     loop {
         if let Ok(settings) = store.settings(&[user]).await {
             return settings.first().copied().unwrap_or_default();

@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 
 use bson::{DateTime, doc};
-use server::chat::{Mint, NewMessage};
-use server::store::mongo::MongoStore;
-use server::store::{Change, Conversation, Cursor, Store};
+use server::chat::MessageIdGenerator;
+use server::domain::NewMessage;
+use server::domain::{Change, Conversation, Cursor};
+use server::storage::mongodb::MongoStore;
+use server::storage::{FeedStore, InboxStore, MessageStore, Store};
 use shared::{Message, Timestamp, UserId};
 
 use super::fixture::{Fixture, TestClock, at, history, mongooses, new_message, users};
 
 const DAY: i64 = 86_400;
 
-fn minted(mint: &Mint, sender: UserId, receiver: UserId) -> NewMessage {
+fn minted(mint: &MessageIdGenerator, sender: UserId, receiver: UserId) -> NewMessage {
     let (created_at, id) = mint.next();
     NewMessage {
         id,
@@ -22,8 +24,8 @@ fn minted(mint: &Mint, sender: UserId, receiver: UserId) -> NewMessage {
 }
 
 /// A mint as a server that starts now has it.
-async fn mint(clock: &TestClock, store: &MongoStore) -> Mint {
-    Mint::new(clock.for_store(0), store.newest().await.unwrap())
+async fn mint(clock: &TestClock, store: &MongoStore) -> MessageIdGenerator {
+    MessageIdGenerator::new(clock.for_store(0), store.newest().await.unwrap())
 }
 
 async fn append(store: &MongoStore, message: NewMessage) -> Message {
@@ -103,7 +105,7 @@ async fn a_late_commit_is_renewed_although_its_time_is_ahead() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
-    let ahead = Mint::new(fixture.clock.for_store(0), Some(at(DAY)));
+    let ahead = MessageIdGenerator::new(fixture.clock.for_store(0), Some(at(DAY)));
     let message = minted(&ahead, ada, bob);
     let batch = [message.clone()];
     let pause = async { fixture.clock.set(at(40)) };

@@ -3,7 +3,8 @@
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
-use server::store::{AppendError, Bounds, Conversation, End, Position, Store};
+use server::domain::{Bounds, Conversation, End, Position};
+use server::storage::{AppendError, MessageStore, UserStore};
 
 use super::fixture::{Fixture, at, history, name, new_message, stored, users, with_client_id};
 
@@ -20,8 +21,8 @@ async fn documents_are_mongooses() {
     );
 
     let [ada, bob] = [ada, bob].map(|user| Bson::ObjectId(user.to_string().parse().unwrap()));
-    let date = |message: &server::chat::NewMessage| DateTime::from_millis(message.created_at.millis());
-    let id = |message: &server::chat::NewMessage| Bson::ObjectId(message.id.to_string().parse().unwrap());
+    let date = |message: &server::domain::NewMessage| DateTime::from_millis(message.created_at.millis());
+    let id = |message: &server::domain::NewMessage| Bson::ObjectId(message.id.to_string().parse().unwrap());
     // Documents are equal only if types and order are.
     assert_eq!(
         fixture.all("messages").await,

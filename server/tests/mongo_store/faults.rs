@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use server::chat::{Mint, NewMessage};
-use server::store::mongo::MongoStore;
-use server::store::{AppendError, Bounds, Conversation, End, Foreign, Store, StoreError};
+use server::chat::MessageIdGenerator;
+use server::domain::NewMessage;
+use server::domain::{Bounds, Conversation, End, RemoteChange};
+use server::storage::mongodb::MongoStore;
+use server::storage::{AppendError, FeedStore, MessageStore, PresenceStore, Store, StoreError, UserStore};
 use shared::{Message, MessageId, SettingsChange, UserId};
 use testkit::mongod::Mongod;
 use tokio::task::JoinHandle;
@@ -194,12 +196,12 @@ async fn nothing_hangs_while_the_server_is_stopped() {
 }
 
 /// What the foreign changes of a store hold until the next one that is not its own comes.
-async fn heard_before(foreign: &mut BoxStream<'static, Vec<Foreign>>, last: MessageId) -> Vec<Foreign> {
+async fn heard_before(foreign: &mut BoxStream<'static, Vec<RemoteChange>>, last: MessageId) -> Vec<RemoteChange> {
     let mut heard = Vec::new();
     loop {
         for change in foreign.next().await.unwrap() {
             match change {
-                Foreign::Message(message) if message.id == last => return heard,
+                RemoteChange::Message(message) if message.id == last => return heard,
                 other => heard.push(other),
             }
         }
@@ -220,8 +222,8 @@ async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
     let fixture = Fixture::on(server.uri()).await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
-    let mut foreign = store.foreign();
-    let mint = Mint::new(fixture.clock.for_store(0), None);
+    let mut foreign = store.remote_changes();
+    let mint = MessageIdGenerator::new(fixture.clock.for_store(0), None);
     let minted = || {
         let (created_at, id) = mint.next();
         NewMessage {
@@ -239,7 +241,7 @@ async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
     // Its sender tries again, and everybody whom it concerns is told by that.
     let again = with_client_id(minted(), "again");
     assert!(store.append(&[again]).await[0].as_ref().unwrap().duplicate);
-    assert!(store.untold(unknown[1].id));
+    assert!(store.claim_delivery(unknown[1].id));
 
     fixture.clock.set(at(100));
     let theirs = mongooses(ada, bob, "of another program", at(40));
@@ -249,12 +251,15 @@ async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
     let ids: Vec<MessageId> = heard
         .iter()
         .map(|change| match change {
-            Foreign::Message(message) => message.id,
+            RemoteChange::Message(message) => message.id,
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(ids, [unknown[0].id]);
-    assert!(!store.untold(unknown[0].id), "whoever sends it again now tells nobody");
+    assert!(
+        !store.claim_delivery(unknown[0].id),
+        "whoever sends it again now tells nobody"
+    );
     fixture.end([store]).await;
 }
 
@@ -264,7 +269,7 @@ async fn settings_that_turn_out_to_be_changed_are_heard_of() {
     let fixture = Fixture::on(server.uri()).await;
     let store = fixture.open().await;
     let [ada] = users(&store, ["ada"]).await;
-    let mut foreign = store.foreign();
+    let mut foreign = store.remote_changes();
     let change = SettingsChange {
         read_receipts: None,
         invisible: Some(true),
@@ -275,6 +280,6 @@ async fn settings_that_turn_out_to_be_changed_are_heard_of() {
     fixture.failed().await;
     assert!(store.settings(&[ada]).await.unwrap()[0].invisible);
     let heard = tokio::time::timeout(Duration::from_secs(20), foreign.next()).await;
-    assert_eq!(heard.expect("nobody is told"), Some(vec![Foreign::Settings(ada)]));
+    assert_eq!(heard.expect("nobody is told"), Some(vec![RemoteChange::Settings(ada)]));
     fixture.end([store]).await;
 }

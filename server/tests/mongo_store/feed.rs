@@ -7,8 +7,9 @@ use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use server::store::mongo::MongoStore;
-use server::store::{Change, ChangesError, Cursor, Mark, MarkKind, PageEnd, Store};
+use server::domain::{Change, Cursor, Mark, MarkKind, PageEnd};
+use server::storage::mongodb::MongoStore;
+use server::storage::{ChangesError, FeedStore, MessageStore, ReceiptStore, UserStore};
 use shared::{SettingsChange, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, new_message, users};
@@ -111,7 +112,7 @@ async fn nothing_is_skipped(seed: u64) {
     let mut held = Held::default();
     let mut expected: HashMap<Vec<u8>, i64> = HashMap::new();
     let mut heard: HashSet<(Vec<u8>, i64)> = HashSet::new();
-    let mut cursor = readers[0].cursor(readers[0].frontier());
+    let mut cursor = readers[0].cursor(readers[0].committed_position());
     for number in 0..150 {
         let now = fixture.clock.now().millis() + rng.random_range(0..2_500);
         fixture.clock.set(Timestamp::from_millis(now));
@@ -254,7 +255,7 @@ async fn cursors_of_other_databases_and_of_lost_states_are_refused() {
     let other = Fixture::new().await;
     let stranger = other.open().await;
     let [ada] = users(&store, ["ada"]).await;
-    let good = store.cursor(store.frontier());
+    let good = store.cursor(store.committed_position());
     assert!(store.changes(ada, &good, 5).await.is_ok());
     let damaged = Cursor {
         page: Some(PageEnd {
@@ -267,7 +268,7 @@ async fn cursors_of_other_databases_and_of_lost_states_are_refused() {
         point: at(1).millis(),
         ..good.clone()
     };
-    for cursor in [stranger.cursor(stranger.frontier()), damaged, future] {
+    for cursor in [stranger.cursor(stranger.committed_position()), damaged, future] {
         let refused = store.changes(ada, &cursor, 5).await;
         assert!(matches!(refused, Err(ChangesError::Reset(_))), "{cursor:?}");
     }

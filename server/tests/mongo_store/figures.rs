@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
-use server::store::mongo::MongoStore;
-use server::store::{Mark, MarkKind, Store, Summary};
+use server::domain::{Mark, MarkKind};
+use server::storage::mongodb::MongoStore;
+use server::storage::{InboxStore, ReceiptStore, Summary};
 use shared::{MessageId, UserId};
 
 use super::fixture::{Fixture, at, mongooses, until};

@@ -8,9 +8,10 @@ use bson::oid::ObjectId;
 use bson::{DateTime, Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::{Client, Collection, Database};
-use server::chat::{ClientMessageId, NewMessage, Text, Username};
-use server::store::mongo::{Clock, MongoStore};
-use server::store::{AppendError, Appended, Conversation, Store};
+use server::domain::Conversation;
+use server::domain::{ClientMessageId, NewMessage, Text, Username};
+use server::storage::mongodb::{Clock, MongoStore};
+use server::storage::{AppendError, Appended, MessageStore, Store, UserStore};
 use shared::{Message, MessageId, Timestamp, UserId};
 
 /// A database without anything in it.

@@ -7,8 +7,9 @@ use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use server::store::mongo::MongoStore;
-use server::store::{InboxEntry, Mark, MarkKind, Position, Store};
+use server::domain::{Mark, MarkKind, Position};
+use server::storage::mongodb::MongoStore;
+use server::storage::{InboxEntry, InboxStore, MessageStore, ReceiptStore};
 use shared::{MessageId, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, stored, until, users};

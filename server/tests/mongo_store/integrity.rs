@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bson::oid::ObjectId;
 use bson::{Bson, doc};
-use server::chat::NewMessage;
-use server::store::mongo::MongoStore;
-use server::store::{AppendError, Appended, Store, StoreError};
+use server::domain::NewMessage;
+use server::storage::mongodb::MongoStore;
+use server::storage::{AppendError, Appended, InboxStore, MessageStore, PresenceStore, Store, StoreError, UserStore};
 use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, history, name, new_message, stored, until, users, with_client_id};

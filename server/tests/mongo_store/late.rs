@@ -3,8 +3,9 @@
 use bson::oid::ObjectId;
 use bson::{DateTime, doc};
 use futures_util::future::join;
-use server::chat::NewMessage;
-use server::store::{Change, Conversation, Cursor, Mark, MarkKind, Store};
+use server::domain::NewMessage;
+use server::domain::{Change, Conversation, Cursor, Mark, MarkKind};
+use server::storage::{FeedStore, MessageStore, ReceiptStore, UserStore};
 use shared::{SettingsChange, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, new_message, stored, users, with_client_id};
@@ -53,7 +54,7 @@ async fn a_process_that_was_paused_while_it_committed_renews_before_it_answers()
         made_at(0, new_message(ada, bob, "one")),
         made_at(0, new_message(bob, ada, "two")),
     ];
-    let since = other.cursor(other.frontier());
+    let since = other.cursor(other.committed_position());
     // The append has looked at the clock when it waits for the database for the first time.
     let pause = async { fixture.clock.set(at(31)) };
     let (outcomes, ()) = join(store.append(&batch), pause).await;

@@ -3,9 +3,10 @@
 use bson::doc;
 use bson::oid::ObjectId;
 use futures_util::stream::BoxStream;
-use server::chat::Mint;
-use server::store::mongo::MongoStore;
-use server::store::{Foreign, Store};
+use server::chat::MessageIdGenerator;
+use server::domain::RemoteChange;
+use server::storage::mongodb::MongoStore;
+use server::storage::{FeedStore, InboxStore, MessageStore, PresenceStore, Store};
 use shared::UserId;
 use testkit::mongod::Mongod;
 
@@ -17,11 +18,11 @@ async fn what_a_dead_node_left_is_listed_by_the_next() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob, eve] = users(&store, ["ada", "bob", "eve"]).await;
-    let mint = new_mint(&fixture);
+    let message_ids = new_mint(&fixture);
     // For every time that the next node may come later.
     for (pause, peer) in [(1, bob), (600, eve), (100_000, ada)] {
         let dying = fixture.open().await;
-        let message = minted(&mint, ada, peer);
+        let message = minted(&message_ids, ada, peer);
         assert!(dying.append(std::slice::from_ref(&message)).await[0].is_ok());
         drop(dying);
         // Whether it came to it or not: nothing of that message is listed.
@@ -43,9 +44,14 @@ async fn what_a_dead_node_left_is_listed_by_the_next() {
 }
 
 /// Lets a node live of which others know by which bytes its ids are known. `hears` is another node, and its stream.
-async fn introduce(fixture: &Fixture, node: &MongoStore, mint: &Mint, hears: &mut BoxStream<'static, Vec<Foreign>>) {
+async fn introduce(
+    fixture: &Fixture,
+    node: &MongoStore,
+    message_ids: &MessageIdGenerator,
+    hears: &mut BoxStream<'static, Vec<RemoteChange>>,
+) {
     let [ada, bob] = users(node, ["ada", "bob"]).await;
-    let first = minted(mint, ada, bob);
+    let first = minted(message_ids, ada, bob);
     assert!(node.append(std::slice::from_ref(&first)).await[0].is_ok());
     assert_eq!(hear(hears, 1).await, [first.id]);
     node.heartbeat(fixture.clock.now()).await.unwrap();
@@ -68,10 +74,10 @@ async fn each_node_writes_the_inboxes_of_what_it_stored_itself() {
     let fixture = Fixture::new().await;
     let (one, two) = (fixture.open().await, fixture.open().await);
     let [ada, bob, eve] = users(&one, ["ada", "bob", "eve"]).await;
-    let mut heard = two.foreign();
-    let mint = new_mint(&fixture);
-    introduce(&fixture, &one, &mint, &mut heard).await;
-    let messages = [minted(&mint, ada, eve), minted(&mint, bob, eve)];
+    let mut heard = two.remote_changes();
+    let message_ids = new_mint(&fixture);
+    introduce(&fixture, &one, &message_ids, &mut heard).await;
+    let messages = [minted(&message_ids, ada, eve), minted(&message_ids, bob, eve)];
     assert!(one.append(&messages).await.iter().all(Result::is_ok));
     assert_eq!(hear(&mut heard, 2).await, messages.each_ref().map(|new| new.id));
     // Whoever has heard of a message there sees it there.
@@ -97,10 +103,10 @@ async fn what_a_node_left_is_written_by_those_that_live_and_else_by_the_next() {
         let fixture = Fixture::new().await;
         let (dies, other) = (fixture.open().await, fixture.open().await);
         let [ada, eve] = users(&dies, ["ada", "eve"]).await;
-        let mut heard = other.foreign();
-        let mint = new_mint(&fixture);
-        introduce(&fixture, &dies, &mint, &mut heard).await;
-        let message = minted(&mint, ada, eve);
+        let mut heard = other.remote_changes();
+        let message_ids = new_mint(&fixture);
+        introduce(&fixture, &dies, &message_ids, &mut heard).await;
+        let message = minted(&message_ids, ada, eve);
         assert!(dies.append(std::slice::from_ref(&message)).await[0].is_ok());
         assert_eq!(hear(&mut heard, 1).await, [message.id]);
         drop(dies);
@@ -137,7 +143,7 @@ async fn what_was_heard_of_late_is_listed_though_its_inboxes_were_not_written() 
     let fixture = Fixture::on(server.uri()).await;
     let store = fixture.open().await;
     let [ada, bob, eve] = users(&store, ["ada", "bob", "eve"]).await;
-    let mut foreign = store.foreign();
+    let mut foreign = store.remote_changes();
     let fails = |collection: &str| {
         let namespace = format!("{}.{collection}", fixture.database.name());
         doc! { "namespace": namespace, "errorCode": 8000 }
@@ -146,11 +152,11 @@ async fn what_was_heard_of_late_is_listed_though_its_inboxes_were_not_written() 
     let theirs = mongooses(ada, bob, "from Node.js", at(1));
     fixture.insert("messages", [theirs.clone()]).await;
     fixture.clock.set(at(300));
-    let mint = new_mint(&fixture);
+    let message_ids = new_mint(&fixture);
     let inboxes = fixture.collection("inboxes");
     // Once the second is written, the writing of the first has ended.
     for _ in 0..2 {
-        let own = minted(&mint, ada, eve);
+        let own = minted(&message_ids, ada, eve);
         assert!(store.append(std::slice::from_ref(&own)).await[0].is_ok());
         let listed = doc! { "last.id": ObjectId::from_bytes(own.id.bytes()) };
         until("it is written", async || {

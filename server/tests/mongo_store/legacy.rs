@@ -5,7 +5,8 @@ use std::path::Path;
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
-use server::store::{Bounds, Conversation, End, Position, Store};
+use server::domain::{Bounds, Conversation, End, Position};
+use server::storage::{MessageStore, UserStore};
 use shared::{Message, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, history, name};

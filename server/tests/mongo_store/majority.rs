@@ -3,7 +3,8 @@
 use bson::doc;
 use bson::oid::ObjectId;
 use mongodb::options::{Acknowledgment, WriteConcern};
-use server::store::{Bounds, Change, Conversation, End, Store};
+use server::domain::{Bounds, Change, Conversation, End};
+use server::storage::{FeedStore, InboxStore, MessageStore, UserStore};
 use shared::{MessageId, Settings};
 use testkit::mongod::Mongod;
 
@@ -24,7 +25,7 @@ async fn nothing_is_read_that_a_majority_does_not_have() {
 
     // Its inbox is written before it is read.
     assert_eq!(store.inbox(bob, None, 10).await.unwrap().len(), 1);
-    let since = store.cursor(store.frontier());
+    let since = store.cursor(store.committed_position());
 
     set.hold_back(true);
     let lone = || WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();

@@ -6,21 +6,23 @@ use bson::oid::ObjectId;
 use bson::{DateTime, doc};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use server::chat::{Mint, NewMessage};
-use server::store::mongo::MongoStore;
-use server::store::{Change, Foreign, Mark, MarkKind, Store};
+use server::chat::MessageIdGenerator;
+use server::domain::NewMessage;
+use server::domain::{Change, Mark, MarkKind, RemoteChange};
+use server::storage::mongodb::MongoStore;
+use server::storage::{FeedStore, InboxStore, MessageStore, ReceiptStore, UserStore};
 use shared::{MessageId, SettingsChange, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};
 
-/// A server's mint, by the test's clock.
-pub(crate) fn new_mint(fixture: &Fixture) -> Mint {
-    Mint::new(fixture.clock.for_store(0), None)
+/// A server's message_ids, by the test's clock.
+pub(crate) fn new_mint(fixture: &Fixture) -> MessageIdGenerator {
+    MessageIdGenerator::new(fixture.clock.for_store(0), None)
 }
 
 /// A message with an id as a server mints it.
-pub(crate) fn minted(mint: &Mint, sender: UserId, receiver: UserId) -> NewMessage {
-    let (created_at, id) = mint.next();
+pub(crate) fn minted(message_ids: &MessageIdGenerator, sender: UserId, receiver: UserId) -> NewMessage {
+    let (created_at, id) = message_ids.next();
     NewMessage {
         id,
         created_at,
@@ -33,18 +35,18 @@ pub(crate) fn id(document: &bson::Document) -> MessageId {
 }
 
 /// The ids of the next `count` messages that are heard of, each counted once, from the smallest one on.
-pub(crate) async fn hear(foreign: &mut BoxStream<'static, Vec<Foreign>>, count: usize) -> Vec<MessageId> {
+pub(crate) async fn hear(foreign: &mut BoxStream<'static, Vec<RemoteChange>>, count: usize) -> Vec<MessageId> {
     let mut heard = hear_in_order(foreign, count).await;
     heard.sort();
     heard
 }
 
 /// The same, as they are heard of.
-async fn hear_in_order(foreign: &mut BoxStream<'static, Vec<Foreign>>, count: usize) -> Vec<MessageId> {
+async fn hear_in_order(foreign: &mut BoxStream<'static, Vec<RemoteChange>>, count: usize) -> Vec<MessageId> {
     let mut heard = Vec::new();
     while heard.len() < count {
         for change in foreign.next().await.unwrap() {
-            if let Foreign::Message(message) = change
+            if let RemoteChange::Message(message) = change
                 && !heard.contains(&message.id)
             {
                 heard.push(message.id);
@@ -64,8 +66,8 @@ async fn nodes_hear_each_other_and_not_themselves() {
     let fixture = Fixture::new().await;
     let (one, two) = (fixture.open().await, fixture.open_skewed(5_000).await);
     let [ada, bob] = users(&one, ["ada", "bob"]).await;
-    let mut heard_by_one = one.foreign();
-    let mut heard_by_two = two.foreign();
+    let mut heard_by_one = one.remote_changes();
+    let mut heard_by_two = two.remote_changes();
     let mints = [new_mint(&fixture), new_mint(&fixture)];
     let first = [minted(&mints[0], ada, bob), minted(&mints[0], bob, ada)];
     let second = [minted(&mints[1], ada, bob), minted(&mints[1], ada, ada)];
@@ -85,9 +87,9 @@ async fn nodes_hear_each_other_and_not_themselves() {
     let marked = one.mark(&[mark(bob, ada, first[0].id)]).await.remove(0).unwrap();
     let marker = loop {
         match heard_by_two.next().await.unwrap().remove(0) {
-            Foreign::Marker(marker) => break marker,
-            Foreign::Message(_) => {} // At least once: it may come again.
-            Foreign::Settings(_) => panic!("nobody has changed any"),
+            RemoteChange::Marker(marker) => break marker,
+            RemoteChange::Message(_) => {} // At least once: it may come again.
+            RemoteChange::Settings(_) => panic!("nobody has changed any"),
         }
     };
     assert_eq!(marker, marked.marker);
@@ -99,10 +101,10 @@ async fn what_a_mongoose_program_writes_is_heard_listed_and_caught_up_with() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
-    let mut foreign = store.foreign();
-    let since = store.cursor(store.frontier());
-    let mint = new_mint(&fixture);
-    assert!(store.append(&[minted(&mint, bob, ada)]).await[0].is_ok());
+    let mut foreign = store.remote_changes();
+    let since = store.cursor(store.committed_position());
+    let message_ids = new_mint(&fixture);
+    assert!(store.append(&[minted(&message_ids, bob, ada)]).await[0].is_ok());
     fixture.clock.set(at(3));
     let theirs = mongooses(ada, bob, "from Node.js", at(1));
     fixture.insert("messages", [theirs.clone()]).await;
@@ -141,8 +143,8 @@ async fn live_cursors_wait_for_what_others_wrote_to_be_heard() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
-    let point = || store.cursor(store.frontier()).point;
-    let mut foreign = store.foreign();
+    let point = || store.cursor(store.committed_position()).point;
+    let mut foreign = store.remote_changes();
     let before = point();
     assert!(before <= at(0).millis() - 60_000);
     let theirs = mongooses(ada, bob, "text", at(0));
@@ -169,7 +171,7 @@ async fn a_message_that_was_renewed_is_heard_of_once() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
-    let mut foreign = store.foreign();
+    let mut foreign = store.remote_changes();
     let fence = async |seconds, foreign: &mut _| {
         let fence = mongooses(ada, bob, "fence", at(seconds));
         fixture.insert("messages", [fence.clone()]).await;
@@ -188,10 +190,10 @@ async fn a_message_that_was_renewed_is_heard_of_once() {
 }
 
 /// The next user whose settings are heard of.
-async fn hear_settings(foreign: &mut BoxStream<'static, Vec<Foreign>>) -> UserId {
+async fn hear_settings(foreign: &mut BoxStream<'static, Vec<RemoteChange>>) -> UserId {
     loop {
         for change in foreign.next().await.unwrap() {
-            if let Foreign::Settings(user) = change {
+            if let RemoteChange::Settings(user) = change {
                 return user;
             }
         }
@@ -207,7 +209,7 @@ async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_the
         read_receipts: None,
         invisible: Some(on),
     };
-    let (mut heard_by_one, mut heard_by_two) = (one.foreign(), two.foreign());
+    let (mut heard_by_one, mut heard_by_two) = (one.remote_changes(), two.remote_changes());
     // Each hears of the other's change, and not of its own.
     one.change_settings(ada, invisible(true), at(0)).await.unwrap();
     two.change_settings(bob, invisible(true), at(0)).await.unwrap();
@@ -219,7 +221,7 @@ async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_the
     fixture.clock.set(at(3));
     two.change_settings(ada, invisible(false), at(3)).await.unwrap();
     fixture.clock.set(at(600));
-    let point = || one.cursor(one.frontier()).point;
+    let point = || one.cursor(one.committed_position()).point;
     assert_eq!(hear_settings(&mut heard_by_one).await, ada);
     assert!(point() < at(3).millis(), "it is being told");
     let more = tokio::spawn(async move { heard_by_one.next().await });
@@ -233,16 +235,16 @@ async fn what_was_stored_seconds_late_is_heard_of_at_once_and_once() {
     let fixture = Fixture::new().await;
     let (one, two) = (fixture.open().await, fixture.open().await);
     let [ada, bob] = users(&one, ["ada", "bob"]).await;
-    let mut heard = two.foreign();
-    let mint = new_mint(&fixture);
+    let mut heard = two.remote_changes();
+    let message_ids = new_mint(&fixture);
     // As after an election: they waited for their commit, and the other node has looked meanwhile.
-    let late = [minted(&mint, ada, bob), minted(&mint, bob, ada)];
+    let late = [minted(&message_ids, ada, bob), minted(&message_ids, bob, ada)];
     fixture.clock.set(at(12));
     let fence = mongooses(ada, bob, "fence", at(12));
     fixture.insert("messages", [fence.clone()]).await;
     assert_eq!(hear(&mut heard, 1).await, [id(&fence)]);
     assert!(one.append(&late).await.iter().all(Result::is_ok));
-    let next = minted(&mint, ada, bob);
+    let next = minted(&message_ids, ada, bob);
     assert!(one.append(std::slice::from_ref(&next)).await[0].is_ok());
     // This clock stands still, so no time settles.
     let at_once = tokio::time::timeout(Duration::from_secs(60), hear_in_order(&mut heard, 3)).await;
@@ -255,7 +257,7 @@ async fn what_was_stored_seconds_late_is_heard_of_at_once_and_once() {
         at: at(4),
     };
     assert!(one.mark(&[mark]).await[0].is_ok());
-    while !matches!(heard.next().await.unwrap()[..], [Foreign::Marker(marker)] if marker.user == ada) {}
+    while !matches!(heard.next().await.unwrap()[..], [RemoteChange::Marker(marker)] if marker.user == ada) {}
     let hidden = SettingsChange {
         read_receipts: None,
         invisible: Some(true),
@@ -283,14 +285,14 @@ async fn what_two_nodes_change_in_turn_is_heard_of_each_time() {
         fixture.open().await,
     );
     let [ada, bob] = users(&ahead, ["ada", "bob"]).await;
-    let mint = new_mint(&fixture);
+    let message_ids = new_mint(&fixture);
     let messages = [
-        minted(&mint, bob, ada),
-        minted(&mint, bob, ada),
-        minted(&mint, bob, ada),
+        minted(&message_ids, bob, ada),
+        minted(&message_ids, bob, ada),
+        minted(&message_ids, bob, ada),
     ];
     assert!(hearing.append(&messages).await.iter().all(Result::is_ok));
-    let mut foreign = hearing.foreign();
+    let mut foreign = hearing.remote_changes();
     let nodes = [(&ahead, at(5)), (&behind, at(0)), (&ahead, at(5))];
     for ((node, now), message) in nodes.into_iter().zip(&messages) {
         let change = SettingsChange {
@@ -311,9 +313,9 @@ async fn what_two_nodes_change_in_turn_is_heard_of_each_time() {
             let heard = tokio::time::timeout(std::time::Duration::from_secs(20), foreign.next());
             for change in heard.await.expect("it is not told").unwrap() {
                 match change {
-                    Foreign::Settings(user) => settings += usize::from(user == ada),
-                    Foreign::Marker(marker) => markers.push(marker),
-                    Foreign::Message(message) => panic!("an own message: {message:?}"),
+                    RemoteChange::Settings(user) => settings += usize::from(user == ada),
+                    RemoteChange::Marker(marker) => markers.push(marker),
+                    RemoteChange::Message(message) => panic!("an own message: {message:?}"),
                 }
             }
         }

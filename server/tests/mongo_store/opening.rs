@@ -7,8 +7,9 @@ use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::IndexModel;
 use mongodb::options::IndexOptions;
-use server::store::mongo::MongoStore;
-use server::store::{Bounds, Conversation, End, Store, StoreError};
+use server::domain::{Bounds, Conversation, End};
+use server::storage::mongodb::MongoStore;
+use server::storage::{MessageStore, PresenceStore, Store, StoreError};
 use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, history, new_message, stored, until, users, with_client_id};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
-use server::chat::{Presence, heartbeat};
-use server::store::mongo::MongoStore;
-use server::store::{PresenceChange, Store};
+use server::delivery::{PresenceWriter, heartbeat};
+use server::storage::mongodb::MongoStore;
+use server::storage::{PresenceChange, PresenceStore, Store, UserStore};
 use shared::{Timestamp, UserId};
 use testkit::mongod::Mongod;
 use tokio_util::sync::CancellationToken;
@@ -260,7 +260,7 @@ async fn a_change_that_is_slow_to_be_written_does_not_cost_the_lease() {
     let slow = doc! { "namespace": users, "blockConnection": true, "blockTimeMS": 7_000 };
     fixture.fail("update", 2, slow).await;
 
-    let (presence, stop) = (Arc::new(Presence::default()), CancellationToken::new());
+    let (presence, stop) = (Arc::new(PresenceWriter::default()), CancellationToken::new());
     let shared = || Arc::clone(&store) as Arc<dyn Store>;
     let writing = tokio::spawn(Arc::clone(&presence).keep(shared(), stop.clone()));
     let beating = tokio::spawn(heartbeat(shared(), stop.clone()));

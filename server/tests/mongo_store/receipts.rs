@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bson::doc;
-use server::chat::{Horizon, Receipts, Settled};
-use server::store::mongo::MongoStore;
-use server::store::{Change, Mark, MarkError, MarkKind, Store, StoreError};
+use server::chat::{MarkOutcome, Receipts};
+use server::delivery::DeliveryWatermark;
+use server::domain::{Change, Mark, MarkKind};
+use server::storage::mongodb::MongoStore;
+use server::storage::{MarkError, MessageStore, Store, StoreError};
 use server::supervisor::Supervisor;
 use testkit::mongod::Mongod;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -17,11 +19,11 @@ async fn deployment(members: usize) -> Arc<Mongod> {
     Arc::new(tokio::task::spawn_blocking(start).await.unwrap())
 }
 
-fn start(store: &Arc<dyn Store>) -> (Receipts<&'static str>, UnboundedReceiver<Settled<&'static str>>) {
+fn start(store: &Arc<dyn Store>) -> (Receipts<&'static str>, UnboundedReceiver<MarkOutcome<&'static str>>) {
     let (tell, told) = unbounded_channel();
-    let horizon = Horizon::new(Arc::clone(store));
+    let delivery_watermark = DeliveryWatermark::new(store.clone());
     let settle = move |settled| tell.send(settled).unwrap();
-    let receipts = Receipts::start(Arc::clone(store), horizon, &Supervisor::default(), settle);
+    let receipts = Receipts::start(Arc::clone(store), delivery_watermark, &Supervisor::default(), settle);
     (receipts, told)
 }
 
@@ -47,7 +49,7 @@ async fn a_mark_of_unknown_outcome_is_told_once_it_is_known() {
     let store = fixture.open().await;
     let mark = unread_message(&store).await;
     let store: Arc<dyn Store> = Arc::new(store);
-    let since = store.cursor(store.frontier());
+    let since = store.cursor(store.committed_position());
     let (receipts, mut told) = start(&store);
     let primary = deployment.primary().unwrap();
     let others: Vec<usize> = (0..3).filter(|member| *member != primary).collect();
@@ -62,7 +64,7 @@ async fn a_mark_of_unknown_outcome_is_told_once_it_is_known() {
     let late = told.recv().await.unwrap();
     let marked = late.outcome.unwrap();
     assert!(marked.read_moved && late.shown && late.reply.is_none());
-    drop(late.ticket);
+    drop(late.in_flight);
     let changes = store.changes(mark.peer, &since, 10).await.unwrap().changes;
     let read = |change: &Change| matches!(change, Change::Marker(marker) if marker.read.is_some());
     assert!(changes.iter().any(read), "{changes:?}");

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use bson::doc;
 use futures_util::StreamExt;
-use server::chat::{Mint, NewMessage};
-use server::store::mongo::MongoStore;
-use server::store::{Foreign, Store};
+use server::chat::MessageIdGenerator;
+use server::domain::NewMessage;
+use server::domain::RemoteChange;
+use server::storage::mongodb::MongoStore;
+use server::storage::{FeedStore, MessageStore};
 use shared::{MessageId, Timestamp};
 use testkit::mongod::Mongod;
 use testkit::proxy::{Link, Proxy};
@@ -30,12 +32,12 @@ async fn all_is_heard_of_after_minutes_in_which_much_was_written() {
     let store = MongoStore::open_with(&uri, name, fixture.clock.for_store(0))
         .await
         .unwrap();
-    let mut foreign = store.foreign();
-    let point = || store.cursor(store.frontier()).point;
+    let mut foreign = store.remote_changes();
+    let point = || store.cursor(store.committed_position()).point;
     until("it follows", async || point() >= at(0).millis() - 66_000).await;
 
     proxy.set(Link::Reset);
-    let mint = Mint::new(fixture.clock.for_store(0), None);
+    let mint = MessageIdGenerator::new(fixture.clock.for_store(0), None);
     let mut written: BTreeSet<MessageId> = BTreeSet::new();
     for batch in 0..BATCHES {
         fixture.clock.set(at(batch * 15));
@@ -62,7 +64,7 @@ async fn all_is_heard_of_after_minutes_in_which_much_was_written() {
     let hearing = async {
         while heard.len() < written.len() {
             for change in foreign.next().await.unwrap() {
-                if let Foreign::Message(message) = change {
+                if let RemoteChange::Message(message) = change {
                     heard.insert(message.id);
                 }
             }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use server::chat::{Mint, NewMessage};
-use server::store::{PresenceChange, Store};
+use server::chat::MessageIdGenerator;
+use server::domain::NewMessage;
+use server::storage::{InboxStore, MessageStore, PresenceChange, PresenceStore, Store, UserStore};
 use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, new_message, stored, until, users};
@@ -39,7 +40,7 @@ async fn closes_in_time(fault: fn(&Mongod), end: fn(&Mongod)) {
     };
     store.set_presence(&[online]).await.unwrap();
     // With an id as a server mints it: by the time in it, the next store finds what this one leaves.
-    let (created_at, id) = Mint::new(fixture.clock.for_store(0), None).next();
+    let (created_at, id) = MessageIdGenerator::new(fixture.clock.for_store(0), None).next();
     let message = NewMessage {
         id,
         created_at,

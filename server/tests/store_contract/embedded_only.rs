@@ -4,8 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use server::store::embedded::EmbeddedStore;
-use server::store::{AppendError, Conversation, PresenceChange, Store, StoreError};
+use server::domain::Conversation;
+use server::storage::sqlite::EmbeddedStore;
+use server::storage::{
+    AppendError, InboxStore, MessageStore, PresenceChange, PresenceStore, Store, StoreError, UserStore,
+};
 
 use crate::data::{START, all, mint, people};
 use crate::engine::open_embedded;

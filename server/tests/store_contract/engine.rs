@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bson::oid::ObjectId;
-use server::store::Store;
-use server::store::embedded::{EmbeddedStore, Options};
-use server::store::mongo::MongoStore;
+use server::storage::Store;
+use server::storage::mongodb::MongoStore;
+use server::storage::sqlite::{EmbeddedStore, Options};
 use server::supervisor::Supervisor;
 use shared::Timestamp;
 use tempfile::TempDir;

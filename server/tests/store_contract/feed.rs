@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use server::store::{Change, ChangesError, Cursor, MarkKind, Marker, Store};
+use server::domain::{Change, Cursor, MarkKind, Marker};
+use server::storage::{ChangesError, FeedStore};
 use shared::{Message, MessageId, Settings, SettingsChange, UserId};
 
 use crate::data::{append_new, mark, mint_now, now, people};
@@ -27,10 +28,10 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// One that knows of nothing and goes on from now.
-    pub(crate) fn new(store: &dyn Store, user: UserId) -> Self {
+    pub(crate) fn new(store: &dyn FeedStore, user: UserId) -> Self {
         Self {
             user,
-            cursor: store.cursor(store.frontier()),
+            cursor: store.cursor(store.committed_position()),
             heard: Vec::new(),
             messages: HashMap::new(),
             markers: HashMap::new(),
@@ -39,7 +40,7 @@ impl Reader {
     }
 
     /// Reads one page. Returns whether there is more.
-    pub(crate) async fn page(&mut self, store: &dyn Store, limit: usize) -> bool {
+    pub(crate) async fn page(&mut self, store: &dyn FeedStore, limit: usize) -> bool {
         let page = store.changes(self.user, &self.cursor, limit).await.unwrap();
         assert!(page.changes.len() <= limit);
         assert!(!page.more || !page.changes.is_empty(), "more, but nothing of it");
@@ -66,7 +67,7 @@ impl Reader {
     }
 
     /// Reads to the end, which must come.
-    async fn catch_up(&mut self, store: &dyn Store, limit: usize) {
+    async fn catch_up(&mut self, store: &dyn FeedStore, limit: usize) {
         for _ in 0..10_000 {
             if !self.page(store, limit).await {
                 return;
@@ -185,7 +186,7 @@ pub(crate) async fn agrees_with_a_model(engine: &dyn Engine) {
     }
 }
 
-/// Whoever was given all up to a frontier misses nothing that was committed after it was asked for.
+/// Whoever was given all up to a committed_position misses nothing that was committed after it was asked for.
 pub(crate) async fn goes_on_from_any_frontier(engine: &dyn Engine) {
     let store = engine.open().await;
     let [ada, bob, eve] = people(&*store).await;
@@ -292,13 +293,13 @@ pub(crate) async fn goes_on_after_reopening(engine: &dyn Engine) {
         } else if round % 3 == 1 {
             reader.catch_up(&*store, 4).await;
         }
-        let frontier = store.frontier();
+        let committed_position = store.committed_position();
         if round % 2 == 0 {
             store.close(now()).await.unwrap();
         }
         drop(store);
         store = engine.open().await;
-        assert!(store.frontier() >= frontier);
+        assert!(store.committed_position() >= committed_position);
     }
     reader.catch_up(&*store, 4).await;
     assert_eq!(reader.heard, ids(&stored));
@@ -354,7 +355,7 @@ pub(crate) async fn refuses_the_cursor_of_another_database(engine: &dyn Engine) 
     let store = engine.open().await;
     let [ada] = people(&*store).await;
     append_new(&*store, &[mint_now(ada, ada, "note")]).await;
-    let own = store.cursor(store.frontier());
+    let own = store.cursor(store.committed_position());
     assert!(store.changes(ada, &own, 10).await.is_ok());
     let mut foreign = own.clone();
     foreign.instance[0] ^= 1;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
-use server::store::size::{PIECE_BYTES, is_piece};
-use server::store::{Bounds, Change, Conversation, End, MarkKind, Position};
+use server::domain::{Bounds, Change, Conversation, End, MarkKind, Position};
+use server::storage::size::{PIECE_BYTES, is_piece};
 use shared::Message;
 use shared::limits::PAGE_BYTES;
 

@@ -1,6 +1,7 @@
 //! Opening, closing and asking whether it works.
 
-use server::store::{Conversation, PresenceChange};
+use server::domain::Conversation;
+use server::storage::PresenceChange;
 
 use crate::data::{START, all, append_new, later, mint, mint_with, people, streamed};
 use crate::engine::Engine;

@@ -1,7 +1,7 @@
 //! A lane: it takes what waits, has the store make it durable, and hands it on to be answered and delivered.
 //!
 //! A batch whose fate is not known after [`PATIENCE`] is answered as a failure, and so is whatever waits after it. But
-//! the lane goes on waiting for the fate, with its ticket: what turns out to be stored is delivered then, and no cursor
+//! the lane goes on waiting for the fate, with its in_flight: what turns out to be stored is delivered then, and no cursor
 //! goes past it before.
 
 use std::collections::HashSet;
@@ -17,10 +17,11 @@ use tokio::time::timeout;
 use super::queue::Queue;
 use super::receivers::Receivers;
 use super::turns::Portion;
-use super::{Backlog, Charge, Committed, NotStored, Refused};
-use crate::chat::{Horizon, NewMessage, Ticket};
+use super::{AppendOutcome, Backlog, Charge, NotStored, SubmitError};
+use crate::delivery::{DeliveryWatermark, InFlightGuard};
+use crate::domain::NewMessage;
 use crate::outage::Outage;
-use crate::store::{AppendError, Appended, Store, StoreError};
+use crate::storage::{AppendError, Appended, Store, StoreError};
 
 /// What becomes one batch. Measured with MongoDB, more than 512 messages no longer raise the rate. The bytes bound how
 /// long a batch takes.
@@ -52,8 +53,8 @@ pub(super) struct Submitted<R> {
 /// What is to be answered and delivered.
 pub(super) struct Done<R> {
     /// Out until it is.
-    ticket: Option<Ticket>,
-    settled: Vec<Committed<R>>,
+    in_flight: Option<InFlightGuard>,
+    settled: Vec<AppendOutcome<R>>,
     /// What is no longer under way then.
     charges: Vec<Charge>,
     /// Whether the receivers' room was charged, too.
@@ -99,7 +100,7 @@ impl<R> Clone for Shared<R> {
 /// The task that stores.
 pub(super) struct Lane<R> {
     store: Arc<dyn Store>,
-    horizon: Arc<Horizon>,
+    delivery_watermark: Arc<DeliveryWatermark>,
     shared: Shared<R>,
     done: mpsc::Sender<Done<R>>,
     /// Messages whose commit failed with an unknown outcome. If one was stored after all, its sender finds out by
@@ -115,13 +116,13 @@ struct Gone;
 impl<R> Lane<R> {
     pub(super) fn new(
         store: Arc<dyn Store>,
-        horizon: Arc<Horizon>,
+        delivery_watermark: Arc<DeliveryWatermark>,
         shared: Shared<R>,
         done: mpsc::Sender<Done<R>>,
     ) -> Self {
         Self {
             store,
-            horizon,
+            delivery_watermark,
             shared,
             done,
             unsettled: HashSet::new(),
@@ -141,7 +142,7 @@ impl<R> Lane<R> {
     }
 
     async fn store(&mut self, taken: Vec<Submitted<R>>) -> Result<(), Gone> {
-        let ticket = self.horizon.begin();
+        let in_flight = self.delivery_watermark.begin();
         let Batch {
             messages,
             mut replies,
@@ -150,9 +151,9 @@ impl<R> Lane<R> {
         if messages.is_empty() {
             return Ok(());
         }
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is("ack-early") {
-            return self.acknowledge_early(ticket, messages, replies, charges).await;
+        #[cfg(feature = "failpoints")]
+        if crate::failpoints::returns("chat::ack_early") {
+            return self.acknowledge_early(in_flight, messages, replies, charges).await;
         }
         let store = Arc::clone(&self.store);
         let mut appending = pin!(store.append(&messages));
@@ -178,7 +179,7 @@ impl<R> Lane<R> {
         let settled = settled
             .map(|(message, outcome)| self.settle(message.id, outcome, replies.next()))
             .collect();
-        self.hand_on(Some(ticket), settled, charges, true).await
+        self.hand_on(Some(in_flight), settled, charges, true).await
     }
 
     /// Refuses what its receiver can't take.
@@ -193,7 +194,7 @@ impl<R> Lane<R> {
                     batch.replies.push(reply);
                     batch.charges.push(charge);
                 } else {
-                    refused.push(Committed::failed(Refused::ReceiverFull.into(), reply));
+                    refused.push(AppendOutcome::failed(SubmitError::ReceiverFull.into(), reply));
                     charges.push(charge);
                 }
             }
@@ -207,9 +208,9 @@ impl<R> Lane<R> {
     /// Answers those who wait for a store that hangs: those whose messages it may still store, and those whose messages
     /// wait for it, which it will not get.
     async fn give_up_waiting(&self, replies: &mut Vec<R>) -> Result<(), Gone> {
-        let hangs = || StoreError::Unavailable(format!("no answer within {PATIENCE:?}"));
-        let fail = |reply| Committed::failed(NotStored::Failed(hangs().into()), reply);
-        let mut settled: Vec<Committed<R>> = replies.drain(..).map(fail).collect();
+        let hangs = || StoreError::no_answer_within(PATIENCE);
+        let fail = |reply| AppendOutcome::failed(NotStored::Failed(hangs().into()), reply);
+        let mut settled: Vec<AppendOutcome<R>> = replies.drain(..).map(fail).collect();
         if !settled.is_empty() {
             let messages = settled.len();
             tracing::error!(
@@ -227,13 +228,13 @@ impl<R> Lane<R> {
 
     async fn hand_on(
         &self,
-        ticket: Option<Ticket>,
-        settled: Vec<Committed<R>>,
+        in_flight: Option<InFlightGuard>,
+        settled: Vec<AppendOutcome<R>>,
         charges: Vec<Charge>,
         admitted: bool,
     ) -> Result<(), Gone> {
         let done = Done {
-            ticket,
+            in_flight,
             settled,
             charges,
             admitted,
@@ -242,10 +243,10 @@ impl<R> Lane<R> {
     }
 
     /// Answers and delivers first, and stores afterwards, as slowly as a busy disk would.
-    #[cfg(feature = "sabotage")]
+    #[cfg(feature = "failpoints")]
     async fn acknowledge_early(
         &mut self,
-        ticket: Ticket,
+        in_flight: InFlightGuard,
         messages: Vec<NewMessage>,
         replies: Vec<R>,
         charges: Vec<Charge>,
@@ -259,18 +260,18 @@ impl<R> Lane<R> {
         });
         let settled = settled.collect();
         // Nobody left to tell is no reason not to store.
-        let handed_on = self.hand_on(Some(ticket), settled, charges, true).await;
-        tokio::time::sleep(crate::sabotage::SLOW_DISK).await;
+        let handed_on = self.hand_on(Some(in_flight), settled, charges, true).await;
+        tokio::time::sleep(crate::failpoints::SLOW_DISK).await;
         let outcomes = self.store.append(&messages).await;
         self.note_failure(&outcomes);
         handed_on
     }
 
     /// What became of a message. Its sender was answered before if there is no reply.
-    fn settle(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> Committed<R> {
+    fn settle(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> AppendOutcome<R> {
         let deliver = match &outcome {
             Ok(Appended { duplicate: false, .. }) => true,
-            Ok(Appended { message, .. }) => self.unsettled.remove(&message.id) && self.store.untold(message.id),
+            Ok(Appended { message, .. }) => self.unsettled.remove(&message.id) && self.store.claim_delivery(message.id),
             Err(AppendError::Store(_)) => {
                 if self.unsettled.len() < UNSETTLED {
                     self.unsettled.insert(id);
@@ -279,7 +280,7 @@ impl<R> Lane<R> {
             }
             Err(_) => false,
         };
-        Committed {
+        AppendOutcome {
             outcome: outcome.map_err(NotStored::Failed),
             deliver,
             reply,
@@ -331,12 +332,12 @@ impl<R> Batch<R> {
 pub(super) async fn deliver<R>(
     mut finished: mpsc::Receiver<Done<R>>,
     shared: Shared<R>,
-    settle: impl Fn(Committed<R>),
+    settle: impl Fn(AppendOutcome<R>),
 ) {
     let running = Running::new(&shared.queue);
     while let Some(done) = finished.recv().await {
         done.settled.into_iter().for_each(&settle);
-        drop(done.ticket);
+        drop(done.in_flight);
         if done.admitted {
             let mut receivers = shared.receivers.lock();
             for charge in &done.charges {

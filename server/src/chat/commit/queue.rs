@@ -7,7 +7,7 @@
 use super::shares::{Amount, Shares};
 use super::sync::{Mutex, Notify};
 use super::turns::{Portion, Turns};
-use super::{Charge, Refused};
+use super::{Charge, SubmitError};
 
 /// A bounded queue of one reader, whose items are charged to their senders until they are released.
 pub(crate) struct Queue<T> {
@@ -51,15 +51,15 @@ impl<T> Queue<T> {
     }
 
     /// Charges an item and puts it in, or hands it back.
-    pub(crate) fn put(&self, charge: Charge, item: T) -> Result<(), (Refused, T)> {
+    pub(crate) fn put(&self, charge: Charge, item: T) -> Result<(), (SubmitError, T)> {
         let mut state = self.state.lock();
         match state.phase {
             Phase::Open => {}
-            Phase::Stopping => return Err((Refused::Stopping, item)),
-            Phase::Broken => return Err((Refused::Broken, item)),
+            Phase::Stopping => return Err((SubmitError::Stopping, item)),
+            Phase::Broken => return Err((SubmitError::Broken, item)),
         }
         if !state.shares.charge(charge.sender, charge.bytes) {
-            return Err((Refused::QueueFull, item));
+            return Err((SubmitError::QueueFull, item));
         }
         // Whoever put in before has woken the reader.
         let wakes = state.waiting.is_empty();

@@ -1,0 +1,124 @@
+//! Who is connected to this process, and through which connections.
+
+use std::collections::HashMap;
+
+use shared::UserId;
+use smallvec::SmallVec;
+
+use super::sync::Mutex;
+
+/// A user has as many connections as are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyConnections;
+
+/// A connection, and whether it has heard everything so far.
+#[derive(Debug, Clone)]
+pub struct Connection<C, W> {
+    /// Which.
+    pub connection: C,
+    /// The way to it.
+    pub way: W,
+    /// Whether its client has caught up, so that it can be given a cursor with whatever it hears from now on.
+    pub caught_up: bool,
+}
+
+/// The connections of one user: nearly always one, so that it needs no allocation of its own.
+pub(super) type Connections<C, W> = SmallVec<[Connection<C, W>; 1]>;
+
+/// The connections of each user; `C` names a connection, `W` leads to it.
+pub struct ConnectionRegistry<C, W> {
+    /// Guards the whole table; held to look up or change one user's few connections, never across an await.
+    users: Mutex<HashMap<UserId, Connections<C, W>>>,
+    limit: usize,
+}
+
+impl<C: Copy + Eq, W: Clone> ConnectionRegistry<C, W> {
+    /// An empty directory that takes up to `limit` connections of each user.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            users: Mutex::new(HashMap::new()),
+            limit,
+        }
+    }
+
+    /// Adds a connection. `on_first` runs, before anyone else can see a change, if it is the user's first.
+    pub fn enter(
+        &self,
+        user: UserId,
+        connection: C,
+        way: W,
+        on_first: impl FnOnce(),
+    ) -> Result<(), TooManyConnections> {
+        let mut users = self.users.lock();
+        let connections = users.entry(user).or_default();
+        if connections.len() >= self.limit {
+            return Err(TooManyConnections);
+        }
+        connections.push(Connection {
+            connection,
+            way,
+            caught_up: false,
+        });
+        if connections.len() == 1 {
+            on_first();
+        }
+        Ok(())
+    }
+
+    /// Removes a connection; one that isn't there is no error. `on_last` runs, before anyone else can see a change,
+    /// if it was the user's last.
+    pub fn leave(&self, user: UserId, connection: C, on_last: impl FnOnce()) {
+        let mut users = self.users.lock();
+        let Some(connections) = users.get_mut(&user) else {
+            return;
+        };
+        let Some(index) = connections.iter().position(|one| one.connection == connection) else {
+            return;
+        };
+        connections.swap_remove(index);
+        if connections.is_empty() {
+            users.remove(&user);
+            on_last();
+        }
+    }
+
+    /// The connections of a user now.
+    pub fn devices(&self, user: UserId) -> Connections<C, W> {
+        self.users.lock().get(&user).cloned().unwrap_or_default()
+    }
+
+    /// The connections of a user now, except one.
+    pub fn others(&self, user: UserId, except: Option<C>) -> Connections<C, W> {
+        let users = self.users.lock();
+        let devices = users.get(&user).into_iter().flatten();
+        devices
+            .filter(|device| Some(device.connection) != except)
+            .cloned()
+            .collect()
+    }
+
+    /// How many connections a user has.
+    pub fn count(&self, user: UserId) -> usize {
+        self.users.lock().get(&user).map_or(0, SmallVec::len)
+    }
+
+    /// Whether a user has a connection.
+    pub fn has(&self, user: UserId) -> bool {
+        self.users.lock().contains_key(&user)
+    }
+
+    /// A connection has caught up, or has missed something. One that isn't there is no error.
+    pub fn set_caught_up(&self, user: UserId, connection: C, caught_up: bool) {
+        let mut users = self.users.lock();
+        let mut devices = users.get_mut(&user).into_iter().flatten();
+        if let Some(device) = devices.find(|one| one.connection == connection) {
+            device.caught_up = caught_up;
+        }
+    }
+
+    /// How many users and connections there are.
+    pub fn size(&self) -> (usize, usize) {
+        let users = self.users.lock();
+        (users.len(), users.values().map(SmallVec::len).sum())
+    }
+}

@@ -1,0 +1,21 @@
+//! What a chat is made of: checked types without I/O. They know neither sockets nor databases.
+//!
+//! Raw input becomes one of these types where it arrives, once, and nothing after that checks it again.
+
+mod change;
+mod conversation;
+mod cursor;
+mod marker;
+mod new_message;
+mod position;
+mod text;
+mod username;
+
+pub use change::{Change, Changes, RemoteChange};
+pub use conversation::Conversation;
+pub use cursor::{Cursor, Instance, InvalidCursor, PageEnd};
+pub use marker::{Mark, MarkKind, Marked, Marker, Watermark};
+pub use new_message::{ClientMessageId, InvalidClientMessageId, NewMessage};
+pub use position::{Bounds, End, Position};
+pub use text::{InvalidText, Text};
+pub use username::{InvalidUsername, Username};

@@ -1,0 +1,209 @@
+//! The store in a MongoDB deployment: a replica set, or a standalone server.
+//!
+//! The database stays one that a Mongoose program can read and write at the same time: collections `users` and
+//! `messages` keep their shape, every added field is optional, and `nodes`, `markers`, `inboxes`, `renewals` and `meta` are
+//! new.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `connect` | from a connection string to a database; errors that never repeat it |
+//! | `uri` | the connection string of a Node.js program, made into one that this driver takes |
+//! | `opening` | the ways to open it |
+//! | `choice` | which database is meant by a string that names none |
+//! | `advice` | what to do about a deployment that can't be used |
+//! | `shapes` | documents that other programs wrote in another shape |
+//! | `indexes` | what is created at the start, beside what others created; `duplicates` names what is in the way |
+//! | `integrity` | whether it is still the same database with its indexes, while the server runs |
+//! | `append` | the durable write of a batch, its retries, what a duplicate key means, and what took too long |
+//! | `history` | messages, pages and whole conversations |
+//! | `window` | why catching up skips nothing: the argument about time |
+//! | `pages` | from a cursor to a page, and to the next cursor |
+//! | `feed` | what changed for a user |
+//! | `follower` | what other programs write, and what dead ones left |
+//! | `markers` | who has received and read what |
+//! | `inbox` | the list of a user's conversations: how it is written, built and read |
+//! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts little for many |
+//! | `users` | creating and finding users |
+//! | `settings` | what users let others know |
+//! | `meta` | the few documents about the database as a whole |
+//! | `closing` | what the end of a process leaves to be written |
+//! | `presence` | who is online, across processes that can die; `lease` says which process is which |
+//! | `batches` | questions of many, read with few commands |
+//! | `query` | a query to its end |
+//! | `document` | documents to wire types and back |
+//! | `error` | the driver's errors, time limits and retries |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bson::oid::ObjectId;
+use parking_lot::Mutex;
+use shared::{Timestamp, UserId};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Store, StoreError, Summary};
+use crate::supervisor::Supervisor;
+use append::Appender;
+use batches::Batches;
+use change_poller::ChangePoller;
+pub use choice::ChoiceError;
+use connect::{Connected, ping};
+use feed::Feed;
+use history::History;
+use inbox::Inboxes;
+use inbox::build::Builder;
+use inbox::projector::Projector;
+use integrity::Integrity;
+use markers::Markers;
+use meta::Meta;
+use presence::Presence;
+use settings::UserSettings;
+use summaries::Summaries;
+pub use uri::Uri;
+use users::Users;
+use verifier::Verifier;
+pub use window::Clock;
+
+mod advice;
+mod append;
+mod batches;
+mod change_poller;
+mod choice;
+mod closing;
+mod connect;
+mod document;
+mod duplicates;
+mod error;
+mod feed;
+mod history;
+mod inbox;
+mod indexes;
+mod integrity;
+mod lease;
+mod markers;
+mod meta;
+mod names;
+mod newest;
+mod opening;
+mod pages;
+mod presence;
+mod query;
+mod settings;
+mod shapes;
+mod store;
+mod summaries;
+mod timeouts;
+mod unread;
+mod uri;
+mod users;
+mod verifier;
+mod window;
+
+/// How long [`Store::ping`] may take.
+const PING: Duration = Duration::from_secs(2);
+/// How long [`Store::close`] may take to write what it can, and then the driver to end.
+const CLOSE: Duration = Duration::from_millis(1_500);
+const SHUTDOWN: Duration = Duration::from_millis(500);
+
+/// A [`Store`] in MongoDB. End it with [`Store::close`]: the driver does not like to be dropped by a process that exits.
+pub struct MongoStore {
+    connected: Connected,
+    appender: Appender,
+    history: History,
+    feed: Feed,
+    markers: Markers,
+    summaries: Summaries,
+    /// Those that are asked for, many at a time.
+    asked_summaries: Batches<(UserId, UserId), Summary>,
+    inboxes: Inboxes,
+    projector: Projector,
+    builder: Builder,
+    change_poller: ChangePoller,
+    users: Users,
+    settings: UserSettings,
+    presence: Presence,
+    integrity: Integrity,
+    clock: Clock,
+    /// They end with the store, at the latest. Held to end them.
+    tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
+}
+
+impl MongoStore {
+    /// Connects, and wires the parts together.
+    async fn connect(uri: &str, database: Option<&str>, clock: Clock, parts: &Supervisor) -> Result<Self, StoreError> {
+        let connected = connect::open(uri, database).await?;
+        let database = connected.database.clone();
+        let no_inboxes = indexes::create(&database).await?;
+        tokio::join!(shapes::report(&database), choice::say_if_elsewhere(&database));
+        let meta = Meta::new(&database);
+        inbox::write::complete(&database, &meta).await?;
+        let node = ObjectId::new();
+        let begun = meta.begin(clock()).await?;
+        let markers = Markers::new(&database, node, clock.clone());
+        let projector = Projector::new(&database, clock.clone());
+        let summaries = Summaries::new(&database, markers.clone(), projector.clone(), begun.first_start);
+        let builder = Builder::begin(&database, meta.clone(), summaries.clone(), node, no_inboxes).await?;
+        let integrity = Integrity::new(Arc::clone(&connected.connections));
+        let verifier = Verifier::new(&connected, integrity.clone(), meta, builder.clone(), begun.instance).await?;
+        let settled = begun.settled.millis();
+        let presence = Presence::new(&database);
+        let others = presence.others();
+        let settings = UserSettings::new(&database, clock.clone());
+        let nodes = (node, settings.node());
+        let (change_poller, following) =
+            ChangePoller::new(&database, projector.clone(), settled, nodes, clock.clone(), others);
+        let tasks = parts.child();
+        let tasks = [
+            tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
+            tasks.spawn("inbox-builder", builder.clone().run(integrity.clone())),
+            tasks.spawn("follower", following.run(integrity.clone())),
+            tasks.spawn("integrity", verifier.run()),
+        ];
+        Ok(Self {
+            appender: Appender::new(&connected, integrity.clone(), node, clock.clone(), presence.others()),
+            history: History::new(&database, integrity.clone()),
+            feed: Feed::new(&database, begun.instance, clock.clone()),
+            inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),
+            users: Users::new(&database, parts),
+            settings,
+            presence,
+            tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
+            markers,
+            asked_summaries: Batches::start("summary-lookup", parts, {
+                let summaries = summaries.clone();
+                move |pairs| {
+                    let summaries = summaries.clone();
+                    async move { summaries.of(&pairs).await }
+                }
+            }),
+            summaries,
+            projector,
+            builder,
+            change_poller,
+            integrity,
+            clock,
+            connected,
+        })
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.integrity.guard(PING, ping(&self.connected.database, PING)).await
+    }
+
+    async fn close(&self, now: Timestamp) -> Result<(), StoreError> {
+        let released = self.leave(now, CLOSE).await;
+        self.tasks.lock().clear();
+        // Immediate: a history that someone still reads must not hold up the end.
+        if tokio::time::timeout(SHUTDOWN, self.connected.shut_down())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the MongoDB driver did not end in time");
+        }
+        released
+    }
+}

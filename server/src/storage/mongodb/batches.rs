@@ -1,0 +1,177 @@
+//! Reading for many with a few commands: what is asked for while one batch is read is the next one.
+//!
+//! A batch that takes long is overtaken by the next ones: its connection may be lost without a word, and nobody else is to
+//! wait for that.
+//!
+//! A lone question goes at once. When thousands of clients come back together, each of them asks for one user and the
+//! state of a few conversations, and so many single commands would keep mongod from everything else.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::storage::StoreError;
+use crate::supervisor::Supervisor;
+
+/// A batch takes no more questions when it has so many keys.
+const BATCH: usize = 500;
+
+/// Questions that wait; callers beyond that wait for a place.
+const WAITING: usize = 4_096;
+
+/// Batches that are read at a time, if each takes long.
+const AT_ONCE: usize = 8;
+
+/// How long the next batch waits for the one before.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What is asked for, and where the answer goes.
+struct Asked<K, V> {
+    keys: Vec<K>,
+    reply: oneshot::Sender<Result<Vec<V>, StoreError>>,
+}
+
+/// The queue of questions. The task behind it ends when this is dropped.
+pub(super) struct Batches<K, V> {
+    queue: mpsc::Sender<Asked<K, V>>,
+    /// Watches the task; told before it may end.
+    parts: Supervisor,
+}
+
+impl<K: Copy + Send + 'static, V: Send + 'static> Batches<K, V> {
+    /// Starts the task, by the name that logs and tests know it by. `read` reads a value for each key, in the order given.
+    pub(super) fn start<F>(name: &'static str, parts: &Supervisor, read: impl Fn(Vec<K>) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<V>, StoreError>> + Send + 'static,
+    {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        let parts = parts.child();
+        parts.spawn(name, answer(waiting, read));
+        Self { queue, parts }
+    }
+
+    /// The values of these keys, in the order given.
+    pub(super) async fn read(&self, keys: Vec<K>) -> Result<Vec<V>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, found) = oneshot::channel();
+        let asked = Asked { keys, reply };
+        self.queue.send(asked).await.map_err(|_| StoreError::closed())?;
+        found.await.unwrap_or_else(|_| Err(StoreError::closed()))
+    }
+}
+
+impl<K, V> Drop for Batches<K, V> {
+    fn drop(&mut self) {
+        self.parts.stop();
+    }
+}
+
+async fn answer<K, V, F>(mut waiting: mpsc::Receiver<Asked<K, V>>, read: impl Fn(Vec<K>) -> F)
+where
+    K: Copy,
+    F: Future<Output = Result<Vec<V>, StoreError>>,
+{
+    let mut reading = FuturesUnordered::new();
+    let mut next = Instant::now();
+    loop {
+        let idle = reading.is_empty();
+        let first = async {
+            if !idle {
+                tokio::time::sleep_until(next).await;
+            }
+            waiting.recv().await
+        };
+        let first = tokio::select! {
+            Some(()) = reading.next(), if !idle => continue,
+            first = first, if reading.len() < AT_ONCE => first,
+        };
+        let Some(first) = first else { break };
+        let batch = gather(first, &mut waiting);
+        if !batch.is_empty() {
+            next = Instant::now() + PATIENCE;
+            let keys = batch.iter().flat_map(|asked| asked.keys.iter().copied()).collect();
+            let found = read(keys);
+            reading.push(async move { share_out(batch, found.await) });
+        }
+    }
+    while reading.next().await.is_some() {}
+}
+
+/// What waits, up to a batch.
+fn gather<K, V>(first: Asked<K, V>, waiting: &mut mpsc::Receiver<Asked<K, V>>) -> Vec<Asked<K, V>> {
+    let mut count = first.keys.len();
+    let mut batch = vec![first];
+    while count < BATCH
+        && let Ok(next) = waiting.try_recv()
+    {
+        count += next.keys.len();
+        batch.push(next);
+    }
+    // Whoever no longer waits needs no answer.
+    batch.retain(|asked| !asked.reply.is_closed());
+    batch
+}
+
+fn share_out<K, V>(batch: Vec<Asked<K, V>>, found: Result<Vec<V>, StoreError>) {
+    let mut values = found.map(Vec::into_iter);
+    for Asked { keys, reply } in batch {
+        let part = values.as_mut().map(|values| values.by_ref().take(keys.len()).collect());
+        // As above.
+        let _ = reply.send(part.map_err(|error| error.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_hangs_is_overtaken() {
+        let batches = Batches::start("test", &Supervisor::default(), async |keys: Vec<u32>| {
+            if keys.contains(&0) {
+                std::future::pending::<()>().await;
+            }
+            Ok(keys.into_iter().map(|key| key * 10).collect())
+        });
+        let hangs = batches.read(vec![0]);
+        let others = async {
+            // Not in the same batch.
+            tokio::time::sleep(PATIENCE).await;
+            for key in 1..10 {
+                assert_eq!(
+                    batches.read(vec![key, key + 1]).await,
+                    Ok(vec![key * 10, key * 10 + 10])
+                );
+            }
+        };
+        tokio::select! {
+            _ = hangs => panic!("it never ends"),
+            () = others => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_becomes_one_batch() {
+        let batches = Batches::start("test", &Supervisor::default(), async |keys: Vec<usize>| {
+            tokio::time::sleep(PATIENCE / 2).await;
+            Ok(vec![keys.len(); keys.len()])
+        });
+        let (lone, one, two) = tokio::join!(
+            batches.read(vec![1]),
+            async {
+                tokio::task::yield_now().await;
+                batches.read(vec![2, 3]).await
+            },
+            async {
+                tokio::task::yield_now().await;
+                batches.read(vec![4]).await
+            }
+        );
+        assert_eq!((lone, one, two), (Ok(vec![1]), Ok(vec![3; 2]), Ok(vec![3])));
+    }
+}

@@ -1,0 +1,372 @@
+//! From a connection string to a database, with errors that never repeat what may be secret in it.
+
+use std::future::IntoFuture;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bson::doc;
+use mongodb::error::ErrorKind;
+use mongodb::event::EventHandler;
+use mongodb::event::cmap::CmapEvent;
+use mongodb::event::sdam::{SdamEvent, TopologyDescription};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern, ReadPreference,
+    SelectionCriteria, ServerAddress, WriteConcern,
+};
+use mongodb::{Client, Database, ServerInfo, ServerType};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::error::{Backoff, bounded, store_error, timed_out};
+use super::names::DEFAULT_DATABASE;
+use super::{advice, uri};
+use crate::storage::StoreError;
+
+/// How long opening may take until the deployment has answered. Building indexes comes on top.
+pub(super) const OPEN: Duration = Duration::from_secs(8);
+/// How long an operation waits for a primary, unless the connection string says otherwise.
+const SELECTION: Duration = Duration::from_secs(5);
+/// How long the driver waits for a connection, also when it watches the servers, likewise.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long nothing is said of a deployment that does not answer at the start.
+const SILENCE: Duration = Duration::from_secs(1);
+/// Most connections of each client to one server, likewise. The one that inserts uses as many as there are lanes.
+const CONNECTIONS: u32 = 32;
+
+/// The database, by two clients of the driver.
+pub(super) struct Connected {
+    pub(super) database: Database,
+    /// By a client that does not repeat a write by itself. For that the database would note beside each document which
+    /// statement of which session wrote it, which makes inserting messages a tenth dearer; and they are repeated anyway,
+    /// for longer than the driver does.
+    pub(super) inserts: Database,
+    /// Those that both clients make.
+    pub(super) connections: Arc<Connections>,
+}
+
+/// Counts connections to servers. The driver counts each before anything is sent on it.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    made: AtomicU64,
+    /// How often a primary was come to know.
+    elections: AtomicU64,
+    more: Notify,
+}
+
+impl Connections {
+    /// How many were made so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    /// How often the driver has come to know a primary so far.
+    pub(super) fn elections(&self) -> u64 {
+        self.elections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until one is made, or a primary is known; one that was made since the last call counts.
+    pub(super) async fn changed(&self) {
+        self.more.notified().await;
+    }
+
+    /// Lets [`changed`](Self::changed) return once more.
+    pub(super) fn recheck(&self) {
+        self.more.notify_one();
+    }
+
+    fn count(&self, event: &CmapEvent) {
+        if let CmapEvent::ConnectionReady(_) = event {
+            self.made.fetch_add(1, Ordering::SeqCst);
+            self.more.notify_one();
+        }
+    }
+
+    /// A primary that is another one, or was none before, counts as a new connection: it is to be looked at.
+    fn count_elections(&self, event: &SdamEvent) {
+        let SdamEvent::TopologyDescriptionChanged(event) = event else {
+            return;
+        };
+        let now = primary(&event.new_description);
+        if now.is_some() && now != primary(&event.previous_description) {
+            self.elections.fetch_add(1, Ordering::SeqCst);
+            self.made.fetch_add(1, Ordering::SeqCst);
+            self.more.notify_one();
+        }
+    }
+}
+
+/// Which member of a replica set takes writes, as the driver knows it.
+fn primary(topology: &TopologyDescription) -> Option<ServerAddress> {
+    let servers = topology.servers();
+    let primary = |(address, server): (&ServerAddress, ServerInfo<'_>)| {
+        (server.server_type() == ServerType::RsPrimary).then(|| address.clone())
+    };
+    servers.into_iter().find_map(primary)
+}
+
+impl Connected {
+    /// Ends both clients, at once whatever they do.
+    pub(super) async fn shut_down(&self) {
+        let end = |database: &Database| database.client().clone().shutdown().immediate(true).into_future();
+        tokio::join!(end(&self.database), end(&self.inserts));
+    }
+}
+
+/// Finds what is wrong with a connection string without asking anybody, and says it without what may be secret in it. With
+/// `mongodb+srv` the options are looked at only once the hosts are known.
+pub(super) async fn check(uri: &str) -> Result<(), String> {
+    let parsed =
+        ConnectionString::parse(uri).map_err(|_| format!("the connection string is not valid: {}", fault(uri)))?;
+    if uri.starts_with("mongodb+srv:") {
+        return Ok(());
+    }
+    let wrong = |error: mongodb::error::Error| format!("the connection string can't be used: {}", store_error(&error));
+    let mut options = ClientOptions::parse(parsed).await.map_err(wrong)?;
+    // A client that has nobody to ask: it only reads the files of certificates that are named.
+    options.hosts.clear();
+    // Such a client needs a host.
+    options.load_balanced = None;
+    let client = Client::with_options(options).map_err(wrong)?;
+    client.shutdown().immediate(true).await;
+    Ok(())
+}
+
+/// Where a connection string leads, for the log: the hosts, or the name by which they are looked up.
+pub(super) fn hosts(uri: &str) -> String {
+    match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
+        Ok(HostInfo::HostIdentifiers(hosts)) => {
+            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+            hosts.join(", ")
+        }
+        Ok(HostInfo::DnsRecord(name)) => name,
+        Ok(_) | Err(_) => "an unknown host".to_owned(),
+    }
+}
+
+/// Makes the clients, and waits for the deployment to answer.
+pub(super) async fn open(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
+    let connecting = async {
+        let deadline = Instant::now() + OPEN;
+        let connecting = tokio::time::timeout_at(deadline, connect(uri, database)).await;
+        // Looking up the hosts took so long.
+        let connected = connecting.map_err(|_| timed_out("connecting", OPEN))??;
+        answers(uri, &connected, deadline).await?;
+        Ok(connected)
+    };
+    waits(uri, connecting).await
+}
+
+/// Waits for a deployment, and says that it does if it takes long, and when that has come to a good end.
+async fn waits<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let begun = Instant::now();
+    let mut connecting = pin!(connecting);
+    if let Ok(done) = tokio::time::timeout(SILENCE, connecting.as_mut()).await {
+        return done;
+    }
+    tracing::warn!(hosts = hosts(uri), patience = ?OPEN, "waiting for MongoDB");
+    let done = connecting.await;
+    if done.is_ok() {
+        tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
+    }
+    done
+}
+
+/// Makes the clients. Does not wait for a server, unless the hosts must be looked up (`mongodb+srv`).
+async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
+    check(uri).await.map_err(StoreError::Failed)?;
+    let mut options = ClientOptions::parse(uri).await.map_err(|error| unparsed(uri, &error))?;
+    options.app_name.get_or_insert_with(|| "chat-server".into());
+    options.server_selection_timeout.get_or_insert(SELECTION);
+    options.connect_timeout.get_or_insert(CONNECT);
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    let name = database
+        .or(options.default_database.as_deref())
+        .unwrap_or(DEFAULT_DATABASE)
+        .to_owned();
+    let connections = Arc::new(Connections::default());
+    let (counting, electing) = (Arc::clone(&connections), Arc::clone(&connections));
+    // A callback is run at once, not in a task.
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| counting.count(&event)));
+    let mut inserts = options.clone();
+    inserts.retry_writes = Some(false);
+    // By the client that reads.
+    options.sdam_event_handler = Some(EventHandler::callback(move |event| electing.count_elections(&event)));
+    // Whatever the string says: nothing counts as written before a majority has it on disk. And nothing is read that a majority does
+    // not have: what a failover takes back was never shown. Whoever was told that a write is done reads it, from the primary.
+    let guarantees = DatabaseOptions::builder()
+        .write_concern(durable())
+        .read_concern(ReadConcern::majority())
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .build();
+    let connect = |options| {
+        let client = Client::with_options(options).map_err(|error| store_error(&error))?;
+        Ok::<_, StoreError>(client.database_with_options(&name, guarantees.clone()))
+    };
+    Ok(Connected {
+        database: connect(options)?,
+        inserts: connect(inserts)?,
+        connections,
+    })
+}
+
+/// Why there are no options: with `mongodb+srv` the name leads to the hosts by DNS.
+fn unparsed(uri: &str, error: &mongodb::error::Error) -> StoreError {
+    match error.kind.as_ref() {
+        ErrorKind::DnsResolve { .. } => StoreError::Unavailable(format!(
+            "the hosts of {} can't be looked up (DNS has no SRV record for it, or does not answer); check the name, or write \
+             mongodb:// with the hosts themselves",
+            hosts(uri)
+        )),
+        _ => store_error(error),
+    }
+}
+
+/// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
+async fn answers(uri: &str, connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
+    let mut backoff = Backoff::default();
+    let mut reason = None;
+    let answered = async {
+        loop {
+            // Both, so that the first message need not wait for a connection.
+            let both = async { tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN)) };
+            match both.await {
+                Ok(_) => return Ok(()),
+                Err(error @ StoreError::Unavailable(_)) => {
+                    let advice = advice::on_servers(uri).await;
+                    reason = Some(advice.map_or(error, StoreError::Unavailable));
+                }
+                Err(error) => return Err(error),
+            }
+            backoff.pause().await;
+        }
+    };
+    match tokio::time::timeout_at(deadline, answered).await {
+        Ok(done) => done,
+        // What to do, else the driver's own words: they name the servers, and what each of them answers.
+        Err(_) => Err(reason.unwrap_or_else(|| timed_out("connecting", OPEN))),
+    }
+}
+
+/// Succeeds if a primary answers that it takes writes.
+pub(super) async fn ping(database: &Database, limit: Duration) -> Result<(), StoreError> {
+    let hello = bounded(
+        "asking for the primary",
+        limit,
+        database.run_command(doc! { "hello": 1 }),
+    )
+    .await?;
+    match hello.get_bool("isWritablePrimary") {
+        Ok(true) => Ok(()),
+        _ => Err(StoreError::Unavailable(
+            "the server is not a primary that takes writes".into(),
+        )),
+    }
+}
+
+/// On the disks of a majority, or an error in a time shorter than [`super::WRITE_TIMEOUT`].
+pub(super) fn durable() -> WriteConcern {
+    WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .w_timeout(Duration::from_secs(5))
+        .build()
+}
+
+/// Finds out what is wrong with a connection string. The driver's own words repeat what it stumbled over, and that can be
+/// half of a password: without its `@` a login stands where hosts do. So only names of options and schemes are repeated.
+fn fault(uri: &str) -> String {
+    const SHAPE: &str = "it should read mongodb://[user:password@]host[:port],…[/database][?option=value&…]";
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return SHAPE.into();
+    };
+    if !["mongodb", "mongodb+srv"].contains(&scheme) {
+        return format!("unsupported connection string scheme: {scheme}; {SHAPE}");
+    }
+    let (_login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_taken = |rest: &str| ConnectionString::parse(format!("{scheme}://{rest}")).is_ok();
+    if !is_taken(path) {
+        let hosts = path.split('/').next().unwrap_or_default();
+        return if hosts.is_empty() {
+            "it names no host".into()
+        } else if is_taken(hosts) {
+            "the name of its database has a character that none can have".into()
+        } else if scheme == "mongodb+srv" {
+            "with mongodb+srv it names one host, without a port; if that should be a login, the @ after it is missing: in \
+             .env a # ends a value that is not in quotes"
+                .into()
+        } else {
+            "the port must be a number from 1 to 65535; if that should be a login, the @ after it is missing: in .env a # \
+             ends a value that is not in quotes"
+                .into()
+        };
+    }
+    if !is_taken(rest) {
+        let all = || options.split('&');
+        let is_wrong = |option: &&str| !is_taken(&format!("{path}?{option}"));
+        // Of some only the combination is wrong.
+        let named: Vec<&str> = match all().any(|option| is_wrong(&option)) {
+            true => all().filter(is_wrong).collect(),
+            false => all().collect(),
+        };
+        let names = named.into_iter().map(|option| match option.contains('=') {
+            true => uri::name_of(option),
+            false => "(one without a value)",
+        });
+        return format!("one of its options is wrong: {}", names.collect::<Vec<_>>().join(", "));
+    }
+    "in its login, characters such as : / ? # [ ] @ % must be percent-encoded".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn faults_are_named_without_secrets() {
+        for (uri, part) in [
+            ("localhost", "should read"),
+            ("http://u:s3cret@host/db", "unsupported connection string scheme: http"),
+            ("mongodb://u:s3cret@host:port/db", "the port must be"),
+            ("mongodb://u:s3cret@/db", "host"),
+            (
+                "mongodb://u:s3cret@host/db?ssl=s3cret",
+                "one of its options is wrong: ssl",
+            ),
+            (
+                "mongodb://u:s3cret@host/?tls=maybe&w=1",
+                "one of its options is wrong: tls",
+            ),
+            ("mongodb://u:s3cret", "the port must be"),
+            ("mongodb://u:s3c@ret:db", "the port must be"),
+            ("mongodb+srv://u:s3cret", "a # ends a value"),
+            ("mongodb://h/s3c ret", "the name of its database"),
+            ("mongodb://u:s3c/ret@host/db", "percent-encoded"),
+            ("mongodb://u:s3c%ret@host/db", "percent-encoded"),
+            ("mongodb://u:s3c@ret@host/db", "percent-encoded"),
+        ] {
+            let Err(StoreError::Failed(text)) = connect(uri, None).await else {
+                panic!("{uri} was accepted");
+            };
+            assert!(text.contains(part), "{uri}: {text}");
+            assert!(!text.contains("s3c") && !text.contains("ret@"), "{uri}: {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn chooses_the_database() {
+        for (uri, explicit, expected) in [
+            ("mongodb://127.0.0.1:1", None, "realtime_chat"),
+            ("mongodb://127.0.0.1:1/", None, "realtime_chat"),
+            ("mongodb://127.0.0.1:1/named?w=1", None, "named"),
+            ("mongodb://127.0.0.1:1/named", Some("given"), "given"),
+        ] {
+            let connected = connect(uri, explicit).await.unwrap();
+            assert_eq!(connected.database.name(), expected);
+            assert_eq!(connected.inserts.name(), expected);
+            connected.shut_down().await;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Documents of another shape than this server's, which other programs wrote: nothing here sees them, so the start says
+//! that they are there. So it does of validators, which can keep out what this server writes.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bson::{Document, doc};
+use futures_util::TryStreamExt;
+use mongodb::Database;
+
+use super::error::bounded;
+use super::names::{MESSAGES, USERS};
+
+/// More are not counted.
+const MOST: u64 = 1_000;
+/// Of each end of a collection, as many are looked at where no index helps.
+const SAMPLE: i64 = 500;
+/// How long one count may take. Each reads one end of an index.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Counts them, up to a bound, and says in the log what was found.
+pub(super) async fn report(database: &Database) {
+    let text = |field: &str| doc! { field: { "$type": "string" } };
+    tokio::join!(
+        validators(database),
+        look(
+            database,
+            MESSAGES,
+            doc! { "$or": [text("sender"), text("receiver")] },
+            "messages have ids as text in `sender` or `receiver`; nobody sees them until these are ObjectIds",
+        ),
+        look(
+            database,
+            MESSAGES,
+            doc! { "sender": null, "receiver": null },
+            "messages have neither `sender` nor `receiver` (but `from` and `to`?); nobody sees them until these are so named",
+        ),
+        look(
+            database,
+            MESSAGES,
+            doc! { "_id": { "$type": ["string", "number"] } },
+            "messages have a text or a number as `_id`; nobody sees them until it is an ObjectId",
+        ),
+        undated(database),
+        look(
+            database,
+            USERS,
+            text("_id"),
+            "users have a text as `_id`; nobody sees them until it is an ObjectId",
+        ),
+    );
+}
+
+/// Looks for messages whose time is a text or a number, as an import makes it. No index finds them, so only those at both ends
+/// are looked at. Failing to look harms nothing.
+async fn undated(database: &Database) {
+    let messages = database.collection::<Document>(MESSAGES);
+    let end = async |order: i32| {
+        let found = messages
+            .aggregate([
+                doc! { "$sort": { "_id": order } },
+                doc! { "$limit": SAMPLE },
+                doc! { "$match": { "createdAt": { "$type": ["string", "number"] } } },
+                doc! { "$project": { "_id": 1 } },
+            ])
+            .max_time(LOOK);
+        found.await?.try_collect::<Vec<_>>().await
+    };
+    let both = async { tokio::try_join!(end(1), end(-1)) };
+    match bounded("looking at the times of messages", LOOK, both).await {
+        Ok((oldest, newest)) => {
+            let found: HashSet<String> = oldest.iter().chain(&newest).map(ToString::to_string).collect();
+            if !found.is_empty() {
+                tracing::warn!(
+                    database = database.name(),
+                    collection = MESSAGES,
+                    "{} of the oldest and newest messages have a `createdAt` that is no date; they are shown without it, before \
+                     all others",
+                    found.len()
+                );
+            }
+        }
+        Err(error) => tracing::debug!(%error, "the times of messages were not looked at"),
+    }
+}
+
+/// Says of which collections other programs decide what may be written. Failing to look harms nothing.
+async fn validators(database: &Database) {
+    let ours = doc! { "name": { "$in": [MESSAGES, USERS] }, "options.validator": { "$exists": true } };
+    let listing = async {
+        database
+            .list_collections()
+            .filter(ours)
+            .await?
+            .try_collect::<Vec<_>>()
+            .await
+    };
+    match bounded("looking for validators", LOOK, listing).await {
+        Ok(found) => {
+            for collection in found {
+                let (name, fields) = match collection.name.as_str() {
+                    MESSAGES => (MESSAGES, "clientMessageId"),
+                    _ => (USERS, "usernameKey, lastSeen, onlineNodes and settings"),
+                };
+                tracing::warn!(
+                    "the collection {name} has a validator, which is not this server's; it must allow {fields}, or what \
+                     has them is not stored"
+                );
+            }
+        }
+        Err(error) => tracing::debug!(%error, "validators were not looked for"),
+    }
+}
+
+/// Failing to count harms nothing.
+async fn look(database: &Database, collection: &str, filter: Document, what: &str) {
+    let documents = database.collection::<Document>(collection);
+    let count = documents.count_documents(filter).limit(MOST).max_time(LOOK);
+    match bounded("counting documents of another shape", LOOK, count).await {
+        Ok(0) => {}
+        Ok(count) => {
+            let or_more = if count == MOST { " or more" } else { "" };
+            tracing::warn!(database = database.name(), collection, "{count}{or_more} {what}");
+        }
+        Err(error) => tracing::debug!(%error, collection, "documents of another shape were not counted"),
+    }
+}

@@ -1,0 +1,224 @@
+//! Creating and finding users.
+//!
+//! New names are unique by an index on `usernameKey`, a copy of the name that only documents written here have.
+//! Existing users are found by `username`, whoever wrote them.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use bson::oid::ObjectId;
+use bson::raw::{RawDocument, RawDocumentBuf, cstr};
+use bson::{Document, doc};
+use mongodb::error::ErrorKind;
+use mongodb::{Collection, Database};
+use shared::{Settings, Timestamp, User, UserId};
+use tokio::time::Instant;
+
+use super::batches::Batches;
+use super::document;
+use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, retrying, store_error};
+use super::indexes::USERNAME_KEY;
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
+use super::{names, query};
+use crate::domain::Username;
+use crate::storage::StoreError;
+use crate::supervisor::Supervisor;
+
+/// How long creating is tried.
+const CREATE: Duration = Duration::from_secs(10);
+
+/// Indexes by which a user that is stored twice is found.
+const OURS: [&str; 2] = ["_id_", "usernameKey_unique"];
+
+/// A user, and their settings.
+type Person = (Option<User>, Settings);
+
+/// The collection of users.
+pub(super) struct Users {
+    users: Collection<RawDocumentBuf>,
+    lookup: Batches<UserId, Person>,
+}
+
+impl Users {
+    pub(super) fn new(database: &Database, parts: &Supervisor) -> Self {
+        Self {
+            users: database.collection(names::USERS),
+            lookup: Batches::start("user-lookup", parts, {
+                let users = database.collection(names::USERS);
+                move |ids| people(users.clone(), ids)
+            }),
+        }
+    }
+
+    /// See [`crate::storage::UserStore::create_users`].
+    pub(super) async fn create(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        // Minted once: a user found under its minted id was created here, even if the answer was lost.
+        let mut minted: HashMap<&str, UserId> = HashMap::new();
+        for name in names {
+            minted.entry(name.as_str()).or_insert_with(|| new_id(at));
+        }
+        if minted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = retrying(Instant::now() + CREATE, || self.find_or_insert(&minted)).await?;
+        let mut seen = HashSet::new();
+        let users = names.iter().map(|name| {
+            let name = name.as_str();
+            let user = found.get(name).cloned();
+            let user = user.ok_or_else(|| StoreError::Failed("a user was not found under the name it has".into()))?;
+            let created = minted.get(name) == Some(&user.id) && seen.insert(name);
+            Ok((user, created))
+        });
+        users.collect()
+    }
+
+    /// One attempt: all the names' users, or an error that says whether another attempt can help.
+    async fn find_or_insert(&self, minted: &HashMap<&str, UserId>) -> Result<HashMap<String, User>, StoreError> {
+        let names: Vec<&str> = minted.keys().copied().collect();
+        let filter = doc! { "username": { "$in": &names } };
+        let mut found: HashMap<String, User> = HashMap::new();
+        for user in self.read(filter, 0).await? {
+            found.entry(user.username.clone()).or_insert(user);
+        }
+        let mut missing: Vec<User> = minted
+            .iter()
+            .filter(|(name, _)| !found.contains_key(**name))
+            .map(|(name, id)| User {
+                id: *id,
+                username: (*name).to_owned(),
+                is_online: false,
+                last_seen: None,
+            })
+            .collect();
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        // Ids grow in the order of the names asked for; the map forgot it.
+        missing.sort_by_key(|user| user.id);
+        let insert = self.users.insert_many(missing.iter().map(encode)).ordered(false);
+        let inserting = async { Ok(insert.await) };
+        match bounded("creating users", WRITE_TIMEOUT, inserting).await? {
+            Ok(_) => {
+                found.extend(missing.into_iter().map(|user| (user.username.clone(), user)));
+                Ok(found)
+            }
+            Err(error) => Err(self.after_failed_insert(&error, &names, &missing).await),
+        }
+    }
+
+    async fn after_failed_insert(&self, error: &mongodb::error::Error, names: &[&str], missing: &[User]) -> StoreError {
+        let ErrorKind::InsertMany(failed) = error.kind.as_ref() else {
+            return store_error(error);
+        };
+        let write_errors = || failed.write_errors.iter().flatten();
+        if write_errors().any(|error| error.code == INVALID_DOCUMENT) {
+            return StoreError::Validator;
+        }
+        if write_errors().any(|error| error.code != DUPLICATE_KEY) {
+            return StoreError::Failed("a user was not stored".into());
+        }
+        let foreign = write_errors().find_map(|error| {
+            let index = index_of(&error.message).filter(|index| !OURS.contains(index))?;
+            Some((missing.get(error.index)?.username.as_str(), index))
+        });
+        if let Some((name, index)) = foreign {
+            // One on names is met by whoever was slower, and then the name is there.
+            match self.read(doc! { "username": name }, 1).await {
+                Ok(found) if found.is_empty() => return StoreError::ForeignIndex(index.to_owned()),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+        // Either another process was faster, and the next attempt finds its users; or another program renamed a user
+        // that was written here, and its key still holds the old name. The key is let go of then.
+        let renamed = doc! {
+            USERNAME_KEY: { "$in": names, "$type": "string" },
+            "$expr": { "$ne": ["$username", format!("${USERNAME_KEY}")] },
+        };
+        let release = self.users.update_many(renamed, doc! { "$unset": { USERNAME_KEY: "" } });
+        match bounded("releasing names", WRITE_TIMEOUT, release).await {
+            Ok(_) => StoreError::Unavailable("a user was created by another process at the same time".into()),
+            Err(error) => error,
+        }
+    }
+
+    pub(super) async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let found = self.lookup.read(vec![id]).await?;
+        Ok(found.into_iter().next().and_then(|(user, _)| user))
+    }
+
+    /// See [`crate::storage::UserStore::users`].
+    pub(super) async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        Ok(self.people(ids).await?.into_iter().map(|(user, _)| user).collect())
+    }
+
+    /// See [`crate::storage::UserStore::people`].
+    pub(super) async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>, StoreError> {
+        self.lookup.read(ids.to_vec()).await
+    }
+
+    pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
+        self.read(doc! { "username": name }, 0).await
+    }
+
+    pub(super) async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new()); // To MongoDB zero means: no limit.
+        }
+        let filter = match after {
+            Some(after) => doc! { "_id": { "$gt": document::user_key(after) } },
+            // Such a comparison meets ObjectIds only, so that other ids don't shorten a page.
+            None => doc! { "_id": { "$gte": ObjectId::from_bytes([0; 12]) } },
+        };
+        self.read(filter, i64::try_from(limit).unwrap_or(i64::MAX)).await
+    }
+
+    /// Reads users in the order of their ids; a limit of zero is none.
+    async fn read(&self, filter: Document, limit: i64) -> Result<Vec<User>, StoreError> {
+        let find = self
+            .users
+            .find(filter)
+            .sort(doc! { "_id": 1 })
+            .limit(limit)
+            .max_time(READ_TIMEOUT);
+        query::all("reading users", READ_TIMEOUT, find, document::user).await
+    }
+}
+
+/// Users and their settings, which are in the same documents.
+async fn people(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<Vec<Person>, StoreError> {
+    let keys: Vec<_> = ids.iter().copied().map(document::user_key).collect();
+    let find = users
+        .find(doc! { "_id": { "$in": keys } })
+        // With one more than there can be, the first answer is the last.
+        .batch_size(u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1))
+        .max_time(READ_TIMEOUT);
+    let read = |found: &RawDocument| Some((document::user(found)?, document::settings(found)));
+    let found = query::all("reading users", READ_TIMEOUT, find, read).await?;
+    let found: HashMap<UserId, Person> = found
+        .into_iter()
+        .map(|(user, settings)| (user.id, (Some(user), settings)))
+        .collect();
+    Ok(ids
+        .iter()
+        .map(|id| found.get(id).cloned().unwrap_or_default())
+        .collect())
+}
+
+fn encode(user: &User) -> RawDocumentBuf {
+    let mut document = RawDocumentBuf::new();
+    document.append(cstr!("_id"), ObjectId::from_bytes(user.id.bytes()));
+    document.append(cstr!("username"), user.username.as_str());
+    document.append(cstr!("isOnline"), false);
+    document.append(cstr!("usernameKey"), user.username.as_str());
+    document.append(cstr!("__v"), 0_i32);
+    document
+}
+
+/// An id of the moment `at`, different from every other, and greater than those minted before for that moment.
+fn new_id(at: Timestamp) -> UserId {
+    let mut bytes = ObjectId::new().bytes();
+    let seconds = at.millis().div_euclid(1_000).clamp(0, u32::MAX.into()) as u32;
+    bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+    UserId::from_bytes(bytes)
+}

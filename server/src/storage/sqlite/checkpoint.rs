@@ -1,0 +1,282 @@
+//! Keeps the write-ahead log short without making a commit wait for it.
+//!
+//! Copying the log into the database takes most of the time, so a thread with a connection of its own does that
+//! while the writer goes on. What was committed meanwhile is little: the writer copies it itself, in a moment when
+//! it is the only one who writes, and lets the next commit begin the log anew.
+//!
+//! A copy whose sync failed can't be repeated. The system reports such a failure once and then counts the pages as
+//! written, and SQLite does not write those again that an earlier copy has passed without a sync. So the log is kept, nothing
+//! is copied any more, and the thread ends, and with it the server: the next one copies the whole log anew. A commit whose
+//! sync failed needs nothing: nobody is told of it, and the next commit writes over it.
+//!
+//! The copying thread has time between two copies. It then looks whether the files are still in their place, and
+//! keeps what is known of the database in the file beside it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, ffi};
+
+use super::files::{Files, Missing};
+use super::known::Keeper;
+use super::schema;
+use crate::outage::Outage;
+use crate::storage::StoreError;
+use crate::supervisor::Supervisor;
+
+/// Pages in the log (4 KiB each) from which it is copied: 64 MiB.
+pub(super) const LOG_PAGES: u64 = 16_000;
+
+/// The log is this many times longer than it should be: the writer waits for the copying thread.
+const BEHIND: u64 = 4;
+
+/// The part of the log's limit that the writer itself may copy.
+const REST: u64 = 8;
+
+/// How long the writer waits for readers of the old log before it goes on and tries again later.
+const READERS_DEADLINE: Duration = Duration::from_millis(50);
+
+/// How often the thread looks at the files.
+const LOOKS: Duration = Duration::from_millis(500);
+
+/// Looks from one keeping of what is known to the next.
+const LOOKS_TO_KEEP: u32 = 2;
+
+/// The copying thread, as the writer sees it.
+pub(super) struct Checkpointer {
+    /// Asks for a copy; taken out to end the thread.
+    wake: Option<SyncSender<()>>,
+    /// Says that a copy has ended, well or not.
+    done: Receiver<()>,
+    copying: bool,
+    limit: u64,
+    /// The length at which the next copy begins: `limit`, or more after an attempt that failed.
+    next: u64,
+    thread: Option<JoinHandle<()>>,
+    /// Watches the thread; told before it may end.
+    parts: Supervisor,
+    trust: Arc<Trust>,
+}
+
+/// Whether what was copied into the database can be relied on.
+#[derive(Default)]
+struct Trust {
+    /// The sync of a copy has failed.
+    lost: AtomicBool,
+    /// Copies that fail for another reason. Held to count one.
+    outage: Mutex<Outage>,
+}
+
+impl Checkpointer {
+    /// Starts the thread. The log is copied when it is `limit` pages long.
+    pub(super) fn start(
+        database: &Path,
+        limit: u64,
+        files: Arc<Files>,
+        keeper: Arc<Keeper>,
+        parts: &Supervisor,
+    ) -> Result<Self, StoreError> {
+        let connection = schema::open_writer(database)?;
+        schema::keep_log_on_close(&connection, true)?;
+        let trust = Arc::new(Trust::default());
+        let trusted = Arc::clone(&trust);
+        let (wake, woken) = mpsc::sync_channel(1);
+        let (report, done) = mpsc::sync_channel(1);
+        let work = move || {
+            let mut looks = 0;
+            while !trusted.is_lost() {
+                match woken.recv_timeout(LOOKS) {
+                    Ok(()) => {
+                        fail::fail_point!("sqlite::checkpoint", crate::failpoints::is_triggered(), |_| ());
+                        copy(&connection, &trusted, limit / REST);
+                        looks = LOOKS_TO_KEEP;
+                        if report.send(()).is_err() {
+                            break;
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => looks += 1,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+                match files.check() {
+                    Ok(()) if looks >= LOOKS_TO_KEEP => {
+                        // If it fails, the next time will do.
+                        let _ = keeper.keep(&connection);
+                        looks = 0;
+                    }
+                    Ok(()) => {}
+                    Err(_) if files.missing() == Some(Missing::Log) => {
+                        copy_all(&connection, &trusted);
+                    }
+                    Err(_) => {}
+                }
+            }
+        };
+        let parts = parts.child();
+        let thread = parts.thread("checkpoint", work);
+        Ok(Self {
+            wake: Some(wake),
+            done,
+            copying: false,
+            limit,
+            next: limit,
+            thread: Some(thread.map_err(|error| StoreError::Unavailable(error.to_string()))?),
+            parts,
+            trust,
+        })
+    }
+
+    /// Copies the whole log into the database. Returns whether all that is committed is there now.
+    pub(super) fn copy_all(&self, connection: &Connection) -> bool {
+        copy_all(connection, &self.trust)
+    }
+
+    /// To be called by the writer after each commit, outside a transaction.
+    pub(super) fn after_commit(&mut self, connection: &Connection) {
+        let Some(log) = run(connection, &self.trust, LOOK) else {
+            return;
+        };
+        if self.copying {
+            // A thread that is gone counts as done: then the writer copies everything itself.
+            let done = if log.pages >= BEHIND * self.limit {
+                self.done.recv().ok();
+                true
+            } else {
+                self.done.try_recv() != Err(TryRecvError::Empty)
+            };
+            if done {
+                self.copying = false;
+                self.begin_anew(connection, log.pages);
+            }
+        } else if log.pages >= self.next {
+            self.copying = self.wake.as_ref().is_some_and(|wake| wake.try_send(()).is_ok());
+            if !self.copying {
+                self.begin_anew(connection, log.pages);
+            }
+        }
+    }
+
+    fn begin_anew(&mut self, connection: &Connection, pages: u64) {
+        let timeout = |timeout| connection.busy_timeout(timeout);
+        let anew =
+            timeout(READERS_DEADLINE).is_ok() && run(connection, &self.trust, "RESTART").is_some_and(|log| !log.busy);
+        self.next = if anew { self.limit } else { pages + self.limit / 4 };
+        if timeout(schema::BUSY_TIMEOUT).is_err() {
+            tracing::error!("the writer's lock timeout could not be restored");
+        }
+    }
+
+    /// Empties the log at the end of a writer's life, and keeps what is known then.
+    pub(super) fn finish(mut self, connection: &Connection, files: &Files, keeper: &Keeper) {
+        self.parts.stop();
+        self.wake = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the checkpoint thread panicked");
+        }
+        let truncated = run(connection, &self.trust, "TRUNCATE");
+        if truncated.is_some() && schema::keep_log_on_close(connection, false).is_err() {
+            tracing::warn!("the empty log stays beside the database");
+        }
+        if files.check().is_ok() {
+            let _ = keeper.keep(connection);
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    /// The thread ends with it, also if the writer panics.
+    fn drop(&mut self) {
+        self.parts.stop();
+    }
+}
+
+/// Copies the log while others write, until fewer than `rest` pages are left or nothing more can be copied.
+///
+/// During a round less is committed than was there before it, or else the writer falls behind and waits.
+fn copy(connection: &Connection, trust: &Trust, rest: u64) {
+    let mut copied = 0;
+    while run(connection, trust, "PASSIVE").is_some()
+        && let Some(log) = run(connection, trust, LOOK)
+        && log.copied > copied
+        && log.pages.saturating_sub(log.copied) >= rest
+    {
+        copied = log.copied;
+    }
+}
+
+/// Copies the whole log. Returns whether all that is committed is in the database file now.
+fn copy_all(connection: &Connection, trust: &Trust) -> bool {
+    run(connection, trust, "FULL").is_some_and(|log| !log.busy && log.copied == log.pages)
+}
+
+impl Trust {
+    fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+}
+
+/// How many pages the log has.
+pub(super) fn log_pages(connection: &Connection) -> Option<u64> {
+    run(connection, &Trust::default(), LOOK).map(|log| log.pages)
+}
+
+/// The mode that copies nothing and only says how things are.
+const LOOK: &str = "NOOP";
+
+/// The state of the log after a checkpoint.
+struct Log {
+    /// Somebody else's lock was in the way.
+    busy: bool,
+    /// Pages in the log, copied or not.
+    pages: u64,
+    /// Pages of them that are copied.
+    copied: u64,
+}
+
+/// Runs a checkpoint. A failure is logged and leaves the log as it is: nothing is lost, the next one tries again, unless
+/// it was of a sync.
+fn run(connection: &Connection, trust: &Trust, mode: &'static str) -> Option<Log> {
+    if trust.is_lost() && mode != LOOK {
+        return None;
+    }
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    let log = connection.prepare_cached(&sql).and_then(|mut statement| {
+        statement.query_row([], |row| {
+            // -1 stands for a log that does not exist yet.
+            let count = |column| row.get(column).map(|count: i64| count.try_into().unwrap_or(0));
+            Ok(Log {
+                busy: row.get(0)?,
+                pages: count(1)?,
+                copied: count(2)?,
+            })
+        })
+    });
+    match log {
+        Ok(log) => {
+            // One that was held up has copied nothing, and shows nothing.
+            if mode != LOOK
+                && !log.busy
+                && log.copied == log.pages
+                && let Some(ended) = trust.outage.lock().worked()
+            {
+                tracing::info!(lasted = ?ended.lasted, "checkpoints succeed again");
+            }
+            Some(log)
+        }
+        Err(error) if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_FSYNC) => {
+            trust.lost.store(true, Ordering::Release);
+            tracing::error!(mode, %error, "the disk failed to sync the database; the log is kept, to be copied by the next start");
+            None
+        }
+        Err(error) => {
+            if trust.outage.lock().failed() {
+                tracing::warn!(mode, %error, "checkpoint failed; it will be tried again");
+            }
+            None
+        }
+    }
+}

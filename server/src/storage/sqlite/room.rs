@@ -1,0 +1,67 @@
+//! Whether there is room for the next commit.
+//!
+//! A disk without room fails a large commit and lets a small one pass, or one that finds its place in a part of the log
+//! that is used again. So a commit that failed counts until as much has been written as a large one needs. Only readiness
+//! asks; until it does, every commit is tried all the same.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rusqlite::Connection;
+
+use crate::storage::StoreError;
+
+/// Bytes that a commit of many messages needs. With less than this free it is tried whether that can be written.
+const COMMIT: u64 = 1024 * 1024;
+
+/// What is known of the room.
+pub(super) struct Room {
+    directory: PathBuf,
+    /// A commit has failed since such a large one was tried with success.
+    doubted: AtomicBool,
+}
+
+impl Room {
+    /// Of the disk that holds this directory.
+    pub(super) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            doubted: AtomicBool::new(false),
+        }
+    }
+
+    /// Hears how a commit went.
+    pub(super) fn heard(&self, failure: Option<&StoreError>) {
+        if matches!(failure, Some(StoreError::Unavailable(_))) {
+            self.doubted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether [`fill`] must succeed before the store counts as working.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed) || self.free().is_some_and(|free| free < COMMIT)
+    }
+
+    /// Hears that [`fill`] succeeded.
+    pub(super) fn found(&self) {
+        self.doubted.store(false, Ordering::Relaxed);
+    }
+
+    fn free(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.directory).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}
+
+/// Writes as much as a large commit does. Undone by [`tidy`], in a transaction of its own: what is undone in the same
+/// one needs no room.
+pub(super) fn fill(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("DROP TABLE IF EXISTS room; CREATE TABLE room (filler BLOB)")?;
+    connection.execute("INSERT INTO room VALUES (randomblob(?1))", [COMMIT.cast_signed()])?;
+    Ok(())
+}
+
+/// Takes away what [`fill`] has left.
+pub(super) fn tidy(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("DROP TABLE IF EXISTS room")
+}

@@ -1,0 +1,353 @@
+//! The one thread that writes, and group commit.
+//!
+//! Callers hand in jobs through a bounded queue. The writer takes all that wait, runs them in one transaction and
+//! syncs once. Only then does it answer, so no caller ever hears of something that is not on the disk; the jobs that
+//! came meanwhile are the next group. If one of a group fails, all are undone and run again, each in a transaction of
+//! its own, so that it fails alone. That is rare; a savepoint around each job would cost every group a copy of all
+//! pages that it touches. It is no help where the database is locked by somebody else, which each of them would wait for;
+//! and it ends after [`ALONE`], should each attempt take long.
+//!
+//! A group whose commit went into files that no path leads to any more is held: neither answered nor undone. If the files
+//! come back it is durable after all, and is answered; until then nothing else is written, see [`files`](super::files).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
+
+use super::checkpoint::Checkpointer;
+use super::files::{Files, Missing};
+use super::known::Keeper;
+use super::opening::Opened;
+use super::room::Room;
+use crate::storage::StoreError;
+use crate::supervisor::Supervisor;
+
+/// Jobs that wait; callers beyond that wait for a place. Also the most jobs in one transaction.
+const QUEUE: usize = 64;
+
+/// How long the jobs of a group that failed are tried one by one. The rest then fails as the group did.
+const ALONE: Duration = Duration::from_secs(5);
+
+/// How often it looks whether the files of a group that is held are back.
+const HELD_PAUSE: Duration = Duration::from_millis(50);
+
+/// The writer, as its callers see it.
+pub(super) struct Writer {
+    /// Where jobs go, until it is closed. Locked to clone it or to take it out.
+    jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    /// The thread, until somebody waits for its end. Locked to take it out.
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Watches the thread; told before it may end.
+    parts: Supervisor,
+}
+
+impl Writer {
+    /// Starts the thread. It owns the connection, and the directory until everything is written. The write-ahead log is
+    /// kept as short as `pages` says.
+    pub(super) fn start(opened: Opened, room: Arc<Room>, pages: u64, parts: &Supervisor) -> Result<Self, StoreError> {
+        let Opened {
+            directory,
+            connection,
+            files,
+            keeper,
+        } = opened;
+        let database = directory.database();
+        let checkpointer = Checkpointer::start(&database, pages, Arc::clone(&files), Arc::clone(&keeper), parts)?;
+        let (sender, jobs) = mpsc::channel(QUEUE);
+        let work = move || {
+            let thread = Thread {
+                connection,
+                files,
+                room,
+                rescued: false,
+            };
+            thread.run(jobs, checkpointer, &keeper);
+            // Its connection is closed by now.
+            drop(directory);
+        };
+        let parts = parts.child();
+        let thread = parts.thread("store-writer", work);
+        Ok(Self {
+            jobs: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(
+                thread.map_err(|error| StoreError::Unavailable(error.to_string()))?,
+            )),
+            parts,
+        })
+    }
+
+    /// Runs one job and returns what it returned, once that is durable.
+    ///
+    /// If it fails, nothing that it did is kept. It may be run a second time, after the first was undone. A caller
+    /// that stops waiting does not stop the job.
+    pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.run_then(work, |_| ()).await
+    }
+
+    /// The same; as soon as it is durable, and whether or not the caller still waits, `committed` hears of it, on the
+    /// writer's thread.
+    pub(super) async fn run_then<T, F, C>(&self, work: F, committed: C) -> Result<T, StoreError>
+    where
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+        C: FnOnce(&T) + Send + 'static,
+    {
+        let jobs = self.jobs()?;
+        let (call, answer) = call(work, committed);
+        jobs.send(call).await.map_err(|_| StoreError::closed())?;
+        // Closing waits for every sender, so none may be held by somebody who no longer looks.
+        drop(jobs);
+        answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
+    }
+
+    /// [`run`](Self::run) for a thread that may block.
+    pub(super) fn run_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let jobs = self.jobs()?;
+        let (call, answer) = call(work, |_| ());
+        jobs.blocking_send(call).map_err(|_| StoreError::closed())?;
+        drop(jobs);
+        answer.blocking_recv().unwrap_or_else(|_| Err(StoreError::closed()))
+    }
+
+    fn jobs(&self) -> Result<mpsc::Sender<Box<dyn Job>>, StoreError> {
+        self.jobs.lock().clone().ok_or_else(StoreError::closed)
+    }
+
+    /// Waits for the jobs that were handed in and for the thread; later jobs fail.
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
+        self.parts.stop();
+        self.jobs.lock().take();
+        let Some(thread) = self.thread.lock().take() else {
+            return Ok(());
+        };
+        match tokio::task::spawn_blocking(move || thread.join()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(StoreError::Failed("the writer panicked".to_owned())),
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Waits for the thread, so that whoever drops a store can open it again.
+    fn drop(&mut self) {
+        self.parts.stop();
+        self.jobs.lock().take();
+        if self.thread.lock().take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer panicked");
+        }
+    }
+}
+
+/// What the thread owns.
+struct Thread {
+    connection: Connection,
+    files: Arc<Files>,
+    room: Arc<Room>,
+    /// Whether the log that is missing now was copied into the database.
+    rescued: bool,
+}
+
+impl Thread {
+    /// The thread's life.
+    fn run(mut self, mut jobs: Jobs, mut checkpointer: Checkpointer, keeper: &Keeper) {
+        let mut group = Vec::with_capacity(QUEUE);
+        let mut held = Vec::new();
+        while jobs.blocking_recv_many(&mut group, QUEUE) > 0 {
+            if let Err(error) = self.files.check() {
+                self.rescue(&checkpointer);
+                refuse(&mut group, &error);
+                continue;
+            }
+            self.rescued = false;
+            let together = self.transaction(&mut group);
+            fail::fail_point!("sqlite::writer", crate::failpoints::is_triggered(), |_| ());
+            let mut again = group.len() > 1 && matches!(&together, (Err(failure), _) if failure.began);
+            let end = Instant::now() + ALONE;
+            for mut job in group.drain(..) {
+                let (outcome, committed) = match &together {
+                    (Err(_), _) if again => self.transaction(std::slice::from_mut(&mut job)),
+                    together => together.clone(),
+                };
+                let waits_in_vain = outcome.as_ref().is_err_and(|failure| !failure.began);
+                again &= !waits_in_vain && Instant::now() < end;
+                let outcome = outcome.map_err(|failure| failure.error);
+                match committed == AppendOutcome::Elsewhere || (outcome.is_ok() && !held.is_empty()) {
+                    true => held.push(job),
+                    false => job.answer(outcome),
+                }
+            }
+            self.settle(&mut held, &mut jobs, &checkpointer);
+            checkpointer.after_commit(&self.connection);
+        }
+        checkpointer.finish(&self.connection, &self.files, keeper);
+    }
+
+    /// Waits until it is known whether what was committed can be found by whoever opens the database next. Whatever comes
+    /// meanwhile is refused.
+    fn settle(&mut self, held: &mut Vec<Box<dyn Job>>, jobs: &mut Jobs, checkpointer: &Checkpointer) {
+        let mut group = Vec::new();
+        while !held.is_empty() {
+            let Err(error) = self.files.check() else {
+                held.drain(..).for_each(|job| job.answer(Ok(())));
+                return;
+            };
+            if self.rescue(checkpointer) {
+                held.drain(..).for_each(|job| job.answer(Ok(())));
+                return;
+            }
+            loop {
+                match jobs.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return refuse(held, &error),
+                }
+            }
+            refuse(&mut group, &error);
+            std::thread::sleep(HELD_PAUSE);
+        }
+    }
+
+    /// Where only the log is missing, copies it into the database: what was acknowledged is then there. Returns whether all
+    /// that was committed is.
+    fn rescue(&mut self, checkpointer: &Checkpointer) -> bool {
+        if !self.rescued && self.files.missing() == Some(Missing::Log) {
+            self.rescued = checkpointer.copy_all(&self.connection);
+        }
+        self.rescued
+    }
+
+    /// Runs jobs as one durable transaction, or leaves no trace of them. Nobody hears of a commit before the files were
+    /// looked at.
+    fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), Failure>, AppendOutcome) {
+        let outcome = transaction(&self.connection, jobs);
+        self.room.heard(outcome.as_ref().err().map(|failure| &failure.error));
+        let committed = match outcome.is_ok() && self.files.check().is_err() {
+            true => AppendOutcome::Elsewhere,
+            false => AppendOutcome::InPlace,
+        };
+        (outcome, committed)
+    }
+}
+
+/// Where a commit went, if there was one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AppendOutcome {
+    InPlace,
+    /// Into files that no path leads to.
+    Elsewhere,
+}
+
+/// Where jobs come from.
+type Jobs = mpsc::Receiver<Box<dyn Job>>;
+
+fn refuse(jobs: &mut Vec<Box<dyn Job>>, error: &StoreError) {
+    jobs.drain(..).for_each(|job| job.answer(Err(error.clone())));
+}
+
+/// Why a transaction failed.
+#[derive(Clone)]
+struct Failure {
+    error: StoreError,
+    /// Whether it began; if not, no other one can either for now.
+    began: bool,
+}
+
+/// Runs jobs as one durable transaction, or leaves no trace of them.
+fn transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]);
+    execute("BEGIN IMMEDIATE").map_err(|error: rusqlite::Error| Failure {
+        error: error.into(),
+        began: false,
+    })?;
+    let run = || -> Result<(), StoreError> {
+        for job in jobs {
+            job.run(connection)?;
+        }
+        execute("COMMIT")?;
+        Ok(())
+    };
+    let outcome =
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(StoreError::Failed("a write panicked".to_owned())));
+    // SQLite itself ends a transaction that meets a full or failing disk.
+    if !connection.is_autocommit()
+        && let Err(error) = execute("ROLLBACK")
+    {
+        // Nothing can be written any more. The thread ends, and with it the server, to be started again.
+        panic!("a transaction can be neither committed nor undone: {error}");
+    }
+    outcome.map_err(|error| Failure { error, began: true })
+}
+
+/// Something to be done in a transaction, and somebody who waits for it.
+trait Job: Send {
+    /// Does it and keeps its output.
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
+
+    /// Hands the output over, or the failure, now that it is known whether it is durable.
+    fn answer(self: Box<Self>, durable: Result<(), StoreError>);
+}
+
+struct Call<F, C, T> {
+    work: F,
+    committed: C,
+    output: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+/// A job, and where its answer will be.
+fn call<T, F, C>(work: F, committed: C) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
+where
+    F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    T: Send + 'static,
+    C: FnOnce(&T) + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let call = Call {
+        work,
+        committed,
+        output: None,
+        reply,
+    };
+    (Box::new(call), answer)
+}
+
+impl<F, C, T> Job for Call<F, C, T>
+where
+    F: Fn(&Connection) -> rusqlite::Result<T> + Send,
+    C: FnOnce(&T) + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.output = Some((self.work)(connection)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, durable: Result<(), StoreError>) {
+        let Self {
+            committed,
+            output,
+            reply,
+            ..
+        } = *self;
+        let output = durable.map(|()| output.expect("a job that succeeded has its output"));
+        if let Ok(output) = &output {
+            committed(output);
+        }
+        // Nobody may be waiting any more; what was written stays.
+        let _ = reply.send(output);
+    }
+}

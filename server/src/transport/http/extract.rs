@@ -1,0 +1,132 @@
+//! From raw requests to checked values. What axum's own extractors would refuse in plain text is refused here in the
+//! one error format.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use shared::{ErrorCode, WireError};
+
+use crate::app::App;
+use crate::auth::{self, Caller};
+use crate::error::{self, HttpError};
+use crate::transport::tcp::answers::Asker;
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        let token = auth::bearer(&parts.headers);
+        let caller = auth::authenticate_http(&app.verifier, &*app.store, token).await;
+        let caller = caller.map_err(|denied| HttpError(error::denied(denied)))?;
+        if let Some(asker) = parts.extensions.get::<Asker>() {
+            asker.is(caller.user);
+        }
+        Ok(caller)
+    }
+}
+
+/// An administrator.
+pub struct Admin;
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        if Caller::from_request_parts(parts, app).await?.admin {
+            Ok(Self)
+        } else {
+            Err(forbidden("this needs an administrator's token: one with the claim \"role\":\"admin\"").into())
+        }
+    }
+}
+
+/// A caller who is a user of the chat, for what is the caller's own: an administrator need not be one.
+pub struct Member(pub Caller);
+
+impl FromRequestParts<Arc<App>> for Member {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        // Who is no administrator was looked up already.
+        let exists = auth::exists(&*app.store, caller.user);
+        if caller.admin && !exists.await.map_err(error::store_error)? {
+            return Err(WireError::new(ErrorCode::UserNotFound, "the token's user does not exist").into());
+        }
+        Ok(Self(caller))
+    }
+}
+
+/// The token is good, but not for this.
+pub fn forbidden(message: &str) -> WireError {
+    WireError::new(ErrorCode::Forbidden, message)
+}
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
+        match axum::Json::from_request(request, app).await {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(HttpError(refused_body(&rejection))),
+        }
+    }
+}
+
+fn refused_body(rejection: &JsonRejection) -> WireError {
+    use axum::http::StatusCode;
+    use std::error::Error;
+    // The source says what was wrong; the rejection's own text only that something was.
+    let cause = rejection
+        .source()
+        .map_or_else(|| rejection.to_string(), ToString::to_string);
+    match rejection {
+        JsonRejection::JsonSyntaxError(_) => {
+            WireError::new(ErrorCode::InvalidJson, format!("the body is not JSON: {cause}"))
+        }
+        JsonRejection::MissingJsonContentType(_) => WireError::new(
+            ErrorCode::UnsupportedMediaType,
+            "the body must be JSON, with `Content-Type: application/json`",
+        ),
+        rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!(
+                "the body is too large; at most {} bytes are read",
+                super::users::BODY_BYTES
+            );
+            WireError::new(ErrorCode::PayloadTooLarge, message)
+        }
+        _ => error::invalid_request(format!("the body has the wrong shape: {cause}")),
+    }
+}
+
+/// The ids of a path, undecoded. Only bytes that are no text can be refused here, and those are no id.
+pub fn path<T>(path: Result<Path<T>, PathRejection>) -> Result<T, WireError> {
+    let refused = |cause: PathRejection| WireError::new(ErrorCode::InvalidId, cause.body_text());
+    path.map(|Path(ids)| ids).map_err(refused)
+}
+
+/// An id in a path or a query; `name` says where it stood.
+pub fn id<T: FromStr>(name: &str, text: &str) -> Result<T, WireError> {
+    text.parse().map_err(|_| error::invalid_id(name, text))
+}
+
+/// A parameter of a query, if it is there.
+pub fn parameter<T>(name: &str, text: Option<&str>) -> Result<Option<T>, WireError>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    let parsed = text.map(T::from_str).transpose();
+    parsed.map_err(|cause| {
+        let text = error::short(text.unwrap_or_default());
+        error::invalid_request(format!("{name}: {text:?} is refused: {cause}"))
+    })
+}

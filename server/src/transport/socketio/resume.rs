@@ -1,0 +1,208 @@
+//! Sending a client that connects with a cursor what it missed, as the events that it would have heard.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::sync::{Receipt, SyncDone, SyncReset};
+use shared::{Conversation, ErrorCode, Message, SyncEvent, UserId, WireError, events, limits};
+use socketioxide::extract::SocketRef;
+
+use super::{Session, emit};
+use crate::chat::inbox;
+use crate::domain::Cursor;
+use crate::storage::size;
+use crate::transport::tcp::budget::{Held, OverBudget};
+use crate::transport::tcp::connection::EndReason;
+use crate::{chat, error};
+
+/// Reads that may fail although the store answers between them; then the connection is ended, so that the client comes
+/// back with its cursor.
+const FAILURES: u32 = 5;
+
+/// Pause after each of them.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Conversations that are read at once.
+const CONVERSATIONS: usize = 50;
+
+/// A connection that wants what it missed.
+#[derive(Clone)]
+pub struct Resume {
+    session: Arc<Session>,
+    since: String,
+    /// Whether something could not be sent: the client must not be told that it has all.
+    broken: bool,
+}
+
+impl Resume {
+    /// Since this cursor; empty to begin.
+    pub fn new(session: Arc<Session>, since: String) -> Self {
+        Self {
+            session,
+            since,
+            broken: false,
+        }
+    }
+
+    /// Sends it, unless the connection ends before.
+    pub async fn run(self, socket: SocketRef) {
+        let gone = self.session.link.gone().clone();
+        gone.run_until_cancelled(self.send(socket)).await;
+    }
+
+    async fn send(mut self, socket: SocketRef) {
+        let app = Arc::clone(&self.session.app);
+        let mut turn = self.session.turn();
+        turn.comes().await;
+        let mut failures = 0;
+        let mut since = if self.since.is_empty() {
+            Ok(app.delivery_watermark.cursor())
+        } else {
+            Cursor::parse(&self.since).map_err(error::invalid_cursor)
+        };
+        let mut pushed = 0;
+        let mut more = !self.since.is_empty();
+        while let (Ok(cursor), true) = (&since, more && pushed < limits::SYNC_PUSH && !self.broken) {
+            // Nobody's turn to read is held meanwhile, nor through the pause below.
+            app.reads.up().await;
+            match self.page(&socket, cursor).await {
+                Ok((count, next, has_more)) => {
+                    pushed += count;
+                    more = has_more;
+                    since = Ok(next);
+                }
+                Err(failed) if failed.code == ErrorCode::SyncReset => since = Err(failed),
+                Err(_) if failures == FAILURES => return self.session.link.close(),
+                Err(_) => {
+                    failures += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        match since {
+            Ok(next) => {
+                let done = SyncDone {
+                    next: next.to_string(),
+                    has_more: more,
+                };
+                self.emit(&socket, events::SYNC_DONE, &done).await;
+                self.session.caught_up(!more && !self.broken);
+            }
+            Err(error) => {
+                let reset = SyncReset { message: error.message };
+                self.emit(&socket, events::SYNC_RESET, &reset).await;
+            }
+        }
+        drop(turn);
+    }
+
+    /// Sends one page, and how each conversation in it stands. Returns how many changes it had, the cursor behind it
+    /// and whether there is more.
+    async fn page(&mut self, socket: &SocketRef, since: &Cursor) -> Result<(usize, Cursor, bool), WireError> {
+        let (app, me) = (Arc::clone(&self.session.app), self.session.caller.user);
+        self.session.ready_for_more().await;
+        let missed = app.read(me, chat::missed(&*app.store, me, since, limits::PAGE)).await?;
+        let held = self
+            .hold(missed.events.iter().map(length).sum())
+            .map_err(|OverBudget| self.has_no_room())?;
+        let peers: BTreeSet<UserId> = missed.events.iter().filter_map(|event| peer(event, me)).collect();
+        let pairs: Vec<(UserId, UserId)> = peers.into_iter().map(|peer| (me, peer)).collect();
+        for event in &missed.events {
+            self.event(socket, me, event).await;
+        }
+        let count = missed.events.len();
+        drop((missed.events, held));
+        let (mut pairs, mut most) = (&pairs[..], CONVERSATIONS);
+        while !pairs.is_empty() {
+            let (now, later) = pairs.split_at(pairs.len().min(most));
+            self.session.ready_for_more().await;
+            let conversations = app.read(me, inbox::conversations(&*app.store, now)).await?;
+            let _held = match self.hold(conversations.iter().map(conversation_length).sum()) {
+                Ok(held) => held,
+                // Each can bring a large message of an old database.
+                Err(OverBudget) if now.len() > 1 => {
+                    most = 1;
+                    continue;
+                }
+                Err(OverBudget) => return Err(self.has_no_room()),
+            };
+            for conversation in conversations {
+                self.emit(socket, events::CONVERSATION_UPDATED, &conversation).await;
+            }
+            pairs = later;
+        }
+        Ok((count, missed.next, missed.more))
+    }
+
+    /// Charges what was read and not sent yet.
+    fn hold(&self, bytes: usize) -> Result<Held, OverBudget> {
+        self.session.link.account().hold(bytes)
+    }
+
+    /// Ends the connection.
+    fn has_no_room(&self) -> WireError {
+        self.session.link.end(EndReason::Unread);
+        error::too_much_unread()
+    }
+
+    async fn event(&mut self, socket: &SocketRef, me: UserId, event: &SyncEvent) {
+        let live = |receipt: &Receipt| Receipt {
+            peer_id: None,
+            ..*receipt
+        };
+        match event {
+            SyncEvent::Message { message } if message.receiver == Some(me) => {
+                self.emit(socket, &events::receive_message(me), message).await;
+            }
+            SyncEvent::Message { message } => self.emit(socket, events::MESSAGE_SENT, message).await,
+            // One's own receipts show in the conversation.
+            SyncEvent::MessagesDelivered(receipt) | SyncEvent::MessagesRead(receipt) if receipt.user_id == me => {}
+            SyncEvent::MessagesDelivered(receipt) => {
+                self.emit(socket, events::MESSAGES_DELIVERED, &live(receipt)).await;
+            }
+            SyncEvent::MessagesRead(receipt) => self.emit(socket, events::MESSAGES_READ, &live(receipt)).await,
+            SyncEvent::Settings { settings } => self.emit(socket, events::SETTINGS_UPDATED, settings).await,
+        }
+    }
+
+    /// One event goes out when most of those before it have been written.
+    async fn emit(&mut self, socket: &SocketRef, event: &str, payload: &(impl Serialize + Sync)) {
+        if !self.broken {
+            self.session.ready_for_more().await;
+            self.broken = !emit::event(socket, event, payload);
+        }
+    }
+}
+
+/// How many bytes of memory an event takes, about.
+fn length(event: &SyncEvent) -> usize {
+    match event {
+        SyncEvent::Message { message } => message_length(message),
+        _ => size::RECEIPT,
+    }
+}
+
+/// As [`length`], of a message: JSON can have a multiple of it, and is charged when it is written.
+fn message_length(message: &Message) -> usize {
+    size::RECEIPT + message.message.as_deref().map_or(0, str::len)
+}
+
+/// As [`length`], of a conversation.
+fn conversation_length(conversation: &Conversation) -> usize {
+    2 * size::RECEIPT + conversation.last_message.as_ref().map_or(0, message_length)
+}
+
+/// With whom a change was.
+fn peer(event: &SyncEvent, me: UserId) -> Option<UserId> {
+    match event {
+        SyncEvent::Message { message } if message.sender == Some(me) => message.receiver,
+        SyncEvent::Message { message } => message.sender,
+        SyncEvent::MessagesDelivered(receipt) | SyncEvent::MessagesRead(receipt) if receipt.user_id == me => {
+            receipt.peer_id
+        }
+        SyncEvent::MessagesDelivered(receipt) | SyncEvent::MessagesRead(receipt) => Some(receipt.user_id),
+        SyncEvent::Settings { .. } => None,
+    }
+}
