@@ -106,7 +106,7 @@ impl Http {
     }
 
     /// The same, which calls `tell` once if a request takes long because the server's database does not answer.
-    pub fn telling(self, tell: fn()) -> Self {
+    pub fn with_notice(self, tell: fn()) -> Self {
         Self {
             waiting: Some(Waiting::new(tell, false)),
             ..self
@@ -114,7 +114,7 @@ impl Http {
     }
 
     /// The same, under a line of the caller's that shows how it goes.
-    pub fn telling_under(self, tell: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn with_notice_above(self, tell: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             waiting: Some(Waiting::new(tell, true)),
             ..self
@@ -122,7 +122,7 @@ impl Http {
     }
 
     /// The same, which tells nobody.
-    pub fn silent(self) -> Self {
+    pub fn without_notice(self) -> Self {
         Self { waiting: None, ..self }
     }
 

@@ -52,7 +52,7 @@ struct UserState {
     /// What this user sent. Locked for moments by the tasks of this user and, without acks, of the partner.
     sent: Mutex<SendLedger>,
     /// What this user heard. Locked for moments by the user's task, and at the end.
-    heard: Mutex<ReceiveLedger>,
+    received: Mutex<ReceiveLedger>,
     /// Wakes the user's task when a message was delivered, on servers that acknowledge nothing.
     delivered: Notify,
 }
@@ -219,7 +219,7 @@ impl MessageLoad {
         let mut tally = Tally::default();
         for (number, user) in self.users.iter().enumerate() {
             let partner = self.users.get(number ^ 1).unwrap_or(user);
-            tally.add(&user.sent.lock(), &partner.heard.lock(), self.plan.workload.acks);
+            tally.add(&user.sent.lock(), &partner.received.lock(), self.plan.workload.acks);
         }
         tally
     }
@@ -240,7 +240,7 @@ impl UserState {
             id,
             text: id.to_string(),
             sent: Mutex::default(),
-            heard: Mutex::default(),
+            received: Mutex::default(),
             delivered: Notify::new(),
         })
     }

@@ -17,5 +17,7 @@ fn show() {
     ada.wait_for("hi");
     ada.keys("abc");
     grace.wait_for("typing…");
-    for s in [&ada, &grace] { println!("{:?}\n{}\n---", s.raw(), s.rows().join("\n")); }
+    for s in [&ada, &grace] {
+        println!("{:?}\n{}\n---", s.raw(), s.rows().join("\n"));
+    }
 }
