@@ -216,7 +216,7 @@ fn the_limit_holds() {
         );
         for (connection, entered) in [1, 2].into_iter().zip(entered) {
             assert_eq!(
-                directory.devices(USER).iter().any(|one| one.connection == connection),
+                directory.of(USER).iter().any(|one| one.id == connection),
                 entered
             );
             directory.leave(USER, connection, note(&notes, false));

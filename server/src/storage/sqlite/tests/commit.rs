@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use shared::ErrorCode;
+use shared::{ErrorCode, WireError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::chat::{AppendOutcome, Backlog, Buffered, Committer, Limits, NotStored, SubmitError};
-use crate::delivery::DeliveryWatermark;
+use crate::chat::{AppendOutcome, Backlog, Committer, Error, Limits, NotStored, SubmitError};
+use crate::delivery::{Buffered, DeliveryWatermark};
 use crate::domain::ClientMessageId;
-use crate::error;
 
 const LIMITS: Limits = Limits {
     messages: 1_000,
@@ -118,7 +117,8 @@ impl Chat {
 }
 
 fn is_unavailable(told: &Told) -> bool {
-    let unavailable = |failure: &NotStored| error::not_stored(failure).code == ErrorCode::StoreUnavailable;
+    let unavailable =
+        |failure: &NotStored| WireError::from(Error::NotStored(failure.clone())).code == ErrorCode::StoreUnavailable;
     told.committed.outcome.as_ref().is_err_and(unavailable)
 }
 
@@ -227,7 +227,7 @@ async fn a_flood_leaves_room_in_the_buffer_of_its_receiver() {
         chat.send(flooder, bob, &format!("{index}"), 4_000).unwrap();
         if let Err(why) = chat.told().await.committed.outcome {
             assert_eq!(why, NotStored::SubmitError(SubmitError::ReceiverFull));
-            let error = error::not_stored(&why);
+            let error = WireError::from(Error::NotStored(why));
             assert!(error.code == ErrorCode::Overloaded && error.retry_after_ms.is_some());
             refused += 1;
         }
