@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use server::server;
 use server::storage::open::Opened;
 use server::telemetry::{self, say};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
         store: Arc::new(NullStore::default()),
         database: None,
     };
-    let served = server::run_with(
+    let served = server::server::run_with(
         config,
         stop,
         async |_, _| Ok(opened),
