@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::{Role, UserId};
 
-use crate::storage::{Store, StoreError};
+use crate::storage::{StoreError, UserStore};
 
 pub mod secret;
 mod token;
@@ -58,7 +58,11 @@ impl AuthError {
 }
 
 /// Checks a token, and that its user exists.
-pub async fn authenticate(verifier: &Verifier, store: &dyn Store, token: Option<&str>) -> Result<Caller, AuthError> {
+pub async fn authenticate(
+    verifier: &Verifier,
+    store: &dyn UserStore,
+    token: Option<&str>,
+) -> Result<Caller, AuthError> {
     let caller = bearer_of(verifier, token)?;
     known(store, caller).await
 }
@@ -66,7 +70,7 @@ pub async fn authenticate(verifier: &Verifier, store: &dyn Store, token: Option<
 /// Checks a token for HTTP, where an administrator need not be a user of the chat: an operator's tool has no chats.
 pub async fn authenticate_http(
     verifier: &Verifier,
-    store: &dyn Store,
+    store: &dyn UserStore,
     token: Option<&str>,
 ) -> Result<Caller, AuthError> {
     let caller = bearer_of(verifier, token)?;
@@ -84,7 +88,7 @@ fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, AuthErr
     })
 }
 
-async fn known(store: &dyn Store, caller: Caller) -> Result<Caller, AuthError> {
+async fn known(store: &dyn UserStore, caller: Caller) -> Result<Caller, AuthError> {
     match exists(store, caller.user).await? {
         true => Ok(caller),
         false => Err(AuthError::UnknownUser),
@@ -96,7 +100,7 @@ async fn known(store: &dyn Store, caller: Caller) -> Result<Caller, AuthError> {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] at the latest then.
-pub async fn exists(store: &dyn Store, user: UserId) -> Result<bool, StoreError> {
+pub async fn exists(store: &dyn UserStore, user: UserId) -> Result<bool, StoreError> {
     match tokio::time::timeout(DEADLINE, store.user(user)).await {
         Ok(found) => Ok(found?.is_some()),
         Err(_) => {

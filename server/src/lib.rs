@@ -21,10 +21,10 @@ pub mod config;
 pub mod delivery;
 pub mod domain;
 pub mod error;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod outage;
 pub mod routes;
-#[cfg(feature = "sabotage")]
-pub mod sabotage;
 pub mod server;
 pub mod signals;
 pub mod storage;

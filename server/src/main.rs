@@ -43,6 +43,8 @@ fn start() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     telemetry::start(&given.config);
+    #[cfg(feature = "failpoints")]
+    let _scenario = server::failpoints::set_up();
     given.warn();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

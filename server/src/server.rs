@@ -11,6 +11,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::routes;
 use crate::storage;
+use crate::storage::open::{OpenError, Opened};
 use crate::supervisor::Supervisor;
 use crate::transport::http::router;
 use crate::transport::socketio::namespaces;
@@ -38,6 +39,19 @@ pub struct Started {
 /// The server could not start, or a part of it failed.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
     storage::open::check(&config).await?;
+    run_with(config, stop, storage::open::open, started).await
+}
+
+/// [`run`] with the store that `open` opens, whatever the configuration names.
+///
+/// # Errors
+/// The server could not start, or a part of it failed.
+pub async fn run_with(
+    config: Config,
+    stop: CancellationToken,
+    open: impl AsyncFnOnce(&Config, &Supervisor) -> Result<Opened, OpenError>,
+    started: impl FnOnce(&Started),
+) -> Result<(), RunError> {
     let client_files = load::client(&config).await?;
     let Some(secret) = unless_stopped(&stop, load::secret(&config)).await? else {
         return Ok(());
@@ -49,7 +63,8 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
     // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
     let bound = bind::bind(&config.host, config.port).await?;
     let supervisor = Supervisor::default();
-    let Some((store, message_ids, database)) = unless_stopped(&stop, load::store(&config, &supervisor)).await? else {
+    let Some((store, message_ids, database)) = unless_stopped(&stop, load::store(open(&config, &supervisor))).await?
+    else {
         return Ok(());
     };
     let (listener, address) = match bound.listen() {

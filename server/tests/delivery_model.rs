@@ -2,7 +2,6 @@
 //!
 //! Loom runs each model again and again, once for each order of steps that could make a difference. The files are those
 //! of the server, with Loom's lock in the place of theirs.
-#![cfg(not(feature = "sabotage"))]
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +10,7 @@ use shared::UserId;
 
 use connections::{ConnectionRegistry, TooManyConnections};
 use domain::Cursor;
-use storage::Store;
+use storage::FeedStore;
 use watermark::DeliveryWatermark;
 
 #[path = "../src/delivery/connections.rs"]
@@ -58,7 +57,7 @@ mod storage {
     use super::domain::Cursor;
     use loom::sync::atomic::{AtomicI64, Ordering};
 
-    pub(super) trait Store: Send + Sync {
+    pub(super) trait FeedStore: Send + Sync {
         fn committed_position(&self) -> i64;
         fn cursor(&self, committed_position: i64) -> Cursor;
     }
@@ -79,7 +78,7 @@ mod storage {
         }
     }
 
-    impl Store for Numbers {
+    impl FeedStore for Numbers {
         fn committed_position(&self) -> i64 {
             // Loom tries other orders of an access and the one before it. Of a read it forgets that somebody else read just before,
             // and with that the orders in which a commit comes between the two; of a change it does not.
@@ -127,7 +126,7 @@ type Heard = Arc<sync::Mutex<Vec<(i64, Cursor)>>>;
 fn no_cursor_passes_a_change_that_is_on_its_way() {
     model(|| {
         let numbers = Arc::new(storage::Numbers::default());
-        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn Store>);
+        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
         let heard = Heard::default();
         let lanes = [
             lane(&numbers, &delivery_watermark, &heard),
@@ -148,7 +147,7 @@ fn no_cursor_passes_a_change_that_is_on_its_way() {
 fn no_cursor_of_a_connection_passes_a_change_on_its_way() {
     model(|| {
         let numbers = Arc::new(storage::Numbers::default());
-        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn Store>);
+        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
         let heard = Heard::default();
         let lane = lane(&numbers, &delivery_watermark, &heard);
         let cursor = delivery_watermark.cursor();
@@ -215,10 +214,7 @@ fn the_limit_holds() {
             Err(TooManyConnections)
         );
         for (connection, entered) in [1, 2].into_iter().zip(entered) {
-            assert_eq!(
-                directory.of(USER).iter().any(|one| one.id == connection),
-                entered
-            );
+            assert_eq!(directory.of(USER).iter().any(|one| one.id == connection), entered);
             directory.leave(USER, connection, note(&notes, false));
         }
         assert_eq!(*notes.lock().expect("nobody panicked"), [true, false]);

@@ -57,9 +57,9 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, marked: MarkOutcome<R>
     if !(marked.delivered_moved || marked.read_moved) {
         return;
     }
-    #[cfg(feature = "sabotage")]
+    #[cfg(feature = "failpoints")]
     if marked.read_moved {
-        crate::sabotage::reset_unread(mark.user, mark.peer);
+        crate::failpoints::reset_unread(mark.user, mark.peer);
     }
     dispatcher.receipts(&marked.marker, marked.delivered_moved, shown);
     // The guard of the mark is still held, so the cursor of now is before it.

@@ -45,14 +45,15 @@ pub async fn complete(
         let receipts = viewer == peer || (allows(viewer) && allows(peer));
         let (user, settings) = known.get(&peer).cloned().unwrap_or_default();
         let id = |watermark: crate::domain::Watermark| watermark.place.id;
+        let unread = || {
+            fail::fail_point!("chat::unread", |_| crate::failpoints::counter(viewer, peer));
+            summary.unread
+        };
         Conversation {
             peer_id: peer,
             peer: user.map(|user| seen(user, settings, viewer)),
             last_message: summary.last,
-            #[cfg(not(feature = "sabotage"))]
-            unread: summary.unread,
-            #[cfg(feature = "sabotage")]
-            unread: crate::sabotage::unread(viewer, peer, summary.unread),
+            unread: unread(),
             read_up_to: summary.own.and_then(|own| own.read).map(id),
             delivered_up_to: summary.own.and_then(|own| own.delivered).map(id),
             peer_read_up_to: summary.peers.and_then(|peers| peers.read).filter(|_| receipts).map(id),

@@ -55,8 +55,8 @@ impl Dispatcher {
             self.emit_json(sender, events::MESSAGE_SENT, document, origin);
         }
         if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
-            #[cfg(feature = "sabotage")]
-            crate::sabotage::count_unread(receiver, sender);
+            #[cfg(feature = "failpoints")]
+            crate::failpoints::count_unread(receiver, sender);
             self.conversation_changed(receiver, sender, None);
             if sender != receiver {
                 self.conversation_changed(sender, receiver, None);
@@ -191,10 +191,6 @@ impl Dispatcher {
         let caught_up = connections.iter().any(|connection| connection.caught_up);
         let resume = caught_up.then(|| self.resume(user)).flatten();
         for connection in connections {
-            #[cfg(feature = "sabotage")]
-            if crate::sabotage::drops_delivery(event) {
-                continue;
-            }
             let resume = resume.as_deref().filter(|_| connection.caught_up);
             if connection.client.emit(event, payload, resume) == Emitted::Dropped {
                 // It must not be given a cursor after an event that it has not received.

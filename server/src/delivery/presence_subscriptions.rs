@@ -19,7 +19,7 @@ use super::timer::sleep_until;
 use super::{Connections, privacy};
 use crate::clock::now;
 use crate::outage::Outage;
-use crate::storage::{HEARTBEAT, Store, StoreError};
+use crate::storage::{HEARTBEAT_INTERVAL, Store, StoreError};
 
 /// Most users read from the store with one query.
 const MAX_BATCH: usize = 500;
@@ -155,7 +155,7 @@ impl PresenceSubscriptions {
         stop: CancellationToken,
         emit: impl Fn(&[(UserId, ConnectionId)], &Presence) + Send,
     ) {
-        let mut beat = tokio::time::interval(HEARTBEAT);
+        let mut beat = tokio::time::interval(HEARTBEAT_INTERVAL);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut outage = Outage::default();
         let (mut others, mut unchecked) = (false, 0);

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 use crate::outage::Outage;
-use crate::storage::{HEARTBEAT, PresenceChange, Store};
+use crate::storage::{HEARTBEAT_INTERVAL, PresenceChange, PresenceStore};
 
 /// Most changes written at once.
 const MAX_BATCH: usize = 1_000;
@@ -35,8 +35,8 @@ pub struct PresenceWriter {
 
 /// Renews the lease that keeps what was written true, until `stop` is cancelled. It is a task of its own: a change that
 /// is slow to be written must not cost the lease.
-pub async fn run_heartbeat(store: Arc<dyn Store>, stop: CancellationToken) {
-    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
+pub async fn run_heartbeat(store: Arc<dyn PresenceStore>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut beats = Outage::default();
     loop {
@@ -65,7 +65,7 @@ impl PresenceWriter {
     }
 
     /// Writes changes as they come until `stop` is cancelled.
-    pub async fn run(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, store: Arc<dyn PresenceStore>, stop: CancellationToken) {
         let mut writes = Outage::default();
         loop {
             tokio::select! {
@@ -75,7 +75,7 @@ impl PresenceWriter {
         }
     }
 
-    async fn write(&self, store: &dyn Store, outage: &mut Outage) {
+    async fn write(&self, store: &dyn PresenceStore, outage: &mut Outage) {
         let changes = self.take_batch();
         if !changes.is_empty() {
             let written = store.set_presence(&changes).await;

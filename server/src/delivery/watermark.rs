@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use super::sync::Mutex;
 use crate::domain::Cursor;
-use crate::storage::Store;
+use crate::storage::FeedStore;
 
 /// The guards of one server.
 pub struct DeliveryWatermark {
-    store: Arc<dyn Store>,
+    store: Arc<dyn FeedStore>,
     /// How many guards began at which committed position. Held to read the store's position, or to count a guard.
     in_flight: Mutex<BTreeMap<i64, usize>>,
 }
@@ -27,7 +27,7 @@ pub struct InFlightGuard {
 
 impl DeliveryWatermark {
     /// The watermark of a store's changes.
-    pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
+    pub fn new(store: Arc<dyn FeedStore>) -> Arc<Self> {
         Arc::new(Self {
             store,
             in_flight: Mutex::default(),
@@ -49,10 +49,7 @@ impl DeliveryWatermark {
     pub fn cursor(&self) -> Cursor {
         let in_flight = self.in_flight.lock();
         let committed_position = self.store.committed_position();
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is("no-window") {
-            return self.store.cursor(committed_position);
-        }
+        fail::fail_point!("delivery::watermark", |_| self.store.cursor(committed_position));
         let delivered = in_flight
             .keys()
             .next()

@@ -36,7 +36,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     let connections = Arc::new(Connections::new(config.max_connections_per_user as usize));
     let dispatcher = Dispatcher {
         connections: Arc::clone(&connections),
-        watermark: DeliveryWatermark::new(Arc::clone(&store)),
+        watermark: DeliveryWatermark::new(store.clone()),
         conversation_notifier: Arc::default(),
         budget: Arc::clone(&registry.budget),
     };

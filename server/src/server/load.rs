@@ -8,9 +8,8 @@ use crate::auth::secret::{self, SecretError};
 use crate::chat::MessageIdGenerator;
 use crate::clock::now;
 use crate::config::{Config, Secret};
-use crate::storage::open::Opened;
-use crate::storage::{self, Store};
-use crate::supervisor::Supervisor;
+use crate::storage::Store;
+use crate::storage::open::{OpenError, Opened};
 use crate::transport::client_files::ClientFiles;
 
 /// Loads the secret that tokens are checked with, or creates it.
@@ -38,12 +37,11 @@ pub(super) async fn client(config: &Config) -> Result<ClientFiles, RunError> {
         .map_err(|why| RunError::Setting { name, why })
 }
 
-/// Opens the store, and begins the lease and the message ids on it. Also returns the database and its hosts, for people.
+/// Waits for the store to be opened, and begins the lease and the message ids on it. Also returns the database and its hosts, for people.
 pub(super) async fn store(
-    config: &Config,
-    supervisor: &Supervisor,
+    opening: impl Future<Output = Result<Opened, OpenError>>,
 ) -> Result<(Arc<dyn Store>, MessageIdGenerator, Option<String>), RunError> {
-    let Opened { store, database } = storage::open::open(config, supervisor).await?;
+    let Opened { store, database } = opening.await?;
     let begun = async {
         store.heartbeat(now()).await?;
         store.newest().await

@@ -24,28 +24,21 @@
 //! The directory is locked, so this process is the only one: whoever the database says is online when it is opened
 //! was left behind by a crash, and [`Store::heartbeat`] has nothing to do.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream::{self, BoxStream, StreamExt};
-use rusqlite::Connection;
-use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use shared::Timestamp;
 
 pub use self::opening::Options;
 use self::projector::Projector;
 use self::readers::Readers;
 use self::room::Room;
 use self::writer::Writer;
-use super::size;
-use super::{
-    AppendError, Appended, ChangesError, InboxEntry, MarkError, PresenceChange, Projection, Store, StoreError, Summary,
-};
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Instance, Mark, Marked, Position, RemoteChange};
-use crate::domain::{NewMessage, Username};
+use super::{Store, StoreError};
+use crate::domain::Instance;
 use crate::supervisor::Supervisor;
 
 mod append;
@@ -60,6 +53,7 @@ mod log_index;
 mod markers;
 mod opening;
 mod pages;
+mod projected;
 mod projection;
 mod projector;
 mod readers;
@@ -67,20 +61,17 @@ mod room;
 mod runs;
 mod schema;
 mod sequence;
+mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod unread;
 mod untouched;
 mod users;
+mod verify;
 mod writer;
 
 /// How long [`Store::ping`] waits for the writer and a reader before it calls the store stuck.
-const PING_DEADLINE: Duration = Duration::from_secs(2);
-
-/// Messages of all users that a reader of a feed sifts by itself, before it asks for them to be projected.
-const SIFTED: i64 = 256;
-
-/// Messages in one chunk of [`Store::history`].
-const HISTORY_CHUNK: usize = 256;
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A [`Store`] in one directory of this machine.
 ///
@@ -124,25 +115,26 @@ impl EmbeddedStore {
         })
     }
 
-    /// Runs a write that tells its numbers to `committed` when it is durable. It waits as long as the disk does: what
-    /// would be given up could still be committed, and its caller would not learn of it.
-    async fn write<T, F, C>(&self, work: F, committed: C) -> Result<T, StoreError>
-    where
-        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
-        T: Send + 'static,
-        C: FnOnce(&projector::Shared, &T) + Send + 'static,
-    {
-        let shared = self.projector.shared();
-        self.writer
-            .run_then(work, move |output| committed(&shared, output))
-            .await
+    /// Writes and reads something. Where it is doubtful that a large commit would succeed, writes as much as one.
+    async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
+        let both = async {
+            if self.room.is_uncertain() {
+                self.writer.run(room::fill).await?;
+                self.writer.run(room::tidy).await?;
+                self.room.record_large_commit();
+            } else {
+                self.writer.run(users::probe_write).await?;
+            }
+            self.readers.run(users::probe_read).await
+        };
+        within(deadline, both).await
     }
 }
 
 async fn within<T>(deadline: Duration, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(deadline, answer)
         .await
-        .unwrap_or_else(|_| Err(StoreError::Unavailable(format!("no answer within {deadline:?}"))))
+        .unwrap_or_else(|_| Err(StoreError::no_answer_within(deadline)))
 }
 
 impl fmt::Debug for EmbeddedStore {
@@ -155,232 +147,8 @@ impl fmt::Debug for EmbeddedStore {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    /// One: there is one writer, and what waits for it meanwhile becomes its next, larger batch.
-    fn append_lanes(&self) -> usize {
-        1
-    }
-
-    async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
-        let messages = batch.to_vec();
-        let work = move |connection: &_| append::append(connection, &messages);
-        let committed = |shared: &projector::Shared, outcome: &append::Outcome| {
-            if let Some(newest) = outcome.newest {
-                shared.appended(newest);
-            }
-        };
-        match self.write(work, committed).await {
-            Ok(outcome) => outcome.messages,
-            Err(error) => batch.iter().map(|_| Err(error.clone().into())).collect(),
-        }
-    }
-
-    async fn message(&self, conversation: Conversation, id: MessageId) -> Result<Option<Message>, StoreError> {
-        self.readers
-            .run(move |connection| pages::message(connection, conversation, id))
-            .await
-    }
-
-    async fn page(
-        &self,
-        conversation: Conversation,
-        bounds: Bounds,
-        end: End,
-        limit: usize,
-    ) -> Result<Vec<Message>, StoreError> {
-        self.readers
-            .run(move |connection| pages::page(connection, conversation, bounds, end, limit))
-            .await
-    }
-
-    /// Each chunk is a page of its own, read when it is asked for: a consumer that stalls holds neither a
-    /// connection nor a snapshot.
-    fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
-        let readers = Arc::clone(&self.readers);
-        stream::try_unfold(Some(Bounds::default()), move |rest| {
-            let readers = Arc::clone(&readers);
-            async move {
-                let Some(bounds) = rest else { return Ok(None) };
-                let page =
-                    move |connection: &_| pages::page(connection, conversation, bounds, End::Oldest, HISTORY_CHUNK);
-                let chunk = readers.run(page).await?;
-                let rest = match chunk.last() {
-                    None => return Ok(None),
-                    Some(last) if chunk.len() == HISTORY_CHUNK || size::is_piece(&chunk) => {
-                        last.created_at.map(|created_at| Bounds {
-                            after: Some(Position {
-                                created_at,
-                                id: last.id,
-                            }),
-                            before: None,
-                        })
-                    }
-                    Some(_) => None,
-                };
-                Ok(Some((chunk, rest)))
-            }
-        })
-        .boxed()
-    }
-
-    fn committed_position(&self) -> i64 {
-        self.projector.committed_position()
-    }
-
-    fn cursor(&self, committed_position: i64) -> Cursor {
-        Cursor::at(self.instance, committed_position)
-    }
-
-    /// Right whatever is projected: what is not is sifted out of everybody's messages. Waiting for the projection only
-    /// spares that, so its failure is none.
-    async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
-        if self.projector.waiting() > SIFTED
-            && let Err(error) = self.projector.flush().await
-        {
-            tracing::debug!(%error, "a feed is read in front of the projection");
-        }
-        let (instance, since) = (self.instance, since.clone());
-        self.readers
-            .run(move |connection| feed::changes(connection, instance, user, &since, limit))
-            .await?
-    }
-
-    /// Never yields: this process is the only one.
-    fn remote_changes(&self) -> BoxStream<'static, Vec<RemoteChange>> {
-        stream::pending().boxed()
-    }
-
-    async fn mark(&self, marks: &[Mark]) -> Vec<Result<Marked, MarkError>> {
-        if marks.is_empty() {
-            return Vec::new();
-        }
-        let given = marks.to_vec();
-        let work = move |connection: &_| markers::mark(connection, &given);
-        let committed = |shared: &projector::Shared, outcome: &markers::Outcome| shared.committed(outcome.newest);
-        match self.write(work, committed).await {
-            Ok(outcome) => outcome.marked,
-            Err(error) => marks.iter().map(|_| Err(error.clone().into())).collect(),
-        }
-    }
-
-    async fn inbox(&self, user: UserId, after: Option<Position>, limit: usize) -> Result<Vec<InboxEntry>, StoreError> {
-        self.projector.flush().await?;
-        self.readers
-            .run(move |connection| inbox::page(connection, user, after, limit))
-            .await
-    }
-
-    async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        let pairs = pairs.to_vec();
-        self.readers
-            .run(move |connection| inbox::summaries(connection, &pairs))
-            .await
-    }
-
-    async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
-        self.projector.flush().await?;
-        self.readers
-            .run(move |connection| inbox::total_unread(connection, user, most))
-            .await
-    }
-
-    async fn acquainted(&self, user: UserId, others: &[UserId]) -> Result<HashSet<UserId>, StoreError> {
-        let others = others.to_vec();
-        self.readers
-            .run(move |connection| inbox::acquainted(connection, user, &others))
-            .await
-    }
-
-    fn projection(&self) -> Projection {
-        self.projector.projection()
-    }
-
-    async fn rebuild(&self) -> Result<(), StoreError> {
-        self.projector.rebuild();
-        Ok(())
-    }
-
-    async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {
-        let users = users.to_vec();
-        self.readers
-            .run(move |connection| {
-                let settings = |&user| Ok(users::settings(connection, user)?.unwrap_or_default());
-                users.iter().map(settings).collect()
-            })
-            .await
-    }
-
-    async fn change_settings(
-        &self,
-        user: UserId,
-        change: SettingsChange,
-        _at: Timestamp,
-    ) -> Result<Option<Settings>, StoreError> {
-        let work = move |connection: &_| users::change_settings(connection, user, change);
-        let committed = |shared: &projector::Shared, (_, newest): &(_, i64)| shared.committed(*newest);
-        let (settings, _) = self.write(work, committed).await?;
-        Ok(settings)
-    }
-
-    async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        let ids = ids.to_vec();
-        self.readers
-            .run(move |connection| ids.iter().map(|&id| users::by_id(connection, id)).collect())
-            .await
-    }
-
-    /// No: the directory is locked.
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
-        let names = names.to_vec();
-        self.writer
-            .run(move |connection| users::create(connection, &names, at))
-            .await
-    }
-
-    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.readers.run(move |connection| users::by_id(connection, id)).await
-    }
-
-    async fn users_named(&self, name: &str) -> Result<Vec<User>, StoreError> {
-        let name = name.to_owned();
-        let user = self
-            .readers
-            .run(move |connection| users::by_name(connection, &name))
-            .await?;
-        Ok(user.into_iter().collect())
-    }
-
-    async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        self.readers
-            .run(move |connection| users::list(connection, after, limit))
-            .await
-    }
-
-    async fn set_presence(&self, changes: &[PresenceChange]) -> Result<(), StoreError> {
-        let changes = changes.to_vec();
-        self.writer
-            .run(move |connection| users::set_presence(connection, &changes))
-            .await
-    }
-
-    /// Nothing to do: the directory's lock is the claim, and opening took the dead process's users offline.
-    async fn heartbeat(&self, _now: Timestamp) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
-        let newest = self.readers.run(sequence::newest).await;
-        newest.map_err(|error| opening::damaged(&self.path.join("chat.db"), error))
-    }
-
     async fn ping(&self) -> Result<(), StoreError> {
-        self.ping_within(PING_DEADLINE).await
+        self.ping_within(PING_TIMEOUT).await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -74,7 +74,7 @@ impl StoreCheck {
 fn ask(store: Arc<dyn Store>, before: Option<bool>) -> Shared<BoxFuture<'static, bool>> {
     let asked = AbortOnDropHandle::new(tokio::spawn(async move {
         let answer = tokio::time::timeout(PATIENCE, store.ping()).await;
-        let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}"))));
+        let answer = answer.unwrap_or_else(|_| Err(StoreError::no_answer_within(PATIENCE)));
         // Once for each change, not for each of those who ask.
         match (&answer, before) {
             (Err(error), Some(true) | None) => tracing::warn!(%error, "not ready: the store can't be reached"),

@@ -110,7 +110,7 @@ fn scripts() -> PathBuf {
     crate::workspace().join("server/tests/js")
 }
 
-fn program(variable: &str, default: &str) -> String {
+pub(crate) fn program(variable: &str, default: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 

@@ -6,8 +6,8 @@ use bson::{DateTime, doc};
 use server::chat::MessageIdGenerator;
 use server::domain::NewMessage;
 use server::domain::{Change, Conversation, Cursor};
-use server::storage::Store;
 use server::storage::mongodb::MongoStore;
+use server::storage::{FeedStore, InboxStore, MessageStore, Store};
 use shared::{Message, Timestamp, UserId};
 
 use super::fixture::{Fixture, TestClock, at, history, mongooses, new_message, users};

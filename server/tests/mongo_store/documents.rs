@@ -4,7 +4,7 @@ use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
 use server::domain::{Bounds, Conversation, End, Position};
-use server::storage::{AppendError, Store};
+use server::storage::{AppendError, MessageStore, UserStore};
 
 use super::fixture::{Fixture, at, history, name, new_message, stored, users, with_client_id};
 

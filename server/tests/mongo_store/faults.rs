@@ -12,7 +12,7 @@ use server::chat::MessageIdGenerator;
 use server::domain::NewMessage;
 use server::domain::{Bounds, Conversation, End, RemoteChange};
 use server::storage::mongodb::MongoStore;
-use server::storage::{AppendError, Store, StoreError};
+use server::storage::{AppendError, FeedStore, MessageStore, PresenceStore, Store, StoreError, UserStore};
 use shared::{Message, MessageId, SettingsChange, UserId};
 use testkit::mongod::Mongod;
 use tokio::task::JoinHandle;
@@ -241,7 +241,7 @@ async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
     // Its sender tries again, and everybody whom it concerns is told by that.
     let again = with_client_id(minted(), "again");
     assert!(store.append(&[again]).await[0].as_ref().unwrap().duplicate);
-    assert!(store.untold(unknown[1].id));
+    assert!(store.claim_delivery(unknown[1].id));
 
     fixture.clock.set(at(100));
     let theirs = mongooses(ada, bob, "of another program", at(40));
@@ -256,7 +256,10 @@ async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
         })
         .collect();
     assert_eq!(ids, [unknown[0].id]);
-    assert!(!store.untold(unknown[0].id), "whoever sends it again now tells nobody");
+    assert!(
+        !store.claim_delivery(unknown[0].id),
+        "whoever sends it again now tells nobody"
+    );
     fixture.end([store]).await;
 }
 

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use server::domain::{Change, Cursor, Mark, MarkKind, PageEnd};
 use server::storage::mongodb::MongoStore;
-use server::storage::{ChangesError, Store};
+use server::storage::{ChangesError, FeedStore, MessageStore, ReceiptStore, UserStore};
 use shared::{SettingsChange, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, new_message, users};

@@ -7,7 +7,7 @@ use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use server::domain::{Mark, MarkKind};
 use server::storage::mongodb::MongoStore;
-use server::storage::{Store, Summary};
+use server::storage::{InboxStore, ReceiptStore, Summary};
 use shared::{MessageId, UserId};
 
 use super::fixture::{Fixture, at, mongooses, until};

@@ -11,7 +11,7 @@ use mongodb::{Client, Collection, Database};
 use server::domain::Conversation;
 use server::domain::{ClientMessageId, NewMessage, Text, Username};
 use server::storage::mongodb::{Clock, MongoStore};
-use server::storage::{AppendError, Appended, Store};
+use server::storage::{AppendError, Appended, MessageStore, Store, UserStore};
 use shared::{Message, MessageId, Timestamp, UserId};
 
 /// A database without anything in it.

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use server::domain::{Mark, MarkKind, Position};
 use server::storage::mongodb::MongoStore;
-use server::storage::{InboxEntry, Store};
+use server::storage::{InboxEntry, InboxStore, MessageStore, ReceiptStore};
 use shared::{MessageId, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, stored, until, users};

@@ -6,7 +6,7 @@ use bson::oid::ObjectId;
 use bson::{Bson, doc};
 use server::domain::NewMessage;
 use server::storage::mongodb::MongoStore;
-use server::storage::{AppendError, Appended, Store, StoreError};
+use server::storage::{AppendError, Appended, InboxStore, MessageStore, PresenceStore, Store, StoreError, UserStore};
 use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, history, name, new_message, stored, until, users, with_client_id};

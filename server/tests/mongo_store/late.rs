@@ -5,7 +5,7 @@ use bson::{DateTime, doc};
 use futures_util::future::join;
 use server::domain::NewMessage;
 use server::domain::{Change, Conversation, Cursor, Mark, MarkKind};
-use server::storage::Store;
+use server::storage::{FeedStore, MessageStore, ReceiptStore, UserStore};
 use shared::{SettingsChange, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, new_message, stored, users, with_client_id};

@@ -5,8 +5,8 @@ use bson::oid::ObjectId;
 use futures_util::stream::BoxStream;
 use server::chat::MessageIdGenerator;
 use server::domain::RemoteChange;
-use server::storage::Store;
 use server::storage::mongodb::MongoStore;
+use server::storage::{FeedStore, InboxStore, MessageStore, PresenceStore, Store};
 use shared::UserId;
 use testkit::mongod::Mongod;
 

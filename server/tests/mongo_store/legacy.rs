@@ -6,7 +6,7 @@ use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
 use server::domain::{Bounds, Conversation, End, Position};
-use server::storage::Store;
+use server::storage::{MessageStore, UserStore};
 use shared::{Message, Timestamp, UserId};
 
 use super::fixture::{Fixture, at, history, name};

@@ -4,7 +4,7 @@ use bson::doc;
 use bson::oid::ObjectId;
 use mongodb::options::{Acknowledgment, WriteConcern};
 use server::domain::{Bounds, Change, Conversation, End};
-use server::storage::Store;
+use server::storage::{FeedStore, InboxStore, MessageStore, UserStore};
 use shared::{MessageId, Settings};
 use testkit::mongod::Mongod;
 

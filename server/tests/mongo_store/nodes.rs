@@ -9,8 +9,8 @@ use futures_util::stream::BoxStream;
 use server::chat::MessageIdGenerator;
 use server::domain::NewMessage;
 use server::domain::{Change, Mark, MarkKind, RemoteChange};
-use server::storage::Store;
 use server::storage::mongodb::MongoStore;
+use server::storage::{FeedStore, InboxStore, MessageStore, ReceiptStore, UserStore};
 use shared::{MessageId, SettingsChange, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};

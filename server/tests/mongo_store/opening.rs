@@ -9,7 +9,7 @@ use mongodb::IndexModel;
 use mongodb::options::IndexOptions;
 use server::domain::{Bounds, Conversation, End};
 use server::storage::mongodb::MongoStore;
-use server::storage::{Store, StoreError};
+use server::storage::{MessageStore, PresenceStore, Store, StoreError};
 use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, history, new_message, stored, until, users, with_client_id};

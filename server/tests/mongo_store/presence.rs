@@ -6,7 +6,7 @@ use std::time::Duration;
 use bson::{Bson, DateTime, Document, doc};
 use server::delivery::{PresenceWriter, run_heartbeat};
 use server::storage::mongodb::MongoStore;
-use server::storage::{PresenceChange, Store};
+use server::storage::{PresenceChange, PresenceStore, Store, UserStore};
 use shared::{Timestamp, UserId};
 use testkit::mongod::Mongod;
 use tokio_util::sync::CancellationToken;

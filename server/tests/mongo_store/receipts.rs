@@ -7,7 +7,7 @@ use server::chat::{MarkOutcome, Receipts};
 use server::delivery::DeliveryWatermark;
 use server::domain::{Change, Mark, MarkKind};
 use server::storage::mongodb::MongoStore;
-use server::storage::{MarkError, Store, StoreError};
+use server::storage::{MarkError, MessageStore, Store, StoreError};
 use server::supervisor::Supervisor;
 use testkit::mongod::Mongod;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -21,7 +21,7 @@ async fn deployment(members: usize) -> Arc<Mongod> {
 
 fn start(store: &Arc<dyn Store>) -> (Receipts<&'static str>, UnboundedReceiver<MarkOutcome<&'static str>>) {
     let (tell, told) = unbounded_channel();
-    let delivery_watermark = DeliveryWatermark::new(Arc::clone(store));
+    let delivery_watermark = DeliveryWatermark::new(store.clone());
     let settle = move |settled| tell.send(settled).unwrap();
     let receipts = Receipts::start(Arc::clone(store), delivery_watermark, &Supervisor::default(), settle);
     (receipts, told)

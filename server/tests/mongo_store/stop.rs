@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use server::chat::MessageIdGenerator;
 use server::domain::NewMessage;
-use server::storage::{PresenceChange, Store};
+use server::storage::{InboxStore, MessageStore, PresenceChange, PresenceStore, Store, UserStore};
 use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, new_message, stored, until, users};

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use server::domain::{Bounds, Conversation, End, Mark, MarkKind, Marked, Position};
 use server::domain::{ClientMessageId, NewMessage, Text, Username};
 use server::storage::size::is_piece;
-use server::storage::{AppendError, Appended, Store};
+use server::storage::{AppendError, Appended, MessageStore, ReceiptStore, Store, UserStore};
 use shared::{Message, MessageId, Timestamp, UserId};
 
 use crate::engine::Engine;
@@ -41,7 +41,7 @@ pub(crate) fn names<const N: usize>(texts: [&str; N]) -> [Username; N] {
 }
 
 /// Creates `N` users.
-pub(crate) async fn people<const N: usize>(store: &dyn Store) -> [UserId; N] {
+pub(crate) async fn people<const N: usize>(store: &dyn UserStore) -> [UserId; N] {
     let names: [_; N] = std::array::from_fn(|index| name(&format!("person {index}")));
     let users = store.create_users(&names, START).await.unwrap();
     std::array::from_fn(|index| users[index].0.id)
@@ -100,7 +100,7 @@ pub(crate) fn repeated(first: &NewMessage) -> Result<Appended, AppendError> {
 }
 
 /// Appends messages that must all be new, and returns them as they should be listed.
-pub(crate) async fn append_new(store: &dyn Store, batch: &[NewMessage]) -> Vec<Message> {
+pub(crate) async fn append_new(store: &dyn MessageStore, batch: &[NewMessage]) -> Vec<Message> {
     let outcomes = store.append(batch).await;
     assert_eq!(outcomes, batch.iter().map(stored).collect::<Vec<_>>());
     batch.iter().map(NewMessage::to_message).collect()
@@ -118,7 +118,13 @@ pub(crate) fn up_to(user: UserId, peer: UserId, kind: MarkKind, message: Message
 }
 
 /// Marks, which must succeed.
-pub(crate) async fn mark(store: &dyn Store, user: UserId, peer: UserId, kind: MarkKind, message: MessageId) -> Marked {
+pub(crate) async fn mark(
+    store: &dyn ReceiptStore,
+    user: UserId,
+    peer: UserId,
+    kind: MarkKind,
+    message: MessageId,
+) -> Marked {
     let outcomes = store.mark(&[up_to(user, peer, kind, message)]).await;
     let [outcome] = <[_; 1]>::try_from(outcomes).unwrap();
     outcome.unwrap()
@@ -134,7 +140,7 @@ pub(crate) async fn open_ready(engine: &dyn Engine) -> Arc<dyn Store> {
 }
 
 /// The whole conversation, as one page in as many pieces as it takes.
-pub(crate) async fn all(store: &dyn Store, conversation: Conversation) -> Vec<Message> {
+pub(crate) async fn all(store: &dyn MessageStore, conversation: Conversation) -> Vec<Message> {
     let (mut all, mut bounds) = (Vec::new(), Bounds::default());
     loop {
         let piece = store.page(conversation, bounds, End::Oldest, 1_000_000).await.unwrap();
@@ -148,6 +154,6 @@ pub(crate) async fn all(store: &dyn Store, conversation: Conversation) -> Vec<Me
 }
 
 /// The whole conversation, as a stream.
-pub(crate) async fn streamed(store: &dyn Store, conversation: Conversation) -> Vec<Message> {
+pub(crate) async fn streamed(store: &dyn MessageStore, conversation: Conversation) -> Vec<Message> {
     store.history(conversation).try_concat().await.unwrap()
 }

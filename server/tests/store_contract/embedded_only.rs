@@ -6,7 +6,9 @@ use std::process::Command;
 
 use server::domain::Conversation;
 use server::storage::sqlite::EmbeddedStore;
-use server::storage::{AppendError, PresenceChange, Store, StoreError};
+use server::storage::{
+    AppendError, InboxStore, MessageStore, PresenceChange, PresenceStore, Store, StoreError, UserStore,
+};
 
 use crate::data::{START, all, mint, people};
 use crate::engine::open_embedded;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use server::domain::{Change, Cursor, MarkKind, Marker};
-use server::storage::{ChangesError, Store};
+use server::storage::{ChangesError, FeedStore};
 use shared::{Message, MessageId, Settings, SettingsChange, UserId};
 
 use crate::data::{append_new, mark, mint_now, now, people};
@@ -28,7 +28,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// One that knows of nothing and goes on from now.
-    pub(crate) fn new(store: &dyn Store, user: UserId) -> Self {
+    pub(crate) fn new(store: &dyn FeedStore, user: UserId) -> Self {
         Self {
             user,
             cursor: store.cursor(store.committed_position()),
@@ -40,7 +40,7 @@ impl Reader {
     }
 
     /// Reads one page. Returns whether there is more.
-    pub(crate) async fn page(&mut self, store: &dyn Store, limit: usize) -> bool {
+    pub(crate) async fn page(&mut self, store: &dyn FeedStore, limit: usize) -> bool {
         let page = store.changes(self.user, &self.cursor, limit).await.unwrap();
         assert!(page.changes.len() <= limit);
         assert!(!page.more || !page.changes.is_empty(), "more, but nothing of it");
@@ -67,7 +67,7 @@ impl Reader {
     }
 
     /// Reads to the end, which must come.
-    async fn catch_up(&mut self, store: &dyn Store, limit: usize) {
+    async fn catch_up(&mut self, store: &dyn FeedStore, limit: usize) {
         for _ in 0..10_000 {
             if !self.page(store, limit).await {
                 return;

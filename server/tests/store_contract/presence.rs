@@ -1,17 +1,17 @@
 //! Who is online.
 
-use server::storage::{LEASE, PresenceChange, Store};
+use server::storage::{LEASE_TIMEOUT, PresenceChange, PresenceStore, UserStore};
 use shared::{Timestamp, UserId};
 
 use crate::data::{START, later, nobody, people};
 use crate::engine::Engine;
 
-async fn set(store: &dyn Store, user: UserId, online: bool, at: Timestamp) {
+async fn set(store: &dyn PresenceStore, user: UserId, online: bool, at: Timestamp) {
     let change = PresenceChange { user, online, at };
     store.set_presence(&[change]).await.unwrap();
 }
 
-async fn presence(store: &dyn Store, user: UserId) -> (bool, Option<Timestamp>) {
+async fn presence(store: &dyn UserStore, user: UserId) -> (bool, Option<Timestamp>) {
     let user = store.user(user).await.unwrap().unwrap();
     (user.is_online, user.last_seen)
 }
@@ -90,7 +90,7 @@ pub(crate) async fn ends_with_a_crash(engine: &dyn Engine) {
     drop(store);
 
     let store = engine.open().await;
-    let now = later(1 + i64::try_from(LEASE.as_millis()).unwrap() * 2);
+    let now = later(1 + i64::try_from(LEASE_TIMEOUT.as_millis()).unwrap() * 2);
     store.heartbeat(now).await.unwrap();
     assert!(!presence(&*store, ada).await.0);
     assert_eq!(presence(&*store, bob).await, (false, None));

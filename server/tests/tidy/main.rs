@@ -60,11 +60,12 @@ fn every_rust_file_opens_with_what_it_is_for_and_is_short() {
 
 #[test]
 fn every_script_opens_with_what_it_is_for() {
-    for file in files()
-        .iter()
-        .filter(|file| file.extension().is_some_and(|extension| extension == "js"))
-    {
-        assert!(read(file).starts_with("// "), "{}", file.display());
+    for file in files().iter().filter(|file| {
+        file.extension()
+            .is_some_and(|extension| ["js", "mjs", "py"].iter().any(|known| extension == *known))
+    }) {
+        let opens = ["// ", "\"\"\""].iter().any(|opening| read(file).starts_with(opening));
+        assert!(opens, "{}", file.display());
     }
 }
 

@@ -151,8 +151,8 @@ impl<R> Lane<R> {
         if messages.is_empty() {
             return Ok(());
         }
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is("ack-early") {
+        #[cfg(feature = "failpoints")]
+        if crate::failpoints::returns("chat::ack_early") {
             return self.acknowledge_early(in_flight, messages, replies, charges).await;
         }
         let store = Arc::clone(&self.store);
@@ -208,7 +208,7 @@ impl<R> Lane<R> {
     /// Answers those who wait for a store that hangs: those whose messages it may still store, and those whose messages
     /// wait for it, which it will not get.
     async fn give_up_waiting(&self, replies: &mut Vec<R>) -> Result<(), Gone> {
-        let hangs = || StoreError::Unavailable(format!("no answer within {PATIENCE:?}"));
+        let hangs = || StoreError::no_answer_within(PATIENCE);
         let fail = |reply| AppendOutcome::failed(NotStored::Failed(hangs().into()), reply);
         let mut settled: Vec<AppendOutcome<R>> = replies.drain(..).map(fail).collect();
         if !settled.is_empty() {
@@ -243,7 +243,7 @@ impl<R> Lane<R> {
     }
 
     /// Answers and delivers first, and stores afterwards, as slowly as a busy disk would.
-    #[cfg(feature = "sabotage")]
+    #[cfg(feature = "failpoints")]
     async fn acknowledge_early(
         &mut self,
         in_flight: InFlightGuard,
@@ -261,7 +261,7 @@ impl<R> Lane<R> {
         let settled = settled.collect();
         // Nobody left to tell is no reason not to store.
         let handed_on = self.hand_on(Some(in_flight), settled, charges, true).await;
-        tokio::time::sleep(crate::sabotage::SLOW_DISK).await;
+        tokio::time::sleep(crate::failpoints::SLOW_DISK).await;
         let outcomes = self.store.append(&messages).await;
         self.note_failure(&outcomes);
         handed_on
@@ -271,7 +271,7 @@ impl<R> Lane<R> {
     fn settle(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> AppendOutcome<R> {
         let deliver = match &outcome {
             Ok(Appended { duplicate: false, .. }) => true,
-            Ok(Appended { message, .. }) => self.unsettled.remove(&message.id) && self.store.untold(message.id),
+            Ok(Appended { message, .. }) => self.unsettled.remove(&message.id) && self.store.claim_delivery(message.id),
             Err(AppendError::Store(_)) => {
                 if self.unsettled.len() < UNSETTLED {
                     self.unsettled.insert(id);

@@ -12,10 +12,11 @@ use mongodb::{Collection, Database};
 use shared::{Timestamp, UserId};
 
 use super::document::{self, user_key};
-use super::markers::Stored;
-use super::pages::{Place, Run};
+use super::markers::StoredMarker;
+use super::pages::{FeedPosition, Run};
+use super::timeouts::READ_TIMEOUT;
 use super::window::Clock;
-use super::{READ, connect, query};
+use super::{names, query};
 use crate::domain::{Change, Changes, Cursor, Instance};
 use crate::storage::size::{self, Enough};
 use crate::storage::{ChangesError, StoreError};
@@ -26,7 +27,7 @@ const MARKER: u8 = 1;
 const SETTINGS: u8 = 2;
 
 /// Messages that mongod sends at once, and that the driver holds: 2 MiB of the longest ones.
-const BATCH: u32 = 128;
+const BATCH_SIZE: u32 = 128;
 
 /// Reads feeds.
 pub(super) struct Feed {
@@ -50,9 +51,9 @@ enum Tie {
 impl Feed {
     pub(super) fn new(database: &Database, instance: Instance, clock: Clock) -> Self {
         Self {
-            messages: database.collection(connect::MESSAGES),
-            markers: database.collection(connect::MARKERS),
-            users: database.collection(connect::USERS),
+            messages: database.collection(names::MESSAGES),
+            markers: database.collection(names::MARKERS),
+            users: database.collection(names::USERS),
             instance,
             clock,
         }
@@ -63,7 +64,7 @@ impl Feed {
         Cursor::at(self.instance, point)
     }
 
-    /// See [`crate::storage::Store::changes`].
+    /// See [`crate::storage::FeedStore::changes`].
     pub(super) async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
         let now = (self.clock)();
         if since.instance != self.instance {
@@ -76,7 +77,7 @@ impl Feed {
         }
         let limit = limit.max(1);
         let run = Run::resume(since, now);
-        if run.behind.as_ref().is_some_and(|(_, key)| !is_key(key)) {
+        if run.after.as_ref().is_some_and(|(_, key)| !is_key(key)) {
             return Err(ChangesError::Reset("the cursor is damaged"));
         }
         let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
@@ -126,22 +127,22 @@ impl Feed {
     }
 
     /// One more than a page of up to `limit` holds, if there are so many.
-    async fn messages(&self, branches: Vec<Document>, limit: usize) -> Result<Vec<(Place, Change)>, StoreError> {
+    async fn messages(&self, branches: Vec<Document>, limit: usize) -> Result<Vec<(FeedPosition, Change)>, StoreError> {
         let find = self
             .messages
             .find(doc! { "$or": branches })
             .sort(doc! { "updatedAt": 1, "_id": 1 })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
-            .batch_size(BATCH)
-            .max_time(READ);
+            .batch_size(BATCH_SIZE)
+            .max_time(READ_TIMEOUT);
         let read = |document: &RawDocument| {
             let message = document::message(document)?;
             let place = place(message.updated_at?, MESSAGE, &[message.id.bytes()]);
             Some((place, Change::Message(message)))
         };
         let mut enough = Enough::of(limit);
-        let is_enough = |(_, change): &(Place, Change)| enough.with(size::change_bytes(change));
-        query::until("reading changed messages", READ, find, read, is_enough).await
+        let is_enough = |(_, change): &(FeedPosition, Change)| enough.with(size::change_bytes(change));
+        query::until("reading changed messages", READ_TIMEOUT, find, read, is_enough).await
     }
 
     /// Markers of which the index leads to one of the two people; `other` orders those of one moment.
@@ -150,29 +151,29 @@ impl Feed {
         branches: Vec<Document>,
         other: &str,
         limit: i64,
-    ) -> Result<Vec<(Place, Change)>, StoreError> {
+    ) -> Result<Vec<(FeedPosition, Change)>, StoreError> {
         let find = self
             .markers
             .find(doc! { "$or": branches })
             .sort(doc! { "updatedAt": 1, other: 1 })
             .limit(limit)
-            .max_time(READ);
-        query::all("reading changed markers", READ, find, |document| {
-            let Stored { marker, updated_at, .. } = Stored::read(document)?;
+            .max_time(READ_TIMEOUT);
+        query::all("reading changed markers", READ_TIMEOUT, find, |document| {
+            let StoredMarker { marker, updated_at, .. } = StoredMarker::read(document)?;
             let place = place(updated_at, MARKER, &[marker.user.bytes(), marker.peer.bytes()]);
             Some((place, Change::Marker(marker)))
         })
         .await
     }
 
-    async fn settings(&self, user: UserId, at: i64, tie: &Tie) -> Result<Option<(Place, Change)>, StoreError> {
+    async fn settings(&self, user: UserId, at: i64, tie: &Tie) -> Result<Option<(FeedPosition, Change)>, StoreError> {
         let comparison = match tie {
             Tie::None => "$gt",
             _ => "$gte",
         };
         let changed = doc! { "_id": user_key(user), "settings.updatedAt": { comparison: DateTime::from_millis(at) } };
-        let find = self.users.find(changed).max_time(READ);
-        let found = query::all("reading changed settings", READ, find, |document| {
+        let find = self.users.find(changed).max_time(READ_TIMEOUT);
+        let found = query::all("reading changed settings", READ_TIMEOUT, find, |document| {
             let at = document.get_document("settings").ok()?.get_datetime("updatedAt").ok()?;
             let change = Change::Settings(document::settings(document));
             Some((place(document::timestamp(at), SETTINGS, &[]), change))
@@ -184,7 +185,7 @@ impl Feed {
 /// What of one kind belongs to the page of the moment at which it begins; `within` tells it from the rest of a key
 /// of this kind.
 fn tie(run: &Run, kind: u8, within: &dyn Fn(&[u8]) -> Tie) -> Tie {
-    let Some((&first, rest)) = run.behind.as_ref().and_then(|(_, key)| key.split_first()) else {
+    let Some((&first, rest)) = run.after.as_ref().and_then(|(_, key)| key.split_first()) else {
         return Tie::All;
     };
     match first.cmp(&kind) {
@@ -208,7 +209,7 @@ fn filters(led: &str, user: UserId, at: i64, other: &str, tie: &Tie) -> Vec<Docu
     }
 }
 
-fn place(at: Timestamp, kind: u8, ids: &[[u8; 12]]) -> Place {
+fn place(at: Timestamp, kind: u8, ids: &[[u8; 12]]) -> FeedPosition {
     let mut key = vec![kind];
     key.extend(ids.iter().flatten());
     (at.millis(), key)

@@ -15,29 +15,25 @@ use shared::{Message, MessageId, Timestamp};
 
 use super::document::{self, date, message_key, user_key};
 use super::error::bounded;
-use super::inbox::seconds;
 use super::integrity::Integrity;
-use super::{READ, connect, query};
+use super::newest::newest;
+use super::timeouts::READ_TIMEOUT;
+use super::{names, query};
 use crate::domain::{Bounds, Conversation, End, Position};
 use crate::storage::StoreError;
 use crate::storage::size::{self, PIECE_BYTES};
 
 /// Most messages in one chunk of a history: enough that looking for the place where it begins costs little.
-const CHUNK: usize = 512;
+const MAX_CHUNK: usize = 512;
 
 /// Messages that mongod sends at once. Left to itself it fills 16 MiB, which the driver then holds; this is at most
 /// 2 MiB of the longest messages.
-const BATCH: u32 = 128;
+const BATCH_SIZE: u32 = 128;
 
-/// Messages among which the newest one is looked for.
-const NEWEST: i64 = 100;
-
-/// How far behind the time of the greatest id a `createdAt` may lie, in milliseconds.
-const NEWEST_SPAN: i64 = 60_000;
 /// About how many bytes of documents of a history are read at once, and at most how many messages. With fewer, the
 /// beginning of each query is felt.
-const RANGE_BYTES: usize = 1024 * 1024;
-const RANGE: usize = 2_048;
+const MAX_RANGE_BYTES: usize = 1024 * 1024;
+const MAX_RANGE: usize = 2_048;
 /// The first range, of whose messages nothing is known: together less than an answer of mongod can hold.
 const FIRST_RANGE: usize = 512;
 
@@ -49,7 +45,7 @@ pub(super) struct History {
 }
 
 /// A whole history on its way.
-struct Whole {
+struct HistoryReader {
     messages: Collection<RawDocumentBuf>,
     integrity: Integrity,
     conversation: Conversation,
@@ -60,19 +56,19 @@ struct Whole {
     /// How many messages the next range has.
     range: usize,
     /// Whether documents whose ids are none of ours are passed over in the database: there is no place behind them.
-    only_ours: bool,
+    only_object_ids: bool,
     ended: bool,
 }
 
 impl History {
     pub(super) fn new(database: &mongodb::Database, integrity: Integrity) -> Self {
         Self {
-            messages: database.collection(connect::MESSAGES),
+            messages: database.collection(names::MESSAGES),
             integrity,
         }
     }
 
-    /// See [`newest`].
+    /// See [`crate::storage::MessageStore::newest`].
     pub(super) async fn newest(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         newest(&self.messages, now).await
     }
@@ -84,8 +80,8 @@ impl History {
     ) -> Result<Option<Message>, StoreError> {
         let mut filter = filter(conversation, Bounds::default());
         filter.insert("_id", ObjectId::from_bytes(id.bytes()));
-        let find = self.messages.find_one(filter).max_time(READ);
-        let found = bounded("reading a message", READ, find).await?;
+        let find = self.messages.find_one(filter).max_time(READ_TIMEOUT);
+        let found = bounded("reading a message", READ_TIMEOUT, find).await?;
         Ok(found.and_then(|found| document::message(&found)))
     }
 
@@ -104,97 +100,47 @@ impl History {
             .find(filter(conversation, bounds))
             .sort(sort(end))
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .batch_size(BATCH)
-            .max_time(READ);
+            .batch_size(BATCH_SIZE)
+            .max_time(READ_TIMEOUT);
         let mut bytes = 0;
         let is_piece = |message: &Message| {
             bytes += size::message_bytes(message);
             bytes >= PIECE_BYTES
         };
-        let mut page = query::until("reading a page", READ, find, document::message, is_piece).await?;
+        let mut page = query::until("reading a page", READ_TIMEOUT, find, document::message, is_piece).await?;
         if end == End::Newest {
             page.reverse();
         }
         Ok(page)
     }
 
-    /// See [`crate::storage::Store::history`].
+    /// See [`crate::storage::MessageStore::history`].
     pub(super) fn stream(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
-        let whole = Whole {
+        let reader = HistoryReader {
             messages: self.messages.clone(),
             integrity: self.integrity.clone(),
             conversation,
             read: VecDeque::new(),
             after: None,
             range: FIRST_RANGE,
-            only_ours: false,
+            only_object_ids: false,
             ended: false,
         };
-        let next = async |mut whole: Whole| {
-            let chunk = whole.next().await?;
-            Ok((!chunk.is_empty()).then_some((chunk, whole)))
+        let next = async |mut reader: HistoryReader| {
+            let chunk = reader.next().await?;
+            Ok((!chunk.is_empty()).then_some((chunk, reader)))
         };
-        try_unfold(whole, next).boxed()
+        try_unfold(reader, next).boxed()
     }
 }
 
-/// See [`crate::storage::Store::newest`].
-///
-/// The greatest ids lead to it, and those of the last moments before `now`: after a clock that was ahead was set right,
-/// messages have ids of their own time, and a `createdAt` just behind the greatest id. Documents of other programs can have
-/// one that can't be right, so no `createdAt` counts that lies beyond the greatest ids.
-pub(super) async fn newest(
-    messages: &Collection<RawDocumentBuf>,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, StoreError> {
-    let mut next = [0; 12];
-    next[..4].copy_from_slice(
-        &u32::try_from(now.millis() / 1_000 + 1)
-            .unwrap_or(u32::MAX)
-            .to_be_bytes(),
-    );
-    let (greatest, latest) = tokio::try_join!(
-        of_greatest_ids(messages, doc! { "_id": { "$type": "objectId" } }),
-        of_greatest_ids(messages, doc! { "_id": { "$lt": ObjectId::from_bytes(next) } }),
-    )?;
-    let Some(greatest) = greatest.iter().map(|(in_id, created_at)| in_id.min(created_at)).max() else {
-        return Ok(None);
-    };
-    let limit = greatest.millis().saturating_add(NEWEST_SPAN);
-    let latest = latest.iter().map(|(_, created_at)| created_at);
-    Ok(latest
-        .filter(|at| at.millis() <= limit)
-        .chain([greatest])
-        .max()
-        .copied())
-}
-
-/// The end of the second in an id, and `createdAt`, of those of the matching messages that have the greatest ids.
-async fn of_greatest_ids(
-    messages: &Collection<RawDocumentBuf>,
-    filter: Document,
-) -> Result<Vec<(Timestamp, Timestamp)>, StoreError> {
-    let find = messages
-        .find(filter)
-        .projection(doc! { "createdAt": 1 })
-        .sort(doc! { "_id": -1 })
-        .limit(NEWEST)
-        .max_time(READ);
-    query::all("reading the newest messages", READ, find, |document| {
-        let message = document::message(document)?;
-        let in_id = i64::from(seconds(message.id)) * 1_000 + 999;
-        Some((Timestamp::from_millis(in_id), message.created_at?))
-    })
-    .await
-}
-
-impl Whole {
+impl HistoryReader {
     /// The next chunk; an empty one at the end.
     async fn next(&mut self) -> Result<Vec<Message>, StoreError> {
         while self.read.is_empty() && !self.ended {
             // Otherwise a database that was emptied meanwhile would look like the end.
             let integrity = self.integrity.clone();
-            integrity.read(READ, self.read_range()).await?;
+            integrity.read(READ_TIMEOUT, self.read_range()).await?;
         }
         let mut bytes = 0;
         let fits = |message: &&Message| {
@@ -202,13 +148,13 @@ impl Whole {
             bytes += size::message_bytes(message);
             before < PIECE_BYTES
         };
-        let count = self.read.iter().take(CHUNK).take_while(fits).count();
+        let count = self.read.iter().take(MAX_CHUNK).take_while(fits).count();
         Ok(self.read.drain(..count).collect())
     }
 
     async fn read_range(&mut self) -> Result<(), StoreError> {
-        let mut filter = behind(self.conversation, self.after.as_ref());
-        if self.only_ours {
+        let mut filter = after(self.conversation, self.after.as_ref());
+        if self.only_object_ids {
             filter = doc! { "$and": [filter, { "_id": { "$type": "objectId" } }] };
         }
         let find = self
@@ -217,13 +163,13 @@ impl Whole {
             .sort(sort(End::Oldest))
             .limit(i64::try_from(self.range).unwrap_or(i64::MAX))
             .batch_size(u32::try_from(self.range).unwrap_or(u32::MAX))
-            .max_time(READ);
+            .max_time(READ_TIMEOUT);
         let reading = async {
             let mut read = VecDeque::with_capacity(self.range);
             let (mut bytes, mut count, mut last) = (0, 0, None);
             let mut cursor = find.await?;
             // Dropping the cursor before its end ends it in the database, too.
-            while bytes < RANGE_BYTES {
+            while bytes < MAX_RANGE_BYTES {
                 if !cursor.advance().await? {
                     return Ok((read, bytes, count, last));
                 }
@@ -237,11 +183,11 @@ impl Whole {
             }
             Ok((read, bytes, self.range.max(count), last))
         };
-        let (read, bytes, count, last) = bounded("reading a history", READ, reading).await?;
+        let (read, bytes, count, last) = bounded("reading a history", READ_TIMEOUT, reading).await?;
         self.ended = count < self.range;
-        self.only_ours |= read.is_empty();
+        self.only_object_ids |= read.is_empty();
         self.after = last.or_else(|| self.after.take());
-        self.range = (RANGE_BYTES / (bytes / read.len().max(1)).max(1)).clamp(1, RANGE);
+        self.range = (MAX_RANGE_BYTES / (bytes / read.len().max(1)).max(1)).clamp(1, MAX_RANGE);
         self.read = read;
         Ok(())
     }
@@ -254,7 +200,7 @@ fn time(message: &RawDocument) -> Bson {
 }
 
 /// What lies in a conversation behind a message, in the order of the index.
-fn behind(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Document {
+fn after(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Document {
     let mut filter = filter(conversation, Bounds::default());
     let Some((time, id)) = after else { return filter };
     let branches: Vec<Document> = match filter.get_array("$or") {
@@ -268,7 +214,7 @@ fn behind(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Docum
         })
     };
     if let Bson::DateTime(at) = time {
-        // Ranges of the index and nothing else: a filter beside them costs a tenth of the whole.
+        // Ranges of the index and nothing else: a filter beside them costs a tenth of the reader.
         let later = with(doc! { "createdAt": { "$gt": at } });
         let tied = with(doc! { "createdAt": at, "_id": { "$gt": id } });
         return doc! { "$or": later.chain(tied).collect::<Vec<_>>() };

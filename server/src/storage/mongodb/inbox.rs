@@ -1,84 +1,38 @@
 //! Inboxes: for each user and peer a document that says where their newest message is listed.
 //!
-//! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the path on
-//! which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked. What
-//! a dead process committed and did not project, and what other programs write, is found by
-//! [`follower`](super::change_poller).
+//! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the
+//! path on which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked.
+//! [`change_poller`](super::change_poller) finds what a dead process committed and did not project, and what other programs
+//! write.
 //!
-//! A document is `{_id: {owner, peer}, last: {at, id}, lastIncoming: {at, id}, mayHaveUnread, touched}`. `last` and `lastIncoming`,
-//! the newest message that the owner received (null: none; missing: not known), only grow, so projecting a message
-//! again, or late, does no harm. `mayHaveUnread` is a hint: without it there are no unread messages, with it they are counted.
-//! `touched` grows with every projection, so that a hint is taken back only if nothing came since.
+//! A document is `{_id: {owner, peer}, last: {at, id}, lastIncoming: {at, id}, mayHaveUnread, touched}`. `last` and
+//! `lastIncoming`, the newest message that the owner received (null: none; missing: not known), only grow, so projecting a
+//! message again, or late, does no harm. `mayHaveUnread` is a hint: without it there are no unread messages, with it they
+//! are counted. `touched` grows with every projection, so that a hint is cleared only if nothing came since.
 
-use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
-use bson::{Bson, Document, doc};
+use bson::raw::RawDocumentBuf;
+use bson::{Bson, doc};
 use mongodb::{Collection, Database};
 use shared::UserId;
 
-use super::document::{self, message_key, place_date, user_id, user_key};
+use super::document::{self, message_key, position_date, user_key};
 use super::indexes::HINT;
 use super::summaries::Summaries;
-use super::{READ, WRITE, connect, query};
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
+use super::{names, query};
 use crate::domain::Position;
 use crate::storage::{InboxEntry, StoreError};
-pub(super) use build::Builder;
-pub(super) use projector::{Projector, seconds};
-pub(super) use write::{complete, project};
+use entry::{key, peer};
+use projector::Projector;
 
-mod build;
-mod projector;
-mod write;
+pub(super) mod build;
+pub(super) mod entry;
+pub(super) mod projector;
+mod touches;
+pub(super) mod write;
 
-/// Conversations whose unread messages are counted together.
-const COUNTED: i64 = 50;
-
-/// The field of the newest message that the owner received.
-const LAST_INCOMING: &str = "lastIncoming";
-
-/// What an inbox says of one conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// Where the newest message is listed.
-    pub(super) last: Position,
-    /// The newest one that the owner received; `None` if that is not known.
-    pub(super) incoming: Option<Incoming>,
-}
-
-/// The newest message that somebody received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Incoming {
-    /// There is none.
-    None,
-    /// It is listed there.
-    Last(Position),
-}
-
-impl Entry {
-    /// Reads a document, and whose inbox it is, with whom.
-    pub(super) fn read(inbox: &RawDocument) -> Option<((UserId, UserId), Self)> {
-        let owner = user_id(inbox.get_document("_id").ok()?.get_object_id("owner").ok()?);
-        let last = document::place(inbox.get_document("last").ok()?)?;
-        let incoming = match inbox.get(LAST_INCOMING).ok().flatten() {
-            Some(RawBsonRef::Null) => Some(Incoming::None),
-            Some(RawBsonRef::Document(place)) => document::place(place).map(Incoming::Last),
-            _ => None,
-        };
-        Some(((owner, peer(inbox)?), Self { last, incoming }))
-    }
-
-    /// With what came since.
-    pub(super) fn merge(&self, newer: Self) -> Self {
-        Self {
-            last: self.last.max(newer.last),
-            incoming: match (self.incoming, newer.incoming) {
-                // Whatever came before came before.
-                (None, Some(Incoming::Last(last))) => Some(Incoming::Last(last)),
-                (None, _) => None,
-                (known, newer) => known.max(newer),
-            },
-        }
-    }
-}
+/// Most conversations whose unread messages are counted together.
+const MAX_COUNTED: i64 = 50;
 
 /// Reads inboxes.
 pub(super) struct Inboxes {
@@ -96,13 +50,13 @@ struct Hinted {
 impl Inboxes {
     pub(super) fn new(database: &Database, projector: Projector, summaries: Summaries) -> Self {
         Self {
-            inboxes: database.collection(connect::INBOXES),
+            inboxes: database.collection(names::INBOXES),
             projector,
             summaries,
         }
     }
 
-    /// See [`crate::storage::Store::inbox`].
+    /// See [`crate::storage::InboxStore::inbox`].
     pub(super) async fn page(
         &self,
         user: UserId,
@@ -112,14 +66,14 @@ impl Inboxes {
         if limit == 0 {
             return Ok(Vec::new()); // To MongoDB it means: no limit.
         }
-        self.projector.settle(user).await?;
+        self.projector.flush(user).await?;
         let mut filter = doc! { "_id.owner": user_key(user) };
         if let Some(after) = after {
-            let at = place_date(after);
+            let at = position_date(after);
             let id = message_key(after.id);
             match after.created_at {
                 Position::UNDATED => filter.insert("last.at", Bson::Null),
-                // Those without a time come last, and no comparison with a date meets them.
+                // Those without a time come last, and no comparison with a date matches them.
                 _ => filter.insert("last.at", doc! { "$not": { "$gt": &at } }),
             };
             filter.insert("$nor", [doc! { "last.at": at, "last.id": { "$gte": id } }]);
@@ -129,9 +83,9 @@ impl Inboxes {
             .find(filter)
             .sort(doc! { "last.at": -1, "last.id": -1 })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .max_time(READ);
-        query::all("reading an inbox", READ, find, |inbox| {
-            let last = document::place(inbox.get_document("last").ok()?)?;
+            .max_time(READ_TIMEOUT);
+        query::all("reading an inbox", READ_TIMEOUT, find, |inbox| {
+            let last = document::position(inbox.get_document("last").ok()?)?;
             Some(InboxEntry {
                 peer: peer(inbox)?,
                 last,
@@ -140,9 +94,9 @@ impl Inboxes {
         .await
     }
 
-    /// See [`crate::storage::Store::total_unread`].
+    /// See [`crate::storage::InboxStore::total_unread`].
     pub(super) async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
-        self.projector.settle(user).await?;
+        self.projector.flush(user).await?;
         let mut total = 0_u32;
         let mut after = None;
         while total < most {
@@ -158,7 +112,7 @@ impl Inboxes {
                 .filter(|(_, count)| **count == 0)
                 .map(|(hinted, _)| hinted)
                 .collect();
-            self.take_back(user, &read).await?;
+            self.clear_hints(user, &read).await?;
         }
         Ok(total.min(most))
     }
@@ -173,9 +127,9 @@ impl Inboxes {
             .inboxes
             .find(filter)
             .sort(doc! { "_id.peer": 1 })
-            .limit(COUNTED)
-            .max_time(READ);
-        query::all("finding unread conversations", READ, find, |inbox| {
+            .limit(MAX_COUNTED)
+            .max_time(READ_TIMEOUT);
+        query::all("finding unread conversations", READ_TIMEOUT, find, |inbox| {
             Some(Hinted {
                 peer: peer(inbox)?,
                 touched: inbox.get_i64("touched").ok()?,
@@ -185,7 +139,7 @@ impl Inboxes {
     }
 
     /// Clears the hints of conversations in which nothing was unread, unless something came meanwhile.
-    async fn take_back(&self, user: UserId, read: &[&Hinted]) -> Result<(), StoreError> {
+    async fn clear_hints(&self, user: UserId, read: &[&Hinted]) -> Result<(), StoreError> {
         if read.is_empty() {
             return Ok(());
         }
@@ -193,17 +147,7 @@ impl Inboxes {
             let unchanged = doc! { "_id": key(user, hinted.peer), "touched": hinted.touched };
             doc! { "q": unchanged, "u": { "$set": { HINT: false } } }
         });
-        let command = query::update(connect::INBOXES, statements.collect(), query::Order::Any);
-        query::run_update("taking back hints", WRITE, self.projector.database(), command).await
+        let command = query::update(names::INBOXES, statements.collect(), query::Order::Any);
+        query::run_update("taking back hints", WRITE_TIMEOUT, self.projector.database(), command).await
     }
-}
-
-/// The `_id` of an inbox.
-pub(super) fn key(owner: UserId, peer: UserId) -> Document {
-    doc! { "owner": user_key(owner), "peer": user_key(peer) }
-}
-
-fn peer(inbox: &RawDocument) -> Option<UserId> {
-    let id = inbox.get_document("_id").ok()?;
-    Some(user_id(id.get_object_id("peer").ok()?))
 }

@@ -15,7 +15,8 @@ use mongodb::{Database, IndexModel};
 
 use super::document::CLIENT_MESSAGE_ID;
 use super::error::{DUPLICATE_KEY, bounded, store_error};
-use super::{READ, connect, duplicates};
+use super::timeouts::READ_TIMEOUT;
+use super::{duplicates, names};
 use crate::storage::StoreError;
 
 /// The field that keeps new names unique: equal to `username`, but only in documents written here.
@@ -25,7 +26,7 @@ pub(super) const USERNAME_KEY: &str = "usernameKey";
 pub(super) const HINT: &str = "mayHaveUnread";
 
 /// Building on a large collection takes minutes, and goes on in the server should this end.
-const BUILD: Duration = Duration::from_secs(3600);
+const BUILD_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How long a renewal is kept: a process that was away for longer rebuilds its inboxes.
 const EXPIRY: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -38,7 +39,7 @@ const CONFLICTS: [i32; 2] = [85, 86];
 
 /// One that is wanted.
 pub(super) struct Index {
-    pub(super) collection: &'static str,
+    collection: &'static str,
     name: &'static str,
     keys: Document,
     kind: Kind,
@@ -67,72 +68,72 @@ fn wanted() -> [Index; 14] {
     };
     [
         index(
-            connect::MESSAGES,
+            names::MESSAGES,
             "sender_1_receiver_1_createdAt_1__id_1",
             doc! { "sender": 1, "receiver": 1, "createdAt": 1, "_id": 1 },
             Kind::Plain,
         ),
         // The id first: ids that grow with time then touch one end of the index.
         index(
-            connect::MESSAGES,
+            names::MESSAGES,
             "clientMessageId_sender_unique",
             doc! { CLIENT_MESSAGE_ID: 1, "sender": 1 },
             Kind::Unique,
         ),
-        index(connect::USERS, "username_1", doc! { "username": 1 }, Kind::Plain),
+        index(names::USERS, "username_1", doc! { "username": 1 }, Kind::Plain),
         index(
-            connect::USERS,
+            names::USERS,
             "usernameKey_unique",
             doc! { USERNAME_KEY: 1 },
             Kind::Unique,
         ),
-        index(connect::USERS, "onlineNodes_1", doc! { "onlineNodes": 1 }, Kind::Sparse),
+        index(names::USERS, "onlineNodes_1", doc! { "onlineNodes": 1 }, Kind::Sparse),
         // Of all users, for those who follow what other processes change.
         index(
-            connect::USERS,
+            names::USERS,
             "settings.updatedAt_1",
             doc! { "settings.updatedAt": 1 },
             Kind::Sparse,
         ),
         // The feeds, one for each direction.
         index(
-            connect::MESSAGES,
+            names::MESSAGES,
             "sender_1_updatedAt_1__id_1",
             doc! { "sender": 1, "updatedAt": 1, "_id": 1 },
             Kind::Plain,
         ),
         index(
-            connect::MESSAGES,
+            names::MESSAGES,
             "receiver_1_updatedAt_1__id_1",
             doc! { "receiver": 1, "updatedAt": 1, "_id": 1 },
             Kind::Plain,
         ),
         index(
-            connect::MARKERS,
+            names::MARKERS,
             "user_updatedAt_peer",
             doc! { "_id.user": 1, "updatedAt": 1, "_id.peer": 1 },
             Kind::Plain,
         ),
         index(
-            connect::MARKERS,
+            names::MARKERS,
             "peer_updatedAt_user",
             doc! { "_id.peer": 1, "updatedAt": 1, "_id.user": 1 },
             Kind::Plain,
         ),
-        index(connect::MARKERS, "updatedAt_1", doc! { "updatedAt": 1 }, Kind::Plain),
+        index(names::MARKERS, "updatedAt_1", doc! { "updatedAt": 1 }, Kind::Plain),
         index(
-            connect::INBOXES,
+            names::INBOXES,
             "owner_last",
             doc! { "_id.owner": 1, "last.at": -1, "last.id": -1 },
             Kind::Plain,
         ),
         index(
-            connect::INBOXES,
+            names::INBOXES,
             "owner_peer_hinted",
             doc! { "_id.owner": 1, "_id.peer": 1 },
             Kind::Hinted,
         ),
-        index(connect::RENEWALS, "at_1", doc! { "at": 1 }, Kind::Expiring),
+        index(names::RENEWALS, "at_1", doc! { "at": 1 }, Kind::Expiring),
     ]
 }
 
@@ -141,9 +142,9 @@ fn wanted() -> [Index; 14] {
 /// # Errors
 /// All that keeps unique ones from being built, so that it can be mended in one go.
 pub(super) async fn create(database: &Database) -> Result<bool, StoreError> {
-    let no_inboxes = list(database, connect::INBOXES, READ).await?.is_empty();
+    let no_inboxes = list(database, names::INBOXES, READ_TIMEOUT).await?.is_empty();
     let mut wrong = Vec::new();
-    for index in missing(database, READ).await? {
+    for index in missing(database, READ_TIMEOUT).await? {
         match index.build(database).await {
             Err(StoreError::Failed(why)) if index.is_unique() => wrong.push(why),
             built => built?,
@@ -221,11 +222,11 @@ impl Index {
         format!("{}.{}", self.collection, self.name)
     }
 
-    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
+    fn fields(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().map(String::as_str)
     }
 
-    pub(super) fn first_field(&self) -> &str {
+    fn first_field(&self) -> &str {
         self.fields().next().unwrap_or_default()
     }
 
@@ -281,7 +282,7 @@ impl Index {
             .build();
         let collection_handle = database.collection::<Document>(collection);
         let building = async { Ok(collection_handle.create_index(model).await) };
-        match bounded("building an index", BUILD, building).await? {
+        match bounded("building an index", BUILD_TIMEOUT, building).await? {
             Ok(_) => Ok(()),
             Err(error) => match error.kind.as_ref() {
                 ErrorKind::Command(command) if self.kind != Kind::Unique && CONFLICTS.contains(&command.code) => {
@@ -291,7 +292,7 @@ impl Index {
                 }
                 ErrorKind::Command(command) if command.code == DUPLICATE_KEY => Err(StoreError::Failed(format!(
                     "the unique index {collection}.{index} can't be built: {}",
-                    duplicates::describe(database, self).await
+                    duplicates::describe(database, collection, &self.fields().collect::<Vec<_>>()).await
                 ))),
                 _ => Err(match store_error(&error) {
                     StoreError::Failed(why) => {

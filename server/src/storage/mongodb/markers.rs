@@ -13,19 +13,20 @@ use mongodb::{Collection, Database};
 use shared::{MessageId, Timestamp, UserId};
 use tokio::time::Instant;
 
-use super::document::{self, date, encode_place, message_key, user_id, user_key};
+use super::document::{self, date, encode_position, message_key, user_id, user_key};
 use super::error::Backoff;
 use super::integrity::Integrity;
+use super::names;
 use super::query::{self, Order};
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use super::window::{self, Clock};
-use super::{READ, WRITE, connect};
 use crate::domain::{Conversation, Mark, MarkKind, Marked, Marker, Position, Watermark};
 use crate::storage::{MarkError, StoreError};
 
 /// Marks that are written together.
-const BATCH: usize = 500;
+const MAX_BATCH: usize = 500;
 /// How long marking is tried. Longer than an election takes.
-const COMMIT: Duration = Duration::from_secs(20);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Who has received or read, and whose messages.
 type Key = (UserId, UserId);
@@ -43,17 +44,17 @@ pub(super) struct Markers {
 }
 
 /// A marker as it is stored.
-pub(super) struct Stored {
+pub(super) struct StoredMarker {
     pub(super) marker: Marker,
     pub(super) updated_at: Timestamp,
 }
 
-impl Stored {
+impl StoredMarker {
     /// Reads a document, or answers `None` if it is none of ours.
     pub(super) fn read(document: &RawDocument) -> Option<Self> {
         let id = document.get_document("_id").ok()?;
         let watermark = |place: &str, at: &str| {
-            let place = document::place(document.get_document(place).ok()?)?;
+            let place = document::position(document.get_document(place).ok()?)?;
             let at = document::timestamp(document.get_datetime(at).ok()?);
             Some(Watermark { place, at })
         };
@@ -82,8 +83,8 @@ impl Markers {
     pub(super) fn new(database: &Database, node: ObjectId, clock: Clock) -> Self {
         Self {
             database: database.clone(),
-            messages: database.collection(connect::MESSAGES),
-            markers: database.collection(connect::MARKERS),
+            messages: database.collection(names::MESSAGES),
+            markers: database.collection(names::MARKERS),
             node,
             clock,
         }
@@ -97,25 +98,25 @@ impl Markers {
             .markers
             .find(doc! { "_id": { "$in": ids } })
             .batch_size(answer)
-            .max_time(READ);
-        let found = query::all("reading markers", READ, find, Stored::read).await?;
+            .max_time(READ_TIMEOUT);
+        let found = query::all("reading markers", READ_TIMEOUT, find, StoredMarker::read).await?;
         Ok(found
             .into_iter()
             .map(|stored| ((stored.marker.user, stored.marker.peer), stored.marker))
             .collect())
     }
 
-    /// See [`crate::storage::Store::mark`].
+    /// See [`crate::storage::ReceiptStore::mark`].
     pub(super) async fn mark(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(marks.len());
-        for marks in marks.chunks(BATCH) {
+        for marks in marks.chunks(MAX_BATCH) {
             outcomes.extend(self.mark_batch(marks, integrity).await);
         }
         outcomes
     }
 
     async fn mark_batch(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
-        let deadline = Instant::now() + COMMIT;
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
         let mut batch = Batch {
             marks,
             outcomes: vec![None; marks.len()],
@@ -124,11 +125,11 @@ impl Markers {
         let mut backoff = Backoff::default();
         let failure = loop {
             // Whoever is refused here is not tried again: what is wrong then lasts.
-            if let Err(error) = integrity.admit(COMMIT).await {
+            if let Err(error) = integrity.admit(COMMIT_TIMEOUT).await {
                 break error;
             }
             match self.attempt(&mut batch, integrity).await {
-                Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.pause().await,
+                Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.wait().await,
                 Err(error) => break error,
                 Ok(()) => break StoreError::Failed("a mark was forgotten".into()),
             }
@@ -173,7 +174,7 @@ impl Markers {
             after[index] = Some(*marker);
         }
         self.write(&markers, dirty).await?;
-        integrity.admit(READ).await?;
+        integrity.admit(READ_TIMEOUT).await?;
         for index in unknown {
             batch.outcomes[index] = Some(Err(MarkError::UnknownMessage));
         }
@@ -197,8 +198,8 @@ impl Markers {
             .messages
             .find(doc! { "_id": { "$in": ids } })
             .projection(doc! { "sender": 1, "receiver": 1, "createdAt": 1 })
-            .max_time(READ);
-        let found = query::all("finding marked messages", READ, find, document::message).await?;
+            .max_time(READ_TIMEOUT);
+        let found = query::all("finding marked messages", READ_TIMEOUT, find, document::message).await?;
         let place = |message: shared::Message| {
             let pair = Conversation::between(message.sender?, message.receiver?);
             Some((message.id, (pair, Position::of(&message))))
@@ -216,8 +217,8 @@ impl Markers {
                 |(key, updated_at): (&Key, &Timestamp)| self.statement(&markers[key], at(*updated_at), renewing);
             dirty.iter().map(statement).collect()
         };
-        let command = query::update(connect::MARKERS, statements(&|at| at, false), Order::Any);
-        query::run_update("writing markers", WRITE, &self.database, command).await?;
+        let command = query::update(names::MARKERS, statements(&|at| at, false), Order::Any);
+        query::run_update("writing markers", WRITE_TIMEOUT, &self.database, command).await?;
         let mut oldest = dirty.values().copied().min().unwrap_or_else(|| (self.clock)());
         // The first time also if the others would merely hear of it late: a store that is always slow is not made slower.
         let mut is_over: fn(Timestamp, Timestamp) -> bool = window::is_passed_over;
@@ -227,8 +228,8 @@ impl Markers {
                 return Ok(());
             }
             is_over = window::is_late;
-            let command = query::update(connect::MARKERS, statements(&|_| now, true), Order::Any);
-            query::run_update("renewing markers", WRITE, &self.database, command).await?;
+            let command = query::update(names::MARKERS, statements(&|_| now, true), Order::Any);
+            query::run_update("renewing markers", WRITE_TIMEOUT, &self.database, command).await?;
             oldest = now;
         }
     }
@@ -242,7 +243,7 @@ impl Markers {
             ("read", "readMarkedAt", marker.read),
         ] {
             let Some(watermark) = watermark else { continue };
-            let new = doc! { "$literal": encode_place(watermark.place) };
+            let new = doc! { "$literal": encode_position(watermark.place) };
             let (old_place, old_at) = (format!("${place}"), format!("${at}"));
             let moved = doc! { "$gt": [&new, &old_place] };
             fields.insert(place, doc! { "$max": [&old_place, new] });
@@ -252,7 +253,7 @@ impl Markers {
         let moved = doc! { "$or": moves };
         fields.insert(
             "updatedAt",
-            doc! { "$cond": [&moved, window::next(updated_at), "$updatedAt"] },
+            doc! { "$cond": [&moved, window::next_updated_at(updated_at), "$updatedAt"] },
         );
         fields.insert("node", doc! { "$cond": [moved, self.node, "$node"] });
         doc! { "q": { "_id": encode_key((marker.user, marker.peer)) }, "u": [{ "$set": fields }], "upsert": true }

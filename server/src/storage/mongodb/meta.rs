@@ -8,10 +8,12 @@ use mongodb::{Collection, Database};
 use shared::Timestamp;
 use tokio::time::Instant;
 
-use super::connect::{self, OPEN};
+use super::connect::OPEN_TIMEOUT;
 use super::document::{date, timestamp};
 use super::error::{bounded, retrying};
-use super::{READ, WRITE, history};
+use super::names;
+use super::newest::newest;
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::domain::Instance;
 use crate::storage::StoreError;
 
@@ -43,8 +45,8 @@ pub(super) struct Begun {
 impl Meta {
     pub(super) fn new(database: &Database) -> Self {
         Self {
-            documents: database.collection(connect::META),
-            messages: database.collection(connect::MESSAGES),
+            documents: database.collection(names::META),
+            messages: database.collection(names::MESSAGES),
         }
     }
 
@@ -73,7 +75,7 @@ impl Meta {
     /// Whether a clock that says `now` is behind, because there are messages of a later time. By such a one what everybody has
     /// read would become unread.
     async fn is_behind(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let newest = history::newest(&self.messages, now).await?;
+        let newest = newest(&self.messages, now).await?;
         Ok(newest.is_some_and(|newest| now < newest))
     }
 
@@ -81,7 +83,9 @@ impl Meta {
     async fn correct_first_start(&self, now: Timestamp) -> Result<(), StoreError> {
         let update = doc! { "$min": { FIRST_START: date(now) } };
         let correct = self.documents.update_one(doc! { "_id": INSTANCE }, update);
-        bounded("correcting the first start", WRITE, correct).await.map(drop)
+        bounded("correcting the first start", WRITE_TIMEOUT, correct)
+            .await
+            .map(drop)
     }
 
     /// The id of the database as it is now; `None` if it has none.
@@ -92,24 +96,29 @@ impl Meta {
 
     /// Whether there is a document of this id.
     pub(super) async fn has(&self, id: &str) -> Result<bool, StoreError> {
-        let found = bounded("reading meta", READ, self.documents.find_one(doc! { "_id": id })).await?;
+        let found = bounded(
+            "reading meta",
+            READ_TIMEOUT,
+            self.documents.find_one(doc! { "_id": id }),
+        )
+        .await?;
         Ok(found.is_some())
     }
 
     /// The document of this id: the one that exists, or a new one of these fields.
     pub(super) async fn ensure(&self, id: &str, fields: Document) -> Result<Document, StoreError> {
-        let ensured = retrying(Instant::now() + OPEN, || async {
+        let ensured = retrying(Instant::now() + OPEN_TIMEOUT, || async {
             let ensure = self
                 .documents
                 .find_one_and_update(doc! { "_id": id }, doc! { "$setOnInsert": fields.clone() })
                 .upsert(true)
                 .return_document(ReturnDocument::After);
-            match bounded("preparing the database", WRITE, ensure).await {
+            match bounded("preparing the database", WRITE_TIMEOUT, ensure).await {
                 // Another process inserted it at the same moment.
                 Err(StoreError::Failed(_)) => {
                     bounded(
                         "preparing the database",
-                        READ,
+                        READ_TIMEOUT,
                         self.documents.find_one(doc! { "_id": id }),
                     )
                     .await
@@ -123,10 +132,12 @@ impl Meta {
     }
 
     /// Remembers how far the messages have been followed.
-    pub(super) async fn settle(&self, settled: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn save_settled(&self, settled: Timestamp) -> Result<(), StoreError> {
         let update = doc! { "$max": { "settled": DateTime::from_millis(settled.millis()) } };
         let settle = self.documents.update_one(doc! { "_id": FOLLOWER }, update);
-        bounded("remembering what was followed", WRITE, settle).await.map(drop)
+        bounded("remembering what was followed", WRITE_TIMEOUT, settle)
+            .await
+            .map(drop)
     }
 }
 

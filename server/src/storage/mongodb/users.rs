@@ -18,16 +18,17 @@ use super::batches::Batches;
 use super::document;
 use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, retrying, store_error};
 use super::indexes::USERNAME_KEY;
-use super::{READ, WRITE, connect, query};
+use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
+use super::{names, query};
 use crate::domain::Username;
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
-const CREATE: Duration = Duration::from_secs(10);
+const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Indexes by which a user that is stored twice is found.
-const OURS: [&str; 2] = ["_id_", "usernameKey_unique"];
+const OWN_INDEXES: [&str; 2] = ["_id_", "usernameKey_unique"];
 
 /// A user, and their settings.
 type Person = (Option<User>, Settings);
@@ -41,15 +42,15 @@ pub(super) struct Users {
 impl Users {
     pub(super) fn new(database: &Database, parts: &Supervisor) -> Self {
         Self {
-            users: database.collection(connect::USERS),
+            users: database.collection(names::USERS),
             lookup: Batches::start("user-lookup", parts, {
-                let users = database.collection(connect::USERS);
+                let users = database.collection(names::USERS);
                 move |ids| people(users.clone(), ids)
             }),
         }
     }
 
-    /// See [`crate::storage::Store::create_users`].
+    /// See [`crate::storage::UserStore::create_users`].
     pub(super) async fn create(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
         // Minted once: a user found under its minted id was created here, even if the answer was lost.
         let mut minted: HashMap<&str, UserId> = HashMap::new();
@@ -59,7 +60,7 @@ impl Users {
         if minted.is_empty() {
             return Ok(Vec::new());
         }
-        let found = retrying(Instant::now() + CREATE, || self.find_or_insert(&minted)).await?;
+        let found = retrying(Instant::now() + CREATE_TIMEOUT, || self.find_or_insert(&minted)).await?;
         let mut seen = HashSet::new();
         let users = names.iter().map(|name| {
             let name = name.as_str();
@@ -96,7 +97,7 @@ impl Users {
         missing.sort_by_key(|user| user.id);
         let insert = self.users.insert_many(missing.iter().map(encode)).ordered(false);
         let inserting = async { Ok(insert.await) };
-        match bounded("creating users", WRITE, inserting).await? {
+        match bounded("creating users", WRITE_TIMEOUT, inserting).await? {
             Ok(_) => {
                 found.extend(missing.into_iter().map(|user| (user.username.clone(), user)));
                 Ok(found)
@@ -117,7 +118,7 @@ impl Users {
             return StoreError::Failed("a user was not stored".into());
         }
         let foreign = write_errors().find_map(|error| {
-            let index = index_of(&error.message).filter(|index| !OURS.contains(index))?;
+            let index = index_of(&error.message).filter(|index| !OWN_INDEXES.contains(index))?;
             Some((missing.get(error.index)?.username.as_str(), index))
         });
         if let Some((name, index)) = foreign {
@@ -135,7 +136,7 @@ impl Users {
             "$expr": { "$ne": ["$username", format!("${USERNAME_KEY}")] },
         };
         let release = self.users.update_many(renamed, doc! { "$unset": { USERNAME_KEY: "" } });
-        match bounded("releasing names", WRITE, release).await {
+        match bounded("releasing names", WRITE_TIMEOUT, release).await {
             Ok(_) => StoreError::Unavailable("a user was created by another process at the same time".into()),
             Err(error) => error,
         }
@@ -146,12 +147,12 @@ impl Users {
         Ok(found.into_iter().next().and_then(|(user, _)| user))
     }
 
-    /// See [`crate::storage::Store::users`].
+    /// See [`crate::storage::UserStore::users`].
     pub(super) async fn by_ids(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
         Ok(self.people(ids).await?.into_iter().map(|(user, _)| user).collect())
     }
 
-    /// See [`crate::storage::Store::people`].
+    /// See [`crate::storage::UserStore::people`].
     pub(super) async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>, StoreError> {
         self.lookup.read(ids.to_vec()).await
     }
@@ -179,8 +180,8 @@ impl Users {
             .find(filter)
             .sort(doc! { "_id": 1 })
             .limit(limit)
-            .max_time(READ);
-        query::all("reading users", READ, find, document::user).await
+            .max_time(READ_TIMEOUT);
+        query::all("reading users", READ_TIMEOUT, find, document::user).await
     }
 }
 
@@ -191,9 +192,9 @@ async fn people(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<V
         .find(doc! { "_id": { "$in": keys } })
         // With one more than there can be, the first answer is the last.
         .batch_size(u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1))
-        .max_time(READ);
+        .max_time(READ_TIMEOUT);
     let read = |found: &RawDocument| Some((document::user(found)?, document::settings(found)));
-    let found = query::all("reading users", READ, find, read).await?;
+    let found = query::all("reading users", READ_TIMEOUT, find, read).await?;
     let found: HashMap<UserId, Person> = found
         .into_iter()
         .map(|(user, settings)| (user.id, (Some(user), settings)))

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{MessageId, Timestamp, UserId};
 
-use super::{inbox, sequence};
+use super::{sequence, unread};
 use crate::domain::{Conversation, Mark, MarkKind, Marked, Marker, Position, Watermark};
 use crate::storage::MarkError;
 
@@ -37,7 +37,7 @@ pub(super) fn mark(connection: &Connection, marks: &[Mark]) -> rusqlite::Result<
     let marked = marks.iter().map(|mark| mark_one(connection, mark, &mut newest));
     let marked = marked.collect::<rusqlite::Result<_>>()?;
     if newest > before {
-        sequence::take(connection, newest)?;
+        sequence::record(connection, newest)?;
     }
     Ok(Outcome { marked, newest })
 }
@@ -72,7 +72,7 @@ fn mark_one(connection: &Connection, mark: &Mark, newest: &mut i64) -> rusqlite:
         store(connection, &marker, *newest)?;
     }
     if read_moved {
-        inbox::note_read(connection, &marker)?;
+        unread::clear_flag(connection, &marker)?;
     }
     Ok(Ok(Marked {
         marker,

@@ -1,5 +1,4 @@
-//! What `feed` and `inbox` hold for which messages: the statements that bring messages into them, and those that find
-//! rows that no message stands behind.
+//! What `feed` and `inbox` hold for which messages: the statements that bring messages into them.
 //!
 //! Each step has two halves. The first reads on a connection of its own and does most of the work; the second is some
 //! short jobs for the writer. Only one thread takes steps, so nothing that the first half saw of these two tables can
@@ -10,18 +9,14 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 use shared::{MessageId, Timestamp, UserId};
 
-use super::runs::{self, FeedKey, Run, segment};
-use super::{feed, inbox, markers, pages};
-use crate::domain::{Bounds, Conversation, End, Position};
+use super::runs::{self, Run, segment};
+use super::{markers, projected, unread};
+use crate::domain::Position;
 
-pub(super) const BEHIND: &str = "
+pub(super) const AFTER: &str = "
     SELECT m.seq, m.id, m.created_at, m.sender, c.low, c.high
     FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
     WHERE m.seq > ?1 ORDER BY m.seq LIMIT ?2";
-
-pub(super) const PROJECTED: &str = "SELECT projected FROM meta WHERE pk = 1";
-
-pub(super) const MOVE: &str = "UPDATE meta SET projected = ?1 WHERE pk = 1 AND projected < ?1";
 
 const NEW_IN_FEED: &str = "
     INSERT INTO feed (segment, user, first, numbers) VALUES (?1, ?2, ?3, ?4)
@@ -36,25 +31,11 @@ const NEW_IN_INBOX: &str = "
         unread = max(unread, excluded.unread)
     WHERE (excluded.last_at, excluded.last_id) > (last_at, last_id) OR excluded.unread > unread";
 
-pub(super) const FEED_FROM: &str = "
-    SELECT segment, user, first, numbers FROM feed
-    WHERE (segment, user, first) > (?1, ?2, ?3) ORDER BY segment, user, first";
-
-pub(super) const NOT_IN_FEED: &str = "DELETE FROM feed WHERE segment = ?1 AND user = ?2 AND first = ?3";
-
-pub(super) const INBOX_FROM: &str = "
-    SELECT owner, peer, last_at, last_id FROM inbox
-    WHERE (owner, peer) > (?1, ?2) ORDER BY owner, peer LIMIT ?3";
-
-pub(super) const LAST_IN_INBOX: &str = "UPDATE inbox SET last_at = ?3, last_id = ?4 WHERE owner = ?1 AND peer = ?2";
-
-pub(super) const NOT_IN_INBOX: &str = "DELETE FROM inbox WHERE owner = ?1 AND peer = ?2";
-
 /// Rows of inboxes in one transaction. They lie anywhere, so each can dirty pages of its own.
-const INBOX_PART: usize = 512;
+const MAX_INBOX_PART: usize = 512;
 
 /// Runs of the feed in one transaction.
-const FEED_PART: usize = 1_024;
+const MAX_FEED_PART: usize = 1_024;
 
 /// Some messages that follow each other, as they are to be in `feed` and `inbox`; in the order of the keys there, so
 /// that neighbours are written together.
@@ -81,13 +62,13 @@ struct Latest {
 
 impl Batch {
     /// Reads up to `most` messages behind a number.
-    pub(super) fn read(connection: &Connection, behind: i64, most: usize) -> rusqlite::Result<Self> {
+    pub(super) fn read(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Self> {
         let snapshot = connection.unchecked_transaction()?;
         let mut batch = Self::default();
-        let mut noted = HashMap::new();
+        let mut latest_by_key = HashMap::new();
         let mut feed = Vec::new();
-        let mut statement = snapshot.prepare_cached(BEHIND)?;
-        let mut rows = statement.query((behind, i64::try_from(most).unwrap_or(i64::MAX)))?;
+        let mut statement = snapshot.prepare_cached(AFTER)?;
+        let mut rows = statement.query((after, i64::try_from(most).unwrap_or(i64::MAX)))?;
         while let Some(row) = rows.next()? {
             batch.messages += 1;
             batch.last = row.get(0)?;
@@ -98,21 +79,21 @@ impl Batch {
             let sender = UserId::from_bytes(row.get(3)?);
             let (low, high) = (UserId::from_bytes(row.get(4)?), UserId::from_bytes(row.get(5)?));
             let receiver = if sender == low { high } else { low };
-            note(&mut noted, (sender, receiver), place, false);
+            add_latest(&mut latest_by_key, (sender, receiver), place, false);
             feed.push((segment(batch.last), sender, batch.last));
             if receiver != sender {
-                note(&mut noted, (receiver, sender), place, true);
+                add_latest(&mut latest_by_key, (receiver, sender), place, true);
                 feed.push((segment(batch.last), receiver, batch.last));
             }
         }
         feed.sort_unstable();
         batch.feed = Run::all(&feed);
-        batch.inbox = noted.into_iter().collect();
+        batch.inbox = latest_by_key.into_iter().collect();
         batch.inbox.sort_unstable_by_key(|(key, _)| *key);
         for ((owner, peer), latest) in &mut batch.inbox {
             if latest.of_peer {
                 let own = markers::marker(&snapshot, *owner, *peer)?;
-                latest.unread = inbox::unread(&snapshot, *owner, *peer, own.as_ref(), 1)? > 0;
+                latest.unread = unread::unread(&snapshot, *owner, *peer, own.as_ref(), 1)? > 0;
             }
         }
         Ok(batch)
@@ -130,17 +111,17 @@ impl Batch {
 
     /// In how many parts it is written.
     pub(super) fn parts(&self) -> usize {
-        self.inbox.len().div_ceil(INBOX_PART) + self.feed.len().div_ceil(FEED_PART)
+        self.inbox.len().div_ceil(MAX_INBOX_PART) + self.feed.len().div_ceil(MAX_FEED_PART)
     }
 
     /// Writes one part. That these rows are in front of the number up to which all is projected harms nobody: an inbox
     /// may be, and of a feed nothing behind that number is read.
     pub(super) fn write_part(&self, connection: &Connection, part: usize) -> rusqlite::Result<()> {
-        let mut chunks = self.inbox.chunks(INBOX_PART);
+        let mut chunks = self.inbox.chunks(MAX_INBOX_PART);
         let parts = chunks.len();
         if let Some(rows) = chunks.nth(part) {
             let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
-            let mut answered = connection.prepare_cached(inbox::ANSWERED)?;
+            let mut answered = connection.prepare_cached(unread::ANSWERED)?;
             for ((owner, peer), latest) in rows {
                 statement.execute((
                     owner.bytes(),
@@ -153,7 +134,7 @@ impl Batch {
                     answered.execute((owner.bytes(), peer.bytes()))?;
                 }
             }
-        } else if let Some(runs) = self.feed.chunks(FEED_PART).nth(part - parts) {
+        } else if let Some(runs) = self.feed.chunks(MAX_FEED_PART).nth(part - parts) {
             let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
             for run in runs {
                 statement.execute((run.segment, run.user.bytes(), run.numbers[0], run.pack()))?;
@@ -164,12 +145,11 @@ impl Batch {
 
     /// Moves the number up to which all is projected, after all parts, unless that lies further on.
     pub(super) fn finish(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection.prepare_cached(MOVE)?.execute([self.last])?;
-        Ok(())
+        projected::advance(connection, self.last)
     }
 }
 
-fn note(inbox: &mut HashMap<(UserId, UserId), Latest>, key: (UserId, UserId), place: Position, of_peer: bool) {
+fn add_latest(inbox: &mut HashMap<(UserId, UserId), Latest>, key: (UserId, UserId), place: Position, of_peer: bool) {
     let latest = inbox.entry(key).or_insert(Latest {
         place,
         of_peer: false,
@@ -181,111 +161,4 @@ fn note(inbox: &mut HashMap<(UserId, UserId), Latest>, key: (UserId, UserId), pl
         true => latest.of_peer = true,
         false => latest.of_owner = true,
     }
-}
-
-/// The number up to which all messages are projected.
-pub(super) fn projected(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached(PROJECTED)?.query_row([], |row| row.get(0))
-}
-
-/// Rows of one of the two tables, in the order of its key.
-pub(super) struct Sweep<K> {
-    /// The key of the last row looked at; none if there are no more.
-    pub(super) last: Option<K>,
-    /// The rows that are wrong.
-    pub(super) wrong: Vec<K>,
-}
-
-/// Looks at the rows of the feed behind a key, of `most` messages and the rest of the last row, for those with a number
-/// that no message stands behind.
-pub(super) fn sweep_feed(
-    connection: &Connection,
-    (segment, user, first): FeedKey,
-    most: usize,
-) -> rusqlite::Result<Sweep<FeedKey>> {
-    let mut sweep = Sweep {
-        last: None,
-        wrong: Vec::new(),
-    };
-    let mut concerns = connection.prepare_cached(feed::MESSAGE)?;
-    let mut statement = connection.prepare_cached(FEED_FROM)?;
-    let mut rows = statement.query((segment, user.bytes(), first))?;
-    let mut looked_at = 0;
-    while looked_at < most
-        && let Some(row) = rows.next()?
-    {
-        let key = (row.get(0)?, UserId::from_bytes(row.get(1)?), row.get(2)?);
-        let packed = row.get_ref(3)?.as_blob()?;
-        let numbers: Vec<i64> = runs::unpack(key.0, packed).collect();
-        let mut right = numbers.first() == Some(&key.2) && packed.len() == 2 * numbers.len();
-        for number in &numbers {
-            right &= concerns.exists((number, key.1.bytes()))?;
-        }
-        looked_at += numbers.len().max(1);
-        sweep.last = Some(key);
-        if !right {
-            sweep.wrong.push(key);
-        }
-    }
-    Ok(sweep)
-}
-
-/// Deletes rows of the feed. Whatever was right in them is missing then, and found to be.
-pub(super) fn mend_feed(connection: &Connection, wrong: &[FeedKey]) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(NOT_IN_FEED)?;
-    for (segment, user, first) in wrong {
-        statement.execute((segment, user.bytes(), first))?;
-    }
-    Ok(())
-}
-
-/// Looks at up to `most` rows of the inboxes behind a key for those that don't hold the newest message.
-pub(super) fn sweep_inbox(
-    connection: &Connection,
-    (owner, peer): (UserId, UserId),
-    most: usize,
-) -> rusqlite::Result<Sweep<(UserId, UserId)>> {
-    let snapshot = connection.unchecked_transaction()?;
-    let mut sweep = Sweep {
-        last: None,
-        wrong: Vec::new(),
-    };
-    let mut statement = snapshot.prepare_cached(INBOX_FROM)?;
-    let mut rows = statement.query((owner.bytes(), peer.bytes(), i64::try_from(most).unwrap_or(i64::MAX)))?;
-    while let Some(row) = rows.next()? {
-        let key = (UserId::from_bytes(row.get(0)?), UserId::from_bytes(row.get(1)?));
-        let place = Position {
-            created_at: Timestamp::from_millis(row.get(2)?),
-            id: MessageId::from_bytes(row.get(3)?),
-        };
-        sweep.last = Some(key);
-        if newest(&snapshot, key)? != Some(place) {
-            sweep.wrong.push(key);
-        }
-    }
-    Ok(sweep)
-}
-
-/// Makes rows of the inboxes hold the newest message, and deletes those of conversations that have none.
-pub(super) fn mend_inbox(connection: &Connection, wrong: &[(UserId, UserId)]) -> rusqlite::Result<()> {
-    for &(owner, peer) in wrong {
-        match newest(connection, (owner, peer))? {
-            Some(place) => connection.prepare_cached(LAST_IN_INBOX)?.execute((
-                owner.bytes(),
-                peer.bytes(),
-                place.created_at.millis(),
-                place.id.bytes(),
-            ))?,
-            None => connection
-                .prepare_cached(NOT_IN_INBOX)?
-                .execute((owner.bytes(), peer.bytes()))?,
-        };
-    }
-    Ok(())
-}
-
-fn newest(connection: &Connection, (owner, peer): (UserId, UserId)) -> rusqlite::Result<Option<Position>> {
-    let people = Conversation::between(owner, peer);
-    let last = pages::page(connection, people, Bounds::default(), End::Newest, 1)?;
-    Ok(last.first().map(Position::of))
 }

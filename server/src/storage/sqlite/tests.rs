@@ -5,57 +5,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use rusqlite::Connection;
+use shared::{SettingsChange, UserId};
 
 use super::*;
-use crate::domain::Change;
-use crate::domain::Text;
+use crate::domain::{Conversation, Cursor, Mark, NewMessage};
+use crate::storage::{
+    AppendError, ChangesError, FeedStore, InboxStore, MessageStore, Projection, ReceiptStore, UserStore,
+};
+use fixture::{AT, count, messages, store, user};
 
-mod commit;
 mod derived;
 mod figures;
+pub(crate) mod fixture;
 mod lost;
 mod moved;
 mod plans;
-mod receipts;
-
-const AT: Timestamp = Timestamp::from_millis(1_795_428_222_886);
-
-fn store() -> (tempfile::TempDir, EmbeddedStore) {
-    let dir = tempfile::tempdir().unwrap();
-    // The messages of the tests are no older than that.
-    let options = Options {
-        now: AT,
-        ..Options::default()
-    };
-    let store = EmbeddedStore::open_with(dir.path(), &options, &Supervisor::default()).unwrap();
-    (dir, store)
-}
-
-async fn user(store: &EmbeddedStore, name: &str) -> UserId {
-    let name = Username::new(name.to_owned()).unwrap();
-    store.create_users(&[name], AT).await.unwrap()[0].0.id
-}
-
-fn messages(user: UserId, numbers: std::ops::Range<u64>, bytes: usize) -> Vec<NewMessage> {
-    let message = |number: u64| {
-        let mut id = [0; 12];
-        id[4..].copy_from_slice(&number.to_be_bytes());
-        NewMessage {
-            id: MessageId::from_bytes(id),
-            sender: user,
-            receiver: user,
-            text: Text::new("x".repeat(bytes), usize::MAX).unwrap(),
-            client_message_id: None,
-            created_at: AT,
-        }
-    };
-    numbers.map(message).collect()
-}
-
-async fn count(store: &EmbeddedStore) -> i64 {
-    let count = |connection: &Connection| connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0));
-    store.readers.run(count).await.unwrap()
-}
 
 /// An administrator's shell can hold the lock. Each write would wait for it by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,7 +183,7 @@ async fn the_log_stays_short() {
         .await
         .iter()
         .sum();
-    assert_eq!(rest, 6_000 - HISTORY_CHUNK);
+    assert_eq!(rest, 6_000 - super::store::MAX_CHUNK);
 }
 
 /// However long a write takes: what was given up could be committed later, and nobody would be told of it.

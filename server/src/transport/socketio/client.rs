@@ -29,6 +29,7 @@ impl SocketClient {
 
 impl Client for SocketClient {
     fn emit(&self, event: &str, payload: &RawValue, second: Option<&RawValue>) -> Emitted {
+        fail::fail_point!("socketio::emit", |_| Emitted::NotConnected);
         let Some(socket) = self.socket.upgrade().filter(|socket| socket.connected()) else {
             return Emitted::NotConnected;
         };

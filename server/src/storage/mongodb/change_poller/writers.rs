@@ -16,7 +16,8 @@ use mongodb::{Collection, Database};
 
 use super::ids;
 use crate::storage::StoreError;
-use crate::storage::mongodb::{READ, connect, query};
+use crate::storage::mongodb::timeouts::READ_TIMEOUT;
+use crate::storage::mongodb::{names, query};
 
 /// The fields of a lease.
 const WRITER: &str = "writer";
@@ -25,7 +26,7 @@ const PROJECTED: &str = "projected";
 /// The other nodes, as their leases were when they were last read.
 pub(super) struct Writers {
     nodes: Collection<RawDocumentBuf>,
-    /// Whether there are others, as far as the last heartbeat knows.
+    /// Whether there are others, as of the last heartbeat.
     others: Arc<AtomicBool>,
     /// By the bytes in their ids; in milliseconds.
     living: HashMap<[u8; 5], i64>,
@@ -35,20 +36,23 @@ impl Writers {
     pub(super) fn new(database: &Database, others: Arc<AtomicBool>) -> Self {
         Self {
             others,
-            nodes: database.collection(connect::NODES),
+            nodes: database.collection(names::NODES),
             living: HashMap::new(),
         }
     }
 
-    /// Reads the leases. To be done before messages are: whoever is known to live then, and is gone later, is missed later. Returns
+    /// Reads the leases. To be done before messages are read: a node that lives then and is gone later is noticed later. Returns
     /// whether one is gone.
     pub(super) async fn read(&mut self, own: Option<[u8; 5]>) -> Result<bool, StoreError> {
         if self.living.is_empty() && !self.others.load(Ordering::Acquire) {
             // What a node stores that has just begun is projected here as well until the next heartbeat.
             return Ok(false);
         }
-        let find = self.nodes.find(doc! { WRITER: { "$exists": true } }).max_time(READ);
-        let leases = query::all("reading the leases of others", READ, find, |lease| {
+        let find = self
+            .nodes
+            .find(doc! { WRITER: { "$exists": true } })
+            .max_time(READ_TIMEOUT);
+        let leases = query::all("reading the leases of others", READ_TIMEOUT, find, |lease| {
             let writer = lease.get_binary(WRITER).ok()?.bytes.try_into().ok()?;
             Some((writer, lease.get_datetime(PROJECTED).ok()?.timestamp_millis()))
         })
@@ -64,7 +68,7 @@ impl Writers {
         Ok(gone)
     }
 
-    /// Whether another node that lives has minted an id, and so projects the message.
+    /// Whether another node that lives made an id, and so projects the message.
     pub(super) fn projects(&self, id: &ObjectId) -> bool {
         self.living.contains_key(&ids::process(&id.bytes()))
     }
@@ -75,7 +79,7 @@ impl Writers {
     }
 }
 
-/// What a node says of itself in its lease.
+/// What a node writes of itself into its lease.
 pub(super) fn claim(writer: Option<[u8; 5]>, projected: i64) -> Document {
     let Some(writer) = writer else {
         return Document::new();
