@@ -121,7 +121,7 @@ impl<R: Respond> Chat<R> {
             receipts: Receipts::start(Arc::clone(&store), Arc::clone(watermark), supervisor, move |outcome| {
                 receipts::finish(&marked, outcome)
             }),
-            settings_changes: SettingsChanges::new(Arc::clone(&store), Arc::clone(watermark), supervisor),
+            settings_changes: SettingsChanges::new(store.clone(), Arc::clone(watermark), supervisor),
             reader: Reader {
                 store,
                 reads: Arc::default(),

@@ -45,7 +45,7 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
 /// [`run`] with the store that `open` opens, whatever the configuration names.
 ///
 /// # Errors
-/// As [`run`].
+/// The server could not start, or a part of it failed.
 pub async fn run_with(
     config: Config,
     stop: CancellationToken,

@@ -15,7 +15,7 @@ use shared::UserId;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::storage::Store;
+use crate::storage::UserStore;
 
 /// Reads at a time: enough to keep any store busy. Each holds a page ([`shared::limits::PAGE_BYTES`]), twice while it
 /// is written as JSON: 32 MiB in all.
@@ -125,7 +125,7 @@ impl Reads {
     }
 
     /// Asks a store that is away until it answers, on behalf of all who wait, until `stop` is cancelled.
-    pub async fn run(self: Arc<Self>, store: Arc<dyn Store>, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, store: Arc<dyn UserStore>, stop: CancellationToken) {
         let mut up = self.up.subscribe();
         let probing = async {
             // As above.

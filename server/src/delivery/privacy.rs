@@ -6,7 +6,7 @@
 
 use shared::{Settings, User, UserId};
 
-use crate::storage::{Store, StoreError};
+use crate::storage::{Store, StoreError, UserStore};
 
 /// A user as those may see them with whom the user has exchanged a message. Users of whom that is not known yet go
 /// through [`as_seen`].
@@ -59,7 +59,7 @@ pub async fn shows_typing(store: &dyn Store, typist: UserId, receiver: UserId) -
 }
 
 /// For each pair whether both have read receipts on, so that either may see what the other has read.
-pub async fn read_receipts(store: &dyn Store, pairs: &[(UserId, UserId)]) -> Result<Vec<bool>, StoreError> {
+pub async fn read_receipts(store: &dyn UserStore, pairs: &[(UserId, UserId)]) -> Result<Vec<bool>, StoreError> {
     if pairs.is_empty() {
         return Ok(Vec::new());
     }

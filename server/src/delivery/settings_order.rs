@@ -7,7 +7,7 @@ use std::time::Duration;
 use shared::{Settings, UserId};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::storage::{Store, StoreError};
+use crate::storage::{StoreError, UserStore};
 
 /// How long what another process has changed waits for changes of this one.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ impl SettingsOrder {
     /// The store failed.
     pub async fn notify(
         &self,
-        store: &dyn Store,
+        store: &dyn UserStore,
         user: UserId,
         notify: impl FnOnce(&Settings),
     ) -> Result<bool, StoreError> {

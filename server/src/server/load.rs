@@ -37,7 +37,7 @@ pub(super) async fn client(config: &Config) -> Result<ClientFiles, RunError> {
         .map_err(|why| RunError::Setting { name, why })
 }
 
-/// Opens the store, and begins the lease and the message ids on it. Also returns the database and its hosts, for people.
+/// Waits for the store to be opened, and begins the lease and the message ids on it. Also returns the database and its hosts, for people.
 pub(super) async fn store(
     opening: impl Future<Output = Result<Opened, OpenError>>,
 ) -> Result<(Arc<dyn Store>, MessageIdGenerator, Option<String>), RunError> {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::delivery::privacy::read_receipts;
 use crate::domain::{Mark, Marked};
 use crate::outage::Outage;
-use crate::storage::{MarkError, Store, StoreError};
+use crate::storage::{MarkError, ReceiptStore, Store, StoreError};
 
 /// Time before the store is asked again to mark, or who may see what was read.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -103,7 +103,7 @@ pub(super) async fn store(
 
 /// One attempt.
 async fn store_once(
-    store: &dyn Store,
+    store: &dyn ReceiptStore,
     marks: &[Mark],
     unknown: &mut HashSet<(UserId, UserId)>,
     outages: &mut Outages,

@@ -162,7 +162,7 @@ impl<R, F: Fn(MarkOutcome<R>)> Task<R, F> {
             let failure = tokio::select! {
                 done = storing.as_mut() => break done,
                 failure = signal.wait() => failure,
-                () = sleep(timeout) => StoreError::Unavailable(format!("no answer within {STORE_TIMEOUT:?}")),
+                () = sleep(timeout) => StoreError::no_answer_within(STORE_TIMEOUT),
             };
             let answered = replies.drain(..);
             give_up_waiting(&self.finish, &in_flight, &marks, answered, &self.queue, &failure);

@@ -13,7 +13,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::now;
 use crate::delivery::{DeliveryWatermark, SettingsOrder};
-use crate::storage::{Store, StoreError};
+use crate::storage::{StoreError, UserStore};
 use crate::supervisor::Supervisor;
 
 /// How long a requester waits for a change.
@@ -27,7 +27,7 @@ const BROKEN_OFF: &str = "a change of settings was broken off";
 
 /// Changes settings one after the other.
 pub struct SettingsChanges {
-    store: Arc<dyn Store>,
+    store: Arc<dyn UserStore>,
     watermark: Arc<DeliveryWatermark>,
     parts: Supervisor,
     order: Arc<SettingsOrder>,
@@ -35,7 +35,7 @@ pub struct SettingsChanges {
 
 impl SettingsChanges {
     /// Changes nothing yet; `parts` runs the tasks.
-    pub fn new(store: Arc<dyn Store>, watermark: Arc<DeliveryWatermark>, parts: &Supervisor) -> Self {
+    pub fn new(store: Arc<dyn UserStore>, watermark: Arc<DeliveryWatermark>, parts: &Supervisor) -> Self {
         Self {
             store,
             watermark,
@@ -94,13 +94,13 @@ impl SettingsChanges {
             Ok(Ok(changed)) => changed,
             Ok(Err(_)) if self.parts.stopping().is_cancelled() => Err(StoreError::Unavailable(BROKEN_OFF.to_owned())),
             Ok(Err(_)) => Err(StoreError::Failed(BROKEN_OFF.to_owned())),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {STORE_TIMEOUT:?}"))),
+            Err(_) => Err(StoreError::no_answer_within(STORE_TIMEOUT)),
         }
     }
 }
 
 /// The settings of a user, as soon as they can be read.
-async fn read(store: &dyn Store, user: UserId) -> Settings {
+async fn read(store: &dyn UserStore, user: UserId) -> Settings {
     loop {
         if let Ok(settings) = store.settings(&[user]).await {
             return settings.first().copied().unwrap_or_default();
