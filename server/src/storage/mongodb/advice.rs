@@ -26,10 +26,10 @@ pub(super) async fn on_servers(uri: &str) -> Option<String> {
         .ok()?;
     // At once: there is little time left.
     let (answers, otherwise) = tokio::join!(ask(&options), on_tls(&options));
-    let told = |(host, answer): &(ServerAddress, Document)| on_hello(&options, host, answer);
+    let advice = |(host, answer): &(ServerAddress, Document)| on_hello(&options, host, answer);
     match answers.is_empty() {
         true => otherwise,
-        false => answers.iter().find_map(told),
+        false => answers.iter().find_map(advice),
     }
 }
 

@@ -134,8 +134,8 @@ impl Meta {
     /// Stores how far the messages were polled.
     pub(super) async fn save_settled(&self, settled: Timestamp) -> Result<(), StoreError> {
         let update = doc! { "$max": { "settled": DateTime::from_millis(settled.millis()) } };
-        let settle = self.documents.update_one(doc! { "_id": FOLLOWER }, update);
-        bounded("storing how far messages were polled", WRITE_TIMEOUT, settle)
+        let save = self.documents.update_one(doc! { "_id": FOLLOWER }, update);
+        bounded("storing how far messages were polled", WRITE_TIMEOUT, save)
             .await
             .map(drop)
     }
