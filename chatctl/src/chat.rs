@@ -3,24 +3,25 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`outbox`] | what was said and is not acknowledged yet |
-//! | [`seen`] | what was seen |
+//! | [`seen_messages`] | what was seen |
 //! | [`session`] | the rules: one message in flight, retries, catching up, nothing shown twice, marking what was shown |
-//! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`backoff`]) |
+//! | [`driver`] | the loop around it: sockets, requests, timers, reconnecting ([`chatctl_client::backoff`]) |
 //! | [`lines`] | the front end for scripts: lines in, JSON lines out |
-//! | [`terminal`] | the front end for people: [`editor`] reads ([`command`]s, [`recall`], [`rows`]), [`view`] words, [`own`] knows the ticks, [`marks`] where they stand, [`status`] is the line above, [`gate`] keeps them apart |
+//! | [`terminal`] | the front end for people: [`editor`] reads ([`editor_context`], [`command`]s, [`input_history`], [`prompt_renderer`]), [`screen`] prints, [`view`] words, [`sent_messages`] knows the ticks, [`painted_ticks`] where they stand, [`status`] is the line above, [`print_gate`] keeps them apart |
 
-pub(crate) mod backoff;
 pub(crate) mod command;
 pub(crate) mod driver;
 pub(crate) mod editor;
-pub(crate) mod gate;
+pub(crate) mod editor_context;
+pub(crate) mod input_history;
 pub(crate) mod lines;
-pub(crate) mod marks;
 pub(crate) mod outbox;
-pub(crate) mod own;
-pub(crate) mod recall;
-pub(crate) mod rows;
-pub(crate) mod seen;
+pub(crate) mod painted_ticks;
+pub(crate) mod print_gate;
+pub(crate) mod prompt_renderer;
+pub(crate) mod screen;
+pub(crate) mod seen_messages;
+pub(crate) mod sent_messages;
 pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod terminal;
@@ -35,7 +36,7 @@ use shared::{Conversation, Message, MessageId, Presence, UserId, WireError};
 use self::outbox::Draft;
 
 /// Messages shown when a conversation is opened.
-pub(crate) const OPENING: usize = 20;
+pub(crate) const OPENING_MESSAGES: usize = 20;
 
 /// What the front end asks for. The end of the channel asks to finish.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub(crate) enum Input {
 
 /// What the front end shows.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Report {
+pub(crate) enum ChatEvent {
     /// The server accepted us.
     Connected,
     /// There is no connection; the next try is in `retry_in`.

@@ -1,13 +1,9 @@
 //! The commands, their arguments and their help. What they do is in [`crate::commands`].
 
-pub(crate) mod values;
-
 use std::time::Duration;
 
+use chatctl_terminal::values::{lifetime, number, seconds, url};
 use clap::{Args, Parser, Subcommand};
-
-use self::values::{lifetime, number, seconds, url};
-use crate::{bench, prove};
 
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
@@ -23,7 +19,11 @@ Try it:
   chatctl chat --as userA --with userB    in one terminal
   chatctl chat --as userB --with userA    in another")]
 pub(crate) struct Cli {
-    /// Where the server is. `prove` takes several of one database, with commas in between.
+    #[cfg_attr(
+        feature = "prove",
+        doc = "Where the server is. `prove` takes several of one database, with commas in between."
+    )]
+    #[cfg_attr(not(feature = "prove"), doc = "Where the server is.")]
     #[arg(long, global = true, env = "CHAT_URL", default_value = "http://127.0.0.1:5000", value_parser = url)]
     #[arg(value_delimiter = ',', value_name = "URL")]
     pub(crate) url: Vec<String>,
@@ -92,15 +92,17 @@ The inboxes that exist are used meanwhile. Ctrl-C ends the showing, not the buil
 With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} for each state, the last one when it is done.")]
     Rebuild,
     /// Measure the server: rate, latency and correctness of messages, connections, memory, history.
-    #[command(after_help = bench::HELP)]
+    #[cfg(feature = "bench")]
+    #[command(after_help = chatctl_bench::HELP)]
     Bench {
         /// What to measure.
         #[command(subcommand)]
-        what: bench::Bench,
+        what: chatctl_bench::Bench,
     },
     /// Prove that a server loses nothing and tells no lies, also while it is killed again and again.
-    #[command(after_help = prove::HELP)]
-    Prove(prove::Prove),
+    #[cfg(feature = "prove")]
+    #[command(after_help = chatctl_prove::HELP)]
+    Prove(chatctl_prove::Prove),
 }
 
 /// What can be created.
@@ -266,7 +268,7 @@ mod tests {
     /// Whoever has a narrow terminal would see lines that were wrapped here wrapped once more.
     #[test]
     fn help_is_wrapped_by_the_terminal_only() {
-        fn look(command: &clap::Command) {
+        fn check(command: &clap::Command) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let lines: Vec<&str> = help.lines().collect();
             for pair in lines.windows(2) {
@@ -277,8 +279,8 @@ mod tests {
             for line in lines.iter().filter(|line| line.starts_with(' ')) {
                 assert!(line.width() <= 80, "{}: {line}", command.get_name());
             }
-            command.get_subcommands().for_each(look);
+            command.get_subcommands().for_each(check);
         }
-        look(&Cli::command());
+        check(&Cli::command());
     }
 }

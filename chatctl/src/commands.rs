@@ -9,23 +9,25 @@ mod token;
 mod users;
 mod watch;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chatctl_client::http::Http;
+use chatctl_client::token::Secret;
+use chatctl_terminal::UsageError;
+use chatctl_terminal::output::notify_database_away;
 use shared::User;
 use shared::settings::Settings;
 
-use crate::bench;
 use crate::cli::{Cli, Command, Seed};
-use crate::client::http::Http;
-use crate::client::token::Secret;
-use crate::{prompt, prove};
+use crate::prompt;
 
-/// A wrong use of the command line that clap can't see; the exit status is 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
+/// What is said of several addresses where one is needed.
+const TOO_MANY_SERVERS: &str = if cfg!(feature = "prove") {
+    "only `prove` takes several servers"
+} else {
+    "name one server"
+};
 
 /// What every command gets.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Context {
 /// Runs the command that was asked for.
 ///
 /// # Errors
-/// What went wrong, as one line for people; [`Usage`] if the command line was wrong.
+/// What went wrong, as one line for people; [`UsageError`] if the command line was wrong.
 pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     if !prompt::possible() {
         complete(&cli.command)?;
@@ -55,16 +57,17 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     let secret = Arc::new(Secret::load(settings)?);
     let node = |url: &String| Http::new(url.clone(), Arc::clone(&secret));
     let nodes: Vec<Http> = cli.url.iter().map(node).collect();
-    let several = "only `prove` takes several servers";
-    let http = match (&nodes[..], &cli.command) {
-        ([http], _) | ([http, ..], Command::Prove(_)) => http.clone(),
-        _ => return Err(Usage(several.to_owned()).into()),
+    let http = match &nodes[..] {
+        [http] => http.clone(),
+        [http, ..] if takes_several_servers(&cli.command) => http.clone(),
+        _ => return Err(UsageError(TOO_MANY_SERVERS.to_owned()).into()),
     };
     let context = Context {
-        http: match cli.command {
+        http: if takes_several_servers(&cli.command) {
             // It says by itself how it goes, on a screen that is its own.
-            Command::Prove(_) => http,
-            _ => http.telling(say_that_it_waits),
+            http
+        } else {
+            http.with_notice(notify_database_away)
         },
         json: cli.json,
     };
@@ -79,22 +82,25 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Inbox(arguments) => inbox::run(&context, &arguments)?,
         Command::Watch(arguments) => watch::run(&context, &arguments)?,
         Command::Rebuild => rebuild::run(&context)?,
-        Command::Bench { what } => return bench::run(context.http, context.json, &what),
-        Command::Prove(arguments) => return prove::run(&nodes, context.json, &arguments),
+        #[cfg(feature = "bench")]
+        Command::Bench { what } => return chatctl_bench::run(context.http, context.json, &what),
+        #[cfg(feature = "prove")]
+        Command::Prove(arguments) => return chatctl_prove::run(&nodes, context.json, &arguments),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line on standard error: the answer may take most of a minute, and nobody is to wonder why.
-pub(crate) fn say_that_it_waits() {
-    let _ = writeln!(
-        anstream::stderr(),
-        "the database of the server does not answer; trying again"
-    );
+/// Whether a command works with several servers of one database.
+fn takes_several_servers(command: &Command) -> bool {
+    match command {
+        #[cfg(feature = "prove")]
+        Command::Prove(_) => true,
+        _ => false,
+    }
 }
 
 /// Where nobody can be asked, everything must be said.
-fn complete(command: &Command) -> Result<(), Usage> {
+fn complete(command: &Command) -> Result<(), UsageError> {
     let missing = match command {
         Command::Token(token) if token.user.is_none() && !token.admin => {
             "say whose: chatctl token <name or id>, or --admin alone for an administrator who is no user"
@@ -109,5 +115,5 @@ fn complete(command: &Command) -> Result<(), Usage> {
         Command::Watch(watch) if watch.me.is_none() => "say who watches: chatctl watch --as <user>",
         _ => return Ok(()),
     };
-    Err(Usage(missing.to_owned()))
+    Err(UsageError(missing.to_owned()))
 }

@@ -6,35 +6,36 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`cli`] | the commands, their arguments and their help |
-//! | [`client`] | the server seen from here: HTTP, Socket.IO, tokens |
 //! | [`commands`] | one file per command |
-//! | [`mod@bench`] | load, and measuring what a server does with it |
-//! | [`prove`] | the proof that a server keeps its promises while it is broken on purpose |
 //! | [`chat`] | a conversation: what is sent, missed and shown, in a terminal or as JSON lines |
-//! | [`output`] | tables, times, colours |
 //! | [`names`] | what users are called |
 //! | [`ticks`] | how far a message has come: stored, received, read |
 //! | [`prompt`] | the questions asked where an argument is missing |
+//!
+//! The other parts are crates of their own, in folders beside this one:
+//!
+//! | crate | what it owns |
+//! |---|---|
+//! | [`chatctl_client`] | the server seen from here: HTTP, Socket.IO, tokens |
+//! | [`chatctl_terminal`] | how things look, how arguments are read, Ctrl-C |
+//! | `chatctl_bench` | load, and measuring what a server does with it; left out without the feature `bench` |
+//! | `chatctl_prove` | the proof that a server keeps its promises while it is broken on purpose; left out without the feature `prove` |
+//! | `chatctl_load` | what these two share |
 
-mod bench;
 mod chat;
 mod cli;
-mod client;
 mod commands;
-mod interrupt;
 mod names;
-mod output;
 mod prompt;
-mod prove;
 mod ticks;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use chatctl_terminal::{UsageError, interrupt, output};
 use shared::settings::{Settings, SettingsError};
 
 use crate::cli::Cli;
-use crate::commands::Usage;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -51,10 +52,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         // Whoever reads our output has had enough, as in `chatctl users | head -1`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) if error.is::<prompt::Interrupted>() => ExitCode::from(interrupt::STATUS),
+        Err(error) if error.is::<prompt::Interrupted>() => ExitCode::from(interrupt::EXIT_STATUS),
         Err(error) => {
             complain(&format!("{error:#}"));
-            if error.is::<Usage>() {
+            if error.is::<UsageError>() {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE

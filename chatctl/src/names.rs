@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
+use chatctl_client::http::Http;
+use chatctl_terminal::output;
 use shared::{User, UserId};
 
-use crate::client::http::Http;
-use crate::output;
-
 /// More names than this are not remembered.
-const MOST: usize = 10_000;
+const MAX_NAMES: usize = 10_000;
 
 /// The names that are known, harmless and on one line.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ impl Names {
         match self.http.user(id) {
             Ok(user) => {
                 let name = output::one_line(&user.username);
-                if self.known.len() >= MOST {
+                if self.known.len() >= MAX_NAMES {
                     self.known.clear();
                 }
                 self.known.insert(id, name.clone());

@@ -3,19 +3,18 @@
 use std::io::{self, IsTerminal, stderr, stdin};
 
 use anyhow::Context as _;
+use chatctl_client::ClientError;
+use chatctl_client::http::Http;
+use chatctl_terminal::interrupt::Question;
+use chatctl_terminal::output;
 use dialoguer::FuzzySelect;
 use dialoguer::console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use shared::User;
 use unicode_width::UnicodeWidthStr;
 
-use crate::client::ClientError;
-use crate::client::http::Http;
-use crate::interrupt::Question;
-use crate::output;
-
 /// More users than this are not offered; a name can be typed as an argument.
-const OFFERED: usize = 2_000;
+const MAX_CHOICES: usize = 2_000;
 
 /// Whether there is somebody to ask.
 pub(crate) fn possible() -> bool {
@@ -74,7 +73,7 @@ fn console_colours() -> bool {
 fn all(http: &Http) -> Result<Vec<User>, ClientError> {
     let mut users: Vec<User> = Vec::new();
     let mut after = None;
-    while users.len() < OFFERED {
+    while users.len() < MAX_CHOICES {
         let mut page = http.users(after)?;
         users.append(&mut page.users);
         after = page.next;

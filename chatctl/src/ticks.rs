@@ -1,9 +1,8 @@
 //! The ticks behind a user's own messages: one is stored for good, two received by the other one, coloured two read.
 
 use anstyle::{AnsiColor, Style};
+use chatctl_terminal::output::DIM;
 use shared::{Message, MessageId, Timestamp};
-
-use crate::output::DIM;
 
 /// The colour of what was read.
 const READ: Style = AnsiColor::BrightCyan.on_default().bold();
@@ -40,12 +39,12 @@ impl Tick {
 
 /// Where a message is listed in its conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     at: Option<Timestamp>,
     id: MessageId,
 }
 
-impl Place {
+impl Position {
     /// The place of a message.
     pub(crate) fn of(message: &Message) -> Self {
         Self {
@@ -77,15 +76,15 @@ impl Place {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// Up to where they have received.
-    pub(crate) delivered: Option<Place>,
+    pub(crate) delivered: Option<Position>,
     /// Up to where they have read, which implies having received.
-    pub(crate) read: Option<Place>,
+    pub(crate) read: Option<Position>,
 }
 
 impl Reach {
     /// What stands behind an own message at this place.
-    pub(crate) fn tick(self, place: Place) -> Tick {
-        let reached = |mark: Option<Place>| mark.is_some_and(|mark| mark.reaches(place));
+    pub(crate) fn tick(self, position: Position) -> Tick {
+        let reached = |mark: Option<Position>| mark.is_some_and(|mark| mark.reaches(position));
         if reached(self.read) {
             Tick::Read
         } else if reached(self.delivered) {
@@ -100,8 +99,8 @@ impl Reach {
 mod tests {
     use super::*;
 
-    fn place(id: u8, at: Option<i64>) -> Place {
-        Place {
+    fn position(id: u8, at: Option<i64>) -> Position {
+        Position {
             at: at.map(Timestamp::from_millis),
             id: MessageId::from_bytes([id; 12]),
         }
@@ -110,19 +109,19 @@ mod tests {
     #[test]
     fn reading_implies_receiving() {
         let reach = Reach {
-            delivered: Some(place(5, None)),
-            read: Some(place(3, None)),
+            delivered: Some(position(5, None)),
+            read: Some(position(3, None)),
         };
-        let ticks = [3, 4, 6].map(|id| reach.tick(place(id, None)));
+        let ticks = [3, 4, 6].map(|id| reach.tick(position(id, None)));
         assert_eq!(ticks, [Tick::Read, Tick::Delivered, Tick::Stored]);
-        assert_eq!(Reach::default().tick(place(1, None)), Tick::Stored);
+        assert_eq!(Reach::default().tick(position(1, None)), Tick::Stored);
     }
 
     #[test]
     fn times_decide_before_ids() {
-        assert!(place(1, Some(20)).reaches(place(2, Some(10))));
-        assert!(!place(2, Some(10)).reaches(place(1, Some(20))));
-        assert!(place(2, Some(10)).reaches(place(2, Some(10))));
-        assert!(!place(1, None).reaches(place(2, Some(10))));
+        assert!(position(1, Some(20)).reaches(position(2, Some(10))));
+        assert!(!position(2, Some(10)).reaches(position(1, Some(20))));
+        assert!(position(2, Some(10)).reaches(position(2, Some(10))));
+        assert!(!position(1, None).reaches(position(2, Some(10))));
     }
 }

@@ -83,8 +83,8 @@ impl Supervisor {
         let supervisor = self.clone();
         let running = self.running(name);
         self.tasks.spawn(async move {
-            #[cfg(feature = "sabotage")]
-            let task = crate::sabotage::panicking(name, task);
+            #[cfg(feature = "failpoints")]
+            let task = crate::failpoints::task(name, task);
             // What a failed task held, unanswered requests among it, is dropped after its failure is known.
             let mut task = pin!(AssertUnwindSafe(task).catch_unwind());
             let Some(ended) = supervisor.cut.run_until_cancelled(task.as_mut()).await else {
@@ -201,8 +201,8 @@ impl Drop for Running {
 /// Runs the work of one request, named for the log. A panic ends nothing but that request: it is logged, and what the
 /// work held is dropped, which answers whoever asked. Returns whether there was none.
 pub async fn logged(name: &str, work: impl Future<Output = ()>) -> bool {
-    #[cfg(feature = "sabotage")]
-    let work = crate::sabotage::panicking(name, work);
+    #[cfg(feature = "failpoints")]
+    let work = crate::failpoints::request(name, work);
     let sound = AssertUnwindSafe(work).catch_unwind().await.is_ok();
     if !sound {
         tracing::error!(request = name, "a request panicked");

@@ -1,11 +1,12 @@
 //! What a typed line means: a message, or one of the commands.
 
-use super::OPENING;
-use crate::output::DIM;
+use chatctl_terminal::output::DIM;
+
+use super::OPENING_MESSAGES;
 
 /// What a line means.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum InputLine {
     /// Nothing.
     Nothing,
     /// A message.
@@ -22,7 +23,7 @@ pub(crate) enum Line {
     Unknown(String),
 }
 
-impl Line {
+impl InputLine {
     /// Reads a typed line.
     pub(crate) fn parse(line: &str) -> Self {
         let text = line.trim_end();
@@ -42,7 +43,7 @@ impl Line {
             ("quit", "") => Self::Quit,
             ("with", "") => Self::With(None),
             ("with", name) => Self::With(Some(name.to_owned())),
-            ("history", "") => Self::History(OPENING),
+            ("history", "") => Self::History(OPENING_MESSAGES),
             ("history", count) => match count.parse() {
                 Ok(count @ 1..=10_000) => Self::History(count),
                 _ => Self::Unknown("/history takes a number from 1 to 10000".to_owned()),
@@ -75,20 +76,23 @@ mod tests {
 
     #[test]
     fn lines_and_commands() {
-        assert_eq!(Line::parse("hello "), Line::Say("hello".to_owned()));
-        assert_eq!(Line::parse("  "), Line::Nothing);
-        assert_eq!(Line::parse("//quit"), Line::Say("/quit".to_owned()));
-        assert_eq!(Line::parse("/quit"), Line::Quit);
-        assert_eq!(Line::parse("/history"), Line::History(OPENING));
-        assert_eq!(Line::parse("/history 5"), Line::History(5));
-        assert_eq!(Line::parse("/with  userB"), Line::With(Some("userB".to_owned())));
-        assert_eq!(Line::parse("/with"), Line::With(None));
-        assert!(matches!(Line::parse("/history many"), Line::Unknown(_)));
-        assert!(matches!(Line::parse("/dance"), Line::Unknown(_)));
+        assert_eq!(InputLine::parse("hello "), InputLine::Say("hello".to_owned()));
+        assert_eq!(InputLine::parse("  "), InputLine::Nothing);
+        assert_eq!(InputLine::parse("//quit"), InputLine::Say("/quit".to_owned()));
+        assert_eq!(InputLine::parse("/quit"), InputLine::Quit);
+        assert_eq!(InputLine::parse("/history"), InputLine::History(OPENING_MESSAGES));
+        assert_eq!(InputLine::parse("/history 5"), InputLine::History(5));
+        assert_eq!(
+            InputLine::parse("/with  userB"),
+            InputLine::With(Some("userB".to_owned()))
+        );
+        assert_eq!(InputLine::parse("/with"), InputLine::With(None));
+        assert!(matches!(InputLine::parse("/history many"), InputLine::Unknown(_)));
+        assert!(matches!(InputLine::parse("/dance"), InputLine::Unknown(_)));
         // There is such a command.
         assert_eq!(
-            Line::parse("/quit now"),
-            Line::Unknown("/quit stands alone; //quit says it".to_owned())
+            InputLine::parse("/quit now"),
+            InputLine::Unknown("/quit stands alone; //quit says it".to_owned())
         );
     }
 }

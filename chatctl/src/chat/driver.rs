@@ -1,32 +1,32 @@
-//! The loop around a [`Session`]: it does what the session asks for, tells it what happened, and keeps a connection.
+//! The loop around a [`ChatSession`]: it does what the session asks for, tells it what happened, and keeps a connection.
 
 use std::future::pending;
 use std::io;
 use std::time::{Duration, Instant};
 
+use chatctl_client::ClientError;
+use chatctl_client::backoff::Backoff;
+use chatctl_client::http::{Bearer, Http};
+use chatctl_client::news::News;
+use chatctl_client::socket::{Connection, SocketEvent};
 use shared::events::AUTHENTICATION_ERROR;
 use shared::{Message, UserId};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 
-use super::backoff::Backoff;
-use super::session::{Effect, Session};
-use super::{Input, Report};
-use crate::client::ClientError;
-use crate::client::http::{Bearer, Http};
-use crate::client::news::News;
-use crate::client::socket::{Connection, SocketEvent};
+use super::session::{ChatSession, Effect};
+use super::{ChatEvent, Input};
 
 /// How long the token of one connection holds. Each connection gets a new one.
-const TOKEN: Duration = Duration::from_secs(3_600);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
 /// How long the server may take to say whether its database answers.
-const READINESS: Duration = Duration::from_secs(5);
+const READINESS_TIMEOUT: Duration = Duration::from_secs(5);
 /// A token that was good before can be refused while a server starts; this often in a row it is meant.
-const REFUSALS: u32 = 5;
+const MAX_REFUSALS: u32 = 5;
 
 /// What a chat needs to know.
 #[derive(Debug)]
-pub(crate) struct Setup {
+pub(crate) struct ChatOptions {
     /// The server.
     pub(crate) http: Http,
     /// Where its Socket.IO listens.
@@ -38,14 +38,14 @@ pub(crate) struct Setup {
     /// Somebody reads what is shown: it is marked as read.
     pub(crate) attended: bool,
     /// What to do when the input ends and everything is acknowledged.
-    pub(crate) then: Then,
+    pub(crate) then: AfterInput,
     /// How long to wait for acknowledgements then, counted from the last one.
     pub(crate) grace: Duration,
 }
 
 /// What follows the end of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(crate) enum AfterInput {
     /// The end.
     Leave,
     /// Listening for this long.
@@ -56,7 +56,7 @@ pub(crate) enum Then {
 
 /// How a chat went.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Outcome {
+pub(crate) struct ChatOutcome {
     /// Messages that the server refused for good.
     pub(crate) refused: usize,
     /// Messages whose fate is unknown.
@@ -79,13 +79,13 @@ pub(crate) enum ChatError {
 /// # Errors
 /// If the server keeps refusing our token, or if `show` fails.
 pub(crate) async fn run(
-    setup: Setup,
+    setup: ChatOptions,
     inputs: Receiver<Input>,
-    show: impl FnMut(Report) -> io::Result<()>,
-) -> Result<Outcome, ChatError> {
+    show: impl FnMut(ChatEvent) -> io::Result<()>,
+) -> Result<ChatOutcome, ChatError> {
     let (history, fetched) = unbounded_channel();
     let driver = Driver {
-        session: Session::new(Instant::now(), setup.me, setup.peer, setup.attended),
+        session: ChatSession::new(Instant::now(), setup.me, setup.peer, setup.attended),
         setup,
         show,
         history,
@@ -95,7 +95,7 @@ pub(crate) async fn run(
         accepted: false,
         suspects: false,
         progress: Instant::now(),
-        outcome: Outcome::default(),
+        outcome: ChatOutcome::default(),
     };
     driver.run(inputs, fetched).await
 }
@@ -138,8 +138,8 @@ impl Link {
 }
 
 struct Driver<Show> {
-    setup: Setup,
-    session: Session,
+    setup: ChatOptions,
+    session: ChatSession,
     show: Show,
     history: UnboundedSender<Fetched>,
     link: Link,
@@ -151,15 +151,15 @@ struct Driver<Show> {
     suspects: bool,
     /// When a message was last settled, or the input ended.
     progress: Instant,
-    outcome: Outcome,
+    outcome: ChatOutcome,
 }
 
-impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
+impl<Show: FnMut(ChatEvent) -> io::Result<()>> Driver<Show> {
     async fn run(
         mut self,
         mut inputs: Receiver<Input>,
         mut fetched: UnboundedReceiver<Fetched>,
-    ) -> Result<Outcome, ChatError> {
+    ) -> Result<ChatOutcome, ChatError> {
         let mut input_ended = false;
         loop {
             self.do_effects()?;
@@ -204,23 +204,23 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
                     self.ask(move |http| Fetched::Page(ticket, http.history(Bearer::User(me), me, with, page)));
                 }
                 Effect::Hangup(reason) => self.lost(reason.to_owned())?,
-                Effect::Report(report) => self.report(report)?,
+                Effect::Show(report) => self.report(report)?,
             }
         }
         Ok(())
     }
 
-    fn report(&mut self, report: Report) -> io::Result<()> {
+    fn report(&mut self, report: ChatEvent) -> io::Result<()> {
         match &report {
-            Report::Sent { .. } => {
+            ChatEvent::Sent { .. } => {
                 self.progress = Instant::now();
                 self.suspects = false;
             }
-            Report::Waiting(_) if matches!(self.link, Link::Up(..)) && !self.suspects => {
+            ChatEvent::Waiting(_) if matches!(self.link, Link::Up(..)) && !self.suspects => {
                 self.suspects = true;
-                self.ask(|http| Fetched::LacksDatabase(http.lacks_database(READINESS)));
+                self.ask(|http| Fetched::LacksDatabase(http.lacks_database(READINESS_TIMEOUT)));
             }
-            Report::Refused { .. } => {
+            ChatEvent::Refused { .. } => {
                 self.progress = Instant::now();
                 self.outcome.refused += 1;
             }
@@ -239,7 +239,7 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
     }
 
     fn connect(&mut self) {
-        let (token, _) = self.setup.http.secret().sign(self.setup.me, None, TOKEN);
+        let (token, _) = self.setup.http.secret().sign(self.setup.me, None, TOKEN_LIFETIME);
         let (connection, events) = Connection::open(&self.setup.socket, &token, self.session.since());
         self.link = Link::Up(connection, events);
     }
@@ -248,7 +248,7 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
         self.session.disconnected();
         let retry_in = self.backoff.next(rand::random());
         self.link = Link::Down(Instant::now() + retry_in);
-        Ok(self.report(Report::Disconnected { reason, retry_in })?)
+        Ok(self.report(ChatEvent::Disconnected { reason, retry_in })?)
     }
 
     fn happened(&mut self, event: SocketEvent) -> Result<(), ChatError> {
@@ -261,7 +261,7 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
             }
             SocketEvent::Refused(words) => {
                 self.refusals += 1;
-                if words == AUTHENTICATION_ERROR && (!self.accepted || self.refusals >= REFUSALS) {
+                if words == AUTHENTICATION_ERROR && (!self.accepted || self.refusals >= MAX_REFUSALS) {
                     return Err(self.setup.http.unauthorized().into());
                 }
                 self.lost(format!("refused: {words}"))?;
@@ -283,9 +283,9 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
                     .fetched(Instant::now(), ticket, answer.map_err(|error| error.to_string()));
                 Ok(())
             }
-            Fetched::Asked(Ok(messages)) => self.report(Report::History(messages)),
-            Fetched::Asked(Err(error)) => self.report(Report::HistoryFailed(error.to_string())),
-            Fetched::LacksDatabase(lacks) if lacks && self.suspects => self.report(Report::NoDatabase),
+            Fetched::Asked(Ok(messages)) => self.report(ChatEvent::History(messages)),
+            Fetched::Asked(Err(error)) => self.report(ChatEvent::HistoryFailed(error.to_string())),
+            Fetched::LacksDatabase(lacks) if lacks && self.suspects => self.report(ChatEvent::NoDatabase),
             Fetched::LacksDatabase(_) => Ok(()),
         }
     }
@@ -305,20 +305,20 @@ impl<Show: FnMut(Report) -> io::Result<()>> Driver<Show> {
     /// When the chat ends, now that its input has.
     fn end(&self) -> Option<Instant> {
         match self.setup.then {
-            Then::Stay => None,
+            AfterInput::Stay => None,
             _ if !self.session.is_delivered() => Some(self.progress + self.setup.grace),
-            Then::Leave => Some(self.progress),
-            Then::Listen(duration) => Some(self.progress + duration),
+            AfterInput::Leave => Some(self.progress),
+            AfterInput::Listen(duration) => Some(self.progress + duration),
         }
     }
 
-    fn finish(mut self) -> Result<Outcome, ChatError> {
+    fn finish(mut self) -> Result<ChatOutcome, ChatError> {
         self.session.ending();
         self.do_effects()?;
         let drafts = self.session.into_drafts();
         self.outcome.unacknowledged = drafts.len();
         if !drafts.is_empty() {
-            (self.show)(Report::Unacknowledged(drafts))?;
+            (self.show)(ChatEvent::Unacknowledged(drafts))?;
         }
         Ok(self.outcome)
     }

@@ -6,13 +6,13 @@
 //! rustyline repaints from its own layout and lost none.
 //!
 //! Enter does not end the line: a key handler takes the text and clears it, so that the editor stays in place and the
-//! message appears above, once it is stored. Only what changes the prompt leaves the editor, through the [`Gate`].
+//! message appears above, once it is stored. Only what changes the prompt leaves the editor, through the [`PrintGate`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
+use chatctl_client::http::Http;
+use chatctl_terminal::output::DIM;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{
@@ -21,120 +21,13 @@ use rustyline::{
 };
 
 use super::Input;
-use super::command::{self, Line};
-use super::gate::Gate;
-use super::recall::Recall;
-use super::rows::Rows;
-use super::status::Board;
-use super::terminal::{Printer, Shown};
-use crate::client::http::Http;
-use crate::output::DIM;
+use super::command::InputLine;
+use super::editor_context::EditorContext;
+use super::print_gate::PrintGate;
+use super::prompt_renderer::PromptRenderer;
+use super::screen::Printer;
+use super::status::Dashboard;
 use crate::prompt;
-
-/// Not each key is told to the conversation.
-const TYPING_AGAIN: Duration = Duration::from_secs(1);
-
-/// What the key handlers share.
-pub(crate) struct Desk {
-    inputs: tokio::sync::mpsc::Sender<Input>,
-    shown: Sender<Shown>,
-    gate: Arc<Gate>,
-    recall: Mutex<Recall>,
-    /// What the editor is to put in the place of the line, as if it had completed it.
-    recalled: Mutex<Option<String>>,
-    typing: Mutex<Option<Instant>>,
-}
-
-impl Desk {
-    /// The handlers' way to the conversation (`inputs`), to the screen (`shown`), and out of the editor (`gate`).
-    pub(crate) fn new(inputs: tokio::sync::mpsc::Sender<Input>, shown: Sender<Shown>, gate: Arc<Gate>) -> Self {
-        Self {
-            inputs,
-            shown,
-            gate,
-            recall: Mutex::default(),
-            recalled: Mutex::default(),
-            typing: Mutex::default(),
-        }
-    }
-
-    /// The line has changed: whether a message is being typed is let known.
-    pub(crate) fn edited(&self, line: &str) {
-        let is_typing = matches!(Line::parse(line), Line::Say(_));
-        let mut told = self.typing.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_typing == told.is_some_and(|at| at.elapsed() < TYPING_AGAIN) {
-            return;
-        }
-        // If many messages wait, they are news enough; and none must find the channel full because of this.
-        let has_room = self.inputs.capacity() > self.inputs.max_capacity() / 2;
-        if has_room && (is_typing || told.is_some()) && self.inputs.try_send(Input::Typing(is_typing)).is_ok() {
-            *told = is_typing.then(Instant::now);
-        }
-    }
-
-    fn show(&self, text: String) {
-        // The printer ends after the editor.
-        let _ = self.shown.send(Shown::Text(text));
-    }
-
-    /// Does what a line asks for, as far as that is possible inside the editor.
-    fn submit(&self, line: &str) -> Cmd {
-        if self.inputs.is_closed() {
-            // The chat has ended and has said why.
-            return self.leave(Cmd::Interrupt);
-        }
-        let done = Cmd::Kill(Movement::WholeBuffer);
-        let input = match Line::parse(line) {
-            Line::Nothing => return done,
-            Line::With(_) | Line::Quit => return self.leave(Cmd::AcceptLine),
-            Line::Help => {
-                self.show(command::help());
-                return done;
-            }
-            Line::Unknown(hint) => {
-                self.show(format!("{DIM}{hint}{DIM:#}"));
-                return done;
-            }
-            Line::Say(text) => Input::Say(text),
-            Line::History(count) => Input::History(count),
-        };
-        match self.inputs.try_send(input) {
-            Ok(()) => {
-                self.recall().push(line);
-                done
-            }
-            // A thousand messages wait: what is typed stays in the line.
-            Err(_) => Cmd::Noop,
-        }
-    }
-
-    /// What was recalled and is to be put in the place of the line now.
-    pub(crate) fn recalled(&self) -> Option<String> {
-        self.recalled.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Puts a text in the place of the line, with the cursor behind it. Of the editor's commands only a completion does
-    /// that: replacing leaves the cursor where the line begins.
-    fn replace(&self, text: Option<String>) -> Cmd {
-        match text {
-            Some(text) if text.is_empty() => Cmd::Kill(Movement::WholeBuffer),
-            Some(text) => {
-                *self.recalled.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-                Cmd::Complete
-            }
-            None => Cmd::Noop,
-        }
-    }
-
-    fn leave(&self, how: Cmd) -> Cmd {
-        self.gate.close();
-        how
-    }
-
-    fn recall(&self) -> std::sync::MutexGuard<'_, Recall> {
-        self.recall.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The keys that mean something of their own here.
 #[derive(Debug, Clone, Copy)]
@@ -162,44 +55,44 @@ impl Key {
     ];
 }
 
-struct Handler(Key, Arc<Desk>);
+struct Handler(Key, Arc<EditorContext>);
 
 impl ConditionalEventHandler for Handler {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
-        let (line, desk) = (context.line(), &self.1);
+        let (line, editor_context) = (context.line(), &self.1);
         match self.0 {
-            Key::Enter => Some(desk.submit(line)),
+            Key::Enter => Some(editor_context.submit(line)),
             // In a text of several lines the arrows move the cursor.
             Key::Up | Key::Down if line.contains('\n') => None,
             Key::Up => {
-                let text = desk.recall().up(line).map(str::to_owned);
-                Some(desk.replace(text))
+                let text = editor_context.input_history().up(line).map(str::to_owned);
+                Some(editor_context.replace(text))
             }
             Key::Down => {
-                let text = desk.recall().down().map(str::to_owned);
-                Some(desk.replace(text))
+                let text = editor_context.input_history().down().map(str::to_owned);
+                Some(editor_context.replace(text))
             }
             Key::Cancel if !line.is_empty() => Some(Cmd::Kill(Movement::WholeBuffer)),
-            Key::Cancel => Some(desk.leave(Cmd::Interrupt)),
-            Key::End if line.is_empty() => Some(desk.leave(Cmd::EndOfFile)),
+            Key::Cancel => Some(editor_context.leave(Cmd::Interrupt)),
+            Key::End if line.is_empty() => Some(editor_context.leave(Cmd::EndOfFile)),
             Key::End => None,
             Key::Clear => {
-                desk.gate.disturb();
+                editor_context.gate.disturb();
                 None
             }
         }
     }
 }
 
-/// The prompt, as the editor measures it: an empty row, which [`Rows`] paints, and the sign before what is typed. Its
+/// The prompt, as the editor measures it: an empty row, which [`PromptRenderer`] paints, and the sign before what is typed. Its
 /// first painting tells that the editor reads.
-struct Ready {
+struct MeasuredPrompt {
     plain: String,
-    gate: Arc<Gate>,
+    gate: Arc<PrintGate>,
     opened: AtomicBool,
 }
 
-impl Prompt for Ready {
+impl Prompt for MeasuredPrompt {
     fn raw(&self) -> &str {
         if !self.opened.swap(true, Ordering::Relaxed) {
             self.gate.open();
@@ -210,20 +103,25 @@ impl Prompt for Ready {
 
 /// The line editor of one chat.
 pub(crate) struct Editor {
-    rustyline: rustyline::Editor<Rows, MemHistory>,
-    desk: Arc<Desk>,
+    rustyline: rustyline::Editor<PromptRenderer, MemHistory>,
+    editor_context: Arc<EditorContext>,
     http: Http,
-    board: Board,
+    dashboard: Dashboard,
     /// The terminal can't move its cursor: prompts are printed as they are.
     dumb: bool,
 }
 
 impl Editor {
-    /// An editor below what `board` tells.
+    /// An editor below what `dashboard` tells.
     ///
     /// # Errors
     /// If the terminal can't be used.
-    pub(crate) fn new(desk: Desk, http: Http, colours: bool, board: Board) -> rustyline::Result<Self> {
+    pub(crate) fn new(
+        editor_context: EditorContext,
+        http: Http,
+        colours: bool,
+        dashboard: Dashboard,
+    ) -> rustyline::Result<Self> {
         // Forced, for without it the rows would not be painted; they know whether there are colours.
         let config = Config::builder()
             .color_mode(ColorMode::Forced)
@@ -231,17 +129,21 @@ impl Editor {
             .completion_type(CompletionType::List)
             .build();
         let mut rustyline = rustyline::Editor::with_history(config, MemHistory::new())?;
-        let desk = Arc::new(desk);
-        rustyline.set_helper(Some(Rows::new(board.clone(), Arc::clone(&desk), colours)));
+        let editor_context = Arc::new(editor_context);
+        rustyline.set_helper(Some(PromptRenderer::new(
+            dashboard.clone(),
+            Arc::clone(&editor_context),
+            colours,
+        )));
         for (key, event) in Key::ALL {
-            let handler = Handler(key, Arc::clone(&desk));
+            let handler = Handler(key, Arc::clone(&editor_context));
             rustyline.bind_sequence(event, EventHandler::Conditional(Box::new(handler)));
         }
         Ok(Self {
             rustyline,
-            desk,
+            editor_context,
             http,
-            board,
+            dashboard,
             dumb: false,
         })
     }
@@ -268,35 +170,35 @@ impl Editor {
                 break;
             }
         }
-        let gate = Arc::clone(&self.desk.gate);
+        let gate = Arc::clone(&self.editor_context.gate);
         // First the editor, which may hold a printer that waits for its turn.
         drop(self);
         gate.end();
     }
 
-    fn ready(&self) -> Ready {
+    fn ready(&self) -> MeasuredPrompt {
         let plain = if self.dumb {
-            Rows::dumb(&self.board)
+            PromptRenderer::dumb(&self.dashboard)
         } else {
-            Rows::EMPTY.to_owned()
+            PromptRenderer::EMPTY_PROMPT.to_owned()
         };
-        Ready {
+        MeasuredPrompt {
             plain,
-            gate: Arc::clone(&self.desk.gate),
+            gate: Arc::clone(&self.editor_context.gate),
             opened: AtomicBool::new(false),
         }
     }
 
     /// Does what can't be done inside the editor. False to leave.
     fn outside(&mut self, line: &str) -> bool {
-        match Line::parse(line) {
-            Line::Quit => false,
-            Line::With(name) => {
+        match InputLine::parse(line) {
+            InputLine::Quit => false,
+            InputLine::With(name) => {
                 self.change_peer(name.as_deref());
                 true
             }
             // Only a terminal without cursor movements comes here: its lines end at Enter.
-            _ => self.desk.submit(line) != Cmd::Interrupt,
+            _ => self.editor_context.submit(line) != Cmd::Interrupt,
         }
     }
 
@@ -308,9 +210,9 @@ impl Editor {
         match user {
             Ok(user) => {
                 // If the chat has ended, the next line finds that out.
-                let _ = self.desk.inputs.blocking_send(Input::Open(user.id));
+                let _ = self.editor_context.inputs.blocking_send(Input::Open(user.id));
             }
-            Err(error) => self.desk.show(format!("{DIM}{error:#}{DIM:#}")),
+            Err(error) => self.editor_context.show(format!("{DIM}{error:#}{DIM:#}")),
         }
     }
 }

@@ -11,15 +11,15 @@ use shared::sync::Receipt;
 use shared::{Conversation, Message, Presence, UserId, WireError};
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::driver::{self, ChatError, Outcome, Setup};
-use super::{Input, Report};
+use super::driver::{self, ChatError, ChatOptions, ChatOutcome};
+use super::{ChatEvent, Input};
 
 /// How long outstanding acknowledgements are waited for at the end.
-pub(crate) const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
-enum Event<'a> {
+enum JsonEvent<'a> {
     Connected {
         user_id: UserId,
         with: UserId,
@@ -73,7 +73,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// Chats from a script.
-pub(crate) async fn run(setup: Setup) -> Result<Outcome, ChatError> {
+pub(crate) async fn run(setup: ChatOptions) -> Result<ChatOutcome, ChatError> {
     let (me, with) = (setup.me, setup.peer);
     driver::run(setup, stdin_lines(), |report| print(me, with, &report)).await
 }
@@ -96,64 +96,64 @@ fn stdin_lines() -> Receiver<Input> {
     receiver
 }
 
-fn print(me: UserId, with: UserId, report: &Report) -> io::Result<()> {
+fn print(me: UserId, with: UserId, report: &ChatEvent) -> io::Result<()> {
     let event = match report {
-        Report::Connected => Event::Connected { user_id: me, with },
-        Report::Disconnected { reason, retry_in } => Event::Disconnected {
+        ChatEvent::Connected => JsonEvent::Connected { user_id: me, with },
+        ChatEvent::Disconnected { reason, retry_in } => JsonEvent::Disconnected {
             reason,
             retry_in_ms: retry_in.as_millis(),
         },
         // A message to oneself is received.
-        Report::Heard { message, missed } if message.receiver == Some(me) => Event::ReceiveMessage {
+        ChatEvent::Heard { message, missed } if message.receiver == Some(me) => JsonEvent::ReceiveMessage {
             message,
             missed: *missed,
         },
-        Report::Heard { message, missed } => Event::MessageSent {
+        ChatEvent::Heard { message, missed } => JsonEvent::MessageSent {
             message,
             missed: *missed,
         },
-        Report::Sent {
+        ChatEvent::Sent {
             client_message_id,
             message,
             duplicate,
-        } => Event::Ack {
+        } => JsonEvent::Ack {
             client_message_id,
             message,
             duplicate: *duplicate,
         },
-        Report::Retrying {
+        ChatEvent::Retrying {
             client_message_id,
             error,
             retry_in,
-        } => Event::Retry {
+        } => JsonEvent::Retry {
             client_message_id,
             error,
             retry_in_ms: retry_in.as_millis(),
         },
-        Report::Refused { draft, error } => Event::Error {
+        ChatEvent::Refused { draft, error } => JsonEvent::Error {
             client_message_id: &draft.client_message_id,
             error,
         },
-        Report::CaughtUp(cursor) => Event::SyncDone {
+        ChatEvent::CaughtUp(cursor) => JsonEvent::SyncDone {
             cursor: cursor.as_deref(),
         },
-        Report::Gap(reason) => Event::SyncReset { reason },
-        Report::Delivered(receipt) => Event::Delivered(receipt),
-        Report::Read(receipt) => Event::Read(receipt),
-        Report::Typing(typing) => Event::Typing(typing),
-        Report::Presence(presence) => Event::Presence(presence),
-        Report::Conversation(conversation) => Event::ConversationUpdated { conversation },
-        Report::HistoryFailed(reason) => {
+        ChatEvent::Gap(reason) => JsonEvent::SyncReset { reason },
+        ChatEvent::Delivered(receipt) => JsonEvent::Delivered(receipt),
+        ChatEvent::Read(receipt) => JsonEvent::Read(receipt),
+        ChatEvent::Typing(typing) => JsonEvent::Typing(typing),
+        ChatEvent::Presence(presence) => JsonEvent::Presence(presence),
+        ChatEvent::Conversation(conversation) => JsonEvent::ConversationUpdated { conversation },
+        ChatEvent::HistoryFailed(reason) => {
             // It is for people; what the script reads is standard output.
             let _ = writeln!(anstream::stderr(), "history: {reason}");
             return Ok(());
         }
         // The exit status and one line of the command tell.
-        Report::Unacknowledged(_) => return Ok(()),
+        ChatEvent::Unacknowledged(_) => return Ok(()),
         // Told to people only: scripts have the acknowledgements and the conversations, and never ask for history.
-        Report::Opened { .. } | Report::History(_) | Report::Waiting(_) => return Ok(()),
-        Report::Held(_) | Report::NoDatabase | Report::Stranger(_) => return Ok(()),
-        Report::Reached { .. } | Report::Elsewhere(_) => return Ok(()),
+        ChatEvent::Opened { .. } | ChatEvent::History(_) | ChatEvent::Waiting(_) => return Ok(()),
+        ChatEvent::Held(_) | ChatEvent::NoDatabase | ChatEvent::Stranger(_) => return Ok(()),
+        ChatEvent::Reached { .. } | ChatEvent::Elsewhere(_) => return Ok(()),
     };
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &event)?;

@@ -10,7 +10,7 @@ use shared::events::SendMessage;
 use uuid::Uuid;
 
 /// More than this is not taken; the front end waits or says so.
-const CAPACITY: usize = 1_000;
+const MAX_DRAFTS: usize = 1_000;
 
 /// A message of ours that the server has not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Outbox {
 
     /// Whether another one is taken.
     pub(crate) fn has_room(&self) -> bool {
-        self.drafts.len() < CAPACITY
+        self.drafts.len() < MAX_DRAFTS
     }
 
     /// The texts that are not shown as waiting yet, and are from now on.
@@ -96,7 +96,7 @@ impl Outbox {
     }
 
     /// The first one is done with, stored or refused.
-    pub(crate) fn settle(&mut self) -> Option<Draft> {
+    pub(crate) fn remove_first(&mut self) -> Option<Draft> {
         self.in_flight = false;
         self.uncertain = false;
         self.shown = self.shown.saturating_sub(1);

@@ -7,56 +7,57 @@
 //!   back, so that it is shown behind what was missed.
 //! - A message of this user's own whose draft may still be unanswered is held back too: it may be that draft, stored
 //!   by a try whose answer was lost.
-
 //! - What was heard is marked as received, what is shown to somebody as read, together for all that comes at once.
 
 mod catching_up;
-mod hearing;
-mod manners;
+mod inbox_state;
+mod incoming;
 mod marking;
-mod overview;
+mod presence_and_typing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use chatctl_client::http::Page;
+use chatctl_client::news::News;
+use chatctl_client::request::{Reply, Request};
 use shared::events::{Answer, SEND_MESSAGE, SendMessage, Sent};
 use shared::limits::EVENT_BYTES;
 use shared::{ErrorCode, UserId, WireError};
 
 use self::catching_up::CatchingUp;
-use self::hearing::Heard;
-use self::manners::Manners;
+use self::inbox_state::{InboxRequest, InboxState};
+use self::incoming::IncomingMessage;
 use self::marking::Marking;
-use self::overview::{Ask, Overview};
-use super::Report;
+use self::presence_and_typing::PresenceAndTyping;
+use super::ChatEvent;
 use super::outbox::{Draft, Outbox};
-use super::seen::Seen;
-use crate::client::http::Page;
-use crate::client::news::News;
-use crate::client::request::{Reply, Request};
-use crate::ticks::Place;
+use super::seen_messages::SeenMessages;
+use crate::ticks::Position;
 
 /// An answer that takes longer than this won't come: the connection is given up. A server whose database is away answers after
 /// some 20 seconds, and before that possibly a question that was asked before the message, after 10. One that is gone is noticed by
 /// the connection long before.
-const ANSWER: Duration = Duration::from_secs(45);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// Why it is given up.
 const UNANSWERED: &str = "a message got no answer for 45 seconds";
 /// After this time without an answer the user is told that it takes long, and sees what waits.
-const SLOW: Duration = Duration::from_secs(1);
-/// The pause before a refused message is repeated, if the server named none, and the longest it may name.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+/// The pause before a refused message is repeated, if the server named none.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+/// The longest pause that the server may name.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 /// The pause before history, or what was missed, is asked for again.
-const REFETCH: Duration = Duration::from_secs(2);
+const REFETCH_DELAY: Duration = Duration::from_secs(2);
 
 /// What is to be done outside.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Effect {
     /// Ask for this over the connection.
     Request(Request),
-    /// Fetch these messages of the conversation with `with`, and hand them to [`Session::fetched`] with the ticket.
+    /// Fetch these messages of the conversation with `with`, and hand them to [`ChatSession::fetched`] with the ticket.
     Fetch {
         /// The number of the request.
         ticket: u64,
@@ -68,12 +69,12 @@ pub(crate) enum Effect {
     /// Close the connection and make another one.
     Hangup(&'static str),
     /// Show this.
-    Report(Report),
+    Show(ChatEvent),
 }
 
 /// One user's chat.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct ChatSession {
     me: UserId,
     peer: UserId,
     /// When what is being dealt with happened.
@@ -84,16 +85,16 @@ pub(crate) struct Session {
     /// The newest messages of the open conversation are known.
     opened: bool,
     /// The oldest message that the open conversation was opened with, if there are older ones.
-    floor: Option<Place>,
+    floor: Option<Position>,
     outbox: Outbox,
-    seen: Seen,
+    seen: SeenMessages,
     catching_up: CatchingUp,
     marking: Marking,
-    manners: Manners,
-    overview: Overview,
+    presence_and_typing: PresenceAndTyping,
+    inbox_state: InboxState,
     /// The number of the request for history that is on its way.
     ticket: u64,
-    held: Vec<Heard>,
+    held: Vec<IncomingMessage>,
     effects: VecDeque<Effect>,
     slow_at: Option<Instant>,
     /// The first message takes long: what is said from now on is shown as waiting.
@@ -106,7 +107,7 @@ pub(crate) struct Session {
     history_failed: bool,
 }
 
-impl Session {
+impl ChatSession {
     /// The chat of `me`, with the conversation with `peer` open; `attended` if somebody reads what is shown.
     pub(crate) fn new(now: Instant, me: UserId, peer: UserId, attended: bool) -> Self {
         Self {
@@ -118,11 +119,11 @@ impl Session {
             opened: false,
             floor: None,
             outbox: Outbox::default(),
-            seen: Seen::default(),
+            seen: SeenMessages::default(),
             catching_up: CatchingUp::default(),
             marking: Marking::new(attended),
-            manners: Manners::default(),
-            overview: Overview::default(),
+            presence_and_typing: PresenceAndTyping::default(),
+            inbox_state: InboxState::default(),
             ticket: 0,
             held: Vec::new(),
             effects: VecDeque::new(),
@@ -157,14 +158,14 @@ impl Session {
 
     /// When [`Self::tick`] wants to be called, if nothing else happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let own = [self.slow_at, self.answer_by, self.retry_at];
+        let sent_messages = [self.slow_at, self.answer_by, self.retry_at];
         let others = [
             self.catching_up.deadline(),
             self.marking.deadline(),
-            self.manners.deadline(),
-            self.overview.deadline(),
+            self.presence_and_typing.deadline(),
+            self.inbox_state.deadline(),
         ];
-        own.into_iter().chain(others).flatten().min()
+        sent_messages.into_iter().chain(others).flatten().min()
     }
 
     /// What [`Effect`]s are left to do before the chat ends.
@@ -183,9 +184,9 @@ impl Session {
         self.now = now;
         self.online = true;
         if self.begun {
-            self.report(Report::Connected);
+            self.emit(ChatEvent::Connected);
         }
-        self.ask_inbox(Ask::Anew, None);
+        self.ask_inbox(InboxRequest::Anew, None);
         self.catch_up();
         self.marking.connected(now);
         self.pump();
@@ -199,8 +200,8 @@ impl Session {
         self.ticket += 1;
         self.catching_up.disconnected();
         self.marking.disconnected();
-        self.manners.disconnected();
-        self.overview.disconnected();
+        self.presence_and_typing.disconnected();
+        self.inbox_state.disconnected();
         (self.slow_at, self.answer_by, self.retry_at) = (None, None, None);
         self.slow = false;
         // What was sent and not answered stood nowhere until now.
@@ -222,8 +223,8 @@ impl Session {
     fn show_waiting(&mut self, told: bool) {
         let texts = self.outbox.show();
         if told || !texts.is_empty() {
-            texts.into_iter().for_each(|text| self.report(Report::Held(text)));
-            self.report(Report::Waiting(self.outbox.len()));
+            texts.into_iter().for_each(|text| self.emit(ChatEvent::Held(text)));
+            self.emit(ChatEvent::Waiting(self.outbox.len()));
         }
     }
 
@@ -231,16 +232,16 @@ impl Session {
     pub(crate) fn news(&mut self, now: Instant, news: Option<News>, cursor: Option<String>) {
         self.now = now;
         match news {
-            Some(News::Received(message) | News::SentElsewhere(message)) => self.heard(message),
-            Some(News::Delivered(receipt)) => self.report(Report::Delivered(receipt)),
-            Some(News::Read(receipt)) => self.report(Report::Read(receipt)),
+            Some(News::Received(message) | News::SentElsewhere(message)) => self.message_received(message),
+            Some(News::Delivered(receipt)) => self.emit(ChatEvent::Delivered(receipt)),
+            Some(News::Read(receipt)) => self.emit(ChatEvent::Read(receipt)),
             Some(News::Conversation(conversation)) => self.conversation_changed(conversation),
             Some(News::Presence(presence)) => self.presence_changed(presence),
             Some(News::Typing(typing)) => self.typing_changed(typing),
             Some(News::SyncDone(done)) => self.cursor_given(done.next),
             Some(News::SyncReset(reset)) => self.cursor_refused(reset.message),
-            Some(News::Failed(failed)) if passes(&failed.error) => {
-                let pause = failed.error.retry_after_ms.map_or(RETRY.0, Duration::from_millis);
+            Some(News::Failed(failed)) if is_retryable(&failed.error) => {
+                let pause = failed.error.retry_after_ms.map_or(RETRY_DELAY, Duration::from_millis);
                 self.marking.failed(&failed.event, now + pause);
             }
             Some(News::Settings(_) | News::Failed(_)) | None => {}
@@ -267,21 +268,21 @@ impl Session {
         self.answer_by = None;
         match answer {
             Answer::Ok(sent) => {
-                self.outbox.settle();
-                self.seen.note(sent.message.id);
+                self.outbox.remove_first();
+                self.seen.insert(sent.message.id);
                 let with = self.counterpart(&sent.message);
-                self.report(Report::Sent {
+                self.emit(ChatEvent::Sent {
                     client_message_id: client_message_id.to_owned(),
                     message: sent.message,
                     duplicate: sent.duplicate,
                 });
                 self.acquainted(with);
             }
-            Answer::Error(error) if passes(&error) => {
+            Answer::Error(error) if is_retryable(&error) => {
                 self.outbox.unanswered();
                 let retry_in = self.pause(&error);
                 self.retry_at = Some(self.now + retry_in);
-                self.report(Report::Retrying {
+                self.emit(ChatEvent::Retrying {
                     client_message_id: client_message_id.to_owned(),
                     error,
                     retry_in,
@@ -289,13 +290,13 @@ impl Session {
                 return;
             }
             Answer::Error(error) => {
-                if let Some(draft) = self.outbox.settle() {
-                    self.report(Report::Refused { draft, error });
+                if let Some(draft) = self.outbox.remove_first() {
+                    self.emit(ChatEvent::Refused { draft, error });
                 }
             }
         }
         (self.tries, self.slow, self.slow_at) = (0, false, None);
-        self.release();
+        self.release_held();
         self.pump();
     }
 
@@ -316,14 +317,14 @@ impl Session {
         if self.marking.is_due(now) {
             self.mark();
         }
-        self.manners_are_due();
-        if self.overview.is_due(now) {
-            self.ask_inbox(Ask::Refresh, None);
+        self.presence_and_typing_are_due();
+        if self.inbox_state.is_due(now) {
+            self.ask_inbox(InboxRequest::Refresh, None);
         }
     }
 
-    fn report(&mut self, report: Report) {
-        self.effects.push_back(Effect::Report(report));
+    fn emit(&mut self, event: ChatEvent) {
+        self.effects.push_back(Effect::Show(event));
     }
 
     fn request(&mut self, request: Request) {
@@ -335,25 +336,24 @@ impl Session {
         while self.online && self.begun && self.retry_at.is_none() {
             let Some(message) = self.outbox.next() else { return };
             if let Some(error) = too_large(&message) {
-                if let Some(draft) = self.outbox.settle() {
-                    self.report(Report::Refused { draft, error });
+                if let Some(draft) = self.outbox.remove_first() {
+                    self.emit(ChatEvent::Refused { draft, error });
                 }
                 continue;
             }
             if !self.slow {
                 // From the first try on.
-                self.slow_at.get_or_insert(self.now + SLOW);
+                self.slow_at.get_or_insert(self.now + SLOW_AFTER);
             }
-            self.answer_by = Some(self.now + ANSWER);
+            self.answer_by = Some(self.now + ANSWER_TIMEOUT);
             self.request(Request::Send(message));
         }
     }
 
     /// How long to wait before repeating: what the server asks for, doubled with each try.
     fn pause(&mut self, error: &WireError) -> Duration {
-        let (least, most) = RETRY;
-        let asked = error.retry_after_ms.map_or(least, Duration::from_millis);
-        let pause = asked.saturating_mul(1 << self.tries.min(6)).min(most);
+        let asked = error.retry_after_ms.map_or(RETRY_DELAY, Duration::from_millis);
+        let pause = asked.saturating_mul(1 << self.tries.min(6)).min(MAX_RETRY_DELAY);
         self.tries += 1;
         pause
     }
@@ -365,7 +365,7 @@ fn due(at: &mut Option<Instant>, now: Instant) -> bool {
 }
 
 /// Whether an error goes away by itself.
-fn passes(error: &WireError) -> bool {
+fn is_retryable(error: &WireError) -> bool {
     use ErrorCode::{Overloaded, ShuttingDown, StoreUnavailable};
     error.retry_after_ms.is_some() || matches!(error.code, Overloaded | StoreUnavailable | ShuttingDown)
 }

@@ -7,13 +7,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chatctl_terminal::output::{self, BAD, DIM, NEW, ONE, OTHER};
 use unicode_width::UnicodeWidthStr;
 
-use crate::output::{self, BAD, DIM, NEW, ONE, OTHER};
 use crate::ticks::Tick;
 
 /// Columns of the sign before what is typed.
-const SIGN: usize = 2;
+const SIGN_COLUMNS: usize = 2;
 
 /// What the line tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,13 +76,13 @@ impl Status {
 
 /// The status as the printer knows it and the editor shows it. The lock is held for moments.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Board {
+pub(crate) struct Dashboard {
     status: Arc<Mutex<Status>>,
     /// Columns that are typed.
     typed: Arc<AtomicUsize>,
 }
 
-impl Board {
+impl Dashboard {
     /// The status now.
     pub(crate) fn read(&self) -> Status {
         self.lock().clone()
@@ -90,7 +90,7 @@ impl Board {
 
     /// What is typed now.
     pub(crate) fn typed(&self, line: &str) {
-        let columns = line.lines().map(|line| line.width() + SIGN).sum();
+        let columns = line.lines().map(|line| line.width() + SIGN_COLUMNS).sum();
         self.typed.store(columns, Ordering::Relaxed);
     }
 
@@ -101,10 +101,10 @@ impl Board {
     }
 
     /// Puts up another one. False if it is the same.
-    pub(crate) fn put(&self, status: &Status) -> bool {
-        let mut board = self.lock();
-        let changed = *board != *status;
-        board.clone_from(status);
+    pub(crate) fn update(&self, status: &Status) -> bool {
+        let mut dashboard = self.lock();
+        let changed = *dashboard != *status;
+        dashboard.clone_from(status);
         changed
     }
 

@@ -1,176 +1,61 @@
 //! The front end for people: three threads around one screen. The editor reads, the conversation's loop runs, and the
 //! printer words what happens and prints it above the line that is being typed.
 
-use std::io::{self, Write, stdout};
+use std::io::{self, stdout};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::thread;
 
-use rustyline::ExternalPrinter;
+use chatctl_terminal::output::BAD;
 use shared::User;
 
-use super::Report;
-use super::driver::{self, ChatError, Outcome, Setup};
-use super::editor::{Desk, Editor};
-use super::gate::{Gate, Mode};
-use super::marks::Marks;
-use super::status::Board;
+use super::driver::{self, ChatError, ChatOptions, ChatOutcome};
+use super::editor::Editor;
+use super::editor_context::EditorContext;
+use super::print_gate::PrintGate;
+use super::screen::{Screen, ScreenUpdate};
+use super::status::Dashboard;
 use super::view::View;
-use crate::output::{self, BAD};
 
 /// Lines typed, or pasted, ahead of the conversation's loop.
-const AHEAD: usize = 1_024;
-
-/// Prints above the line that is being typed.
-pub(crate) type Printer = Box<dyn ExternalPrinter + Send>;
-
-/// Makes the editor paint its rows again and leaves nothing behind: up, and down again.
-const REPAINT: &str = "\x1b[A\n";
-
-/// What comes to the screen.
-#[derive(Debug)]
-pub(crate) enum Shown {
-    /// Something happened.
-    Report(Report),
-    /// The editor has something to say.
-    Text(String),
-}
+const MAX_LINES_AHEAD: usize = 1_024;
 
 /// Chats at a terminal until the user leaves.
-pub(crate) async fn run(setup: Setup, me: User, peer: User) -> Result<Outcome, ChatError> {
-    let (inputs, incoming) = tokio::sync::mpsc::channel(AHEAD);
+pub(crate) async fn run(setup: ChatOptions, me: User, peer: User) -> Result<ChatOutcome, ChatError> {
+    let (inputs, incoming) = tokio::sync::mpsc::channel(MAX_LINES_AHEAD);
     let (shown, happening) = channel();
-    let gate = Arc::new(Gate::default());
+    let gate = Arc::new(PrintGate::default());
     let colours = anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never;
 
-    let desk = Desk::new(inputs, shown.clone(), Arc::clone(&gate));
+    let editor_context = EditorContext::new(inputs, shown.clone(), Arc::clone(&gate));
     let view = View::new(setup.http.clone(), me, peer);
-    let board = Board::default();
-    board.put(&view.status());
-    let mut editor = Editor::new(desk, setup.http.clone(), colours, board.clone()).map_err(io::Error::other)?;
+    let dashboard = Dashboard::default();
+    dashboard.update(&view.status());
+    let mut editor =
+        Editor::new(editor_context, setup.http.clone(), colours, dashboard.clone()).map_err(io::Error::other)?;
     let printer = editor.printer();
     if printer.is_none() {
         gate.end();
     }
-    let screen = Screen {
-        printer,
-        gate,
-        view,
-        board,
-        marks: Marks::default(),
-        disturbances: 0,
-        colours,
-    };
+    let screen = Screen::new(printer, gate, view, dashboard, colours);
     let printing = thread::spawn(move || screen.print_all(&happening));
     let editing = thread::spawn(move || editor.run());
 
     let outcome = driver::run(setup, incoming, |report| {
         shown
-            .send(Shown::Report(report))
+            .send(ScreenUpdate::ChatEvent(report))
             .map_err(|_| io::ErrorKind::BrokenPipe.into())
     })
     .await;
     if let Err(error) = &outcome {
         // The editor can't be interrupted, and the terminal is its until it returns.
-        let _ = shown.send(Shown::Text(format!("{BAD}✗ {error}{BAD:#}\nPress Enter to leave.")));
+        let _ = shown.send(ScreenUpdate::Text(format!(
+            "{BAD}✗ {error}{BAD:#}\nPress Enter to leave."
+        )));
     }
     drop(shown);
     // A panic in there has been printed already.
     let _ = editing.join();
     let _ = printing.join();
     outcome
-}
-
-/// The printer, and what it knows.
-struct Screen {
-    printer: Option<Printer>,
-    gate: Arc<Gate>,
-    view: View,
-    board: Board,
-    marks: Marks,
-    /// Those of the gate that are known.
-    disturbances: u64,
-    colours: bool,
-}
-
-impl Screen {
-    fn print_all(mut self, happening: &Receiver<Shown>) {
-        for shown in happening {
-            let text = match shown {
-                Shown::Report(report) => self.view.words(&report),
-                Shown::Text(text) => Some(text),
-            };
-            let changed = self.board.put(&self.view.status());
-            let is_quiet = text.is_none();
-            if let Some(text) = text {
-                self.print(&text);
-            }
-            if !self.change_ticks() && is_quiet && changed {
-                self.repaint(REPAINT.to_owned());
-            }
-        }
-    }
-
-    fn print(&mut self, text: &str) {
-        self.look_at_disturbances();
-        let ticks = self.view.take_ticks();
-        let mut text = self.marks.printed(text, ticks, size().0);
-        if !self.colours {
-            text = output::plain(&text);
-        }
-        text.push('\n');
-        let printer = &mut self.printer;
-        self.gate.pass(|mode| {
-            let above = match (mode, printer) {
-                (Mode::Editing, Some(printer)) => printer.print(text.clone()).is_ok(),
-                _ => false,
-            };
-            if !above {
-                let mut out = stdout().lock();
-                // A terminal that is gone ends the editor, and that the chat.
-                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            }
-        });
-    }
-
-    /// Paints the ticks on the screen that have changed. False if there were none.
-    fn change_ticks(&mut self) -> bool {
-        self.look_at_disturbances();
-        let (columns, rows) = size();
-        let (view, reach) = (&self.view, rows.saturating_sub(self.board.rows(columns)));
-        let Some(mut painted) = self.marks.changed(|place| view.tick(place), reach) else {
-            return false;
-        };
-        if !self.colours {
-            painted = Marks::plain(&painted);
-        }
-        self.repaint(painted + REPAINT);
-        true
-    }
-
-    /// Forgets where everything stands, if something has moved it.
-    fn look_at_disturbances(&mut self) {
-        let disturbances = self.gate.disturbances();
-        if std::mem::replace(&mut self.disturbances, disturbances) != disturbances || self.printer.is_none() {
-            self.marks.forget();
-        }
-    }
-
-    /// Shows the board's new state, if the editor is there to show it.
-    fn repaint(&mut self, how: String) {
-        let (printer, gate, known) = (&mut self.printer, &self.gate, self.disturbances);
-        self.gate.pass(|mode| {
-            if let (Mode::Editing, Some(printer)) = (mode, printer)
-                && gate.disturbances() == known
-            {
-                // It is shown with the next message otherwise.
-                let _ = printer.print(how);
-            }
-        });
-    }
-}
-
-/// Columns and rows of the terminal.
-fn size() -> (usize, usize) {
-    terminal_size::terminal_size().map_or((80, 0), |(columns, rows)| (columns.0.into(), rows.0.into()))
 }

@@ -1,21 +1,21 @@
 //! What happens, in words and colours for a terminal.
 
+use chatctl_client::http::Http;
+use chatctl_terminal::output::{self, BAD, DIM, GOOD, ONE, OTHER};
 use jiff::civil::Date;
 use shared::sync::Receipt;
 use shared::{Conversation, Message, Timestamp, User, UserId};
 use unicode_width::UnicodeWidthStr;
 
-use super::Report;
-use super::marks::MARK;
-use super::own::Own;
+use super::ChatEvent;
+use super::painted_ticks::TICK_PLACEHOLDER;
+use super::sent_messages::SentMessages;
 use super::status::Status;
-use crate::client::http::Http;
 use crate::names::Names;
-use crate::output::{self, BAD, DIM, GOOD, ONE, OTHER};
-use crate::ticks::{Place, Tick};
+use crate::ticks::{Position, Tick};
 
 /// A stranger's message is announced with this many columns of it.
-const PREVIEW: usize = 60;
+const PREVIEW_COLUMNS: usize = 60;
 
 /// Words what happens. It knows everybody's names; those it doesn't, it asks the server for.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub(crate) struct View {
     peer: UserId,
     names: Names,
     /// What of the open conversation is one's own, and how far it came.
-    own: Own,
+    sent_messages: SentMessages,
     /// The ticks in the words of the last report that may change, in their order.
-    ticks: Vec<(Place, Tick)>,
+    ticks: Vec<(Position, Tick)>,
     /// What the line above the typed one tells.
     status: Status,
     /// The day of the last message shown: the first of another day is announced by its date.
@@ -50,7 +50,7 @@ impl View {
             me: me.id,
             peer: peer.id,
             names,
-            own: Own::default(),
+            sent_messages: SentMessages::default(),
             ticks: Vec::new(),
             status,
             day: None,
@@ -63,25 +63,25 @@ impl View {
     /// What the line above the typed one tells.
     pub(crate) fn status(&self) -> Status {
         Status {
-            tick: self.own.last_tick(),
+            tick: self.sent_messages.last_tick(),
             ..self.status.clone()
         }
     }
 
-    /// The ticks that stand behind a [`MARK`] in the words that were made last.
-    pub(crate) fn take_ticks(&mut self) -> Vec<(Place, Tick)> {
+    /// The ticks that stand behind a [`TICK_PLACEHOLDER`] in the words that were made last.
+    pub(crate) fn take_ticks(&mut self) -> Vec<(Position, Tick)> {
         std::mem::take(&mut self.ticks)
     }
 
     /// How far an own message of the open conversation came.
-    pub(crate) fn tick(&self, place: Place) -> Tick {
-        self.own.tick(place)
+    pub(crate) fn tick(&self, position: Position) -> Tick {
+        self.sent_messages.tick(position)
     }
 
     /// What to print; none for what people needn't know.
-    pub(crate) fn words(&mut self, report: &Report) -> Option<String> {
+    pub(crate) fn words(&mut self, report: &ChatEvent) -> Option<String> {
         Some(match report {
-            Report::Connected => {
+            ChatEvent::Connected => {
                 self.disconnected = false;
                 self.status.offline = false;
                 match std::mem::replace(&mut self.was_connected, true) {
@@ -92,7 +92,7 @@ impl View {
                     }
                 }
             }
-            Report::Disconnected { reason, .. } => {
+            ChatEvent::Disconnected { reason, .. } => {
                 self.status.offline = true;
                 (self.status.is_online, self.status.is_typing) = (None, false);
                 if std::mem::replace(&mut self.disconnected, true) {
@@ -105,7 +105,7 @@ impl View {
                 };
                 format!("{BAD}{what}, reconnecting…{BAD:#} {DIM}({reason}){DIM:#}")
             }
-            Report::Opened { with, messages } => {
+            ChatEvent::Opened { with, messages } => {
                 self.day = None;
                 let name = self.names.of(*with);
                 if messages.is_empty() {
@@ -114,7 +114,7 @@ impl View {
                     format!("{DIM}── {name} ──{DIM:#}\n{}", self.messages(messages))
                 }
             }
-            Report::History(messages) => {
+            ChatEvent::History(messages) => {
                 self.day = None;
                 if messages.is_empty() {
                     format!("{DIM}no messages yet{DIM:#}")
@@ -126,42 +126,42 @@ impl View {
                     )
                 }
             }
-            Report::HistoryFailed(reason) => format!("{BAD}history:{BAD:#} {}", output::one_line(reason)),
-            Report::CaughtUp(_) => return None,
-            Report::Gap(reason) => {
+            ChatEvent::HistoryFailed(reason) => format!("{BAD}history:{BAD:#} {}", output::one_line(reason)),
+            ChatEvent::CaughtUp(_) => return None,
+            ChatEvent::Gap(reason) => {
                 let reason = output::one_line(reason);
                 format!("{BAD}messages may be missing above{BAD:#} {DIM}({reason}; /history shows them){DIM:#}")
             }
-            Report::Delivered(receipt) => return self.delivered(receipt),
-            Report::Read(receipt) => return self.read(receipt),
-            Report::Typing(typing) => {
+            ChatEvent::Delivered(receipt) => return self.delivered(receipt),
+            ChatEvent::Read(receipt) => return self.read(receipt),
+            ChatEvent::Typing(typing) => {
                 if typing.user_id == self.peer {
                     self.status.is_typing = typing.is_typing;
                 }
                 return None;
             }
-            Report::Presence(presence) => {
+            ChatEvent::Presence(presence) => {
                 if presence.user_id == self.peer {
                     self.status.stranger = false;
                     self.status.is_online = Some(presence.is_online);
                 }
                 return None;
             }
-            Report::Conversation(conversation) => return self.changed(conversation),
-            Report::Reached { with, delivered, read } => {
-                self.turn_to(*with);
-                self.own.reached(*delivered, *read);
+            ChatEvent::Conversation(conversation) => return self.changed(conversation),
+            ChatEvent::Reached { with, delivered, read } => {
+                self.switch_peer(*with);
+                self.sent_messages.replace_receipts(*delivered, *read);
                 return None;
             }
-            Report::Elsewhere(count) => {
+            ChatEvent::Elsewhere(count) => {
                 self.status.elsewhere = *count;
                 return None;
             }
-            Report::Heard { message, .. } => match self.other(message) {
+            ChatEvent::Heard { message, .. } => match self.other(message) {
                 Some(other) if other != self.peer => self.notice(message, other),
                 _ => self.message(message),
             },
-            Report::Sent { message, .. } => {
+            ChatEvent::Sent { message, .. } => {
                 self.excused = false;
                 match message.receiver {
                     // Said before the conversation was changed.
@@ -173,25 +173,25 @@ impl View {
                     _ => self.message(message),
                 }
             }
-            Report::NoDatabase => return self.excuse("the database of the server does not answer; trying again"),
-            Report::Retrying { error, .. } => return self.excuse(&error.message),
-            Report::Refused { draft, error } => {
-                let text = output::preview(&draft.text, PREVIEW);
+            ChatEvent::NoDatabase => return self.excuse("the database of the server does not answer; trying again"),
+            ChatEvent::Retrying { error, .. } => return self.excuse(&error.message),
+            ChatEvent::Refused { draft, error } => {
+                let text = output::preview(&draft.text, PREVIEW_COLUMNS);
                 format!(
                     "{BAD}✗ {}: {}{BAD:#} {DIM}{text}{DIM:#}",
                     error.code,
                     output::one_line(&error.message)
                 )
             }
-            Report::Held(text) => {
+            ChatEvent::Held(text) => {
                 let text = output::harmless(text).replace('\n', "\n  ");
                 format!("{DIM}… {text}{DIM:#}")
             }
-            Report::Stranger(user) => {
+            ChatEvent::Stranger(user) => {
                 self.status.stranger = *user == self.peer;
                 return None;
             }
-            Report::Waiting(count) => {
+            ChatEvent::Waiting(count) => {
                 let what = if *count == 1 {
                     "1 message waits"
                 } else {
@@ -199,11 +199,11 @@ impl View {
                 };
                 format!("{DIM}… {what} to be stored{DIM:#}")
             }
-            Report::Unacknowledged(drafts) => {
+            ChatEvent::Unacknowledged(drafts) => {
                 let lines = drafts.iter().map(|draft| {
                     format!(
                         "{BAD}✗ not acknowledged:{BAD:#} {}",
-                        output::preview(&draft.text, PREVIEW)
+                        output::preview(&draft.text, PREVIEW_COLUMNS)
                     )
                 });
                 lines.collect::<Vec<_>>().join("\n")
@@ -226,10 +226,10 @@ impl View {
     }
 
     /// Another conversation is open now.
-    fn turn_to(&mut self, with: UserId) {
+    fn switch_peer(&mut self, with: UserId) {
         if self.peer != with {
             self.peer = with;
-            self.own = Own::default();
+            self.sent_messages = SentMessages::default();
             self.status.peer = self.names.of(with);
             self.status.stranger = false;
             (self.status.is_online, self.status.is_typing) = (None, false);
@@ -238,13 +238,13 @@ impl View {
 
     fn delivered(&mut self, receipt: &Receipt) -> Option<String> {
         if receipt.user_id == self.peer {
-            self.own.delivered(receipt.up_to);
+            self.sent_messages.delivered(receipt.up_to);
         }
         None
     }
 
     fn read(&mut self, receipt: &Receipt) -> Option<String> {
-        let read = (receipt.user_id == self.peer).then(|| self.own.read(receipt.up_to, Some(receipt.at)));
+        let read = (receipt.user_id == self.peer).then(|| self.sent_messages.read(receipt.up_to, Some(receipt.at)));
         self.read_up_to(read.flatten()?)
     }
 
@@ -253,9 +253,11 @@ impl View {
             return None;
         }
         if let Some(up_to) = conversation.peer_delivered_up_to {
-            self.own.delivered(up_to);
+            self.sent_messages.delivered(up_to);
         }
-        let read = conversation.peer_read_up_to.map(|up_to| self.own.read(up_to, None));
+        let read = conversation
+            .peer_read_up_to
+            .map(|up_to| self.sent_messages.read(up_to, None));
         self.read_up_to(read.flatten()?)
     }
 
@@ -281,15 +283,15 @@ impl View {
         let name = message
             .sender
             .map_or_else(|| "?".to_owned(), |sender| self.names.of(sender));
-        let own = message.sender == Some(self.me);
-        let style = if own { ONE } else { OTHER };
+        let sent_messages = message.sender == Some(self.me);
+        let style = if sent_messages { ONE } else { OTHER };
         let text = output::text(message, time.len() + width + 4);
-        let tick = if own {
-            let tick = self.own.shown(message);
-            self.ticks.push((Place::of(message), tick));
-            format!(" {MARK}{}", tick.sign())
+        let tick = if sent_messages {
+            let tick = self.sent_messages.own_message_shown(message);
+            self.ticks.push((Position::of(message), tick));
+            format!(" {TICK_PLACEHOLDER}{}", tick.sign())
         } else {
-            self.own.heard(message);
+            self.sent_messages.peer_message_shown(message);
             self.status.is_typing = false;
             String::new()
         };
@@ -302,7 +304,7 @@ impl View {
     /// One line about a message outside the open conversation.
     fn notice(&mut self, message: &Message, other: UserId) -> String {
         let name = self.names.of(other);
-        let text = output::preview(message.message.as_deref().unwrap_or_default(), PREVIEW);
+        let text = output::preview(message.message.as_deref().unwrap_or_default(), PREVIEW_COLUMNS);
         if message.sender == Some(self.me) {
             let tick = Tick::Stored.sign();
             return format!("{DIM}to {name}, from another client:{DIM:#} {text} {tick}");

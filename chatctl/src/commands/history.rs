@@ -3,14 +3,14 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
+use chatctl_client::http::Bearer;
+use chatctl_terminal::output::{self, JsonArray, ONE, OTHER};
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use shared::{Message, User};
 use unicode_width::UnicodeWidthStr;
 
 use super::Context;
 use crate::cli::History;
-use crate::client::http::Bearer;
-use crate::output::{self, JsonArray, ONE, OTHER};
 
 /// Prints the conversation that the arguments name.
 pub(super) fn run(context: &Context, arguments: &History) -> anyhow::Result<()> {

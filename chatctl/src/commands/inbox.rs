@@ -2,17 +2,17 @@
 
 use std::io::{self, Write};
 
+use chatctl_terminal::output::{self, DIM, JsonArray, NEW};
 use shared::limits::PAGE;
 use shared::{Conversation, UserId};
 use unicode_width::UnicodeWidthStr;
 
 use super::Context;
 use crate::cli::Inbox;
-use crate::output::{self, DIM, JsonArray, NEW};
-use crate::ticks::{Place, Reach};
+use crate::ticks::{Position, Reach};
 
 /// Columns of the last message's text.
-const PREVIEW: usize = 60;
+const PREVIEW_COLUMNS: usize = 60;
 
 /// Prints the conversations of the user that the arguments name, the one with the newest message first.
 pub(super) fn run(context: &Context, arguments: &Inbox) -> anyhow::Result<()> {
@@ -77,14 +77,14 @@ fn print(me: UserId, conversation: &Conversation, name: &str) -> io::Result<()> 
         }
         text = last.message.as_deref().map_or_else(
             || format!("{DIM}(no text){DIM:#}"),
-            |text| output::preview(text, PREVIEW),
+            |text| output::preview(text, PREVIEW_COLUMNS),
         );
         if last.sender == Some(me) && conversation.peer_id != me {
             let reach = Reach {
-                delivered: conversation.peer_delivered_up_to.map(Place::unknown),
-                read: conversation.peer_read_up_to.map(Place::unknown),
+                delivered: conversation.peer_delivered_up_to.map(Position::unknown),
+                read: conversation.peer_read_up_to.map(Position::unknown),
             };
-            ticks = format!("{} ", reach.tick(Place::unknown(last.id)).words());
+            ticks = format!("{} ", reach.tick(Position::unknown(last.id)).words());
         }
     }
     writeln!(

@@ -4,19 +4,19 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chatctl_client::ClientError;
+use chatctl_client::http::Building;
+use chatctl_terminal::output::{self, GOOD};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
-use crate::client::ClientError;
-use crate::client::http::Building;
-use crate::output::{self, GOOD};
 
 /// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Without a terminal a line is printed this often.
-const LINES: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// For this long the server may be out of reach.
-const PATIENCE: Duration = Duration::from_secs(60);
+const OUTAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Begins the building and follows it to its end.
 pub(super) fn run(context: &Context) -> anyhow::Result<()> {
@@ -35,15 +35,15 @@ pub(super) fn run(context: &Context) -> anyhow::Result<()> {
                 output::json(&state)?;
                 shown = Some((state, Instant::now()));
             }
-        } else if bar.is_hidden() && !done && shown.is_none_or(|(_, at)| at.elapsed() >= LINES) {
+        } else if bar.is_hidden() && !done && shown.is_none_or(|(_, at)| at.elapsed() >= LINE_INTERVAL) {
             writeln!(anstream::stdout(), "{} of {} messages", state.done, state.total)?;
             shown = Some((state, Instant::now()));
         }
         if done {
             break;
         }
-        thread::sleep(PAUSE);
-        state = look(context)?;
+        thread::sleep(POLL_INTERVAL);
+        state = poll(context)?;
     }
     bar.finish_and_clear();
     if !context.json {
@@ -59,12 +59,12 @@ pub(super) fn run(context: &Context) -> anyhow::Result<()> {
 }
 
 /// How far it is. A server that restarts meanwhile goes on by itself.
-fn look(context: &Context) -> Result<Building, ClientError> {
-    let deadline = Instant::now() + PATIENCE;
+fn poll(context: &Context) -> Result<Building, ClientError> {
+    let deadline = Instant::now() + OUTAGE_TIMEOUT;
     loop {
         match context.http.building() {
             Err(ClientError::Unreachable { .. } | ClientError::Silent { .. }) if Instant::now() < deadline => {
-                thread::sleep(PAUSE)
+                thread::sleep(POLL_INTERVAL)
             }
             answer => return answer,
         }

@@ -2,12 +2,12 @@
 
 use std::io::{Write, stdout};
 
+use chatctl_terminal::output::{self, DIM, GOOD, JsonArray};
 use indicatif::{ProgressBar, ProgressStyle};
 use shared::limits::USERS_PER_REQUEST;
 use unicode_width::UnicodeWidthStr;
 
 use super::Context;
-use crate::output::{self, DIM, GOOD, JsonArray};
 
 /// Creates the users of these names, or `count` numbered ones, and prints each with its id.
 pub(super) fn users(context: &Context, names: Vec<String>, count: Option<u32>) -> anyhow::Result<()> {

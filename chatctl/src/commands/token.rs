@@ -2,13 +2,13 @@
 
 use std::io::{Write, stdout};
 
+use chatctl_client::token::NOBODY;
+use chatctl_terminal::output;
 use serde_json::json;
 use shared::{Role, UserId};
 
 use super::Context;
 use crate::cli::Token;
-use crate::client::token::NOBODY;
-use crate::output;
 
 /// Prints a token of the user that the arguments name.
 pub(super) fn run(context: &Context, arguments: &Token) -> anyhow::Result<()> {

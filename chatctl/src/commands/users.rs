@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
+use chatctl_terminal::output::{self, JsonArray};
 use unicode_width::UnicodeWidthStr;
 
 use super::Context;
-use crate::output::{self, JsonArray};
 
 /// Prints all users, oldest first.
 pub(super) fn run(context: &Context) -> anyhow::Result<()> {

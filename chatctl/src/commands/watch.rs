@@ -3,6 +3,14 @@
 use std::io::{self, IsTerminal, Write, stdout};
 use std::time::Duration;
 
+use chatctl_client::backoff::Backoff;
+use chatctl_client::event::Event;
+use chatctl_client::http::Http;
+use chatctl_client::news::News;
+use chatctl_client::request::{Reply, Request};
+use chatctl_client::socket::{Connection, SocketEvent};
+use chatctl_terminal::interrupt::InterruptSignals;
+use chatctl_terminal::output::{self, DIM};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::events::{self, AUTHENTICATION_ERROR, Answer};
@@ -11,20 +19,13 @@ use shared::{ErrorCode, UserId};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Context;
-use crate::chat::backoff::Backoff;
 use crate::cli::Watch;
-use crate::client::http::Http;
-use crate::client::news::News;
-use crate::client::request::{Reply, Request};
-use crate::client::socket::{Connection, Event, SocketEvent};
-use crate::interrupt::Interrupts;
 use crate::names::Names;
-use crate::output::{self, DIM};
 
 mod words;
 
 /// How long the token of one connection holds. Each connection gets a new one.
-const TOKEN: Duration = Duration::from_secs(3_600);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// Watches as the user that the arguments name, until Ctrl-C or SIGTERM.
 pub(super) fn run(context: &Context, arguments: &Watch) -> anyhow::Result<()> {
@@ -32,14 +33,14 @@ pub(super) fn run(context: &Context, arguments: &Watch) -> anyhow::Result<()> {
     let for_people = !context.json && stdout().is_terminal();
     let mut watcher = Watcher {
         http: context.http.clone(),
-        socket: context.http.socket()?,
+        socket: context.http.socket_url()?,
         me: me.id,
         cursor: arguments.since.clone().unwrap_or_default(),
         names: for_people.then(|| Names::new(context.http.clone(), &[&me])),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
-        let mut interrupts = Interrupts::listen()?;
+        let mut interrupts = InterruptSignals::listen()?;
         tokio::select! {
             outcome = watcher.watch() => outcome,
             _ = interrupts.next() => Ok(()),
@@ -75,7 +76,7 @@ impl Watcher {
         let mut backoff = Backoff::default();
         let mut accepted = false;
         loop {
-            let (token, _) = self.http.secret().sign(self.me, None, TOKEN);
+            let (token, _) = self.http.secret().sign(self.me, None, TOKEN_LIFETIME);
             let (connection, events) = Connection::open(&self.socket, &token, Some(&self.cursor));
             let mut connected = false;
             let end = self.follow(&connection, events, &mut connected).await?;
@@ -91,7 +92,7 @@ impl Watcher {
                 }
                 End::Lost(reason) => {
                     let pause = backoff.next(rand::random());
-                    self.own(
+                    self.print_own_event(
                         "disconnected",
                         json!({"reason": reason, "retryInMs": pause.as_millis()}),
                     )?;
@@ -112,7 +113,7 @@ impl Watcher {
             match event {
                 SocketEvent::Connected => {
                     *connected = true;
-                    self.own("connected", json!({"userId": self.me}))?;
+                    self.print_own_event("connected", json!({"userId": self.me}))?;
                 }
                 SocketEvent::Refused(reason) | SocketEvent::Lost(reason) => return Ok(End::Lost(reason)),
                 SocketEvent::Event(event) => {
@@ -140,7 +141,7 @@ impl Watcher {
                     if error.code != ErrorCode::SyncReset {
                         return Ok(End::Lost(error.to_string()));
                     }
-                    self.own(events::SYNC_RESET, json!({"message": error.message}))?;
+                    self.print_own_event(events::SYNC_RESET, json!({"message": error.message}))?;
                     return Ok(End::Reset);
                 }
                 SocketEvent::Answered(_) => {}
@@ -168,7 +169,7 @@ impl Watcher {
     }
 
     /// Prints an event of this program's own.
-    fn own(&mut self, name: &str, payload: Value) -> io::Result<()> {
+    fn print_own_event(&mut self, name: &str, payload: Value) -> io::Result<()> {
         self.print(&Event {
             name: name.to_owned(),
             payload,
@@ -182,7 +183,7 @@ impl Watcher {
                 let mut out = anstream::stdout().lock();
                 writeln!(out, "{}", words::line(names, self.me, event))?;
             }
-            None => output::json(&Line {
+            None => output::json(&PrintedEvent {
                 event: &event.name,
                 payload: &event.payload,
                 cursor: event.cursor.as_deref(),
@@ -196,7 +197,7 @@ impl Watcher {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct PrintedEvent<'a> {
     event: &'a str,
     payload: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,10 +11,13 @@
 //! | [`inbox`], [`watch`] | `inbox`, `rebuild` and `watch` |
 //! | [`endings`] | every way in which a connection can end |
 //! | [`examples`], [`tour`] | the examples of README and PROTOCOL, as they stand |
+//! | [`picture`] | the picture in README |
+//! | [`clients`] | the clients of `shared/examples`, which other people copy |
 //! | [`outage`] | commands while the server's database is away |
 //! | [`paths`] | servers below a path of their own |
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
+mod clients;
 mod commands;
 mod endings;
 mod examples;
@@ -22,6 +25,7 @@ mod inbox;
 mod outage;
 mod paths;
 mod people;
+mod picture;
 mod program;
 mod questions;
 mod receipts;

@@ -128,6 +128,11 @@ impl Screen {
         self.rows().into_iter().filter(|row| row.contains(text)).collect()
     }
 
+    /// Looks at the screen as it is now, with its colors.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&vt100::Screen) -> T) -> T {
+        look(self.shared.lock().parser.screen())
+    }
+
     /// Every byte that was written to the terminal.
     pub(crate) fn raw(&self) -> String {
         String::from_utf8_lossy(&self.shared.lock().raw).into_owned()

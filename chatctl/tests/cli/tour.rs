@@ -1,4 +1,4 @@
-//! The commands of README, one block after the other in one folder, as somebody new pastes them.
+//! The commands of README and of OPERATIONS, one block after the other in one folder, as somebody new pastes them.
 //!
 //! Put in are: other ports and another MongoDB; a `cargo` that starts the programs under test instead of building them;
 //! a `pkill` that finds the server of this test only; and shorter times of the proofs.
@@ -134,7 +134,8 @@ fn every_command_of_the_readme_works_in_its_turn() {
     let running = format!("Server running on port {}", newcomer.port);
     let mut server = None;
     let mut count = 0;
-    for block in blocks("README.md", "sh") {
+    let documents = ["README.md", "server/OPERATIONS.md"];
+    for block in documents.into_iter().flat_map(|document| blocks(document, "sh")) {
         count += 1;
         match block.trim() {
             // That is what runs now.

@@ -122,13 +122,18 @@ fn a_replica_set_whose_primaries_step_down_or_die_passes() {
 
 #[test]
 fn acknowledging_before_the_commit_is_found() {
-    let verdict = prove_through_kills(Setup::new(Engine::Embedded).sabotaged("ack-early"), "fail");
+    let verdict = prove_through_kills(
+        Setup::new(Engine::Embedded).failpoints("chat::ack_early=return"),
+        "fail",
+    );
     assert_found(&verdict, "lost");
 }
 
 #[test]
 fn dropping_one_delivery_in_1000_is_found() {
-    let server = Setup::new(Engine::Embedded).sabotaged("drop-delivery").start();
+    let server = Setup::new(Engine::Embedded)
+        .failpoints("socketio::emit=0.1%return")
+        .start();
     let verdict = prove(&server.url(), None, "fail");
     assert_found(&verdict, "missed_live");
 }
@@ -144,13 +149,14 @@ fn a_cursor_without_its_safety_window_is_found() {
         jitter: Duration::from_millis(30),
     });
     let uri = network.url().replace("http", "mongodb");
-    let setup = Setup::on(&with_database(&uri, "prove")).sabotaged("no-window");
+    let setup =
+        Setup::on(&with_database(&uri, "prove")).failpoints("delivery::watermark=return;mongodb::window=return");
     let verdict = prove(&setup.start().url(), None, "fail");
     assert_found(&verdict, "missing_in_copy");
 }
 
 #[test]
 fn a_stored_counter_is_found() {
-    let verdict = prove_through_kills(Setup::new(Engine::Embedded).sabotaged("stored-counter"), "fail");
+    let verdict = prove_through_kills(Setup::new(Engine::Embedded).failpoints("chat::unread=return"), "fail");
     assert_found(&verdict, "unread");
 }

@@ -20,14 +20,28 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     profile.join(name)
 }
 
-/// The server with the feature `sabotage`, in a folder of its own, so that the programs under test stay as they are.
+/// An example of the workspace, built first unless it is up to date. `cargo test --workspace` builds all of them.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let program = profile_dir().join("examples").join(name);
+    if !is_fresh(&program) {
+        let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+        // As a test of the whole workspace does, which selects the same features of all crates.
+        command
+            .args(["test", "--workspace", "--no-run", "--example", name, "--target-dir"])
+            .arg(target_dir());
+        run(command, &profile_dir(), name);
+    }
+    program
+}
+
+/// The server with the feature `failpoints`, in a folder of its own, so that the programs under test stay as they are.
 ///
 /// It is built the way a test of the whole workspace builds the server, as what an integration test needs, because
 /// only that selects the same features of all other crates: with the intermediate files in the common folder
 /// they need not be compiled again.
-pub(crate) fn sabotaged_server() -> PathBuf {
+pub(crate) fn failpoint_server() -> PathBuf {
     let (target, profile) = (target_dir(), profile_dir());
-    let folder = target.join("sabotage");
+    let folder = target.join("failpoints");
     std::fs::create_dir_all(&folder).expect("the target folder is writable");
     // Other test processes may come here at the same time; the lock ends with the file.
     let lock = File::create(folder.join("lock")).expect("the target folder is writable");
@@ -41,12 +55,12 @@ pub(crate) fn sabotaged_server() -> PathBuf {
             "--test",
             "tidy",
             "--features",
-            "server/sabotage",
+            "server/failpoints",
         ])
         .arg("--target-dir")
         .arg(&folder)
         .env("CARGO_BUILD_BUILD_DIR", &target);
-    run(command, &profile, "the sabotaged server");
+    run(command, &profile, "the server with failpoints");
     let name = profile.file_name().expect("a profile has a name");
     folder.join(name).join("server")
 }

@@ -8,6 +8,8 @@
 //! | [`mongod`] | a real MongoDB |
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
+//! | [`python`] | the packages that scripts in Python need |
+//! | [`example`] | the clients of `shared/examples` |
 //! | [`http`] | requests whose answer is returned whatever its status |
 //! | [`raw`] | a connection byte by byte, for clients that misbehave |
 //! | [`token`] | tokens, good and bad |
@@ -16,6 +18,7 @@
 //! Nothing here asserts what the chat does: that is for the tests.
 
 mod build;
+pub mod example;
 pub mod fault_command;
 mod hanging_disk;
 pub mod http;
@@ -23,6 +26,7 @@ pub mod mongod;
 pub mod node;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod raw;
 pub mod server;
 pub mod token;

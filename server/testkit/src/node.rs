@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::process::Process;
 
 /// How long a script may take before the test fails; slow machines are meant to pass.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A running script. Dropping it ends it.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Script {
             name: path.display().to_string(),
             process,
             read: 0,
-            deadline: Instant::now() + PATIENCE,
+            deadline: Instant::now() + TIMEOUT,
         }
     }
 
@@ -71,7 +71,7 @@ impl Script {
         match self.process.next_line(&mut self.read, self.deadline) {
             Some(line) => Some(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{}: {line}", self.name))),
             None if self.process.wait(Duration::from_secs(10)).is_some() => None,
-            None => panic!("{} took longer than {PATIENCE:?}\n{}", self.name, self.process.stderr()),
+            None => panic!("{} took longer than {TIMEOUT:?}\n{}", self.name, self.process.stderr()),
         }
     }
 
@@ -96,7 +96,7 @@ impl Script {
 /// Runs a script to its end and returns what it reported.
 ///
 /// # Panics
-/// If it fails or takes longer than [`PATIENCE`].
+/// If it fails or takes longer than [`TIMEOUT`].
 pub fn run(name: &str, argument: &Value) -> Vec<Value> {
     Script::start(name, argument).finish()
 }
@@ -110,7 +110,7 @@ fn scripts() -> PathBuf {
     crate::workspace().join("server/tests/js")
 }
 
-fn program(variable: &str, default: &str) -> String {
+pub(crate) fn program(variable: &str, default: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 

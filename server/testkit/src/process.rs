@@ -67,7 +67,7 @@ impl Process {
         self.stderr.text()
     }
 
-    /// The first complete line of standard output at or behind `*position` (a byte offset, moved behind the line).
+    /// The first complete line of standard output at or after `*position` (a byte offset, moved past the line).
     ///
     /// `None` if the output ended or `deadline` passed before there was one.
     pub fn next_line(&self, position: &mut usize, deadline: Instant) -> Option<String> {

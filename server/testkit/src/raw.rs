@@ -11,7 +11,7 @@ use crate::Server;
 use crate::process::eventually;
 
 /// How long reading waits; slow machines are meant to pass.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A TCP connection to a server.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Raw {
     /// Connects.
     pub fn connect(server: &Server) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is no zero");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout is no zero");
         stream.set_nodelay(true).expect("a TCP socket");
         Self {
             stream,
@@ -136,7 +136,7 @@ impl Raw {
         self.post(&session, &format!("40{{\"token\":\"{token}\"}}"))
             .expect("it is open");
         assert_eq!(self.answer().expect("an answer").status, 200);
-        eventually("it is connected", PATIENCE, || {
+        eventually("it is connected", TIMEOUT, || {
             self.get(&session, "").expect("it is open");
             self.answer().expect("an answer").body.contains("40{").then_some(())
         });

@@ -35,8 +35,8 @@ pub enum Engine {
 #[derive(Debug, Clone)]
 pub struct Setup {
     mongo_uri: Option<String>,
-    /// Whether it is the build that can be broken on purpose.
-    sabotaged: bool,
+    /// Whether it is the build with failpoints.
+    failpoints: bool,
     environment: Vec<(String, String)>,
     /// Where its standard streams go, as the shell has it; empty to keep them.
     redirects: String,
@@ -48,7 +48,7 @@ impl Setup {
         match engine {
             Engine::Embedded => Self {
                 mongo_uri: None,
-                sabotaged: false,
+                failpoints: false,
                 environment: Vec::new(),
                 redirects: String::new(),
             },
@@ -60,7 +60,7 @@ impl Setup {
     pub fn on(mongo_uri: &str) -> Self {
         Self {
             mongo_uri: Some(mongo_uri.to_owned()),
-            sabotaged: false,
+            failpoints: false,
             environment: Vec::new(),
             redirects: String::new(),
         }
@@ -79,11 +79,11 @@ impl Setup {
         self
     }
 
-    /// Breaks an invariant on purpose; the server's `sabotage` module lists which can be. The server is then another
-    /// build, which is made first.
-    pub fn sabotaged(mut self, kind: &str) -> Self {
-        self.sabotaged = true;
-        self.env("SABOTAGE", kind)
+    /// Breaks an invariant on purpose, by failpoints as `FAILPOINTS` has them; the server's `failpoints` module lists them.
+    /// The server is then another build, which is made first.
+    pub fn failpoints(mut self, actions: &str) -> Self {
+        self.failpoints = true;
+        self.env("FAILPOINTS", actions)
     }
 
     /// Starts the server and waits until it takes connections.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use testkit::process::eventually;
 use testkit::proxy::{Direction, Link, Proxy};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A server that sends back what it gets, and the network in front of it.
+/// A server that sends back what it gets, and the network between.
 fn echo() -> Proxy {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -35,7 +35,7 @@ fn echo() -> Proxy {
 
 fn connect(proxy: &Proxy) -> TcpStream {
     let stream = TcpStream::connect(proxy.url().trim_start_matches("http://")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -102,12 +102,12 @@ fn swallows_one_way_and_for_ever() {
         ask(&old).unwrap();
         proxy.set(Link::Swallow(direction));
         old.write_all(b"said").unwrap();
-        eventually("it is swallowed", PATIENCE, || {
+        eventually("it is swallowed", TIMEOUT, || {
             (proxy.swallowed() == bytes).then_some(())
         });
         proxy.heal();
         old.write_all(b"more").unwrap();
-        eventually("it stays so", PATIENCE, || {
+        eventually("it stays so", TIMEOUT, || {
             (proxy.swallowed() == 2 * bytes).then_some(())
         });
         ask(&connect(&proxy)).unwrap();

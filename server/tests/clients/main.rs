@@ -17,7 +17,7 @@ use testkit::process::eventually;
 use testkit::{Server, node};
 
 /// How long the log may take to be written; slow machines are meant to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a script, asserts that every check in it held.
 fn run_checks(script: &str, argument: &Value) {
@@ -33,7 +33,7 @@ fn run_checks(script: &str, argument: &Value) {
 
 /// The lines of the log that hold a text, once there is one.
 fn logged(server: &Server, text: &str) -> Vec<String> {
-    eventually(&format!("the log says {text:?}"), PATIENCE, || {
+    eventually(&format!("the log says {text:?}"), TIMEOUT, || {
         let log = server.stderr();
         let lines: Vec<String> = log
             .lines()

@@ -14,7 +14,7 @@ use testkit::{Engine, Server, Setup};
 
 use crate::ready;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn data(server: &Server) -> PathBuf {
     server.folder().join("data")
@@ -51,7 +51,7 @@ fn run_to_end(folder: &Path, data: &Path, arguments: &[&str]) -> String {
         .env("PORT", "0")
         .env("JWT_SECRET", SECRET);
     let mut process = Process::spawn(&mut command);
-    let status = process.wait(PATIENCE).expect("it ends by itself");
+    let status = process.wait(TIMEOUT).expect("it ends by itself");
     assert_eq!(status.code(), Some(1), "{}", process.stderr());
     process.stderr()
 }
@@ -64,7 +64,7 @@ fn a_directory_that_is_moved_away_is_noticed_and_heals() {
     let away = server.folder().join("away");
     fs::rename(data(&server), &away).expect("it can be moved");
     // Nobody has to write or to ask for it to be noticed.
-    eventually("it is noticed", PATIENCE, || {
+    eventually("it is noticed", TIMEOUT, || {
         server
             .stderr()
             .contains("chat.db was deleted or moved away")
@@ -90,7 +90,7 @@ fn a_directory_that_is_moved_away_is_noticed_and_heals() {
     assert!(!ready(&server));
     fs::remove_dir(data(&server)).expect("it is empty");
     fs::rename(&away, data(&server)).expect("it can be moved");
-    eventually("it is ready again", PATIENCE, || ready(&server).then_some(()));
+    eventually("it is ready again", TIMEOUT, || ready(&server).then_some(()));
     all_ok(&send(&server, [&a, &b], &["after"]));
     let lines = server.stderr();
     let errors = lines
@@ -106,7 +106,7 @@ fn a_directory_that_is_moved_away_is_noticed_and_heals() {
         let what = line[at..].split(" error=").next().expect("a text");
         assert!(said.insert(what), "{what:?} is said again in {lines}");
     }
-    eventually("it is said that messages are stored again", PATIENCE, || {
+    eventually("it is said that messages are stored again", TIMEOUT, || {
         server.stderr().contains("messages are stored again").then_some(())
     });
     let texts = server
@@ -148,7 +148,7 @@ fn a_second_server_is_refused_though_the_lock_file_is_gone() {
     fs::remove_file(away.join("lock")).expect("the other one made one");
     refused(&away);
     fs::rename(&away, data(&server)).expect("it can be moved");
-    eventually("the first one is ready", PATIENCE, || ready(&server).then_some(()));
+    eventually("the first one is ready", TIMEOUT, || ready(&server).then_some(()));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_second_server_that_was_refused_leaves_no_trace() {
     all_ok(&send(&server, [&a, &b], &["one"]));
     let folder = data(&server);
     let known = || fs::read_to_string(folder.join("known.json")).unwrap_or_default();
-    eventually("what is known is kept", PATIENCE, || {
+    eventually("what is known is kept", TIMEOUT, || {
         known().contains(r#""messages":1"#).then_some(())
     });
     fs::remove_file(folder.join("lock")).expect("there is one");
@@ -205,7 +205,7 @@ fn a_log_that_was_cut_is_refused_unless_the_loss_is_accepted() {
     all_ok(&send(&server, [&a, &b], &["one", "two", "three"]));
     let folder = data(&server);
     let known = || fs::read_to_string(folder.join("known.json")).unwrap_or_default();
-    eventually("what is known is kept", PATIENCE, || {
+    eventually("what is known is kept", TIMEOUT, || {
         known().contains(r#""messages":3"#).then_some(())
     });
     server.terminate();
@@ -222,7 +222,7 @@ fn a_log_that_was_cut_is_refused_unless_the_loss_is_accepted() {
         assert!(found.contains(word), "{word:?} is not in {found}");
     }
     all_ok(&send(&server, [&a, &b], &["four"]));
-    eventually("what is known is kept", PATIENCE, || {
+    eventually("what is known is kept", TIMEOUT, || {
         known().contains(r#""messages":4"#).then_some(())
     });
     server.kill();
@@ -245,7 +245,7 @@ fn a_log_that_was_cut_is_refused_unless_the_loss_is_accepted() {
         .env("PORT", "0")
         .env("JWT_SECRET", SECRET);
     let process = Process::spawn(&mut accepting);
-    eventually("it starts", PATIENCE, || {
+    eventually("it starts", TIMEOUT, || {
         process.stdout().contains("Server running").then_some(())
     });
     assert!(
@@ -261,16 +261,16 @@ fn what_is_known_is_told_when_it_cannot_be_kept_and_when_it_can_again() {
     let [a, b] = server.new_users();
     // In the place of the draft.
     let obstacle = data(&server).join("known.json.new");
-    eventually("nobody writes it now", PATIENCE, || fs::create_dir(&obstacle).ok());
+    eventually("nobody writes it now", TIMEOUT, || fs::create_dir(&obstacle).ok());
     all_ok(&send(&server, [&a, &b], &["one"]));
-    eventually("it is told", PATIENCE, || {
+    eventually("it is told", TIMEOUT, || {
         server
             .stderr()
             .contains("known.json could not be written")
             .then_some(())
     });
     fs::remove_dir(&obstacle).expect("it is empty");
-    eventually("its end is told", PATIENCE, || {
+    eventually("its end is told", TIMEOUT, || {
         server.stderr().contains("known.json is written again").then_some(())
     });
 }
@@ -293,7 +293,7 @@ fn messages_of_a_clock_that_was_ahead_stay_in_front_of_new_ones() {
     drop(database);
     server.restart();
     // The log has a thread of its own, which can come later than the port.
-    eventually("a warning of the clock", PATIENCE, || {
+    eventually("a warning of the clock", TIMEOUT, || {
         let log = server.stderr();
         (log.contains("the clock is behind the newest message") && log.contains("behind=8")).then_some(())
     });

@@ -11,7 +11,7 @@ use testkit::{Server, Setup};
 
 use crate::start::{Ended, run_to_end, start};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs commands of the driver.
 fn with_client<T>(uri: &str, work: impl AsyncFnOnce(Client) -> T) -> T {
@@ -34,7 +34,7 @@ fn insert(uri: &str, database: &str, collection: &str, documents: &[Document]) {
 fn runs(folder: &Path, uri: &str) -> Process {
     let (process, _) = start(folder, &[("PORT", "0"), ("MONGO_URI", uri)]);
     // The log is written in its own time; this is its last line about the start.
-    eventually("the log says it, too", PATIENCE, || {
+    eventually("the log says it, too", TIMEOUT, || {
         process.stderr().contains("listening").then_some(())
     });
     process
@@ -48,7 +48,7 @@ fn fails(uri: &str) -> Ended {
 /// Waits until a server has said in both places which database it uses.
 fn says_its_database(server: &Process, name: &str) {
     let line = format!("Messages are kept in the database {name} on 127.0.0.1:");
-    eventually("the start names the database", PATIENCE, || {
+    eventually("the start names the database", TIMEOUT, || {
         server.stdout().contains(&line).then_some(())
     });
     let log = server.stderr();

@@ -16,7 +16,7 @@ use testkit::{Engine, Server, Setup};
 use crate::ready;
 use crate::storm::Storm;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Until it is said that the disk is full.
 const SAID: Duration = Duration::from_secs(20);
@@ -50,7 +50,7 @@ fn the_log_says_how_long_a_disk_is_full() {
         eventually("the log says that nothing is stored", SAID, || says(FULL));
         server.limit_files(None);
         storm.more(500);
-        eventually("the log says that it is over", PATIENCE, || says(ROOM_AGAIN));
+        eventually("the log says that it is over", TIMEOUT, || says(ROOM_AGAIN));
         assert!(server.stderr().matches(FULL).count() >= time, "{}", server.stderr());
     }
     storm.finish(&server);
@@ -98,7 +98,7 @@ fn is_told_and_outlived(mut server: Server) {
     assert_eq!(server.history(&a, &b), Vec::<Value>::new());
 
     server.limit_files(None);
-    eventually("the server is ready again", PATIENCE, || ready(&server).then_some(()));
+    eventually("the server is ready again", TIMEOUT, || ready(&server).then_some(()));
     client.tell(&Value::Null);
     let answer = client.report().expect("an answer")["answer"].clone();
     assert_eq!(answer["ok"], true, "{answer}");
@@ -127,12 +127,12 @@ fn fill_up(server: &Server) {
             .map_or(0, |metadata| metadata.len())
     });
     server.limit_files(Some(sizes.max().unwrap_or(0) + ROOM));
-    eventually("the disk is nearly full, and the server says so", PATIENCE, || {
+    eventually("the disk is nearly full, and the server says so", TIMEOUT, || {
         (!ready(server)).then_some(())
     });
     // The load goes on until nothing fits any more, not even somebody's name.
     let mut names = 0..;
-    eventually("the disk is full", PATIENCE, || {
+    eventually("the disk is full", TIMEOUT, || {
         let name = format!("one of too many, {:?}", names.next());
         let answer = server.post("/users", &server.admin_token(), &json!({"username": name}));
         (answer.status == 503).then_some(())

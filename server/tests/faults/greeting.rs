@@ -12,7 +12,7 @@ use testkit::{Engine, Setup};
 
 use crate::start::{run_to_end, start};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Lends a program a terminal, and passes on what is typed and shown there.
 const TERMINAL: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
@@ -27,7 +27,7 @@ fn at_terminal(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> 
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     let mut process = Process::spawn(python.envs(settings.iter().copied()));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut position = 0;
     while let Some(line) = process.next_line(&mut position, deadline) {
         if line.contains("chat --as userA --with userB") {
@@ -35,7 +35,7 @@ fn at_terminal(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> 
         }
     }
     process.write_line("\x03");
-    let status = process.wait(PATIENCE);
+    let status = process.wait(TIMEOUT);
     assert!(status.is_some_and(|status| status.success()), "{}", process.stdout());
     process.stdout()
 }
@@ -93,12 +93,12 @@ fn files_are_told_less_and_json_all_through() {
     let (mut server, port) = start(folder.path(), &[("PORT", "0")]);
     let reach =
         format!("Reachable at http://127.0.0.1:{port} from this machine only; with HOST=0.0.0.0 also from others");
-    eventually("the third line says where it is reached", PATIENCE, || {
+    eventually("the third line says where it is reached", TIMEOUT, || {
         let said = server.stdout();
         (said.lines().nth(2)? == reach).then_some(())
     });
     server.signal("TERM");
-    assert!(server.wait(PATIENCE).is_some_and(|status| status.success()));
+    assert!(server.wait(TIMEOUT).is_some_and(|status| status.success()));
     let said = server.stdout();
     assert!(!said.contains("Try next") && said.lines().count() == 4, "{said}");
 
@@ -174,7 +174,7 @@ fn hosts_can_be_names_and_all() {
     ] {
         let (mut server, port) = start(folder.path(), &[("PORT", "0"), ("HOST", host)]);
         assert!(reaches(there, port), "{host}: {there}");
-        eventually("it says where it is reached", PATIENCE, || {
+        eventually("it says where it is reached", TIMEOUT, || {
             server.stdout().lines().nth(2).map(|line| {
                 assert!(
                     line.starts_with("Reachable at ") && line.contains(words),

@@ -14,7 +14,7 @@ use crate::ready;
 use crate::storm::Storm;
 
 const HANG: Duration = Duration::from_secs(20);
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long it takes at most to find out who somebody is, and some more; less than one read of the store may take.
 const WHO: Duration = Duration::from_secs(9);
@@ -48,7 +48,7 @@ fn a_hanging_store_is_told_and_outlived_in_bounded_memory() {
 
     mongod.pause(0);
     let end = Instant::now() + HANG;
-    eventually("the server is not ready", PATIENCE, || (!ready(&server)).then_some(()));
+    eventually("the server is not ready", TIMEOUT, || (!ready(&server)).then_some(()));
     assert_eq!(server.get("/healthz", "").status, 200);
     let users = server.get("/users", &server.admin_token());
     assert_eq!(
@@ -65,7 +65,7 @@ fn a_hanging_store_is_told_and_outlived_in_bounded_memory() {
     assert!(!ready(&server));
     mongod.resume(0);
 
-    eventually("the server is ready again", PATIENCE, || ready(&server).then_some(()));
+    eventually("the server is ready again", TIMEOUT, || ready(&server).then_some(()));
     storm.more(500);
     let tally = storm.finish(&server);
     let grown = most - before;

@@ -11,7 +11,7 @@ use testkit::{Engine, Server};
 
 use crate::storm::Storm;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 const CLIENTS: usize = 8;
 
 #[test]
@@ -47,7 +47,7 @@ fn loses_and_doubles_nothing(engine: Engine) {
 
     network.set(Link::Reset);
     let before = network.attempts();
-    eventually("everyone has tried to come back", PATIENCE, || {
+    eventually("everyone has tried to come back", TIMEOUT, || {
         (network.attempts() >= before + 2 * CLIENTS as u64).then_some(())
     });
     network.heal();
@@ -57,7 +57,7 @@ fn loses_and_doubles_nothing(engine: Engine) {
     for direction in [Direction::ToServer, Direction::ToClient, Direction::Both] {
         let before = network.swallowed();
         network.set(Link::Swallow(direction));
-        eventually("messages or their answers vanish", PATIENCE, || {
+        eventually("messages or their answers vanish", TIMEOUT, || {
             (network.swallowed() >= before + 2_000).then_some(())
         });
         network.heal();
@@ -89,7 +89,7 @@ fn who_has_gone_without_a_word_is_offline() {
     let connect = |url: String, user: &str| {
         let mut script = Script::start("stay.js", &json!({"url": url, "tokens": [server.token(user)]}));
         assert_eq!(script.report(), Some(json!({"connected": 1})));
-        eventually("who has connected is online", PATIENCE, || online(user).then_some(()));
+        eventually("who has connected is online", TIMEOUT, || online(user).then_some(()));
         script
     };
     let sound = Proxy::to(server.port());
@@ -105,7 +105,7 @@ fn who_has_gone_without_a_word_is_offline() {
         })
         .collect();
     for user in &users {
-        eventually("who has gone without a word is offline", PATIENCE, || {
+        eventually("who has gone without a word is offline", TIMEOUT, || {
             (!online(user)).then_some(())
         });
     }

@@ -8,7 +8,7 @@ use testkit::node::Script;
 use testkit::process::eventually;
 use testkit::{Engine, Server, Setup};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How soon after a node's end its users are offline.
 const LEFT_BEHIND: Duration = Duration::from_secs(15);
@@ -28,7 +28,7 @@ fn a_killed_node_leaves_nobody_online_but_those_connected_elsewhere() {
     let _there = connect(&dies, &[&only_there, &on_both]);
     let _here = connect(&lives, &[&on_both]);
     for user in [&only_there, &on_both] {
-        eventually("the connected are online", PATIENCE, || online(user).then_some(()));
+        eventually("the connected are online", TIMEOUT, || online(user).then_some(()));
     }
 
     let mut followed = follow(&lives, &follower, &only_there);
@@ -89,7 +89,7 @@ fn a_server_that_is_alone_does_not_ask_who_is_absent_all_the_time() {
         let profile = database.collection::<bson::Document>("system.profile");
         let count = async |what| profile.count_documents(what).await.expect("it answers");
         // Its heartbeats are the clock of this test.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let beats = doc! { "op": "update", "ns": format!("{}.nodes", database.name()) };
         while count(beats.clone()).await < 6 {
             assert!(Instant::now() < deadline, "its heart beats");

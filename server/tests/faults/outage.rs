@@ -11,7 +11,7 @@ use testkit::server::with_database;
 
 use crate::{listed, ready};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_paused_database_is_told_and_outlived() {
@@ -61,7 +61,7 @@ fn through_an_outage(begin: impl Fn(&Mongod), end: impl Fn(&Mongod)) {
 
     begin(&mongod);
     client.tell(&Value::Null);
-    eventually("the server is not ready", PATIENCE, || (!ready(&server)).then_some(()));
+    eventually("the server is not ready", TIMEOUT, || (!ready(&server)).then_some(()));
     // It is no use to restart a server whose database is away.
     assert_eq!(server.get("/healthz", "").status, 200);
     let answer = client.report().expect("an answer")["answer"].clone();
@@ -81,7 +81,7 @@ fn through_an_outage(begin: impl Fn(&Mongod), end: impl Fn(&Mongod)) {
     assert!(!history.header("retry-after").is_empty());
 
     end(&mongod);
-    eventually("the server is ready again", PATIENCE, || ready(&server).then_some(()));
+    eventually("the server is ready again", TIMEOUT, || ready(&server).then_some(()));
     client.tell(&Value::Null);
     let answer = client.report().expect("an answer")["answer"].clone();
     assert_eq!(answer["ok"], true, "{answer}");

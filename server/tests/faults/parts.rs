@@ -30,8 +30,12 @@ const COMMON: [&str; 12] = [
     "typing",
 ];
 
-/// Those of the embedded store: its threads.
-const EMBEDDED: [&str; 3] = ["store-writer", "projector", "checkpoint"];
+/// Those of the embedded store: its threads, and their failpoints.
+const EMBEDDED: [(&str, &str); 3] = [
+    ("store-writer", "sqlite::writer"),
+    ("projector", "sqlite::projector"),
+    ("checkpoint", "sqlite::checkpoint"),
+];
 
 /// Those of the store in MongoDB.
 const MONGO: [&str; 6] = [
@@ -51,7 +55,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 #[test]
 fn the_lists_of_parts_are_complete() {
-    for (engine, own) in [(Engine::Embedded, &EMBEDDED[..]), (Engine::Mongo, &MONGO[..])] {
+    let threads = EMBEDDED.map(|(part, _)| part);
+    for (engine, own) in [(Engine::Embedded, &threads[..]), (Engine::Mongo, &MONGO[..])] {
         let server = Setup::new(engine)
             .env("LOG_LEVEL", "info,server::supervisor=debug")
             .start();
@@ -73,22 +78,25 @@ fn started(server: &Server) -> BTreeSet<String> {
 
 #[test]
 fn a_part_that_panics_ends_the_server_embedded() {
-    for part in EMBEDDED.into_iter().chain(COMMON) {
-        ends_the_server(Engine::Embedded, part);
+    for (part, failpoint) in EMBEDDED {
+        ends_the_server(Engine::Embedded, part, failpoint);
+    }
+    for part in COMMON {
+        ends_the_server(Engine::Embedded, part, &format!("task::{part}"));
     }
 }
 
 #[test]
 fn a_part_that_panics_ends_the_server_mongo() {
     for part in MONGO.into_iter().chain(["message-store", "receipts"]) {
-        ends_the_server(Engine::Mongo, part);
+        ends_the_server(Engine::Mongo, part, &format!("task::{part}"));
     }
 }
 
-fn ends_the_server(engine: Engine, part: &str) {
+fn ends_the_server(engine: Engine, part: &str, failpoint: &str) {
     println!("{part} on {engine:?}");
-    let mut server = Setup::new(engine).sabotaged(&format!("panic:{part}")).start();
-    let trigger = server.folder().join("panic-now");
+    let mut server = Setup::new(engine).failpoints(&format!("{failpoint}=panic")).start();
+    let trigger = server.folder().join("fail-now");
     let bytes = if part == "checkpoint" { LONG_TEXT } else { 0 };
     let more = json!({"window": 20, "bytes": bytes, "tolerated": ["internal"]});
     let mut storm = Storm::start::<4>(&server, &server.url(), more);
@@ -160,11 +168,11 @@ fn text(answer: &Value) -> &str {
 #[test]
 fn the_stop_after_a_panic_keeps_the_deadline() {
     let mut server = Setup::new(Engine::Embedded)
-        .sabotaged("panic:typing")
+        .failpoints("task::typing=panic")
         .on_hanging_disk()
         .start();
     server.hang_disk(true);
-    fs::write(server.folder().join("panic-now"), "").expect("the server's folder is writable");
+    fs::write(server.folder().join("fail-now"), "").expect("the server's folder is writable");
     let (status, elapsed) = server.ended();
     assert_eq!(status.code(), Some(3), "{}", server.stderr());
     assert!(elapsed < DEADLINE, "{elapsed:?}");

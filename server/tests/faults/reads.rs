@@ -11,7 +11,7 @@ use testkit::{Engine, Setup, node};
 
 use crate::ready;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// More connections than reads at a time.
 const MANY: usize = 80;
@@ -65,7 +65,7 @@ fn who_comes_during_an_outage_is_caught_up_after_it() {
     mongod.pause(0);
     clients.tell(&Value::Null);
     assert_eq!(clients.report(), Some(json!({"connecting": true})));
-    eventually("the server is not ready", PATIENCE, || (!ready(&server)).then_some(()));
+    eventually("the server is not ready", TIMEOUT, || (!ready(&server)).then_some(()));
     mongod.resume(0);
     assert_eq!(clients.report(), Some(json!({"caughtUp": MANY})));
     clients.finish();

@@ -1,7 +1,6 @@
 //! Work of one request that panics: that request is answered, and nothing else notices. Packets that ask for what was
 //! done already are few.
 
-use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,24 +11,20 @@ use testkit::{Engine, Server, Setup};
 
 use crate::ready;
 
-fn start(name: &str) -> Server {
-    Setup::new(Engine::Embedded).sabotaged(&format!("panic:{name}")).start()
-}
-
-fn panic_now(server: &Server) {
-    fs::write(server.folder().join("panic-now"), "").expect("the server's folder is writable");
+fn start(failpoints: &str) -> Server {
+    Setup::new(Engine::Embedded).failpoints(failpoints).start()
 }
 
 #[test]
 fn a_request_over_a_socket_that_panics_is_answered() {
     for event in ["sync", "conversations"] {
-        let mut server = start(event);
+        // The second one panics.
+        let mut server = start(&format!("request::{event}=1*off->1*panic"));
         let [user] = server.new_users();
         let argument = json!({"url": server.url(), "token": server.token(&user), "event": event});
         let mut client = Script::start("panic.js", &argument);
         let before = client.report().expect("an answer");
         assert_eq!(before["before"]["ok"], true, "{before}");
-        panic_now(&server);
         client.tell(&Value::Null);
         let answer = client.report().expect("an answer")["answer"].clone();
         assert_eq!(answer["error"]["code"], "internal", "{answer}");
@@ -45,9 +40,8 @@ fn a_request_over_a_socket_that_panics_is_answered() {
 
 #[test]
 fn a_request_over_http_that_panics_is_answered() {
-    let mut server = start("http");
+    let mut server = start("http::find_user=panic");
     let [user] = server.new_users();
-    panic_now(&server);
     let answer = server.get("/users/me", &server.token(&user));
     assert_eq!(
         (answer.status, answer.code().as_str()),
@@ -61,9 +55,8 @@ fn a_request_over_http_that_panics_is_answered() {
 
 #[test]
 fn a_change_of_settings_that_panics_is_answered() {
-    let mut server = start("settings");
+    let mut server = start("request::settings=panic");
     let [user] = server.new_users();
-    panic_now(&server);
     let body = json!({"invisible": true}).to_string().into_bytes();
     let mut request = server.request("PATCH", "/users/me/settings", &server.token(&user), body);
     request

@@ -72,7 +72,7 @@ impl Storm {
     /// Ends it once everything is acknowledged, and audits what the server has.
     ///
     /// Order is part of that unless several messages of a client were under way when some of them were refused: those
-    /// are sent again behind the ones that were taken.
+    /// are sent again after the ones that were taken.
     pub(crate) fn finish(self, server: &Server) -> Tally {
         let mut reports = self.script.finish();
         assert_eq!(reports.pop(), Some(json!({"done": true})));

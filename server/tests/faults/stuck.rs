@@ -17,7 +17,7 @@ use crate::ready;
 /// How long a stop may take in all.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_stop_keeps_its_deadline_while_mongod_is_stopped() {
@@ -102,9 +102,9 @@ fn writes_over_http_that_are_under_way_are_finished() {
     )
     .expect("a write");
     // Asked later, and answered after seconds.
-    eventually("the disk hangs", PATIENCE, || (!ready(&server)).then_some(()));
+    eventually("the disk hangs", TIMEOUT, || (!ready(&server)).then_some(()));
     server.signal("TERM");
-    eventually("it stops", PATIENCE, || {
+    eventually("it stops", TIMEOUT, || {
         TcpStream::connect(("127.0.0.1", server.port())).is_err().then_some(())
     });
     server.hang_disk(false);
@@ -123,7 +123,7 @@ fn a_second_signal_ends_the_process_at_once() {
     let mut server = Setup::new(Engine::Embedded).on_hanging_disk().start();
     server.hang_disk(true);
     server.signal("TERM");
-    eventually("it stops", PATIENCE, || {
+    eventually("it stops", TIMEOUT, || {
         server.stderr().contains("stopping").then_some(())
     });
     let (status, _) = server.stop("INT");

@@ -13,7 +13,7 @@ use testkit::{Engine, Server, Setup};
 use crate::ready;
 use crate::storm::Storm;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A disk under a server that can be told which file it fails to sync.
 struct Disk {
@@ -72,7 +72,7 @@ fn a_commit_that_was_not_synced_is_not_acknowledged() {
     assert_eq!(answer["error"]["code"], "store_unavailable", "{answer}");
     assert!(!ready(&server));
     disk.heal();
-    eventually("it is ready again", PATIENCE, || ready(&server).then_some(()));
+    eventually("it is ready again", TIMEOUT, || ready(&server).then_some(()));
     acknowledged.push(send(&server, [&a, &b], "after")["message"].clone());
     server.kill();
     server.restart();
@@ -88,7 +88,7 @@ fn a_log_is_kept_until_its_copy_is_synced() {
     let mut storm = Storm::start::<4>(&server, &server.url(), json!({"window": 50, "bytes": 16_000}));
     storm.more(100);
     disk.fail("chat.db");
-    eventually("it is told", PATIENCE, || {
+    eventually("it is told", TIMEOUT, || {
         server
             .stderr()
             .contains("the disk failed to sync the database")

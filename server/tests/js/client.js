@@ -6,14 +6,14 @@ const { setTimeout: pause } = require("node:timers/promises");
 const { io } = require("socket.io-client");
 
 /** How long anything may take before it counts as lost; slow machines are meant to pass. */
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 const TRANSPORTS = { polling: ["polling"], websocket: ["websocket"], upgrade: ["polling", "websocket"] };
 
 function within(what, promise) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${PATIENCE} ms: ${what}`)), PATIENCE);
+    timer = setTimeout(() => reject(new Error(`not within ${TIMEOUT} ms: ${what}`)), TIMEOUT);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -32,7 +32,7 @@ class Device {
       transports: TRANSPORTS[transport],
       forceNew: true,
       reconnection: false,
-      timeout: PATIENCE,
+      timeout: TIMEOUT,
       ...options,
     });
     this.socket.onAny((...event) => {
@@ -134,11 +134,11 @@ class Device {
 
 /** Asks again and again until `condition` is met, for what the server does not announce. */
 async function eventually(what, condition) {
-  const end = Date.now() + PATIENCE;
+  const end = Date.now() + TIMEOUT;
   for (;;) {
     const answer = await condition();
     if (answer) return answer;
-    if (Date.now() > end) throw new Error(`not within ${PATIENCE} ms: ${what}`);
+    if (Date.now() > end) throw new Error(`not within ${TIMEOUT} ms: ${what}`);
     await pause(20);
   }
 }

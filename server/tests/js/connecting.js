@@ -51,7 +51,7 @@ scenario(async ({ url, transport, user, token, bad }, check) => {
   });
   await check("answers what is sent in the moment of connecting", async () => {
     const devices = Array.from({ length: 20 }, () => new Device(url, transport, { token }));
-    // Emitted before the connection stands: the client sends them together with, or right behind, its CONNECT.
+    // Emitted before the connection stands: the client sends them together with, or right after, its CONNECT.
     const sent = await Promise.all(devices.map((device, index) => device.send(user, `early ${index}`)));
     assert.equal(new Set(sent.map(({ _id }) => _id)).size, 20);
     for (const device of devices) device.close();

@@ -29,12 +29,12 @@ scenario(async ({ url, users, tokens }, check) => {
     assert.notEqual(await heard(bob, b), await heard(bob, b));
   });
 
-  await check("whoever was not told of it is given no cursor behind it", async () => {
+  await check("a client that did not receive it is given no cursor after it", async () => {
     const since = await heard(other, a);
     const { events } = await other.ok("sync", { since });
     const told = events.some(({ type, upTo }) => type === "messages_read" && upTo === second._id);
     const isTold = other.updates.some(([, { readUpTo }]) => readUpTo === second._id);
-    assert.ok(told || isTold, "neither told nor in what comes behind the cursor");
+    assert.ok(told || isTold, "neither emitted nor in what comes after the cursor");
     await other.standing(b, ({ readUpTo }) => readUpTo === second._id);
   });
 

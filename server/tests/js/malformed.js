@@ -76,11 +76,11 @@ scenario(async ({ url, transport, users, tokens, nobody, limit }, check) => {
       assert.deepEqual(device.heard, [], "the acknowledgement is the only answer");
     });
   }
-  await check("all of them at once: each answered, and a good one behind them", async () => {
+  await check("all of them at once: each answered, and a good one after them", async () => {
     const answers = Object.values(refusals).map(async ([event, args, code]) => {
       assertError((await device.ask(event, ...args))[0], code);
     });
-    answers.push(device.send(b, "behind them"));
+    answers.push(device.send(b, "after them"));
     await Promise.all(answers);
   });
 
@@ -126,7 +126,7 @@ scenario(async ({ url, transport, users, tokens, nobody, limit }, check) => {
     await device.send(b, "the end");
     await receiver.hears(`receive_message_${b}`, ({ message }) => message === "the end");
     const texts = receiver.heard.map(([event, { message }]) => [event, message.slice(0, 20)]);
-    const expected = ["behind them", "x".repeat(20), "é".repeat(20), "👋".repeat(10), "good", "good", "still here", "the end"];
+    const expected = ["after them", "x".repeat(20), "é".repeat(20), "👋".repeat(10), "good", "good", "still here", "the end"];
     assert.deepEqual(texts, expected.map((text) => [`receive_message_${b}`, text]));
   });
 });

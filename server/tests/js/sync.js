@@ -6,7 +6,7 @@ const { Device, assertError, assertErrorBody, eventually, http, scenario } = req
 scenario(async ({ url, users, tokens }, check) => {
   const { a, b, c } = users;
   const connect = (name, more = {}) => new Device(url, "websocket", { token: tokens[name], ...more }).connected();
-  /** Every change since a cursor, each once, and the cursor behind them. */
+  /** Every change since a cursor, each once, and the cursor after them. */
   const all = async (device, since, limit) => {
     const seen = new Map();
     let answer = { next: since, hasMore: true };
@@ -45,7 +45,7 @@ scenario(async ({ url, users, tokens }, check) => {
     assert.equal(overHttp.status, 200);
     assert.deepEqual(overHttp.body.events, again.events);
     assert.equal(overHttp.body.ok, true);
-    // What comes behind a cursor comes, what lies in front of it at most once more.
+    // What comes after a cursor is received, what lies before it at most once more.
     await bob.send(a, "later");
     assert.ok(texts((await all(ada, paged.next, 200)).events).includes("later"));
   });
@@ -79,12 +79,12 @@ scenario(async ({ url, users, tokens }, check) => {
     assert.deepEqual(received.slice(-2), missed);
     const standing = await back.standing(b, ({ lastMessage }) => lastMessage._id === missed[1]._id);
     assert.ok(standing.unread >= 2);
-    // From here on events say where to go on behind them.
+    // From here on events say where to go on after them.
     const live = await bob.send(a, "live");
     await back.hears(`receive_message_${a}`, ({ _id }) => _id === live._id);
     const [, , resume] = back.heard.find(([, message]) => message._id === live._id);
     assert.deepEqual(Object.keys(resume), ["cursor"]);
-    // Whoever goes on from there misses nothing that came behind.
+    // A client that goes on from there misses nothing that came after.
     back.close();
     const last = await bob.send(a, "last");
     const third = await connect("a", { since: resume.cursor });

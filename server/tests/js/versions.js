@@ -31,7 +31,7 @@ scenario(async ({ url, users, tokens }, check) => {
     await ada.hears("sync_done");
     const heard = ada.heard.filter(([name]) => name === "settings_updated").map(([, settings]) => settings);
     assert.equal(heard.length, 2, JSON.stringify(heard));
-    assert.equal(heard.at(-1).invisible, true, "the page is read on behind what was told meanwhile");
+    assert.equal(heard.at(-1).invisible, true, "the page is read on after what was emitted meanwhile");
     const newest = heard.reduce((one, other) => (other.version < one.version ? one : other));
     assert.deepEqual(newest, last);
     assert.deepEqual((await ada.ok("update_settings", {})).settings, last);

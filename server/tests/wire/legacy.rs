@@ -61,11 +61,11 @@ fn history_is_answered_as_before_and_goes_on() {
             .body;
         let before = answered(name);
         let before = before.trim_end().strip_suffix(']').expect("an array");
-        let behind = body
+        let rest = body
             .strip_prefix(before)
             .and_then(|rest| rest.strip_prefix(','))
             .expect("the old history first");
-        let message: Value = serde_json::from_str(behind.trim_end_matches(']')).expect("one more message");
+        let message: Value = serde_json::from_str(rest.trim_end_matches(']')).expect("one more message");
         assert_eq!(message, sent);
     }
     // Messages with holes page like others.

@@ -1,4 +1,4 @@
-//! `shared/examples/local_copy.js`: a stock client whose copy is perfect, whoever is killed meanwhile.
+//! `shared/examples/client.mjs`: a stock client whose copy is perfect, whoever is killed meanwhile.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::example::{Client, Language};
 use testkit::node::Script;
 use testkit::process::eventually;
 use testkit::{Engine, Server};
 
 /// How long the copy may take to be complete; slow machines are meant to pass.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Messages of one sender in a round.
 const ROUND: usize = 300;
 /// More than what is pushed to a client that connects: the rest it must ask for.
@@ -42,7 +43,7 @@ fn is_perfect(engine: Engine) {
         acknowledged(&mut senders[0], round * ROUND / 6);
         example.kill();
         acknowledged(&mut senders[1], ROUND / 6);
-        example.restart();
+        example.restart(&server);
         senders.into_iter().for_each(|sender| {
             sender.finish();
         });
@@ -56,11 +57,11 @@ fn is_perfect(engine: Engine) {
     senders.into_iter().for_each(|sender| {
         sender.finish();
     });
-    example.restart();
+    example.restart(&server);
     example.becomes(&server, &me, &[&ada, &bob, &me]);
     // Nothing but the file is needed to go on.
     example.kill();
-    example.restart();
+    example.restart(&server);
     send(&server, &ada, &me, 1).finish();
     example.becomes(&server, &me, &[&ada, &bob, &me]);
 }
@@ -84,37 +85,25 @@ fn acknowledged(sender: &mut Script, count: usize) {
 
 /// The program, and the file that it keeps.
 struct Example {
-    script: Script,
+    client: Client,
     folder: tempfile::TempDir,
-    url: String,
     token: String,
 }
 
 impl Example {
     fn start(server: &Server, user: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (url, token) = (server.url(), server.token(user));
-        let script = Self::run(folder.path(), &url, &token);
-        Self {
-            script,
-            folder,
-            url,
-            token,
-        }
-    }
-
-    fn run(folder: &Path, url: &str, token: &str) -> Script {
-        let path = testkit::workspace().join("shared/examples/local_copy.js");
-        let file = copy_in(folder).display().to_string();
-        Script::start_at(&path, &[url, &file], &[("TOKEN", token)])
+        let token = server.token(user);
+        let client = Client::start(Language::JavaScript, folder.path(), server, &token, None);
+        Self { client, folder, token }
     }
 
     fn kill(&mut self) {
-        self.script.kill();
+        self.client.process().kill();
     }
 
-    fn restart(&mut self) {
-        self.script = Self::run(self.folder.path(), &self.url, &self.token);
+    fn restart(&mut self, server: &Server) {
+        self.client = Client::start(Language::JavaScript, self.folder.path(), server, &self.token, None);
     }
 
     /// Waits until the copy is what history holds of these conversations, neither more nor less.
@@ -126,8 +115,9 @@ impl Example {
             .map(|message| (message["_id"].as_str().expect("an id").to_owned(), message))
             .collect();
         let what = format!("a copy of {} messages", expected.len());
-        eventually(&what, PATIENCE, || {
-            assert!(self.script.is_running(), "it ended: {}", self.script.stderr());
+        eventually(&what, TIMEOUT, || {
+            let process = self.client.process();
+            assert!(process.wait(Duration::ZERO).is_none(), "it ended: {}", process.stderr());
             let copied = self.messages();
             let foreign: Vec<&String> = copied.keys().filter(|id| !expected.contains_key(*id)).collect();
             assert!(foreign.is_empty(), "messages that no history holds: {foreign:?}");
@@ -146,5 +136,5 @@ impl Example {
 }
 
 fn copy_in(folder: &Path) -> PathBuf {
-    folder.join("copy.json")
+    folder.join("copy")
 }

@@ -1,4 +1,4 @@
-//! What a [`Session`] missed, by the server's cursor, and opening conversations from history.
+//! What a [`ChatSession`] missed, by the server's cursor, and opening conversations from history.
 //!
 //! A chat begins with a cursor, then fetches the newest messages of its conversation: so nothing lies between the two.
 //! Later connections ask for everything behind the cursor. A server that knows no cursors, or not this one, leaves
@@ -6,19 +6,19 @@
 
 use std::time::{Duration, Instant};
 
+use chatctl_client::http::Page;
+use chatctl_client::request::Request;
 use shared::conversation::{Inbox, ListConversations};
 use shared::events::Answer;
 use shared::limits::PAGE;
 use shared::sync::{Sync, SyncEvent, Synced};
 use shared::{ErrorCode, Message, UserId, WireError};
 
-use super::super::{OPENING, Report};
-use super::hearing::Heard;
-use super::overview::Ask;
-use super::{Effect, REFETCH, RETRY, Session, due, passes};
-use crate::client::http::Page;
-use crate::client::request::Request;
-use crate::ticks::Place;
+use super::super::{ChatEvent, OPENING_MESSAGES};
+use super::inbox_state::InboxRequest;
+use super::incoming::IncomingMessage;
+use super::{ChatSession, Effect, MAX_RETRY_DELAY, REFETCH_DELAY, RETRY_DELAY, due, is_retryable};
+use crate::ticks::Position;
 
 /// What a request for history is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl CatchingUp {
     }
 }
 
-impl Session {
+impl ChatSession {
     /// What the next connection is to begin with: an empty text asks for a cursor.
     pub(crate) fn since(&self) -> Option<&'static str> {
         self.catching_up.cursor.is_none().then_some("")
@@ -111,7 +111,7 @@ impl Session {
     pub(super) fn cursor_refused(&mut self, reason: String) {
         self.catching_up.cursor = None;
         self.catching_up.look_back = self.opened;
-        self.report(Report::Gap(reason));
+        self.emit(ChatEvent::Gap(reason));
         self.sync();
     }
 
@@ -121,12 +121,12 @@ impl Session {
             Answer::Ok(page) => {
                 for change in page.events {
                     match change {
-                        SyncEvent::Message { message } => self.take(Heard { message, missed: true }),
+                        SyncEvent::Message { message } => self.receive(IncomingMessage { message, missed: true }),
                         SyncEvent::MessagesDelivered(receipt) if receipt.user_id != self.me => {
-                            self.report(Report::Delivered(receipt));
+                            self.emit(ChatEvent::Delivered(receipt));
                         }
                         SyncEvent::MessagesRead(receipt) if receipt.user_id != self.me => {
-                            self.report(Report::Read(receipt));
+                            self.emit(ChatEvent::Read(receipt));
                         }
                         // The user's own receipts and settings: what they change is told by the inbox.
                         _ => {}
@@ -138,7 +138,7 @@ impl Session {
                 }
                 self.catching_up.syncing = false;
                 self.fetch();
-                self.settle();
+                self.finish_catching_up();
             }
             Answer::Error(error) if error.code == ErrorCode::SyncReset => self.cursor_refused(error.message),
             Answer::Error(error) if error.code == ErrorCode::UnknownEvent => self.is_old(),
@@ -156,9 +156,9 @@ impl Session {
     }
 
     /// Asks for the first page of the inbox, or for the one behind `cursor`.
-    pub(super) fn ask_inbox(&mut self, why: Ask, cursor: Option<String>) {
+    pub(super) fn ask_inbox(&mut self, why: InboxRequest, cursor: Option<String>) {
         if self.online && !self.catching_up.old_server {
-            self.overview.asked(why);
+            self.inbox_state.asked(why);
             let limit = Some(PAGE);
             self.request(Request::Inbox(ListConversations { cursor, limit }));
         }
@@ -168,18 +168,18 @@ impl Session {
     pub(super) fn inbox_answered(&mut self, answer: Answer<Inbox>) {
         match answer {
             Answer::Ok(page) => {
-                let next = self.overview.take(page, self.now);
-                if let (false, Some(next)) = (self.overview.knows(self.peer), next) {
+                let next = self.inbox_state.apply_page(page, self.now);
+                if let (false, Some(next)) = (self.inbox_state.knows(self.peer), next) {
                     // How far the other one has read stands further back.
-                    return self.ask_inbox(Ask::Further, Some(next));
+                    return self.ask_inbox(InboxRequest::Further, Some(next));
                 }
                 self.elsewhere();
             }
             Answer::Error(error) if error.code == ErrorCode::UnknownEvent => return self.is_old(),
-            Answer::Error(error) => self.overview.failed(self.now + pause(&error)),
+            Answer::Error(error) => self.inbox_state.failed(self.now + pause(&error)),
         }
         if !std::mem::replace(&mut self.catching_up.inbox_answered, true) && self.opened {
-            self.tell_reach();
+            self.show_reach();
         }
         self.fetch();
     }
@@ -195,10 +195,10 @@ impl Session {
         // What is on its way is for the other conversation.
         self.ticket += 1;
         (self.catching_up.fetching, self.catching_up.refetch_at) = (None, None);
-        match self.overview.unexplored(with) {
+        match self.inbox_state.unexplored(with) {
             Some(next) if self.online => {
                 self.catching_up.inbox_answered = false;
-                self.ask_inbox(Ask::Further, Some(next));
+                self.ask_inbox(InboxRequest::Further, Some(next));
             }
             _ => self.fetch(),
         }
@@ -212,7 +212,7 @@ impl Session {
             return;
         }
         let (what, page) = match (self.opened, state.look_back) {
-            (false, _) => (Fetch::Opening, Page::Newest(OPENING)),
+            (false, _) => (Fetch::Opening, Page::Newest(OPENING_MESSAGES)),
             (true, true) => (Fetch::Missed, Page::Newest(PAGE)),
             (true, false) => return,
         };
@@ -238,38 +238,38 @@ impl Session {
         match (answer, what) {
             (Err(reason), _) => {
                 if !std::mem::replace(&mut self.history_failed, true) {
-                    self.report(Report::HistoryFailed(reason));
+                    self.emit(ChatEvent::HistoryFailed(reason));
                 }
-                self.catching_up.refetch_at = Some(now + REFETCH);
+                self.catching_up.refetch_at = Some(now + REFETCH_DELAY);
             }
             (Ok(messages), Fetch::Opening) => {
                 self.catching_up.look_back = false;
-                self.tell_reach();
+                self.show_reach();
                 self.show_opening(with, messages);
                 if !std::mem::replace(&mut self.begun, true) {
-                    self.report(Report::Connected);
+                    self.emit(ChatEvent::Connected);
                 }
                 self.follow();
-                self.settle();
+                self.finish_catching_up();
             }
             (Ok(messages), Fetch::Missed) => {
                 self.catching_up.look_back = false;
                 let floor = self.floor;
-                let newer = |message: &Message| floor.is_none_or(|floor| Place::of(message).reaches(floor));
+                let newer = |message: &Message| floor.is_none_or(|floor| Position::of(message).reaches(floor));
                 for message in messages.into_iter().filter(newer) {
-                    self.take(Heard { message, missed: true });
+                    self.receive(IncomingMessage { message, missed: true });
                 }
-                self.settle();
+                self.finish_catching_up();
             }
         }
     }
 
     /// Tells that nothing is missing any more, if that is so.
-    fn settle(&mut self) {
+    fn finish_catching_up(&mut self) {
         if !self.is_catching_up() {
-            self.report(Report::CaughtUp(self.catching_up.cursor.clone()));
+            self.emit(ChatEvent::CaughtUp(self.catching_up.cursor.clone()));
             self.follow();
-            self.release();
+            self.release_held();
         }
         self.pump();
     }
@@ -286,9 +286,9 @@ impl Session {
     }
 
     /// Tells how far the other one has received and read.
-    fn tell_reach(&mut self) {
-        let (delivered, read) = self.overview.reach(self.peer);
-        self.report(Report::Reached {
+    fn show_reach(&mut self) {
+        let (delivered, read) = self.inbox_state.reach(self.peer);
+        self.emit(ChatEvent::Reached {
             with: self.peer,
             delivered,
             read,
@@ -299,7 +299,7 @@ impl Session {
 /// How long to wait before asking again.
 fn pause(error: &WireError) -> Duration {
     match error.retry_after_ms {
-        Some(millis) if passes(error) => Duration::from_millis(millis).clamp(RETRY.0, RETRY.1),
-        _ => REFETCH,
+        Some(millis) if is_retryable(error) => Duration::from_millis(millis).clamp(RETRY_DELAY, MAX_RETRY_DELAY),
+        _ => REFETCH_DELAY,
     }
 }

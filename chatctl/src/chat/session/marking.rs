@@ -1,19 +1,19 @@
-//! Which messages a [`Session`] has told to have been received and read: a watermark for each conversation, told once
+//! Which messages a [`ChatSession`] has told to have been received and read: a watermark for each conversation, told once
 //! for everything that comes within a moment.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use chatctl_client::request::Request;
 use shared::UserId;
 use shared::conversation::MarkUpTo;
 use shared::events::{MARK_DELIVERED, MARK_READ};
 
-use super::{Session, due};
-use crate::client::request::Request;
-use crate::ticks::Place;
+use super::{ChatSession, due};
+use crate::ticks::Position;
 
 /// What comes within this time is marked together.
-const TOGETHER: Duration = Duration::from_millis(100);
+const MARK_DELAY: Duration = Duration::from_millis(100);
 
 /// What a mark says of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,9 +27,9 @@ struct Kind {
 #[derive(Debug)]
 pub(super) struct Marking {
     attended: bool,
-    waiting: HashMap<Kind, Place>,
+    waiting: HashMap<Kind, Position>,
     /// What was said last.
-    said: HashMap<Kind, Place>,
+    said: HashMap<Kind, Position>,
     due_at: Option<Instant>,
 }
 
@@ -73,37 +73,37 @@ impl Marking {
     }
 
     fn again(&mut self) {
-        for (kind, place) in std::mem::take(&mut self.said) {
-            self.note(kind, place);
+        for (kind, position) in std::mem::take(&mut self.said) {
+            self.raise(kind, position);
         }
     }
 
-    fn note(&mut self, kind: Kind, place: Place) {
-        let mark = self.waiting.entry(kind).or_insert(place);
-        if place.reaches(*mark) {
-            *mark = place;
+    fn raise(&mut self, kind: Kind, position: Position) {
+        let mark = self.waiting.entry(kind).or_insert(position);
+        if position.reaches(*mark) {
+            *mark = position;
         }
     }
 }
 
-impl Session {
+impl ChatSession {
     /// A message from `peer` came and was shown, to somebody perhaps.
-    pub(super) fn received(&mut self, peer: UserId, place: Place) {
+    pub(super) fn received(&mut self, peer: UserId, position: Position) {
         let read = self.marking.attended && self.opened && peer == self.peer;
-        self.note_mark(Kind { peer, read }, place);
+        self.schedule_mark(Kind { peer, read }, position);
     }
 
     /// A conversation was opened, and its messages up to here were shown if there is somebody to see them.
-    pub(super) fn shown(&mut self, peer: UserId, place: Place) {
+    pub(super) fn shown(&mut self, peer: UserId, position: Position) {
         if self.marking.attended && peer != self.me {
-            self.note_mark(Kind { peer, read: true }, place);
+            self.schedule_mark(Kind { peer, read: true }, position);
         }
     }
 
-    fn note_mark(&mut self, kind: Kind, place: Place) {
-        self.marking.note(kind, place);
+    fn schedule_mark(&mut self, kind: Kind, position: Position) {
+        self.marking.raise(kind, position);
         if self.online {
-            self.marking.due_at.get_or_insert(self.now + TOGETHER);
+            self.marking.due_at.get_or_insert(self.now + MARK_DELAY);
         }
     }
 
@@ -116,15 +116,15 @@ impl Session {
         if self.is_old_server() {
             return;
         }
-        for (kind, place) in &marks {
+        for (kind, position) in &marks {
             let mark = MarkUpTo {
                 peer_id: kind.peer,
-                up_to: place.id(),
+                up_to: position.id(),
             };
             let read = Kind { read: true, ..*kind };
             if kind.read {
                 self.request(Request::Read(mark));
-            } else if !marks.get(&read).is_some_and(|read| read.reaches(*place)) {
+            } else if !marks.get(&read).is_some_and(|read| read.reaches(*position)) {
                 self.request(Request::Delivered(mark));
             }
         }

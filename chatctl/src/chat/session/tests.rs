@@ -6,7 +6,7 @@ use shared::presence::{PresentNow, Typing};
 use shared::sync::{Receipt, Sync, SyncDone, SyncEvent, Synced};
 use shared::{Message, MessageId, Presence, Timestamp};
 
-use super::super::OPENING;
+use super::super::OPENING_MESSAGES;
 use super::*;
 
 mod missed;
@@ -18,7 +18,7 @@ const OTHER: UserId = UserId::from_bytes([3; 12]);
 
 /// A session, and the time that passes in it.
 struct Story {
-    session: Session,
+    session: ChatSession,
     now: Instant,
 }
 
@@ -37,9 +37,9 @@ impl Story {
         story.idle();
         story.cursor("c0");
         story.opens(messages);
-        assert_eq!(story.report(), Report::Connected);
+        assert_eq!(story.event(), ChatEvent::Connected);
         story.follows(PEER);
-        assert_eq!(story.report(), Report::CaughtUp(Some("c0".to_owned())));
+        assert_eq!(story.event(), ChatEvent::CaughtUp(Some("c0".to_owned())));
         story.idle();
         story
     }
@@ -47,7 +47,7 @@ impl Story {
     fn offline() -> Self {
         let now = Instant::now();
         Self {
-            session: Session::new(now, ME, PEER, true),
+            session: ChatSession::new(now, ME, PEER, true),
             now,
         }
     }
@@ -61,18 +61,18 @@ impl Story {
 
     /// The open conversation is fetched and opened.
     fn opens(&mut self, messages: Vec<Message>) {
-        let ticket = self.ticket(Page::Newest(OPENING));
+        let ticket = self.ticket(Page::Newest(OPENING_MESSAGES));
         self.session.fetched(self.now, ticket, Ok(messages.clone()));
-        assert!(matches!(self.report(), Report::Reached { .. }));
+        assert!(matches!(self.event(), ChatEvent::Reached { .. }));
         let with = self.session.peer();
-        assert_eq!(self.report(), Report::Opened { with, messages });
+        assert_eq!(self.event(), ChatEvent::Opened { with, messages });
     }
 
     /// Connects again, up to the request for what was missed since `cursor`.
     fn connect(&mut self, cursor: &str) {
         assert_eq!(self.session.since(), None);
         self.session.connected(self.now);
-        assert_eq!(self.report(), Report::Connected);
+        assert_eq!(self.event(), ChatEvent::Connected);
         self.asks_inbox(None);
         self.syncs(Some(cursor));
     }
@@ -80,9 +80,9 @@ impl Story {
     /// These texts are shown as waiting, and how many wait in all.
     fn shows_waiting(&mut self, texts: &[&str], in_all: usize) {
         for text in texts {
-            assert_eq!(self.report(), Report::Held((*text).to_owned()));
+            assert_eq!(self.event(), ChatEvent::Held((*text).to_owned()));
         }
-        assert_eq!(self.report(), Report::Waiting(in_all));
+        assert_eq!(self.event(), ChatEvent::Waiting(in_all));
     }
 
     fn asks_inbox(&mut self, expected: Option<&str>) {
@@ -122,7 +122,7 @@ impl Story {
 
     /// Everything was caught up with, and presence is asked for again.
     fn caught_up(&mut self, cursor: &str) {
-        assert_eq!(self.report(), Report::CaughtUp(Some(cursor.to_owned())));
+        assert_eq!(self.event(), ChatEvent::CaughtUp(Some(cursor.to_owned())));
         self.follows(PEER);
     }
 
@@ -163,9 +163,9 @@ impl Story {
         assert_eq!(self.session.effect(), None);
     }
 
-    fn report(&mut self) -> Report {
+    fn event(&mut self) -> ChatEvent {
         match self.effect() {
-            Effect::Report(report) => report,
+            Effect::Show(report) => report,
             other => panic!("{other:?}"),
         }
     }
@@ -179,8 +179,8 @@ impl Story {
     }
 
     fn hears(&mut self, text: &str, missed: bool) {
-        match self.report() {
-            Report::Heard { message, missed: flag } => {
+        match self.event() {
+            ChatEvent::Heard { message, missed: flag } => {
                 assert_eq!((message.message.as_deref(), flag), (Some(text), missed))
             }
             other => panic!("{other:?}"),
@@ -204,8 +204,8 @@ impl Story {
     }
 
     fn acknowledged(&mut self) -> String {
-        match self.report() {
-            Report::Sent { message, .. } => message.message.unwrap(),
+        match self.event() {
+            ChatEvent::Sent { message, .. } => message.message.unwrap(),
             other => panic!("{other:?}"),
         }
     }
@@ -296,7 +296,7 @@ fn a_passing_error_repeats_the_same_message_before_the_next() {
     let (_, id) = story.sends();
     for pause in [100, 200, 400] {
         story.fails(&id, ErrorCode::Overloaded, Some(100));
-        assert!(matches!(story.report(), Report::Retrying { retry_in, .. } if retry_in.as_millis() == pause));
+        assert!(matches!(story.event(), ChatEvent::Retrying { retry_in, .. } if retry_in.as_millis() == pause));
         story.pass(Duration::from_millis(u64::try_from(pause).unwrap() - 1));
         story.idle();
         story.pass(Duration::from_millis(1));
@@ -314,7 +314,7 @@ fn a_final_error_is_told_and_the_next_is_sent() {
     story.say("two");
     let (_, id) = story.sends();
     story.fails(&id, ErrorCode::UserNotFound, None);
-    assert!(matches!(story.report(), Report::Refused { draft, .. } if draft.text == "one"));
+    assert!(matches!(story.event(), ChatEvent::Refused { draft, .. } if draft.text == "one"));
     assert_eq!(story.sends().0, "two");
 }
 
@@ -322,7 +322,7 @@ fn a_final_error_is_told_and_the_next_is_sent() {
 fn what_is_too_large_is_never_sent() {
     let mut story = Story::connected();
     story.say(&"\"".repeat(EVENT_BYTES / 2));
-    assert!(matches!(story.report(), Report::Refused { error, .. } if error.code == ErrorCode::PayloadTooLarge));
+    assert!(matches!(story.event(), ChatEvent::Refused { error, .. } if error.code == ErrorCode::PayloadTooLarge));
     story.idle();
 }
 
@@ -331,9 +331,9 @@ fn silence_is_told_and_then_ends_the_connection() {
     let mut story = Story::connected();
     story.say("one");
     story.sends();
-    story.pass(SLOW);
+    story.pass(SLOW_AFTER);
     story.shows_waiting(&["one"], 1);
-    story.pass(ANSWER - SLOW);
+    story.pass(ANSWER_TIMEOUT - SLOW_AFTER);
     assert!(matches!(story.effect(), Effect::Hangup(_)));
     story.idle();
 }
@@ -345,20 +345,20 @@ fn what_is_said_stays_on_the_screen_while_it_waits() {
     story.say("two");
     let (_, id) = story.sends();
     // Refusals that pass don't begin the wait anew.
-    story.pass(SLOW / 2);
+    story.pass(SLOW_AFTER / 2);
     story.fails(&id, ErrorCode::Overloaded, Some(100));
-    assert!(matches!(story.report(), Report::Retrying { .. }));
+    assert!(matches!(story.event(), ChatEvent::Retrying { .. }));
     story.pass(Duration::from_millis(100));
     story.sends();
-    story.pass(SLOW / 2);
+    story.pass(SLOW_AFTER / 2);
     story.shows_waiting(&["one", "two"], 2);
     story.say("three");
     story.shows_waiting(&["three"], 3);
     story.fails(&id, ErrorCode::StoreUnavailable, Some(100));
-    assert!(matches!(story.report(), Report::Retrying { .. }));
+    assert!(matches!(story.event(), ChatEvent::Retrying { .. }));
     story.pass(Duration::from_millis(200));
     story.sends();
-    story.pass(SLOW);
+    story.pass(SLOW_AFTER);
     story.idle();
     story.stored(&id, mine(1, "one"), false);
     story.acknowledged();

@@ -3,19 +3,19 @@
 use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
+use chatctl_client::event::Event;
+use chatctl_client::news::News;
+use chatctl_terminal::output::{self, BAD, DIM, GOOD, NEW, ONE, OTHER};
 use jiff::ZonedDateTime;
 use shared::{Timestamp, UserId};
 
-use crate::client::news::News;
-use crate::client::socket::Event;
 use crate::names::Names;
-use crate::output::{self, BAD, DIM, GOOD, NEW, ONE, OTHER};
 use crate::ticks::Tick;
 
 /// Columns of the kind.
-const KIND: usize = 12;
+const KIND_COLUMNS: usize = 12;
 /// Columns of a message's text.
-const PREVIEW: usize = 100;
+const PREVIEW_COLUMNS: usize = 100;
 
 /// The line.
 pub(super) fn line(names: &mut Names, me: UserId, event: &Event) -> String {
@@ -26,7 +26,7 @@ pub(super) fn line(names: &mut Names, me: UserId, event: &Event) -> String {
     let time = now().strftime("%T");
     format!(
         "{DIM}{time}{DIM:#}  {style}{}{style:#}  {text}",
-        output::pad(&kind, KIND)
+        output::pad(&kind, KIND_COLUMNS)
     )
 }
 
@@ -49,7 +49,7 @@ fn news_words(names: &mut Names, me: UserId, news: &News) -> (Style, String, Str
             let mut of = |id: Option<UserId>| id.map_or_else(|| "?".to_owned(), &mut name);
             let (sender, receiver) = (of(message.sender), of(message.receiver));
             let text = message.message.as_deref().unwrap_or_default();
-            let words = format!("{sender} → {receiver}  {}", output::preview(text, PREVIEW));
+            let words = format!("{sender} → {receiver}  {}", output::preview(text, PREVIEW_COLUMNS));
             (GOOD, "message", words)
         }
         News::Delivered(receipt) | News::Read(receipt) => {
@@ -120,7 +120,7 @@ fn other_words(names: &mut Names, event: &Event) -> (Style, String, String) {
             (BAD, "disconnected".to_owned(), text)
         }
         name => {
-            let payload = output::preview(&event.payload.to_string(), PREVIEW);
+            let payload = output::preview(&event.payload.to_string(), PREVIEW_COLUMNS);
             (DIM, output::one_line(name), payload)
         }
     }

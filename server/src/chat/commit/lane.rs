@@ -151,8 +151,8 @@ impl<R> Lane<R> {
         if messages.is_empty() {
             return Ok(());
         }
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is("ack-early") {
+        #[cfg(feature = "failpoints")]
+        if crate::failpoints::returns("chat::ack_early") {
             return self.acknowledge_early(in_flight, messages, replies, charges).await;
         }
         let store = Arc::clone(&self.store);
@@ -243,7 +243,7 @@ impl<R> Lane<R> {
     }
 
     /// Answers and delivers first, and stores afterwards, as slowly as a busy disk would.
-    #[cfg(feature = "sabotage")]
+    #[cfg(feature = "failpoints")]
     async fn acknowledge_early(
         &mut self,
         in_flight: InFlightGuard,
@@ -261,7 +261,7 @@ impl<R> Lane<R> {
         let settled = settled.collect();
         // Nobody left to tell is no reason not to store.
         let handed_on = self.hand_on(Some(in_flight), settled, charges, true).await;
-        tokio::time::sleep(crate::sabotage::SLOW_DISK).await;
+        tokio::time::sleep(crate::failpoints::SLOW_DISK).await;
         let outcomes = self.store.append(&messages).await;
         self.note_failure(&outcomes);
         handed_on

@@ -87,10 +87,7 @@ impl FeedStore for MongoStore {
 
     fn cursor(&self, committed_position: i64) -> Cursor {
         let own = committed_position.saturating_sub(window::cursor_lag());
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is("no-window") {
-            return self.feed.cursor(own);
-        }
+        fail::fail_point!("mongodb::window", |_| self.feed.cursor(own));
         self.feed.cursor(own.min(self.change_poller.committed_position()))
     }
 

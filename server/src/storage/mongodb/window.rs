@@ -31,10 +31,7 @@ pub use crate::clock::Clock;
 pub(super) const WINDOW: i64 = 60_000;
 /// Cursors therefore stay this long before now.
 pub(super) fn cursor_lag() -> i64 {
-    #[cfg(feature = "sabotage")]
-    if crate::sabotage::is("no-window") {
-        return 0;
-    }
+    fail::fail_point!("mongodb::window", |_| 0);
     WINDOW
 }
 

@@ -92,8 +92,7 @@ impl Checkpointer {
             while !trusted.is_lost() {
                 match woken.recv_timeout(CHECK_INTERVAL) {
                     Ok(()) => {
-                        #[cfg(feature = "sabotage")]
-                        crate::sabotage::panic_in("checkpoint");
+                        fail::fail_point!("sqlite::checkpoint", crate::failpoints::is_triggered(), |_| ());
                         copy(&connection, &trusted, limit / WRITER_SHARE);
                         checks = CHECKS_PER_SAVE;
                         if report.send(()).is_err() {

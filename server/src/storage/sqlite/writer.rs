@@ -174,8 +174,7 @@ impl Thread {
             }
             self.rescued = false;
             let together = self.transaction(&mut group);
-            #[cfg(feature = "sabotage")]
-            crate::sabotage::panic_in("store-writer");
+            fail::fail_point!("sqlite::writer", crate::failpoints::is_triggered(), |_| ());
             let mut again = group.len() > 1 && matches!(&together, (Err(failure), _) if failure.began);
             let end = Instant::now() + RETRY_TIMEOUT;
             for mut job in group.drain(..) {

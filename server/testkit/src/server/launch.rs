@@ -32,8 +32,8 @@ fn bare_command(program: &Path, folder: &Path) -> Command {
 
 /// Starts the server and waits for its start line. Otherwise says what happened instead.
 pub(super) fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
-    let program = match setup.sabotaged {
-        true => sabotaged_binary(),
+    let program = match setup.failpoints {
+        true => failpoint_binary(),
         false => binary(),
     };
     let mut command = match setup.redirects.as_str() {
@@ -95,7 +95,7 @@ pub fn binary() -> &'static Path {
     })
 }
 
-fn sabotaged_binary() -> &'static Path {
+fn failpoint_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(crate::build::sabotaged_server)
+    BINARY.get_or_init(crate::build::failpoint_server)
 }

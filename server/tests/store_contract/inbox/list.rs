@@ -15,7 +15,7 @@ use crate::data::{append_new, later, message_id, mint, nobody, open_ready, peopl
 use crate::engine::Engine;
 
 /// How long what a dead process left may take to be in the inboxes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The whole inbox in pages.
 async fn pages(store: &dyn InboxStore, user: UserId, limit: usize) -> Vec<InboxEntry> {
@@ -156,7 +156,7 @@ pub(crate) async fn is_complete_after_reopening(engine: &dyn Engine) {
         for user in [ada, bob, eve] {
             // What a process committed that died is in the next one's inboxes soon.
             let expected = model(&stored, user);
-            let end = Instant::now() + PATIENCE;
+            let end = Instant::now() + TIMEOUT;
             while store.inbox(user, None, 10).await.unwrap() != expected && Instant::now() < end {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -46,7 +46,7 @@ fn a_message_whose_store_failed_may_be_stored_all_the_same() {
     story.say("one");
     let (_, first) = story.sends();
     story.fails(&first, ErrorCode::StoreUnavailable, Some(100));
-    assert!(matches!(story.report(), Report::Retrying { .. }));
+    assert!(matches!(story.event(), ChatEvent::Retrying { .. }));
     // It reached the store late, and the old connection's end made it this one's news.
     story.receives(mine(1, "one"));
     story.idle();
@@ -67,20 +67,20 @@ fn nothing_lies_between_the_cursor_and_the_opening() {
     story.receives(theirs(2, "two"));
     story.receives(theirs(3, "three"));
     story.say("hello");
-    assert_eq!(story.report(), Report::Held("hello".to_owned()));
-    assert_eq!(story.report(), Report::Waiting(1));
+    assert_eq!(story.event(), ChatEvent::Held("hello".to_owned()));
+    assert_eq!(story.event(), ChatEvent::Waiting(1));
     story.cursor("c0");
     story.idle();
     story.inbox(inbox(&[], 0));
-    let ticket = story.ticket(Page::Newest(OPENING));
+    let ticket = story.ticket(Page::Newest(OPENING_MESSAGES));
     let answer = vec![theirs(1, "one"), theirs(2, "two")];
     story.session.fetched(story.now, ticket, Ok(answer));
-    assert!(matches!(story.report(), Report::Reached { .. }));
+    assert!(matches!(story.event(), ChatEvent::Reached { .. }));
     let messages = vec![theirs(1, "one")];
-    assert_eq!(story.report(), Report::Opened { with: PEER, messages });
-    assert_eq!(story.report(), Report::Connected);
+    assert_eq!(story.event(), ChatEvent::Opened { with: PEER, messages });
+    assert_eq!(story.event(), ChatEvent::Connected);
     story.follows(PEER);
-    assert_eq!(story.report(), Report::CaughtUp(Some("c0".to_owned())));
+    assert_eq!(story.event(), ChatEvent::CaughtUp(Some("c0".to_owned())));
     story.hears("two", false);
     story.hears("three", false);
     assert_eq!(story.sends().0, "hello");
@@ -99,7 +99,7 @@ fn a_beginning_that_is_cut_off_begins_again() {
     story.cursor("c1");
     story.inbox(inbox(&[], 0));
     story.opens(vec![theirs(1, "one")]);
-    assert_eq!(story.report(), Report::Connected);
+    assert_eq!(story.event(), ChatEvent::Connected);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_page_that_fails_is_asked_for_again() {
     story.session.answered(story.now, Reply::Synced(Answer::Error(error)));
     story.receives(theirs(2, "two"));
     story.idle();
-    story.pass(REFETCH);
+    story.pass(REFETCH_DELAY);
     story.syncs(Some("c0"));
     story.synced(vec![theirs(1, "one"), theirs(2, "two")], "c1", false);
     story.hears("one", true);
@@ -178,21 +178,21 @@ fn history_that_fails_is_asked_for_again_and_told_once() {
     story.cursor("c0");
     story.inbox(inbox(&[], 0));
     for told in [true, false] {
-        let ticket = story.ticket(Page::Newest(OPENING));
+        let ticket = story.ticket(Page::Newest(OPENING_MESSAGES));
         story.session.fetched(story.now, ticket, Err("no".to_owned()));
         if told {
-            assert_eq!(story.report(), Report::HistoryFailed("no".to_owned()));
+            assert_eq!(story.event(), ChatEvent::HistoryFailed("no".to_owned()));
         }
         story.receives(theirs(2, "two"));
         story.idle();
-        story.pass(REFETCH);
+        story.pass(REFETCH_DELAY);
     }
-    let ticket = story.ticket(Page::Newest(OPENING));
+    let ticket = story.ticket(Page::Newest(OPENING_MESSAGES));
     story
         .session
         .fetched(story.now, ticket, Ok(vec![theirs(1, "one"), theirs(2, "two")]));
-    assert!(matches!(story.report(), Report::Reached { .. }));
-    assert!(matches!(story.report(), Report::Opened { messages, .. } if messages.len() == 1));
+    assert!(matches!(story.event(), ChatEvent::Reached { .. }));
+    assert!(matches!(story.event(), ChatEvent::Opened { messages, .. } if messages.len() == 1));
 }
 
 #[test]
@@ -202,10 +202,10 @@ fn a_cursor_of_no_use_is_told_and_replaced() {
     story.connect("c0");
     let error = WireError::new(ErrorCode::SyncReset, "another database");
     story.session.answered(story.now, Reply::Synced(Answer::Error(error)));
-    assert_eq!(story.report(), Report::Gap("another database".to_owned()));
+    assert_eq!(story.event(), ChatEvent::Gap("another database".to_owned()));
     story.syncs(None);
     story.inbox(inbox(&[], 0));
-    assert!(matches!(story.report(), Report::Reached { .. }));
+    assert!(matches!(story.event(), ChatEvent::Reached { .. }));
     story.receives(theirs(4, "four"));
     story.idle();
     story.synced(Vec::new(), "d0", false);
@@ -230,24 +230,27 @@ fn a_server_without_cursors_leaves_history() {
     story.asks_inbox(None);
     old(&mut story);
     // There is more in front of these, and it is not shown later either.
-    let opening: Vec<Message> = (11..).take(OPENING).map(|number| theirs(number, "old")).collect();
+    let opening: Vec<Message> = (11..)
+        .take(OPENING_MESSAGES)
+        .map(|number| theirs(number, "old"))
+        .collect();
     story.opens(opening.clone());
-    assert_eq!(story.report(), Report::Connected);
+    assert_eq!(story.event(), ChatEvent::Connected);
     story.follows(PEER);
-    assert_eq!(story.report(), Report::CaughtUp(None));
+    assert_eq!(story.event(), ChatEvent::CaughtUp(None));
     story.pass(Duration::from_secs(1));
     story.idle();
     story.session.disconnected();
     assert_eq!(story.session.since(), Some(""));
     story.session.connected(story.now);
-    assert_eq!(story.report(), Report::Connected);
+    assert_eq!(story.event(), ChatEvent::Connected);
     story.asks_inbox(None);
     old(&mut story);
     let ticket = story.ticket(Page::Newest(PAGE));
     let answer = [vec![theirs(10, "older")], opening, vec![theirs(99, "new")]].concat();
     story.session.fetched(story.now, ticket, Ok(answer));
     story.hears("new", true);
-    assert_eq!(story.report(), Report::CaughtUp(None));
+    assert_eq!(story.event(), ChatEvent::CaughtUp(None));
 }
 
 #[test]
@@ -255,15 +258,15 @@ fn an_answer_from_before_is_ignored() {
     let mut story = Story::connected();
     story.session.open(story.now, OTHER);
     assert_eq!(story.request(), Request::Unfollow(PEER));
-    let old = story.ticket(Page::Newest(OPENING));
+    let old = story.ticket(Page::Newest(OPENING_MESSAGES));
     story.session.open(story.now, PEER);
-    let new = story.ticket(Page::Newest(OPENING));
+    let new = story.ticket(Page::Newest(OPENING_MESSAGES));
     story
         .session
         .fetched(story.now, old, Ok(vec![message(1, OTHER, ME, "one")]));
     story.idle();
     story.session.fetched(story.now, new, Ok(Vec::new()));
-    assert!(matches!(story.report(), Report::Reached { with: PEER, .. }));
+    assert!(matches!(story.event(), ChatEvent::Reached { with: PEER, .. }));
 }
 
 #[test]
@@ -274,18 +277,18 @@ fn another_conversation_opens_with_its_last_messages() {
     story.hears("first", false);
     story.session.open(story.now, OTHER);
     assert_eq!(story.request(), Request::Unfollow(PEER));
-    let ticket = story.ticket(Page::Newest(OPENING));
+    let ticket = story.ticket(Page::Newest(OPENING_MESSAGES));
     story.receives(second.clone());
     story.idle();
     // A notice was shown of the first one; the conversation shows it all the same.
     story
         .session
         .fetched(story.now, ticket, Ok(vec![first.clone(), second]));
-    assert!(matches!(story.report(), Report::Reached { with: OTHER, .. }));
+    assert!(matches!(story.event(), ChatEvent::Reached { with: OTHER, .. }));
     let messages = vec![first];
-    assert_eq!(story.report(), Report::Opened { with: OTHER, messages });
+    assert_eq!(story.event(), ChatEvent::Opened { with: OTHER, messages });
     story.follows(OTHER);
-    assert!(matches!(story.report(), Report::CaughtUp(_)));
+    assert!(matches!(story.event(), ChatEvent::CaughtUp(_)));
     story.hears("second", false);
     story.say("hello");
     assert!(matches!(story.request(), Request::Send(message) if message.receiver_id == OTHER));

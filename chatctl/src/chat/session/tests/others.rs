@@ -47,7 +47,7 @@ fn nothing_is_marked_as_read_that_nobody_sees() {
     story.hears("one", false);
     story.session.open(story.now, OTHER);
     assert_eq!(story.request(), Request::Unfollow(PEER));
-    let ticket = story.ticket(Page::Newest(OPENING));
+    let ticket = story.ticket(Page::Newest(OPENING_MESSAGES));
     story.session.fetched(story.now, ticket, Ok(Vec::new()));
     while story.session.effect().is_some() {}
     story.receives(theirs(2, "two"));
@@ -138,9 +138,9 @@ fn typing_of_the_other_one_is_forgotten() {
         is_typing,
     };
     story.session.news(story.now, Some(News::Typing(typing(true))), None);
-    assert_eq!(story.report(), Report::Typing(typing(true)));
+    assert_eq!(story.event(), ChatEvent::Typing(typing(true)));
     story.pass(Duration::from_secs(8));
-    assert_eq!(story.report(), Report::Typing(typing(false)));
+    assert_eq!(story.event(), ChatEvent::Typing(typing(false)));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn strangers_are_followed_once_a_message_was_exchanged() {
     let mut story = Story::connected();
     let refused = || Answer::Error(WireError::new(ErrorCode::Forbidden, "no"));
     story.session.answered(story.now, Reply::Following(PEER, refused()));
-    assert_eq!(story.report(), Report::Stranger(PEER));
+    assert_eq!(story.event(), ChatEvent::Stranger(PEER));
     story.idle();
     story.receives(message(1, OTHER, ME, "from somebody else"));
     story.hears("from somebody else", false);
@@ -169,7 +169,7 @@ fn strangers_are_followed_once_a_message_was_exchanged() {
     story
         .session
         .answered(story.now, Reply::Following(PEER, Answer::Ok(now)));
-    assert_eq!(story.report(), Report::Presence(presence));
+    assert_eq!(story.event(), ChatEvent::Presence(presence));
     // Another connection knows nothing of it.
     story.session.disconnected();
     story.connect("c0");
@@ -183,31 +183,31 @@ fn unread_elsewhere_follows_what_the_server_tells() {
         let conversation = Box::new(conversation(peer, unread));
         let news = News::Conversation(conversation.clone());
         story.session.news(story.now, Some(news), None);
-        assert_eq!(story.report(), Report::Conversation(conversation));
+        assert_eq!(story.event(), ChatEvent::Conversation(conversation));
     };
     let mut story = Story::connected();
     changed(&mut story, OTHER, 2);
-    assert_eq!(story.report(), Report::Elsewhere(2));
+    assert_eq!(story.event(), ChatEvent::Elsewhere(2));
     changed(&mut story, PEER, 5);
     story.idle();
     changed(&mut story, OTHER, 0);
-    assert_eq!(story.report(), Report::Elsewhere(0));
+    assert_eq!(story.event(), ChatEvent::Elsewhere(0));
 
     // Seven more in conversations that are not on the page: which, is not known.
     story.session.disconnected();
     story.connect("c0");
     story.inbox(more(inbox(&[(PEER, 5), (OTHER, 1)], 13)));
-    assert_eq!(story.report(), Report::Elsewhere(8));
-    assert!(matches!(story.report(), Report::Reached { .. }));
+    assert_eq!(story.event(), ChatEvent::Elsewhere(8));
+    assert!(matches!(story.event(), ChatEvent::Reached { .. }));
     let third = UserId::from_bytes([4; 12]);
     changed(&mut story, third, 3);
-    assert!(matches!(story.report(), Report::Elsewhere(_)));
+    assert!(matches!(story.event(), ChatEvent::Elsewhere(_)));
     story.synced(Vec::new(), "c1", false);
     story.caught_up("c1");
     story.pass(Duration::from_secs(1));
     story.asks_inbox(None);
     story.inbox(more(inbox(&[(third, 3), (PEER, 5), (OTHER, 1)], 14)));
-    assert_eq!(story.report(), Report::Elsewhere(9));
+    assert_eq!(story.event(), ChatEvent::Elsewhere(9));
     story.idle();
 }
 
@@ -224,7 +224,7 @@ fn a_message_that_came_between_the_two_counts_of_the_server_is_not_elsewhere() {
     story.connect("c0");
     // It is in the total and not yet in the list, which is whole.
     story.inbox(inbox(&[(PEER, 0)], 1));
-    assert!(matches!(story.report(), Report::Reached { .. }));
+    assert!(matches!(story.event(), ChatEvent::Reached { .. }));
     story.idle();
 }
 
@@ -241,15 +241,15 @@ fn how_far_the_other_one_has_read_is_looked_for_in_all_pages() {
     let mut page = inbox(&[(PEER, 0)], 1);
     page.conversations[0].peer_read_up_to = Some(id(3));
     story.inbox(page);
-    assert_eq!(story.report(), Report::Elsewhere(1));
-    let ticket = story.ticket(Page::Newest(OPENING));
+    assert_eq!(story.event(), ChatEvent::Elsewhere(1));
+    let ticket = story.ticket(Page::Newest(OPENING_MESSAGES));
     story.session.fetched(story.now, ticket, Ok(Vec::new()));
-    let reached = Report::Reached {
+    let reached = ChatEvent::Reached {
         with: PEER,
         delivered: None,
         read: Some(id(3)),
     };
-    assert_eq!(story.report(), reached);
+    assert_eq!(story.event(), reached);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn receipts_are_told_live_and_later() {
         Some(News::Delivered(receipt(PEER, 1))),
         Some("c1".to_owned()),
     );
-    assert_eq!(story.report(), Report::Delivered(receipt(PEER, 1)));
+    assert_eq!(story.event(), ChatEvent::Delivered(receipt(PEER, 1)));
     story.session.disconnected();
     story.connect("c1");
     let page = Synced {
@@ -279,6 +279,6 @@ fn receipts_are_told_live_and_later() {
         inbox: None,
     };
     story.session.answered(story.now, Reply::Synced(Answer::Ok(page)));
-    assert_eq!(story.report(), Report::Read(receipt(PEER, 2)));
+    assert_eq!(story.event(), ChatEvent::Read(receipt(PEER, 2)));
     story.caught_up("c2");
 }

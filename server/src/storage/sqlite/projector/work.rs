@@ -97,8 +97,7 @@ impl Work {
         }
         loop {
             let next = self.wait();
-            #[cfg(feature = "sabotage")]
-            crate::sabotage::panic_in("projector");
+            fail::fail_point!("sqlite::projector", crate::failpoints::is_triggered(), |_| ());
             let done = match next {
                 Next::Stop => break,
                 Next::Step => self.step().map(|()| true),

@@ -1,0 +1,359 @@
+//! The server's HTTP interface. Calls block; a token is signed afresh for each one.
+
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::conversation::Inbox;
+use shared::error::ErrorBody;
+use shared::limits::PAGE;
+use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
+use shared::{ErrorCode, Message, MessageId, Role, User, UserId, WireError};
+
+use super::ClientError;
+use super::cause::{Cause, cause};
+use super::token::{NOBODY, Secret};
+use super::transport::{Body, CONNECT_TIMEOUT, Transport};
+use super::waiting::Waiting;
+
+/// How long the token of one request holds: long enough for a slow server, and for clocks that differ a little.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(300);
+/// How often a request is tried that the server was too busy for.
+const MAX_TRIES: u32 = 4;
+
+/// A client of one server.
+#[derive(Debug, Clone)]
+pub struct Http {
+    transport: Transport,
+    url: String,
+    secret: Arc<Secret>,
+    /// Told if the database keeps a request waiting.
+    waiting: Option<Waiting>,
+}
+
+/// In whose name a request is made.
+#[derive(Debug, Clone, Copy)]
+pub enum Bearer {
+    /// An administrator.
+    Admin,
+    /// This user.
+    User(UserId),
+}
+
+/// Which messages of a conversation to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The newest so many, at most [`PAGE`].
+    Newest(usize),
+    /// So many, at most [`PAGE`], directly before this one.
+    Before(MessageId, usize),
+}
+
+/// How far the inboxes of all users are built, as the server shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Building {
+    /// They are complete: the list of conversations is answered.
+    pub ready: bool,
+    /// They are being built, for the first time or anew.
+    pub building: bool,
+    /// How many messages have been gone through.
+    pub done: u64,
+    /// How many there are.
+    pub total: u64,
+}
+
+/// The part of the server's readiness, and of the answer to a rebuild, that is about inboxes.
+#[derive(Debug, Deserialize)]
+struct Inboxes {
+    inbox: Building,
+}
+
+/// The part of the server's readiness that is about its database.
+#[derive(Debug, Deserialize)]
+struct Readiness {
+    store: StoreState,
+}
+
+#[derive(Debug, Deserialize)]
+struct StoreState {
+    reachable: bool,
+}
+
+impl Page {
+    fn query(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Newest(limit) => vec![("limit", limit.to_string())],
+            Self::Before(id, limit) => vec![("limit", limit.to_string()), ("before", id.to_string())],
+        }
+    }
+}
+
+impl Http {
+    /// A client of the server at `url`, without a slash at its end. Nothing is sent yet.
+    pub fn new(url: String, secret: Arc<Secret>) -> Self {
+        Self {
+            transport: Transport::new(),
+            url,
+            secret,
+            waiting: None,
+        }
+    }
+
+    /// The same, which calls `tell` once if a request takes long because the server's database does not answer.
+    pub fn with_notice(self, tell: fn()) -> Self {
+        Self {
+            waiting: Some(Waiting::new(tell, false)),
+            ..self
+        }
+    }
+
+    /// The same, under a line of the caller's that shows how it goes.
+    pub fn with_notice_above(self, tell: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            waiting: Some(Waiting::new(tell, true)),
+            ..self
+        }
+    }
+
+    /// The same, which tells nobody.
+    pub fn without_notice(self) -> Self {
+        Self { waiting: None, ..self }
+    }
+
+    /// The server's address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What signs the tokens.
+    pub fn secret(&self) -> &Arc<Secret> {
+        &self.secret
+    }
+
+    /// The user whom a name or an id means.
+    pub fn resolve(&self, name_or_id: &str) -> Result<User, ClientError> {
+        if let Ok(id) = name_or_id.parse() {
+            match self.user(id) {
+                // It may be a name that looks like an id.
+                Err(ClientError::NoSuchId(_)) => {}
+                answer => return answer,
+            }
+        }
+        let query = [("username", name_or_id.to_owned())];
+        let mut found: UserList = self.get(Bearer::Admin, "/users", &query)?;
+        match found.users.len() {
+            0 => Err(match name_or_id.parse() {
+                Ok(id) => ClientError::NoSuchId(id),
+                Err(_) => ClientError::NoSuchName(name_or_id.to_owned()),
+            }),
+            1 => Ok(found.users.remove(0)),
+            _ => Err(ClientError::Ambiguous {
+                name: name_or_id.to_owned(),
+                ids: found.users.iter().map(|user| user.id).collect(),
+            }),
+        }
+    }
+
+    /// The user of this id.
+    pub fn user(&self, id: UserId) -> Result<User, ClientError> {
+        match self.get(Bearer::Admin, &format!("/users/{id}"), &[]) {
+            Err(ClientError::Answered(error)) if error.code == ErrorCode::UserNotFound => {
+                Err(ClientError::NoSuchId(id))
+            }
+            answer => answer,
+        }
+    }
+
+    /// One page of all users, oldest first.
+    pub fn users(&self, after: Option<UserId>) -> Result<UserList, ClientError> {
+        let mut query = vec![("limit", PAGE.to_string())];
+        query.extend(after.map(|id| ("after", id.to_string())));
+        self.get(Bearer::Admin, "/users", &query)
+    }
+
+    /// Creates at most [`shared::limits::USERS_PER_REQUEST`] users, or finds those that exist.
+    pub fn create_users(&self, names: &[String]) -> Result<Vec<CreatedUser>, ClientError> {
+        let body = CreateUsers {
+            usernames: Some(names.to_vec()),
+            username: None,
+        };
+        let created: CreatedUsers = self.with_retries(|| self.read(self.post(Bearer::Admin, "/users", &body)?))?;
+        Ok(created.users)
+    }
+
+    /// A page of at most `limit` conversations of a user, the one with the newest message first.
+    pub fn conversations(&self, of: UserId, cursor: Option<&str>, limit: usize) -> Result<Inbox, ClientError> {
+        let mut query = vec![("limit", limit.min(PAGE).to_string())];
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        self.get(Bearer::User(of), "/chat/conversations", &query)
+    }
+
+    /// Begins to build all inboxes anew.
+    pub fn rebuild(&self) -> Result<Building, ClientError> {
+        let answer: Inboxes =
+            self.with_retries(|| self.read(self.post(Bearer::Admin, "/admin/rebuild", &json!({}))?))?;
+        Ok(answer.inbox)
+    }
+
+    /// Whether the server answers and says that its database does not. Waits no longer than `limit`.
+    pub fn lacks_database(&self, limit: Duration) -> bool {
+        let request = self.transport.client().get(format!("{}/readyz", self.url));
+        let readiness = self.transport.wait(move || async move {
+            let answer = request.timeout(limit).send().await;
+            answer.ok()?.json().await.ok()
+        });
+        readiness.is_some_and(|Readiness { store }| !store.reachable)
+    }
+
+    /// How far the inboxes are built. A server that is not ready otherwise tells it all the same.
+    pub fn building(&self) -> Result<Building, ClientError> {
+        let answer: Inboxes = self.decode(self.request_get(Bearer::Admin, "/readyz", &[])?)?;
+        Ok(answer.inbox)
+    }
+
+    /// Messages of a conversation, oldest first.
+    pub fn history(&self, by: Bearer, a: UserId, b: UserId, page: Page) -> Result<Vec<Message>, ClientError> {
+        self.get(by, &format!("/chat/history/{a}/{b}"), &page.query())
+    }
+
+    /// The newest `count` messages of a conversation, oldest first, fetched in as many pages as that takes.
+    pub fn newest(&self, by: Bearer, a: UserId, b: UserId, count: usize) -> Result<Vec<Message>, ClientError> {
+        let mut messages = self.history(by, a, b, Page::Newest(count.min(PAGE)))?;
+        let mut full = messages.len() == PAGE;
+        while full && messages.len() < count {
+            let size = PAGE.min(count - messages.len());
+            let mut older = self.history(by, a, b, Page::Before(messages[0].id, size))?;
+            full = older.len() == PAGE;
+            older.append(&mut messages);
+            messages = older;
+        }
+        Ok(messages)
+    }
+
+    /// The body of a whole conversation's history, an array as long as that conversation.
+    pub fn history_body(&self, by: Bearer, a: UserId, b: UserId) -> Result<impl Read + use<>, ClientError> {
+        let path = format!("/chat/history/{a}/{b}");
+        let response = self.with_retries(|| self.checked(self.request_get(by, &path, &[])?))?;
+        Ok(BufReader::new(Body::new(self.transport.clone(), response)))
+    }
+
+    /// The answer to a `GET` of any path, asked again while the server says that it is worth it.
+    pub fn get<T: DeserializeOwned>(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+        self.with_retries(|| self.read(self.request_get(by, path, query)?))
+    }
+
+    fn request_get(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<Response, ClientError> {
+        let request = self.transport.client().get(format!("{}{path}", self.url));
+        self.send(request.query(query).headers(self.authorization(by)))
+    }
+
+    /// The answer at any address, asked for in nobody's name.
+    pub(super) fn get_anonymously(&self, address: &str) -> Result<Response, ClientError> {
+        self.send(self.transport.client().get(address))
+    }
+
+    /// What is told at an address, if it is of this kind.
+    pub(super) fn optional<T: DeserializeOwned>(&self, address: &str) -> Result<Option<T>, ClientError> {
+        let answer = self.get_anonymously(address)?;
+        Ok(self.decode(answer).ok())
+    }
+
+    fn post(&self, by: Bearer, path: &str, body: &impl Serialize) -> Result<Response, ClientError> {
+        let request = self.transport.client().post(format!("{}{path}", self.url));
+        self.send(request.headers(self.authorization(by)).json(body))
+    }
+
+    fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let answer = self.transport.wait(|| request.send());
+        answer.map_err(|error| self.unreachable(&error))
+    }
+
+    /// Takes the place of a name and a password in the address.
+    fn authorization(&self, by: Bearer) -> HeaderMap {
+        let (user, role) = match by {
+            Bearer::Admin => (NOBODY, Some(Role::Admin)),
+            Bearer::User(id) => (id, None),
+        };
+        let token = self.secret.sign(user, role, TOKEN_LIFETIME).0;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a token is letters and digits");
+        bearer.set_sensitive(true);
+        HeaderMap::from_iter([(AUTHORIZATION, bearer)])
+    }
+
+    /// Asks again while the server says that it is worth it.
+    pub(super) fn with_retries<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+        let _watched = self.waiting.as_ref().map(|waiting| {
+            let http = self.clone();
+            waiting.watch(self.url.clone(), move |limit| http.lacks_database(limit))
+        });
+        let mut tries = 1;
+        loop {
+            match ask() {
+                Err(ClientError::Answered(WireError {
+                    retry_after_ms: Some(pause),
+                    ..
+                })) if tries < MAX_TRIES => thread::sleep(Duration::from_millis(pause.min(5_000))),
+                answer => return answer,
+            }
+            tries += 1;
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+        self.decode(self.checked(response)?)
+    }
+
+    fn decode<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+        let body = self.transport.wait(|| response.bytes());
+        let body = body.map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&body).map_err(|error| self.not_the_server(error.to_string()))
+    }
+
+    fn checked(&self, response: Response) -> Result<Response, ClientError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status == 401 {
+            return Err(self.unauthorized());
+        }
+        match self.decode::<ErrorBody>(response) {
+            Ok(body) => Err(body.error.into()),
+            Err(_) => Err(self.not_the_server(format!("status {status}"))),
+        }
+    }
+
+    /// What to say when the server refuses our token.
+    pub fn unauthorized(&self) -> ClientError {
+        ClientError::Unauthorized {
+            url: self.url.clone(),
+            origin: self.secret.origin().to_owned(),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        let url = self.url.clone();
+        match cause(error) {
+            _ if error.is_timeout() && error.is_connect() => ClientError::Unreachable {
+                url,
+                reason: format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()),
+            },
+            _ if error.is_timeout() => ClientError::Silent { url },
+            Cause::Tls(reason) => ClientError::Insecure { url, reason },
+            Cause::Other(reason) => ClientError::Unreachable { url, reason },
+        }
+    }
+
+    pub(super) fn not_the_server(&self, what: String) -> ClientError {
+        ClientError::NotTheServer {
+            url: self.url.clone(),
+            what,
+        }
+    }
+}
