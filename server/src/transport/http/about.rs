@@ -12,6 +12,7 @@ use crate::app::App;
 pub async fn about(State(app): State<Arc<App>>) -> Json<Value> {
     Json(json!({
         "server": "a one-to-one chat server",
+        "protocol": shared::PROTOCOL_VERSION,
         "socketIo": format!("{}/", app.config.paths().socket()),
         "documents": ["README.md", "shared/PROTOCOL.md"],
         "health": "/readyz",

@@ -86,6 +86,7 @@ impl Resume {
                 let done = SyncDone {
                     next: next.to_string(),
                     has_more: more,
+                    protocol: shared::PROTOCOL_VERSION,
                 };
                 self.emit(&socket, events::SYNC_DONE, &done).await;
                 self.session.caught_up(!more && !self.broken);
