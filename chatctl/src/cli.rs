@@ -268,7 +268,7 @@ mod tests {
     /// Whoever has a narrow terminal would see lines that were wrapped here wrapped once more.
     #[test]
     fn help_is_wrapped_by_the_terminal_only() {
-        fn look(command: &clap::Command) {
+        fn check(command: &clap::Command) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let lines: Vec<&str> = help.lines().collect();
             for pair in lines.windows(2) {
@@ -279,8 +279,8 @@ mod tests {
             for line in lines.iter().filter(|line| line.starts_with(' ')) {
                 assert!(line.width() <= 80, "{}: {line}", command.get_name());
             }
-            command.get_subcommands().for_each(look);
+            command.get_subcommands().for_each(check);
         }
-        look(&Cli::command());
+        check(&Cli::command());
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use chatctl_client::http::Http;
 use chatctl_client::token::Secret;
 use chatctl_terminal::UsageError;
-use chatctl_terminal::output::say_that_it_waits;
+use chatctl_terminal::output::notify_database_away;
 use shared::User;
 use shared::settings::Settings;
 
@@ -67,7 +67,7 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
             // It says by itself how it goes, on a screen that is its own.
             http
         } else {
-            http.telling(say_that_it_waits)
+            http.with_notice(notify_database_away)
         },
         json: cli.json,
     };

@@ -119,6 +119,16 @@ pub struct Started {
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is told of it once connections are accepted.
 pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
     storage::open::check(&config).await?;
+    run_with(config, stop, storage::open::open, started).await
+}
+
+/// [`run`] with the store that `open` opens, whatever the configuration names.
+pub async fn run_with(
+    config: Config,
+    stop: CancellationToken,
+    open: impl AsyncFnOnce(&Config, &Supervisor) -> Result<Opened, OpenError>,
+    started: impl FnOnce(&Started),
+) -> Result<(), RunError> {
     let client_files = load_client(&config).await?;
     let Some(secret) = unless_stopped(&stop, load_secret(&config)).await? else {
         return Ok(());
@@ -130,7 +140,8 @@ pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&
     // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
     let bound = bind::bind(&config.host, config.port).await?;
     let supervisor = Supervisor::default();
-    let Some((store, message_ids, database)) = unless_stopped(&stop, open_store(&config, &supervisor)).await? else {
+    let Some((store, message_ids, database)) = unless_stopped(&stop, open_store(open(&config, &supervisor))).await?
+    else {
         return Ok(());
     };
     let (listener, address) = match bound.listen() {
@@ -220,10 +231,9 @@ async fn load_client(config: &Config) -> Result<ClientFiles, RunError> {
 }
 
 async fn open_store(
-    config: &Config,
-    parts: &Supervisor,
+    opening: impl Future<Output = Result<Opened, OpenError>>,
 ) -> Result<(Arc<dyn Store>, MessageIdGenerator, Option<String>), RunError> {
-    let Opened { store, database } = storage::open::open(config, parts).await?;
+    let Opened { store, database } = opening.await?;
     let begun = async {
         store.heartbeat(now()).await?;
         store.newest().await

@@ -23,8 +23,6 @@ mod feed;
 mod inbox;
 mod messages;
 pub mod mongodb;
-#[cfg(feature = "null-store")]
-mod null;
 pub mod open;
 mod presence;
 mod receipts;

@@ -18,11 +18,11 @@ mod messages;
 use std::process::ExitCode;
 
 use chatctl_client::http::Http;
-use chatctl_load::connection::Server;
 use chatctl_load::process::ProcessMonitor;
 use chatctl_load::progress::Progress;
 use chatctl_load::report::Report;
 use chatctl_load::runtime_pool::RuntimePool;
+use chatctl_load::server::Server;
 use chatctl_load::users::{self, BenchUser};
 use chatctl_load::{limits, listener};
 use tokio::runtime::{Builder, Runtime};

@@ -35,18 +35,18 @@ pub(super) enum Check {
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
     /// Something was heard since the last look.
-    heard: AtomicBool,
+    received: AtomicBool,
 }
 
 impl Heartbeat {
     /// Something came from the other end.
-    pub(super) fn heard(&self) {
-        self.heard.store(true, Ordering::Relaxed);
+    pub(super) fn received(&self) {
+        self.received.store(true, Ordering::Relaxed);
     }
 
     /// The next look; `quiet` counts the looks without a word and begins with 0.
     pub(super) fn check(&self, quiet: &mut u32) -> Check {
-        if self.heard.swap(false, Ordering::Relaxed) {
+        if self.received.swap(false, Ordering::Relaxed) {
             *quiet = 0;
             return Check::Wait;
         }
@@ -76,7 +76,7 @@ mod tests {
             |count: u32, quiet: &mut u32| -> Vec<Check> { (0..count).map(|_| heartbeat.check(quiet)).collect() };
         assert_eq!(looks(3, &mut quiet), [Check::Wait, Check::Ask, Check::Wait]);
         // A word, and it begins anew.
-        heartbeat.heard();
+        heartbeat.received();
         assert_eq!(looks(2, &mut quiet), [Check::Wait, Check::Wait]);
         let looks = looks(GONE_AFTER_CHECKS - 1, &mut quiet);
         assert_eq!((looks[0], looks.last()), (Check::Ask, Some(&Check::Gone)));

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,12 +15,11 @@ use shared::error::ErrorBody;
 use shared::limits::PAGE;
 use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
 use shared::{ErrorCode, Message, MessageId, Role, User, UserId, WireError};
-use ureq::http::Response;
-use ureq::tls::{TlsConfig, TlsProvider};
-use ureq::{Agent, Body, Timeout};
 
 use super::ClientError;
+use super::cause::{Cause, cause};
 use super::token::{NOBODY, Secret};
+use super::transport::{Body, CONNECT_TIMEOUT, Transport};
 use super::waiting::Waiting;
 
 /// How long the token of one request holds: long enough for a slow server, and for clocks that differ a little.
@@ -29,7 +30,7 @@ const MAX_TRIES: u32 = 4;
 /// A client of one server.
 #[derive(Debug, Clone)]
 pub struct Http {
-    agent: Agent,
+    transport: Transport,
     url: String,
     secret: Arc<Secret>,
     /// Told if the database keeps a request waiting.
@@ -96,14 +97,8 @@ impl Page {
 impl Http {
     /// A client of the server at `url`, without a slash at its end. Nothing is sent yet.
     pub fn new(url: String, secret: Arc<Secret>) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(5)))
-            .timeout_recv_response(Some(Duration::from_secs(30)))
-            .timeout_per_read(Some(Duration::from_secs(30)))
-            .tls_config(TlsConfig::builder().provider(TlsProvider::NativeTls).build());
         Self {
-            agent: config.build().new_agent(),
+            transport: Transport::new(),
             url,
             secret,
             waiting: None,
@@ -111,7 +106,7 @@ impl Http {
     }
 
     /// The same, which calls `tell` once if a request takes long because the server's database does not answer.
-    pub fn telling(self, tell: fn()) -> Self {
+    pub fn with_notice(self, tell: fn()) -> Self {
         Self {
             waiting: Some(Waiting::new(tell, false)),
             ..self
@@ -119,7 +114,7 @@ impl Http {
     }
 
     /// The same, under a line of the caller's that shows how it goes.
-    pub fn telling_under(self, tell: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn with_notice_above(self, tell: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             waiting: Some(Waiting::new(tell, true)),
             ..self
@@ -127,7 +122,7 @@ impl Http {
     }
 
     /// The same, which tells nobody.
-    pub fn silent(self) -> Self {
+    pub fn without_notice(self) -> Self {
         Self { waiting: None, ..self }
     }
 
@@ -208,18 +203,18 @@ impl Http {
 
     /// Whether the server answers and says that its database does not. Waits no longer than `limit`.
     pub fn lacks_database(&self, limit: Duration) -> bool {
-        let request = self.agent.get(format!("{}/readyz", self.url)).config();
-        let answer = request.timeout_global(Some(limit)).build().call();
-        let readiness = answer.ok().and_then(|mut answer| answer.body_mut().read_json().ok());
+        let request = self.transport.client().get(format!("{}/readyz", self.url));
+        let readiness = self.transport.wait(move || async move {
+            let answer = request.timeout(limit).send().await;
+            answer.ok()?.json().await.ok()
+        });
         readiness.is_some_and(|Readiness { store }| !store.reachable)
     }
 
     /// How far the inboxes are built. A server that is not ready otherwise tells it all the same.
     pub fn building(&self) -> Result<Building, ClientError> {
-        let mut response = self.request_get(Bearer::Admin, "/readyz", &[])?;
-        let body = response.body_mut().read_json::<Inboxes>();
-        body.map(|body| body.inbox)
-            .map_err(|error| self.not_the_server(error.to_string()))
+        let answer: Inboxes = self.decode(self.request_get(Bearer::Admin, "/readyz", &[])?)?;
+        Ok(answer.inbox)
     }
 
     /// Messages of a conversation, oldest first.
@@ -245,7 +240,7 @@ impl Http {
     pub fn history_body(&self, by: Bearer, a: UserId, b: UserId) -> Result<impl Read + use<>, ClientError> {
         let path = format!("/chat/history/{a}/{b}");
         let response = self.with_retries(|| self.checked(self.request_get(by, &path, &[])?))?;
-        Ok(BufReader::new(response.into_body().into_reader()))
+        Ok(BufReader::new(Body::new(self.transport.clone(), response)))
     }
 
     /// The answer to a `GET` of any path, asked again while the server says that it is worth it.
@@ -253,37 +248,42 @@ impl Http {
         self.with_retries(|| self.read(self.request_get(by, path, query)?))
     }
 
-    fn request_get(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<Response<Body>, ClientError> {
-        let mut request = self.agent.get(format!("{}{path}", self.url));
-        for (name, value) in query {
-            request = request.query(name, value);
-        }
-        let answer = request.header("Authorization", self.authorization(by)).call();
-        answer.map_err(|error| self.unreachable(&error))
+    fn request_get(&self, by: Bearer, path: &str, query: &[(&str, String)]) -> Result<Response, ClientError> {
+        let request = self.transport.client().get(format!("{}{path}", self.url));
+        self.send(request.query(query).headers(self.authorization(by)))
     }
 
     /// The answer at any address, asked for in nobody's name.
-    pub(super) fn get_anonymously(&self, address: &str) -> Result<Response<Body>, ClientError> {
-        self.agent.get(address).call().map_err(|error| self.unreachable(&error))
+    pub(super) fn get_anonymously(&self, address: &str) -> Result<Response, ClientError> {
+        self.send(self.transport.client().get(address))
     }
 
     /// What is told at an address, if it is of this kind.
     pub(super) fn optional<T: DeserializeOwned>(&self, address: &str) -> Result<Option<T>, ClientError> {
-        Ok(self.get_anonymously(address)?.body_mut().read_json().ok())
+        let answer = self.get_anonymously(address)?;
+        Ok(self.decode(answer).ok())
     }
 
-    fn post(&self, by: Bearer, path: &str, body: &impl Serialize) -> Result<Response<Body>, ClientError> {
-        let request = self.agent.post(format!("{}{path}", self.url));
-        let answer = request.header("Authorization", self.authorization(by)).send_json(body);
+    fn post(&self, by: Bearer, path: &str, body: &impl Serialize) -> Result<Response, ClientError> {
+        let request = self.transport.client().post(format!("{}{path}", self.url));
+        self.send(request.headers(self.authorization(by)).json(body))
+    }
+
+    fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let answer = self.transport.wait(|| request.send());
         answer.map_err(|error| self.unreachable(&error))
     }
 
-    fn authorization(&self, by: Bearer) -> String {
+    /// Takes the place of a name and a password in the address.
+    fn authorization(&self, by: Bearer) -> HeaderMap {
         let (user, role) = match by {
             Bearer::Admin => (NOBODY, Some(Role::Admin)),
             Bearer::User(id) => (id, None),
         };
-        format!("Bearer {}", self.secret.sign(user, role, TOKEN_LIFETIME).0)
+        let token = self.secret.sign(user, role, TOKEN_LIFETIME).0;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a token is letters and digits");
+        bearer.set_sensitive(true);
+        HeaderMap::from_iter([(AUTHORIZATION, bearer)])
     }
 
     /// Asks again while the server says that it is worth it.
@@ -305,14 +305,17 @@ impl Http {
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, response: Response<Body>) -> Result<T, ClientError> {
-        let mut response = self.checked(response)?;
-        let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec();
+    fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+        self.decode(self.checked(response)?)
+    }
+
+    fn decode<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+        let body = self.transport.wait(|| response.bytes());
         let body = body.map_err(|error| self.unreachable(&error))?;
         serde_json::from_slice(&body).map_err(|error| self.not_the_server(error.to_string()))
     }
 
-    fn checked(&self, mut response: Response<Body>) -> Result<Response<Body>, ClientError> {
+    fn checked(&self, response: Response) -> Result<Response, ClientError> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -320,7 +323,7 @@ impl Http {
         if status == 401 {
             return Err(self.unauthorized());
         }
-        match response.body_mut().read_json::<ErrorBody>() {
+        match self.decode::<ErrorBody>(response) {
             Ok(body) => Err(body.error.into()),
             Err(_) => Err(self.not_the_server(format!("status {status}"))),
         }
@@ -334,32 +337,16 @@ impl Http {
         }
     }
 
-    fn unreachable(&self, error: &ureq::Error) -> ClientError {
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
         let url = self.url.clone();
-        match error {
-            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => ClientError::Unreachable {
+        match cause(error) {
+            _ if error.is_timeout() && error.is_connect() => ClientError::Unreachable {
                 url,
-                reason: "no connection within 5 seconds".to_owned(),
+                reason: format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()),
             },
-            ureq::Error::Timeout(_) => ClientError::Silent { url },
-            ureq::Error::NativeTls(error) => ClientError::Insecure {
-                url,
-                reason: match error.to_string() {
-                    // What OpenSSL says of whatever is not TLS.
-                    text if text.contains("wrong version number") => {
-                        "what answers there speaks no TLS; write http:// if that is meant".to_owned()
-                    }
-                    text => text,
-                },
-            },
-            ureq::Error::Io(error) => ClientError::Unreachable {
-                url,
-                reason: error.to_string(),
-            },
-            error => ClientError::Unreachable {
-                url,
-                reason: error.to_string(),
-            },
+            _ if error.is_timeout() => ClientError::Silent { url },
+            Cause::Tls(reason) => ClientError::Insecure { url, reason },
+            Cause::Other(reason) => ClientError::Unreachable { url, reason },
         }
     }
 

@@ -1,9 +1,10 @@
 //! The server, seen from a client: [`http`], [`socket`] with its [`request`]s, [`event`]s and [`news`], the [`token`]s that open both, and
-//! the [`backoff`] before the next try.
+//! the [`backoff`] before the next try. Below them are `transport`, the HTTP client, and [`tls`].
 //!
 //! Nothing here prints or asks; what fails is a [`ClientError`] whose text says what to do about it.
 
 pub mod backoff;
+mod cause;
 pub mod event;
 mod heartbeat;
 pub mod http;
@@ -11,7 +12,9 @@ pub mod news;
 pub mod request;
 pub mod socket;
 mod socket_url;
+pub mod tls;
 pub mod token;
+mod transport;
 mod waiting;
 
 use shared::{UserId, WireError};

@@ -208,7 +208,7 @@ async fn ask(
     *pending.unanswered.lock() = Some(request);
     let (answered, pending, heartbeat) = (events.clone(), Arc::clone(pending), Arc::clone(heartbeat));
     let callback = move |payload: Payload, _: Client| {
-        heartbeat.heard();
+        heartbeat.received();
         if let Some(request) = pending.answered(|_| true) {
             answered.push(SocketEvent::Answered(request.reply(acknowledged(payload))));
         }
@@ -254,7 +254,7 @@ fn builder(
         )
         .on(LibraryEvent::Error, events.callback(trouble))
         .on_any(move |name, payload, _| {
-            heartbeat.heard();
+            heartbeat.received();
             let event = event(name.into(), payload).filter(|event| !heartbeat::is_answer(event));
             if let Some(event) = event {
                 heard.push(match unreadable(&event, &pending) {

@@ -75,7 +75,7 @@ impl Waiting {
                 return;
             }
             if !is_shown {
-                turn(&shown, &url);
+                show_spinner(&shown, &url);
             }
             while !notified.load(Ordering::Relaxed) {
                 let lacks_database = lacks_database(CHECK_TIMEOUT);
@@ -98,7 +98,7 @@ impl Waiting {
 }
 
 /// Shows that the answer of the server at `url` is awaited, where standard error is a terminal.
-fn turn(bar: &ProgressBar, url: &str) {
+fn show_spinner(bar: &ProgressBar, url: &str) {
     let style = ProgressStyle::with_template("{spinner} {elapsed:>4}  {msg}").expect("the template is sound");
     bar.set_style(style);
     bar.set_message(format!("waiting for the server at {url}"));

@@ -1,76 +1,20 @@
 //! One connection to a server: WebSocket, Engine.IO and Socket.IO, up to the point where events can be sent.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use chatctl_client::http::Http;
 use futures_util::{SinkExt, StreamExt};
-use http::Uri;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::server::{Server, Stream};
 use super::wire::{self, Frame};
 
 /// Reads and writes gather in this much memory per connection; most frames are a few hundred bytes long.
 const BUFFER_BYTES: usize = 4_096;
-
-/// Where the server is, looked up once.
-#[derive(Debug, Clone)]
-pub struct Server {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Its name and port, as in the `Host` header.
-    pub authority: String,
-    /// The path below which everything is; empty, or without a slash at its end.
-    pub base: String,
-    socket: String,
-}
-
-impl Server {
-    /// Looks up a server, and asks it where its Socket.IO listens.
-    ///
-    /// # Errors
-    /// If it can't be asked, its URL is no `http://` one, or its host has no address.
-    pub fn of(http: &Http) -> anyhow::Result<Self> {
-        let server = Self::at(http.url())?;
-        let place: Uri = http.socket_url()?.parse().context("where Socket.IO listens")?;
-        Ok(server.listening(place.path()))
-    }
-
-    fn listening(self, path: &str) -> Self {
-        let socket = format!("ws://{}{path}?EIO=4&transport=websocket", self.authority);
-        Self { socket, ..self }
-    }
-
-    fn at(url: &str) -> anyhow::Result<Self> {
-        let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
-        anyhow::ensure!(
-            uri.scheme_str() == Some("http"),
-            "the benchmark speaks plain http:// only, and CHAT_URL is {url}"
-        );
-        let host = uri.host().with_context(|| format!("{url} names no host"))?;
-        let port = uri.port_u16().unwrap_or(80);
-        let address = (host.trim_matches(['[', ']']), port)
-            .to_socket_addrs()
-            .and_then(|mut found| found.next().ok_or_else(|| io::Error::other("it has no address")))
-            .with_context(|| format!("{host} can't be looked up"))?;
-        let authority = format!("{host}:{port}");
-        let base = uri.path().trim_end_matches('/').to_owned();
-        let server = Self {
-            address,
-            authority,
-            base: base.clone(),
-            socket: String::new(),
-        };
-        Ok(server.listening(&format!("{base}/socket.io/")))
-    }
-}
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +48,7 @@ impl From<tungstenite::Error> for ConnectError {
 /// A connection of one user.
 #[derive(Debug)]
 pub struct Connection {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Stream>,
 }
 
 impl Connection {
@@ -127,14 +71,11 @@ impl Connection {
     }
 
     async fn handshake(server: &Server, connect: String) -> Result<Self, ConnectError> {
-        let stream = TcpStream::connect(server.address).await?;
-        stream.set_nodelay(true)?;
-        // The thousands of connections of a storm would otherwise use up the local ports for a minute.
-        stream.set_zero_linger()?;
+        let stream = server.connect().await?;
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_BYTES)
             .write_buffer_size(BUFFER_BYTES);
-        let request = server.socket.as_str().into_client_request()?;
+        let request = server.socket_url().into_client_request()?;
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
         let mut connection = Self { socket };
         loop {
@@ -210,24 +151,6 @@ impl Connection {
             if let Err(error) = alive {
                 return error;
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn servers_are_looked_up() {
-        let server = Server::at("http://127.0.0.1:5000").unwrap();
-        assert_eq!(server.address, "127.0.0.1:5000".parse().unwrap());
-        assert_eq!(
-            server.socket,
-            "ws://127.0.0.1:5000/socket.io/?EIO=4&transport=websocket"
-        );
-        for wrong in ["https://127.0.0.1", "127.0.0.1:5000", "http://"] {
-            assert!(Server::at(wrong).is_err(), "{wrong}");
         }
     }
 }

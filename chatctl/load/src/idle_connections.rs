@@ -9,9 +9,10 @@ use shared::UserId;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::connection::{ConnectError, Connection, Server};
+use super::connection::{ConnectError, Connection};
 use super::interrupt_counter::InterruptCounter;
 use super::runtime_pool::RuntimePool;
+use super::server::Server;
 use super::stats::Latencies;
 use super::users::BenchUser;
 use super::wire;

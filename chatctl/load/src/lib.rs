@@ -2,7 +2,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`connection`], [`wire`] | the transport and its frames |
+//! | [`server`], [`connection`], [`wire`] | where the server is; one connection of a user; its frames |
 //! | [`message_load`], [`stamp`], [`ledger`] | users in pairs who write to each other; what stands in their messages; the proof that nothing was lost, doubled or out of order |
 //! | [`idle_connections`] | connections that are only there |
 //! | [`stats`], [`process`], [`listener`] | latencies and counters; CPU time and memory of processes, and which is the server |
@@ -24,6 +24,7 @@ pub mod process;
 pub mod progress;
 pub mod report;
 pub mod runtime_pool;
+pub mod server;
 pub mod stamp;
 pub mod stats;
 pub mod users;

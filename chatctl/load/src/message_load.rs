@@ -24,10 +24,11 @@ use self::plan::Plan;
 pub use self::plan::{ArrivalModel, Workload};
 pub use self::probe::acknowledges;
 use self::virtual_user::VirtualUser;
-use super::connection::{Connection, Server};
+use super::connection::Connection;
 use super::interrupt_counter::InterruptCounter;
 use super::ledger::{ReceiveLedger, SendLedger, Tally};
 use super::runtime_pool::RuntimePool;
+use super::server::Server;
 use super::stats::{Counters, Measured, Stats};
 use super::users::BenchUser;
 
@@ -51,7 +52,7 @@ struct UserState {
     /// What this user sent. Locked for moments by the tasks of this user and, without acks, of the partner.
     sent: Mutex<SendLedger>,
     /// What this user heard. Locked for moments by the user's task, and at the end.
-    heard: Mutex<ReceiveLedger>,
+    received: Mutex<ReceiveLedger>,
     /// Wakes the user's task when a message was delivered, on servers that acknowledge nothing.
     delivered: Notify,
 }
@@ -218,7 +219,7 @@ impl MessageLoad {
         let mut tally = Tally::default();
         for (number, user) in self.users.iter().enumerate() {
             let partner = self.users.get(number ^ 1).unwrap_or(user);
-            tally.add(&user.sent.lock(), &partner.heard.lock(), self.plan.workload.acks);
+            tally.add(&user.sent.lock(), &partner.received.lock(), self.plan.workload.acks);
         }
         tally
     }
@@ -239,7 +240,7 @@ impl UserState {
             id,
             text: id.to_string(),
             sent: Mutex::default(),
-            heard: Mutex::default(),
+            received: Mutex::default(),
             delivered: Notify::new(),
         })
     }

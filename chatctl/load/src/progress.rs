@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use chatctl_client::http::Http;
-use chatctl_terminal::output::say_that_it_waits;
+use chatctl_terminal::output::notify_database_away;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A line that changes.
@@ -25,7 +25,8 @@ impl Progress {
     /// Makes `http` tell here, above the line, if the server's database keeps a request waiting.
     pub fn under(&self, http: &Http) -> Http {
         let bar = self.0.clone();
-        http.clone().telling_under(move || bar.suspend(say_that_it_waits))
+        http.clone()
+            .with_notice_above(move || bar.suspend(notify_database_away))
     }
 
     /// Whether somebody sees it.

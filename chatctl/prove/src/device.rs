@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use chatctl_client::backoff::Backoff;
-use chatctl_load::connection::{ConnectError, Connection, Server};
+use chatctl_load::connection::{ConnectError, Connection};
+use chatctl_load::server::Server;
 use parking_lot::Mutex;
 use shared::{MessageId, UserId};
 use tokio::sync::watch;
@@ -42,7 +43,7 @@ const REFUSED_TOKEN: &str = shared::events::AUTHENTICATION_ERROR;
 
 /// What all devices share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct RunContext {
     /// Who does what.
     pub(super) plan: Plan,
     /// Where they connect to: nodes of one deployment.
@@ -67,7 +68,7 @@ pub(super) struct Shared {
     pub(super) heard_at: AtomicU64,
 }
 
-impl Shared {
+impl RunContext {
     /// Microseconds since the run began.
     pub(super) fn now(&self) -> u64 {
         micros(self.epoch.elapsed())
@@ -95,7 +96,7 @@ pub(super) enum Phase {
 /// A device.
 #[derive(Debug)]
 pub(super) struct Device {
-    shared: Arc<Shared>,
+    context: Arc<RunContext>,
     user: Arc<VirtualUser>,
     number: usize,
     script: Script,
@@ -130,14 +131,14 @@ enum LastSync {
 
 impl Device {
     pub(super) fn new(
-        shared: &Arc<Shared>,
+        context: &Arc<RunContext>,
         user: &Arc<VirtualUser>,
         number: usize,
         phase: watch::Receiver<Phase>,
     ) -> Self {
         Self {
-            script: shared.plan.script(user.number, number),
-            shared: Arc::clone(shared),
+            script: context.plan.script(user.number, number),
+            context: Arc::clone(context),
             user: Arc::clone(user),
             number,
             phase,
@@ -169,7 +170,7 @@ impl Device {
                     self.refused(&error);
                     self.trouble = error.to_string();
                     {
-                        let mut measurements = self.shared.measurements.lock();
+                        let mut measurements = self.context.measurements.lock();
                         measurements.counts.connects_failed += 1;
                         measurements.trouble = Some(self.trouble.clone());
                     }
@@ -195,10 +196,10 @@ impl Device {
     async fn connect(&mut self) -> Result<Connection, ConnectError> {
         let frame = wire::connect(&self.user.token, self.copy.cursor());
         // Whoever comes back comes to another node.
-        let node = &self.shared.nodes[self.node % self.shared.nodes.len()];
+        let node = &self.context.nodes[self.node % self.context.nodes.len()];
         self.node = self.node.wrapping_add(1);
         let connection = Connection::open_with(node, frame, CONNECT_TIMEOUT).await?;
-        self.shared.measurements.lock().counts.connects += 1;
+        self.context.measurements.lock().counts.connects += 1;
         Ok(connection)
     }
 
@@ -219,7 +220,7 @@ impl Device {
         }
         let mut away = backoff.next(rand::random()).min(MAX_RETRY_DELAY);
         {
-            let counts = &mut self.shared.measurements.lock().counts;
+            let counts = &mut self.context.measurements.lock().counts;
             match &end {
                 End::Left(leave) => {
                     counts.cuts += 1;
@@ -276,16 +277,16 @@ impl Device {
 
 /// Counts a device as one that has caught up for as long as it exists.
 #[derive(Debug)]
-struct Present {
-    shared: Arc<Shared>,
+struct CaughtUpGuard {
+    context: Arc<RunContext>,
     since: Instant,
 }
 
-impl Present {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.live.fetch_add(1, Relaxed);
+impl CaughtUpGuard {
+    fn new(context: &Arc<RunContext>) -> Self {
+        context.live.fetch_add(1, Relaxed);
         Self {
-            shared: Arc::clone(shared),
+            context: Arc::clone(context),
             since: Instant::now(),
         }
     }
@@ -296,8 +297,8 @@ impl Present {
     }
 }
 
-impl Drop for Present {
+impl Drop for CaughtUpGuard {
     fn drop(&mut self) {
-        self.shared.live.fetch_sub(1, Relaxed);
+        self.context.live.fetch_sub(1, Relaxed);
     }
 }

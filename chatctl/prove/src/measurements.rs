@@ -102,32 +102,32 @@ impl Measurements {
 
     /// The first acknowledgement of a message, and how long after its first sending.
     pub(crate) fn acknowledged(&mut self, now: u64, after: u64) {
-        self.turn(now);
+        self.advance_to(now);
         self.counts.acknowledged += 1;
         self.ack.record(Duration::from_micros(after));
         self.current.push(after);
         if let Some(second) = self.seconds.last_mut() {
             second.acknowledged += 1;
         }
-        self.pause(now);
+        self.end_pause(now);
     }
 
     /// The traffic ends, or an acknowledgement ends a pause.
-    pub(crate) fn pause(&mut self, now: u64) {
+    pub(crate) fn end_pause(&mut self, now: u64) {
         self.longest_pause = self.longest_pause.max(now.saturating_sub(self.last_ack));
         self.last_ack = now;
     }
 
     /// How many devices have caught up now.
     pub(crate) fn connected(&mut self, now: u64, devices: usize) {
-        self.turn(now);
+        self.advance_to(now);
         if let Some(second) = self.seconds.last_mut() {
             second.connected = second.connected.min(devices);
         }
     }
 
     /// Completes the seconds that are over.
-    fn turn(&mut self, now: u64) {
+    fn advance_to(&mut self, now: u64) {
         let second = usize::try_from(now / 1_000_000).unwrap_or(usize::MAX);
         while self.seconds.len() <= second {
             self.complete();

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chatctl_client::http::Http;
-use chatctl_load::connection::Server;
 use chatctl_load::interrupt_counter::InterruptCounter;
 use chatctl_load::progress::Progress;
+use chatctl_load::server::Server;
 use chatctl_load::{limits, users};
 use parking_lot::Mutex;
 use shared::UserId;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::cli::Prove;
-use super::device::{Device, Phase, Shared};
+use super::device::{Device, Phase, RunContext};
 use super::fault::Faults;
 use super::plan::Plan;
 use super::record::{DeviceRecord, Fault, ServerState, UserRecord, WrongPresence};
@@ -61,7 +61,7 @@ pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> 
         .map(|(number, user)| Arc::new(VirtualUser::new(number, user.id, user.token)))
         .collect();
     let devices = (arguments.users * arguments.devices) as f64;
-    let shared = Arc::new(Shared {
+    let context = Arc::new(RunContext {
         plan: Plan::new(seed, arguments.users),
         nodes: servers,
         people: virtual_users.iter().map(|user| user.id).collect(),
@@ -80,7 +80,7 @@ pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> 
             arguments,
             interrupt: InterruptCounter::listen(),
             progress,
-            shared,
+            context,
             virtual_users,
             phase: watch::Sender::new(Phase::Gather),
             faults: Arc::default(),
@@ -96,7 +96,7 @@ struct Run<'a> {
     arguments: &'a Prove,
     interrupt: InterruptCounter,
     progress: Progress,
-    shared: Arc<Shared>,
+    context: Arc<RunContext>,
     virtual_users: Vec<Arc<VirtualUser>>,
     phase: watch::Sender<Phase>,
     /// Locked for moments, by the faults and here.
@@ -109,16 +109,16 @@ impl Run<'_> {
     async fn prove(mut self, seed: u64, prefix: String) -> anyhow::Result<Verdict> {
         let devices = self.start();
         self.gather().await?;
-        let begun = self.shared.epoch.elapsed().as_secs_f64();
+        let begun = self.context.epoch.elapsed().as_secs_f64();
         self.write().await;
-        let ended = self.shared.epoch.elapsed().as_secs_f64();
+        let ended = self.context.epoch.elapsed().as_secs_f64();
         let settled = self.settle().await;
         self.phase.send_replace(Phase::Sync { settled });
         let all = self.virtual_users.len() * self.arguments.devices;
         self.progress.show("syncing once more");
         // Those who were not back when the others had settled get no second wait.
         let timeout = if settled { SYNC_TIMEOUT } else { UNSETTLED_SYNC_TIMEOUT };
-        self.until(timeout, 2, |run| run.shared.synced.load(Relaxed) == all)
+        self.until(timeout, 2, |run| run.context.synced.load(Relaxed) == all)
             .await;
         let visible = self
             .virtual_users
@@ -144,8 +144,8 @@ impl Run<'_> {
         let checked = server_state
             .as_ref()
             .map(|server_state| about::checked(&records, server_state));
-        let seconds = self.shared.measurements.lock().seconds();
-        let measurements = &*self.shared.measurements.lock();
+        let seconds = self.context.measurements.lock().seconds();
+        let measurements = &*self.context.measurements.lock();
         if measurements.counts.acknowledged == 0 {
             self.unproven.push("no message was acknowledged".to_owned());
         }
@@ -165,7 +165,7 @@ impl Run<'_> {
 
     fn start(&self) -> Vec<Vec<JoinHandle<DeviceRecord>>> {
         let devices = |user: &Arc<VirtualUser>| {
-            let device = |number| Device::new(&self.shared, user, number, self.phase.subscribe());
+            let device = |number| Device::new(&self.context, user, number, self.phase.subscribe());
             let numbers = 0..self.arguments.devices;
             numbers.map(|number| tokio::spawn(device(number).live())).collect()
         };
@@ -176,8 +176,8 @@ impl Run<'_> {
     async fn gather(&mut self) -> anyhow::Result<()> {
         let all = self.virtual_users.len() * self.arguments.devices;
         let connected = |run: &Self| {
-            let live = run.shared.live.load(Relaxed);
-            let measurements = run.shared.measurements.lock();
+            let live = run.context.live.load(Relaxed);
+            let measurements = run.context.measurements.lock();
             match &measurements.trouble {
                 Some(why) if live < all => run
                     .progress
@@ -190,14 +190,14 @@ impl Run<'_> {
             return Ok(());
         }
         anyhow::ensure!(!self.interrupt.happened(), "interrupted before anything was sent");
-        let measurements = self.shared.measurements.lock();
+        let measurements = self.context.measurements.lock();
         let why = match &measurements.trouble {
             Some(trouble) => trouble.as_str(),
             None => "the server never said sync_done",
         };
         anyhow::bail!(
             "only {} of {all} devices connected and caught up within {GATHER_TIMEOUT:?}: {why}",
-            self.shared.live.load(Relaxed)
+            self.context.live.load(Relaxed)
         )
     }
 
@@ -209,12 +209,12 @@ impl Run<'_> {
             let faults = Faults {
                 command,
                 every: self.arguments.kill_every,
-                epoch: self.shared.epoch,
+                epoch: self.context.epoch,
                 log: Arc::clone(&self.faults),
             };
             tokio::spawn(faults.run(until, stopped))
         });
-        self.shared.measurements.lock().begin(self.shared.now());
+        self.context.measurements.lock().begin(self.context.now());
         self.phase.send_replace(Phase::Run);
         self.until(self.arguments.duration, 1, |run| {
             run.show();
@@ -222,7 +222,7 @@ impl Run<'_> {
             faults.as_ref().is_some_and(JoinHandle::is_finished) && run.fault_failed()
         })
         .await;
-        self.shared.measurements.lock().pause(self.shared.now());
+        self.context.measurements.lock().end_pause(self.context.now());
         self.phase.send_replace(Phase::Settle);
         stop.send_replace(true);
         if let Some(faults) = faults {
@@ -248,7 +248,7 @@ impl Run<'_> {
         let all = self.virtual_users.len() * self.arguments.devices;
         let mut since = None;
         self.until(self.arguments.settle, 2, |run| {
-            let live = run.shared.live.load(Relaxed);
+            let live = run.context.live.load(Relaxed);
             let open: usize = run.virtual_users.iter().map(|user| user.open()).sum();
             run.progress.show(format_args!(
                 "settling: {live} of {all} devices are back, {open} requests are open"
@@ -257,9 +257,9 @@ impl Run<'_> {
                 since = None;
                 return false;
             }
-            let heard = Duration::from_micros(run.shared.heard_at.load(Relaxed));
-            let from = *since.get_or_insert(run.shared.epoch.elapsed());
-            run.shared.epoch.elapsed().saturating_sub(from.max(heard)) >= QUIET_DURATION
+            let heard = Duration::from_micros(run.context.heard_at.load(Relaxed));
+            let from = *since.get_or_insert(run.context.epoch.elapsed());
+            run.context.epoch.elapsed().saturating_sub(from.max(heard)) >= QUIET_DURATION
         })
         .await
     }
@@ -274,11 +274,11 @@ impl Run<'_> {
                 _ = poll.tick() => {}
                 () = self.interrupt.wait_for(interrupts) => return false,
             }
-            let shared = &self.shared;
-            shared
+            let context = &self.context;
+            context
                 .measurements
                 .lock()
-                .connected(shared.now(), shared.live.load(Relaxed));
+                .connected(context.now(), context.live.load(Relaxed));
             if done(self) {
                 return true;
             }
@@ -292,14 +292,14 @@ impl Run<'_> {
         if !self.progress.is_visible() {
             return;
         }
-        let counts = self.shared.measurements.lock().counts.clone();
+        let counts = self.context.measurements.lock().counts.clone();
         let faults = self.faults.lock();
         let under_way = faults.last().is_some_and(|fault| fault.end.is_none());
         self.progress.show(format_args!(
             "{} acknowledged, {} retried, {} of {} devices connected, {} catch-ups, {} faults{}",
             counts.acknowledged,
             counts.retried,
-            self.shared.live.load(Relaxed),
+            self.context.live.load(Relaxed),
             self.virtual_users.len() * self.arguments.devices,
             counts.catch_ups,
             faults.len(),
@@ -324,12 +324,12 @@ impl Run<'_> {
     /// What the server says. Without it nothing is proven.
     async fn server_state(&mut self, offline: anyhow::Result<Vec<WrongPresence>>) -> Option<ServerState> {
         self.progress.show("reading histories and inboxes");
-        let people = self.shared.people.clone();
-        let pairs = self.shared.plan.pairs().into_iter();
+        let people = self.context.people.clone();
+        let pairs = self.context.plan.pairs().into_iter();
         let pairs: Vec<_> = pairs.map(|(one, other)| (people[one], people[other])).collect();
         let read = self.ask(move |nodes| server_state::read(nodes, &pairs, &people)).await;
         self.progress.show("waiting for everybody to be shown as offline");
-        let people = self.shared.people.clone();
+        let people = self.context.people.clone();
         let online = self.ask(move |nodes| server_state::shown_online(nodes, &people)).await;
         let read = match read {
             Ok(read) => read,

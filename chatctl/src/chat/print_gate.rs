@@ -41,7 +41,7 @@ pub(crate) struct PrintGate {
 
 impl PrintGate {
     /// Runs `print` as soon as printing is possible, and tells it how.
-    pub(crate) fn pass(&self, print: impl FnOnce(EditorMode)) {
+    pub(crate) fn print_when_open(&self, print: impl FnOnce(EditorMode)) {
         let mut state = self.lock();
         while state.mode == EditorMode::Between {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -109,14 +109,14 @@ mod tests {
         let (printed, prints) = channel();
         let printer = {
             let gate = Arc::clone(&gate);
-            thread::spawn(move || gate.pass(|mode| printed.send(mode).unwrap()))
+            thread::spawn(move || gate.print_when_open(|mode| printed.send(mode).unwrap()))
         };
         assert!(prints.recv_timeout(Duration::from_millis(30)).is_err());
         gate.open();
         assert_eq!(prints.recv(), Ok(EditorMode::Editing));
         printer.join().unwrap();
         gate.end();
-        gate.pass(|mode| assert_eq!(mode, EditorMode::Ended));
+        gate.print_when_open(|mode| assert_eq!(mode, EditorMode::Ended));
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         let printer = {
             let gate = Arc::clone(&gate);
             thread::spawn(move || {
-                gate.pass(|_| {
+                gate.print_when_open(|_| {
                     begun.send(()).unwrap();
                     finished.recv().unwrap();
                 });

@@ -67,7 +67,7 @@ impl Screen {
                 ScreenUpdate::ChatEvent(report) => self.view.words(&report),
                 ScreenUpdate::Text(text) => Some(text),
             };
-            let changed = self.dashboard.put(&self.view.status());
+            let changed = self.dashboard.update(&self.view.status());
             let is_quiet = text.is_none();
             if let Some(text) = text {
                 self.print(&text);
@@ -79,7 +79,7 @@ impl Screen {
     }
 
     fn print(&mut self, text: &str) {
-        self.look_at_disturbances();
+        self.check_disturbances();
         let ticks = self.view.take_ticks();
         let mut text = self.marks.printed(text, ticks, size().0);
         if !self.colours {
@@ -87,7 +87,7 @@ impl Screen {
         }
         text.push('\n');
         let printer = &mut self.printer;
-        self.gate.pass(|mode| {
+        self.gate.print_when_open(|mode| {
             let above = match (mode, printer) {
                 (EditorMode::Editing, Some(printer)) => printer.print(text.clone()).is_ok(),
                 _ => false,
@@ -102,7 +102,7 @@ impl Screen {
 
     /// Paints the ticks on the screen that have changed. False if there were none.
     fn change_ticks(&mut self) -> bool {
-        self.look_at_disturbances();
+        self.check_disturbances();
         let (columns, rows) = size();
         let (view, reach) = (&self.view, rows.saturating_sub(self.dashboard.rows(columns)));
         let Some(mut painted) = self.marks.changed(|position| view.tick(position), reach) else {
@@ -116,7 +116,7 @@ impl Screen {
     }
 
     /// Forgets where everything stands, if something has moved it.
-    fn look_at_disturbances(&mut self) {
+    fn check_disturbances(&mut self) {
         let disturbances = self.gate.disturbances();
         if std::mem::replace(&mut self.disturbances, disturbances) != disturbances || self.printer.is_none() {
             self.marks.forget();
@@ -126,7 +126,7 @@ impl Screen {
     /// Shows the dashboard's new state, if the editor is there to show it.
     fn repaint(&mut self, how: String) {
         let (printer, gate, known) = (&mut self.printer, &self.gate, self.disturbances);
-        self.gate.pass(|mode| {
+        self.gate.print_when_open(|mode| {
             if let (EditorMode::Editing, Some(printer)) = (mode, printer)
                 && gate.disturbances() == known
             {

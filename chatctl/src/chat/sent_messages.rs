@@ -34,7 +34,7 @@ struct ShownMessage {
 
 impl SentMessages {
     /// The other one's message is shown.
-    pub(crate) fn heard(&mut self, message: &Message) {
+    pub(crate) fn peer_message_shown(&mut self, message: &Message) {
         if self.positions.len() >= MAX_POSITIONS {
             self.positions.clear();
         }
@@ -42,8 +42,8 @@ impl SentMessages {
     }
 
     /// An own message is shown; with what behind it.
-    pub(crate) fn shown(&mut self, message: &Message) -> Tick {
-        self.heard(message);
+    pub(crate) fn own_message_shown(&mut self, message: &Message) -> Tick {
+        self.peer_message_shown(message);
         let (position, at) = (Position::of(message), message.created_at);
         let tick = self.reach.tick(position);
         let is_new = self.last.is_none_or(|last| !last.position.reaches(position));
@@ -70,12 +70,12 @@ impl SentMessages {
     }
 
     /// How far the other one has received and read, whatever was told before.
-    pub(crate) fn reached(&mut self, delivered: Option<MessageId>, read: Option<MessageId>) {
+    pub(crate) fn replace_receipts(&mut self, delivered: Option<MessageId>, read: Option<MessageId>) {
         self.reach = Reach {
             delivered: delivered.map(|id| self.position(id)),
             read: read.map(|id| self.position(id)),
         };
-        self.take_read();
+        self.forget_read();
     }
 
     /// The other one has received up to this message.
@@ -93,7 +93,7 @@ impl SentMessages {
         if self.reach.read.is_none_or(|mark| position.reaches(mark)) {
             self.reach.read = Some(position);
         }
-        let newest = self.take_read()?;
+        let newest = self.forget_read()?;
         let sent = newest.at?;
         let is_last = self.last.is_some_and(|last| last.position == newest.position);
         let soon = at.is_none_or(|at| at.millis() - sent.millis() < READING_ALONG_WINDOW.as_millis() as i64);
@@ -101,7 +101,7 @@ impl SentMessages {
     }
 
     /// Forgets the messages that were read; the newest of them.
-    fn take_read(&mut self) -> Option<ShownMessage> {
+    fn forget_read(&mut self) -> Option<ShownMessage> {
         let mut newest = None;
         while let Some(oldest) = self.unread.front()
             && self.reach.tick(oldest.position) == Tick::Read
@@ -144,14 +144,14 @@ mod tests {
     fn ticks_follow_the_receipts() {
         let mut sent_messages = SentMessages::default();
         assert_eq!(sent_messages.last_tick(), None);
-        assert_eq!(sent_messages.shown(&message(1, 0)), Tick::Stored);
+        assert_eq!(sent_messages.own_message_shown(&message(1, 0)), Tick::Stored);
         sent_messages.delivered(id(1));
         assert_eq!(sent_messages.last_tick(), Some(Tick::Delivered));
-        assert_eq!(sent_messages.shown(&message(2, 1)), Tick::Stored);
+        assert_eq!(sent_messages.own_message_shown(&message(2, 1)), Tick::Stored);
         sent_messages.read(id(2), at(2));
         assert_eq!(sent_messages.last_tick(), Some(Tick::Read));
         // Shown again, as /history does.
-        assert_eq!(sent_messages.shown(&message(1, 0)), Tick::Read);
+        assert_eq!(sent_messages.own_message_shown(&message(1, 0)), Tick::Read);
         // An older receipt changes nothing.
         sent_messages.delivered(id(1));
         sent_messages.read(id(1), at(3));
@@ -161,27 +161,27 @@ mod tests {
     #[test]
     fn reading_is_told_once_and_only_where_the_screen_would_not_show_it() {
         let mut sent_messages = SentMessages::default();
-        sent_messages.shown(&message(1, 0));
-        sent_messages.shown(&message(2, 1));
+        sent_messages.own_message_shown(&message(1, 0));
+        sent_messages.own_message_shown(&message(2, 1));
         // One that is not the last: told, once.
         assert_eq!(sent_messages.read(id(1), at(1)), at(0));
         assert_eq!(sent_messages.read(id(1), at(60)), None);
         // The last one, at once: the line above shows it.
         assert_eq!(sent_messages.read(id(2), at(2)), None);
         // The last one, after a while.
-        sent_messages.shown(&message(3, 10));
+        sent_messages.own_message_shown(&message(3, 10));
         assert_eq!(sent_messages.read(id(3), at(60)), at(10));
         // What was read before it was shown is no news.
-        sent_messages.reached(None, Some(id(4)));
-        sent_messages.shown(&message(4, 70));
+        sent_messages.replace_receipts(None, Some(id(4)));
+        sent_messages.own_message_shown(&message(4, 70));
         assert_eq!(sent_messages.read(id(4), at(99)), None);
     }
 
     #[test]
     fn a_receipt_may_name_a_message_of_the_other_one() {
         let mut sent_messages = SentMessages::default();
-        sent_messages.shown(&message(9, 0));
-        sent_messages.heard(&message(1, 5));
+        sent_messages.own_message_shown(&message(9, 0));
+        sent_messages.peer_message_shown(&message(1, 5));
         sent_messages.delivered(id(1));
         assert_eq!(sent_messages.last_tick(), Some(Tick::Delivered));
     }

@@ -101,7 +101,7 @@ impl Dashboard {
     }
 
     /// Puts up another one. False if it is the same.
-    pub(crate) fn put(&self, status: &Status) -> bool {
+    pub(crate) fn update(&self, status: &Status) -> bool {
         let mut dashboard = self.lock();
         let changed = *dashboard != *status;
         dashboard.clone_from(status);

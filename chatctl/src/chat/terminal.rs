@@ -30,7 +30,7 @@ pub(crate) async fn run(setup: ChatOptions, me: User, peer: User) -> Result<Chat
     let editor_context = EditorContext::new(inputs, shown.clone(), Arc::clone(&gate));
     let view = View::new(setup.http.clone(), me, peer);
     let dashboard = Dashboard::default();
-    dashboard.put(&view.status());
+    dashboard.update(&view.status());
     let mut editor =
         Editor::new(editor_context, setup.http.clone(), colours, dashboard.clone()).map_err(io::Error::other)?;
     let printer = editor.printer();

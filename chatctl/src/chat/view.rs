@@ -149,8 +149,8 @@ impl View {
             }
             ChatEvent::Conversation(conversation) => return self.changed(conversation),
             ChatEvent::Reached { with, delivered, read } => {
-                self.turn_to(*with);
-                self.sent_messages.reached(*delivered, *read);
+                self.switch_peer(*with);
+                self.sent_messages.replace_receipts(*delivered, *read);
                 return None;
             }
             ChatEvent::Elsewhere(count) => {
@@ -226,7 +226,7 @@ impl View {
     }
 
     /// Another conversation is open now.
-    fn turn_to(&mut self, with: UserId) {
+    fn switch_peer(&mut self, with: UserId) {
         if self.peer != with {
             self.peer = with;
             self.sent_messages = SentMessages::default();
@@ -287,11 +287,11 @@ impl View {
         let style = if sent_messages { ONE } else { OTHER };
         let text = output::text(message, time.len() + width + 4);
         let tick = if sent_messages {
-            let tick = self.sent_messages.shown(message);
+            let tick = self.sent_messages.own_message_shown(message);
             self.ticks.push((Position::of(message), tick));
             format!(" {TICK_PLACEHOLDER}{}", tick.sign())
         } else {
-            self.sent_messages.heard(message);
+            self.sent_messages.peer_message_shown(message);
             self.status.is_typing = false;
             String::new()
         };

@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, arguments: &Chat) -> anyhow::Result<ExitCod
     let mut setup = ChatOptions {
         socket: context.http.socket_url()?,
         // From here on the screen is the chat's.
-        http: context.http.clone().silent(),
+        http: context.http.clone().without_notice(),
         me: me.id,
         peer: peer.id,
         attended: for_people || arguments.mark_read,

@@ -92,7 +92,7 @@ impl Watcher {
                 }
                 End::Lost(reason) => {
                     let pause = backoff.next(rand::random());
-                    self.own(
+                    self.print_own_event(
                         "disconnected",
                         json!({"reason": reason, "retryInMs": pause.as_millis()}),
                     )?;
@@ -113,7 +113,7 @@ impl Watcher {
             match event {
                 SocketEvent::Connected => {
                     *connected = true;
-                    self.own("connected", json!({"userId": self.me}))?;
+                    self.print_own_event("connected", json!({"userId": self.me}))?;
                 }
                 SocketEvent::Refused(reason) | SocketEvent::Lost(reason) => return Ok(End::Lost(reason)),
                 SocketEvent::Event(event) => {
@@ -141,7 +141,7 @@ impl Watcher {
                     if error.code != ErrorCode::SyncReset {
                         return Ok(End::Lost(error.to_string()));
                     }
-                    self.own(events::SYNC_RESET, json!({"message": error.message}))?;
+                    self.print_own_event(events::SYNC_RESET, json!({"message": error.message}))?;
                     return Ok(End::Reset);
                 }
                 SocketEvent::Answered(_) => {}
@@ -169,7 +169,7 @@ impl Watcher {
     }
 
     /// Prints an event of this program's own.
-    fn own(&mut self, name: &str, payload: Value) -> io::Result<()> {
+    fn print_own_event(&mut self, name: &str, payload: Value) -> io::Result<()> {
         self.print(&Event {
             name: name.to_owned(),
             payload,

@@ -107,7 +107,7 @@ pub fn local(at: Timestamp) -> ZonedDateTime {
 }
 
 /// One line on standard error: the answer may take most of a minute, and nobody is to wonder why.
-pub fn say_that_it_waits() {
+pub fn notify_database_away() {
     let _ = writeln!(
         anstream::stderr(),
         "the database of the server does not answer; trying again"

@@ -1,7 +1,7 @@
 //! The store in a MongoDB deployment: a replica set, or a standalone server.
 //!
 //! The database stays one that a Mongoose program can read and write at the same time: collections `users` and
-//! `messages` keep their shape, every added field is optional, and `nodes`, `markers`, `inboxes`, `renewals` and `meta` are
+//! `messages` keep their shape, every added field is optional, and `node_ids`, `markers`, `inboxes`, `renewals` and `meta` are
 //! new.
 //!
 //! | module | what it holds |
@@ -57,7 +57,7 @@ use inbox::projector::Projector;
 use integrity::Integrity;
 use markers::Markers;
 use meta::Meta;
-use presence::Presence;
+use presence::NodePresence;
 use settings::UserSettings;
 use summaries::Summaries;
 pub use uri::Uri;
@@ -101,10 +101,10 @@ mod verifier;
 mod window;
 
 /// How long [`Store::ping`] may take.
-const PING: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long [`Store::close`] may take to write what it can, and then the driver to end.
-const CLOSE: Duration = Duration::from_millis(1_500);
-const SHUTDOWN: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1_500);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A [`Store`] in MongoDB. End it with [`Store::close`]: the driver does not like to be dropped by a process that exits.
 pub struct MongoStore {
@@ -115,14 +115,14 @@ pub struct MongoStore {
     markers: Markers,
     summaries: Summaries,
     /// Those that are asked for, many at a time.
-    asked_summaries: Batches<(UserId, UserId), Summary>,
+    summary_lookup: Batches<(UserId, UserId), Summary>,
     inboxes: Inboxes,
     projector: Projector,
     builder: Builder,
     change_poller: ChangePoller,
     users: Users,
     settings: UserSettings,
-    presence: Presence,
+    presence: NodePresence,
     integrity: Integrity,
     clock: Clock,
     /// They end with the store, at the latest. Held to end them.
@@ -135,7 +135,7 @@ impl MongoStore {
         let connected = connect::open(uri, database).await?;
         let database = connected.database.clone();
         let no_inboxes = indexes::create(&database).await?;
-        tokio::join!(shapes::report(&database), choice::say_if_elsewhere(&database));
+        tokio::join!(shapes::report(&database), choice::warn_if_elsewhere(&database));
         let meta = Meta::new(&database);
         inbox::write::complete(&database, &meta).await?;
         let node = ObjectId::new();
@@ -147,17 +147,17 @@ impl MongoStore {
         let integrity = Integrity::new(Arc::clone(&connected.connections));
         let verifier = Verifier::new(&connected, integrity.clone(), meta, builder.clone(), begun.instance).await?;
         let settled = begun.settled.millis();
-        let presence = Presence::new(&database);
+        let presence = NodePresence::new(&database);
         let others = presence.others();
         let settings = UserSettings::new(&database, clock.clone());
-        let nodes = (node, settings.node());
-        let (change_poller, following) =
-            ChangePoller::new(&database, projector.clone(), settled, nodes, clock.clone(), others);
+        let node_ids = (node, settings.node());
+        let (change_poller, poller_task) =
+            ChangePoller::new(&database, projector.clone(), settled, node_ids, clock.clone(), others);
         let tasks = parts.child();
         let tasks = [
             tasks.spawn("inbox-projector", projector.clone().run(integrity.clone())),
             tasks.spawn("inbox-builder", builder.clone().run(integrity.clone())),
-            tasks.spawn("follower", following.run(integrity.clone())),
+            tasks.spawn("change-poller", poller_task.run(integrity.clone())),
             tasks.spawn("integrity", verifier.run()),
         ];
         Ok(Self {
@@ -170,7 +170,7 @@ impl MongoStore {
             presence,
             tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,
-            asked_summaries: Batches::start("summary-lookup", parts, {
+            summary_lookup: Batches::start("summary-lookup", parts, {
                 let summaries = summaries.clone();
                 move |pairs| {
                     let summaries = summaries.clone();
@@ -191,14 +191,16 @@ impl MongoStore {
 #[async_trait]
 impl Store for MongoStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.integrity.guard(PING, ping(&self.connected.database, PING)).await
+        self.integrity
+            .guard(PING_TIMEOUT, ping(&self.connected.database, PING_TIMEOUT))
+            .await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {
-        let released = self.leave(now, CLOSE).await;
+        let released = self.leave(now, CLOSE_TIMEOUT).await;
         self.tasks.lock().clear();
         // Immediate: a history that someone still reads must not hold up the end.
-        if tokio::time::timeout(SHUTDOWN, self.connected.shut_down())
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.connected.shut_down())
             .await
             .is_err()
         {

@@ -31,8 +31,6 @@ pub async fn check(config: &Config) -> Result<(), OpenError> {
         return Err(wrong("DATA_DIR", why));
     }
     match mongo_uri(config) {
-        #[cfg(feature = "null-store")]
-        Some(uri) if uri.text == "null:" => Ok(()),
         Some(uri) => MongoStore::check(&uri.text)
             .await
             .map_err(|why| wrong("MONGO_URI", why)),
@@ -88,11 +86,6 @@ fn fault_of(directory: &Path) -> Option<String> {
 /// `parts` watches what it starts.
 pub async fn open(config: &Config, parts: &Supervisor) -> Result<Opened, OpenError> {
     match mongo_uri(config) {
-        #[cfg(feature = "null-store")]
-        Some(uri) if uri.text == "null:" => Ok(Opened {
-            store: Arc::new(super::null::NullStore::default()),
-            database: None,
-        }),
         Some(Uri { text, passed_over }) => {
             let (uri, failed) = (&*text, named("MongoDB (MONGO_URI)"));
             if !passed_over.is_empty() {

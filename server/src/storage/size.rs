@@ -11,13 +11,13 @@ use crate::domain::Change;
 pub const PIECE_BYTES: usize = 256 * 1024;
 
 /// What is written around the changes or conversations of one page.
-const ENVELOPE: usize = 1_024;
+const ENVELOPE_BYTES: usize = 1_024;
 
 /// All of a message but its text.
-const FIELDS: usize = 256;
+const FIELDS_BYTES: usize = 256;
 
 /// One receipt as an event of a page. A marker can be two of them.
-pub const RECEIPT: usize = 256;
+pub const RECEIPT_BYTES: usize = 256;
 
 /// How long a text is between the quotes of JSON.
 pub fn text_bytes(text: &str) -> usize {
@@ -31,15 +31,15 @@ pub fn text_bytes(text: &str) -> usize {
 
 /// How long a message is at most.
 pub fn message_bytes(message: &Message) -> usize {
-    FIELDS + message.message.as_deref().map_or(0, text_bytes)
+    FIELDS_BYTES + message.message.as_deref().map_or(0, text_bytes)
 }
 
 /// How long a change is at most.
 pub(super) fn change_bytes(change: &Change) -> usize {
     match change {
         Change::Message(message) => message_bytes(message),
-        Change::Marker(_) => 2 * RECEIPT,
-        Change::Settings(_) => RECEIPT,
+        Change::Marker(_) => 2 * RECEIPT_BYTES,
+        Change::Settings(_) => RECEIPT_BYTES,
     }
 }
 
@@ -50,7 +50,7 @@ pub fn is_piece(messages: &[Message]) -> bool {
 
 /// How many of these lengths, the first ones, a page holds: at most `most`, as many as fit, at least one.
 pub fn that_fit(lengths: impl Iterator<Item = usize>, most: usize) -> usize {
-    let mut left = PAGE_BYTES - ENVELOPE;
+    let mut left = PAGE_BYTES - ENVELOPE_BYTES;
     let fits = |&(index, length): &(usize, usize)| {
         let fits = length <= left;
         left = left.saturating_sub(length);
@@ -88,7 +88,7 @@ impl Enough {
 
     /// Whether it is enough. A page holds its first item whatever its length, so it takes a second one to tell.
     pub(super) fn is_reached(&self) -> bool {
-        self.read > self.most || (self.read > 1 && self.bytes > PAGE_BYTES - ENVELOPE)
+        self.read > self.most || (self.read > 1 && self.bytes > PAGE_BYTES - ENVELOPE_BYTES)
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_page_holds_what_fits_and_never_nothing() {
-        let room = PAGE_BYTES - ENVELOPE;
+        let room = PAGE_BYTES - ENVELOPE_BYTES;
         let held = |lengths: &[usize], most| that_fit(lengths.iter().copied(), most);
         assert_eq!(held(&[], 5), 0);
         assert_eq!(held(&[1; 9], 5), 5);

@@ -71,7 +71,7 @@ mod verify;
 mod writer;
 
 /// How long [`Store::ping`] waits for the writer and a reader before it calls the store stuck.
-const PING_DEADLINE: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A [`Store`] in one directory of this machine.
 ///
@@ -118,10 +118,10 @@ impl EmbeddedStore {
     /// Writes and reads something. Where it is doubtful that a large commit would succeed, writes as much as one.
     async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
         let both = async {
-            if self.room.is_doubtful() {
+            if self.room.is_uncertain() {
                 self.writer.run(room::fill).await?;
                 self.writer.run(room::tidy).await?;
-                self.room.found();
+                self.room.record_large_commit();
             } else {
                 self.writer.run(users::probe_write).await?;
             }
@@ -148,7 +148,7 @@ impl fmt::Debug for EmbeddedStore {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.ping_within(PING_DEADLINE).await
+        self.ping_within(PING_TIMEOUT).await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {

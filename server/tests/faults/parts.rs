@@ -39,7 +39,7 @@ const EMBEDDED: [(&str, &str); 3] = [
 
 /// Those of the store in MongoDB.
 const MONGO: [&str; 6] = [
-    "follower",
+    "change-poller",
     "inbox-builder",
     "inbox-projector",
     "integrity",

@@ -1,9 +1,12 @@
 //! One kept HTTP connection that reads histories.
+//!
+//! It speaks to `hyper` itself, not through `reqwest` as the other requests do: that made a page a quarter dearer for this program
+//! (350 instead of 260 µs of CPU time in a debug build), which shares the processors with the server that it measures.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use chatctl_load::connection::Server;
+use chatctl_load::server::Server;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -12,7 +15,6 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use memchr::memmem::Finder;
 use shared::UserId;
-use tokio::net::TcpStream;
 
 /// What a connection that ends means.
 const BROKE: &str = "the connection broke while it was read: the server was stopped or killed, or the network is gone";
@@ -44,9 +46,7 @@ impl HistoryReader {
     /// # Errors
     /// If that fails.
     pub(super) async fn connect(server: &Server, bearer: &Arc<str>) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(server.address).await?;
-        stream.set_nodelay(true)?;
-        let (requests, connection) = handshake(TokioIo::new(stream)).await?;
+        let (requests, connection) = handshake(TokioIo::new(server.connect().await?)).await?;
         // It ends with the reader; an error shows in the request that it breaks.
         tokio::spawn(async move {
             let _ = connection.await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::CONNECT_TIMEOUT;
-use crate::connection::{Connection, Server};
+use crate::connection::Connection;
+use crate::server::Server;
 use crate::users::BenchUser;
 use crate::wire::{self, Frame};
 

@@ -189,7 +189,7 @@ impl VirtualUser {
     async fn handle_frame(&mut self, text: &str) -> Result<(), ConnectError> {
         match Frame::of(text) {
             Frame::Answer(number, body) => self.answered(number, body),
-            Frame::Event(name, frame) => self.heard(name, frame),
+            Frame::Event(name, frame) => self.event_received(name, frame),
             Frame::Ping => {
                 self.fed = true;
                 self.connection.feed(wire::PONG).await?;
@@ -230,7 +230,7 @@ impl VirtualUser {
     }
 
     /// Books that a conversation was told as it stands after its last message, whoever of the two sent that.
-    fn told(&mut self, frame: &str) {
+    fn conversation_updated(&mut self, frame: &str) {
         let Some(last) = wire::message_id(frame) else {
             return;
         };
@@ -245,10 +245,10 @@ impl VirtualUser {
         }
     }
 
-    fn heard(&mut self, name: &str, frame: &str) {
+    fn event_received(&mut self, name: &str, frame: &str) {
         let Some(receiver) = name.strip_prefix("receive_message_") else {
             if name == events::CONVERSATION_UPDATED {
-                self.told(frame);
+                self.conversation_updated(frame);
             }
             return;
         };
@@ -260,7 +260,7 @@ impl VirtualUser {
             return;
         };
         let now = self.plan.now();
-        if self.me.heard.lock().add(stamp.sequence) {
+        if self.me.received.lock().add(stamp.sequence) {
             let mut stats = self.stats.lock();
             stats.counters.delivered += 1;
             stats.measured.delivered += u64::from(self.plan.is_measured(now));

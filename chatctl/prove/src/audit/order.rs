@@ -40,13 +40,13 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
     for user in index.users {
         for device in &user.devices {
             for session in &device.sessions {
-                heard(index, &rows, user, device, session, findings);
+                check_heard(index, &rows, user, device, session, findings);
             }
         }
     }
 }
 
-fn heard(
+fn check_heard(
     index: &Index<'_>,
     rows: &HashMap<Row, Vec<(u32, MessageId)>>,
     user: &UserRecord,

@@ -44,7 +44,7 @@ impl DeviceConnection<'_> {
             }
             Asked::Settings => {
                 if let Some(answer) = self.read(events::UPDATE_SETTINGS, body) {
-                    self.settled(answer);
+                    self.settings_answered(answer);
                 }
             }
             Asked::Sync => {
@@ -72,7 +72,12 @@ impl DeviceConnection<'_> {
 
     /// Counts an error; returns when the same can be tried again, in milliseconds, if it can.
     fn error(&mut self, error: &WireError) -> Option<u64> {
-        self.device.shared.measurements.lock().counts.error(error.code.as_str());
+        self.device
+            .context
+            .measurements
+            .lock()
+            .counts
+            .error(error.code.as_str());
         let passing = matches!(
             error.code,
             ErrorCode::StoreUnavailable | ErrorCode::Overloaded | ErrorCode::ShuttingDown | ErrorCode::RateLimited
@@ -96,9 +101,9 @@ impl DeviceConnection<'_> {
             return self.device.complain(Kind::Malformed, example);
         };
         let first = user.acknowledged(index, document, sent.duplicate, acknowledged_order);
-        let now = self.device.shared.now();
+        let now = self.device.context.now();
         {
-            let mut measurements = self.device.shared.measurements.lock();
+            let mut measurements = self.device.context.measurements.lock();
             measurements.counts.duplicates += u64::from(sent.duplicate);
             if let Some(at) = first {
                 measurements.acknowledged(now, now.saturating_sub(at));
@@ -114,7 +119,7 @@ impl DeviceConnection<'_> {
         let user = std::sync::Arc::clone(&self.device.user);
         match answer {
             Answer::Ok(marked) => {
-                self.device.shared.measurements.lock().counts.marks += 1;
+                self.device.context.measurements.lock().counts.marks += 1;
                 let peer = marked.peer_id;
                 for (read, up_to) in [(true, marked.read_up_to), (false, marked.delivered_up_to)] {
                     if let Some(up_to) = up_to {
@@ -130,10 +135,10 @@ impl DeviceConnection<'_> {
         }
     }
 
-    fn settled(&mut self, answer: Answer<CurrentSettings>) {
+    fn settings_answered(&mut self, answer: Answer<CurrentSettings>) {
         match answer {
             Answer::Ok(CurrentSettings { settings }) => {
-                self.device.shared.measurements.lock().counts.settings += 1;
+                self.device.context.measurements.lock().counts.settings += 1;
                 self.device.copy.set(settings);
                 self.device.user.changed(Some(settings));
             }
@@ -141,7 +146,7 @@ impl DeviceConnection<'_> {
                 Some(pause) => self
                     .device
                     .user
-                    .change_again(self.later(pause), self.device.shared.now()),
+                    .change_again(self.later(pause), self.device.context.now()),
                 None => {
                     let what = format!("{}: {}", events::UPDATE_SETTINGS, error.code);
                     self.device.complain(Kind::Refused, Example::new(what));
@@ -154,7 +159,7 @@ impl DeviceConnection<'_> {
     fn synced(&mut self, answer: Answer<Synced>) {
         match answer {
             Answer::Ok(synced) => {
-                self.device.shared.measurements.lock().counts.pages += 1;
+                self.device.context.measurements.lock().counts.pages += 1;
                 synced.events.into_iter().for_each(|event| self.changed(event));
                 self.device.copy.advance(&synced.next);
                 if synced.has_more {

@@ -12,7 +12,7 @@ use shared::events::{self, SendMessage};
 use shared::{MessageId, SettingsChange, UserId, sync};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{Device, LastSync, Phase, Present};
+use super::{CaughtUpGuard, Device, LastSync, Phase};
 use crate::plan::LeaveStep;
 use crate::record::{How, Marked, micros};
 use crate::virtual_user::Attempt;
@@ -71,7 +71,7 @@ pub(super) struct DeviceConnection<'a> {
     pub(super) asked: HashMap<u32, (Asked, Instant)>,
     pub(super) heard: Vec<(MessageId, How)>,
     /// Set once the device has caught up.
-    pub(super) live: Option<Present>,
+    pub(super) live: Option<CaughtUpGuard>,
     /// Where to go on with `sync`, once that is due.
     pub(super) page: Option<(String, Instant)>,
     /// Set by an event or answer that ends the connection.
@@ -90,7 +90,7 @@ impl<'a> DeviceConnection<'a> {
         device.updates.clear();
         device.updates_due.clear();
         Self {
-            number: device.shared.connections.fetch_add(1, Relaxed),
+            number: device.context.connections.fetch_add(1, Relaxed),
             device,
             connection,
             begun,
@@ -117,7 +117,7 @@ impl<'a> DeviceConnection<'a> {
                 was_live: self.live.is_some(),
             },
         };
-        let now = self.device.shared.now();
+        let now = self.device.context.now();
         for (asked, _) in self.asked.into_values() {
             match asked {
                 Asked::Send { index, .. } => self.device.user.send_again(index, now),
@@ -161,8 +161,8 @@ impl<'a> DeviceConnection<'a> {
             Frame::Answer(number, body) => self.answer(number, body),
             _ => return Ok(()),
         }
-        let shared = &self.device.shared;
-        shared.heard_at.store(shared.now(), Relaxed);
+        let context = &self.device.context;
+        context.heard_at.store(context.now(), Relaxed);
         Ok(())
     }
 
@@ -224,13 +224,13 @@ impl<'a> DeviceConnection<'a> {
         self.send_at = self
             .send_at
             .max(now.checked_sub(Duration::from_millis(500)).unwrap_or(now));
-        while self.send_at <= now && self.sending() < self.device.shared.in_flight {
+        while self.send_at <= now && self.sending() < self.device.context.in_flight {
             let send = self.device.script.send();
-            self.send_at += self.device.shared.interval.mul_f64(send.pause);
-            let receiver = self.device.shared.people[send.to];
-            let at = self.device.shared.now();
+            self.send_at += self.device.context.interval.mul_f64(send.pause);
+            let receiver = self.device.context.people[send.to];
+            let at = self.device.context.now();
             let attempt = self.device.user.compose(send, receiver, at);
-            self.device.shared.measurements.lock().counts.messages += 1;
+            self.device.context.measurements.lock().counts.messages += 1;
             self.send(attempt).await?;
         }
         Ok(())
@@ -238,13 +238,13 @@ impl<'a> DeviceConnection<'a> {
 
     /// Sends again what any of the user's devices got no answer to.
     async fn repeat(&mut self) -> Result<(), ConnectError> {
-        let now = self.device.shared.now();
-        while self.sending() < self.device.shared.in_flight {
+        let now = self.device.context.now();
+        while self.sending() < self.device.context.in_flight {
             let Some(attempt) = self.device.user.repeat(now) else {
                 break;
             };
             {
-                let counts = &mut self.device.shared.measurements.lock().counts;
+                let counts = &mut self.device.context.measurements.lock().counts;
                 counts.resent += u64::from(attempt.acked);
                 counts.retried += u64::from(!attempt.acked);
             }
@@ -281,12 +281,12 @@ impl<'a> DeviceConnection<'a> {
             return Ok(());
         }
         let mark = self.device.script.mark();
-        self.mark_at = now + (MARK_INTERVAL_FACTOR * self.device.shared.interval).mul_f64(mark.pause);
+        self.mark_at = now + (MARK_INTERVAL_FACTOR * self.device.context.interval).mul_f64(mark.pause);
         let device = &mut *self.device;
-        let peers = device.shared.plan.partners(device.user.number);
+        let peers = device.context.plan.partners(device.user.number);
         let me = device.user.id;
         let peers: Vec<UserId> = peers
-            .map(|peer| device.shared.people[peer])
+            .map(|peer| device.context.people[peer])
             .filter(|peer| *peer != me)
             .collect();
         let recent = peers
@@ -302,7 +302,7 @@ impl<'a> DeviceConnection<'a> {
             self.send_mark(index, &mark).await?;
         }
         if let Some(invisible) = mark.invisible
-            && self.device.user.change(invisible, self.device.shared.now())
+            && self.device.user.change(invisible, self.device.context.now())
         {
             self.change(invisible).await?;
         }
@@ -341,12 +341,12 @@ impl<'a> DeviceConnection<'a> {
     /// The device has caught up.
     pub(super) fn caught_up(&mut self) {
         if self.live.is_none() {
-            let shared = &self.device.shared;
-            let mut measurements = shared.measurements.lock();
+            let context = &self.device.context;
+            let mut measurements = context.measurements.lock();
             measurements.counts.catch_ups += 1;
             measurements.catch_up.record(self.begun.elapsed());
             drop(measurements);
-            self.live = Some(Present::new(shared));
+            self.live = Some(CaughtUpGuard::new(context));
             self.device.copy.save();
             self.send_at = Instant::now();
             self.mark_at = self.send_at;
@@ -356,12 +356,12 @@ impl<'a> DeviceConnection<'a> {
             && !self.asked.values().any(|(asked, _)| matches!(asked, Asked::Sync))
         {
             self.device.last_sync = LastSync::Done;
-            self.device.shared.synced.fetch_add(1, Relaxed);
+            self.device.context.synced.fetch_add(1, Relaxed);
         }
     }
 
     /// When an error says to try again, as a time of the run.
     pub(super) fn later(&self, millis: u64) -> u64 {
-        self.device.shared.now() + micros(Duration::from_millis(millis))
+        self.device.context.now() + micros(Duration::from_millis(millis))
     }
 }

@@ -116,9 +116,9 @@ impl DeviceConnection<'_> {
             self.device.updates_due.insert(peer);
             let sent = message.message.as_deref().and_then(MessageText::read);
             if let Some(text) = sent.filter(|_| name.starts_with(RECEIVE_PREFIX)) {
-                let shared = &self.device.shared;
-                let after = shared.now().saturating_sub(text.at);
-                shared
+                let context = &self.device.context;
+                let after = context.now().saturating_sub(text.at);
+                context
                     .measurements
                     .lock()
                     .delivery
@@ -138,7 +138,7 @@ impl DeviceConnection<'_> {
         };
         self.heard.push((document.position.id, how));
         let new = device.copy.put(document);
-        let counts = &mut device.shared.measurements.lock().counts;
+        let counts = &mut device.context.measurements.lock().counts;
         counts.heard += 1;
         counts.twice += u64::from(!new);
         if new {
@@ -171,9 +171,9 @@ impl DeviceConnection<'_> {
     }
 
     fn is_partner(&self, peer: UserId) -> bool {
-        let shared = &self.device.shared;
-        let mut partners = shared.plan.partners(self.device.user.number);
-        partners.any(|partner| shared.people[partner] == peer)
+        let context = &self.device.context;
+        let mut partners = context.plan.partners(self.device.user.number);
+        partners.any(|partner| context.people[partner] == peer)
     }
 
     fn updated(&mut self, conversation: Conversation) {

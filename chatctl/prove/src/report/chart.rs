@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use crate::measurements::Second;
 use crate::verdict::Verdict;
 
 const WIDTH: f64 = 820.0;
@@ -65,7 +66,7 @@ pub(super) fn timeline(verdict: &Verdict) -> String {
             x(at)
         );
     }
-    let values = |value: fn(&super::super::measurements::Second) -> Option<f64>| -> Vec<(f64, f64)> {
+    let values = |value: fn(&Second) -> Option<f64>| -> Vec<(f64, f64)> {
         let points = seconds.iter().enumerate();
         points
             .filter_map(|(number, second)| Some((number as f64 + 0.5, value(second)?)))

@@ -12,15 +12,18 @@ use super::names::DEFAULT_DATABASE;
 use crate::storage::StoreError;
 
 /// How long the servers may take to say what they are.
-const LOOK: Duration = Duration::from_secs(1);
+const HELLO_TIMEOUT: Duration = Duration::from_secs(1);
 /// Servers that are asked.
-const ASKED: usize = 3;
+const MAX_SERVERS: usize = 3;
 /// As [`super::error`] describes it.
 const UNAUTHORIZED: &str = "server error 13 ";
 
 /// Why no primary of this deployment can be used, if a server of it answers and tells.
 pub(super) async fn on_servers(uri: &str) -> Option<String> {
-    let options = tokio::time::timeout(LOOK, ClientOptions::parse(uri)).await.ok()?.ok()?;
+    let options = tokio::time::timeout(HELLO_TIMEOUT, ClientOptions::parse(uri))
+        .await
+        .ok()?
+        .ok()?;
     // At once: there is little time left.
     let (answers, otherwise) = tokio::join!(ask(&options), on_tls(&options));
     let told = |(host, answer): &(ServerAddress, Document)| on_hello(&options, host, answer);
@@ -32,7 +35,7 @@ pub(super) async fn on_servers(uri: &str) -> Option<String> {
 
 /// What the servers say of themselves that answer.
 async fn ask(options: &ClientOptions) -> Vec<(ServerAddress, Document)> {
-    let hosts = options.hosts.iter().take(ASKED).cloned();
+    let hosts = options.hosts.iter().take(MAX_SERVERS).cloned();
     let answers = join_all(hosts.map(|host| hello(options, host))).await;
     answers.into_iter().flatten().collect()
 }
@@ -65,11 +68,11 @@ async fn hello(options: &ClientOptions, host: ServerAddress) -> Option<(ServerAd
     options.repl_set_name = None;
     options.credential = None;
     options.load_balanced = None;
-    options.server_selection_timeout = Some(LOOK);
-    options.connect_timeout = Some(LOOK);
+    options.server_selection_timeout = Some(HELLO_TIMEOUT);
+    options.connect_timeout = Some(HELLO_TIMEOUT);
     let client = Client::with_options(options).ok()?;
     let admin = client.database("admin");
-    let answered = tokio::time::timeout(LOOK, admin.run_command(doc! { "hello": 1 })).await;
+    let answered = tokio::time::timeout(HELLO_TIMEOUT, admin.run_command(doc! { "hello": 1 })).await;
     client.shutdown().immediate(true).await;
     Some((host, answered.ok()?.ok()?))
 }

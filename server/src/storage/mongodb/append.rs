@@ -1,11 +1,12 @@
-//! The durable write of a batch: one unordered insert, the same again until it is known what became of every message.
+//! The durable write of a batch: one unordered insert, repeated until the outcome of every message is known.
 //!
-//! Ids and times were minted before, so an attempt whose answer was lost can be repeated: a message that it stored
-//! comes back as a duplicate key. A duplicate key tells only that this primary has the document, not that it will
-//! last; so what it stands for is read at read concern `majority` before it is answered. Should it be gone by then,
-//! because a new primary took over without it, the message is simply inserted again.
+//! Ids and times were made before, so an attempt whose answer was lost can be repeated: a message that it stored comes back
+//! as a duplicate key. A duplicate key says only that this primary has the document, not that it will last; so the document
+//! is read at read concern `majority` before it is answered. If it is gone by then, because a new primary took over without
+//! it, the message is simply inserted again.
 //!
-//! What took too long is renewed or announced before it is answered, see `renew`; otherwise a message costs no second trip.
+//! A message that took too long is renewed or announced before it is answered, see `renew`; otherwise a message costs no
+//! second trip.
 //!
 //! Each attempt must be admitted by [`integrity`](super::integrity), and once more before its messages count as stored.
 
@@ -24,7 +25,9 @@ use tokio::time::Instant;
 
 use super::connect::Connected;
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
-use super::error::{Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, passes, store_error, write_error};
+use super::error::{
+    Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, is_retryable, store_error, write_error,
+};
 use super::integrity::Integrity;
 use super::names;
 use super::query;
@@ -42,11 +45,11 @@ mod receivers;
 mod renew;
 
 /// How long a batch is tried. Longer than an election takes.
-const COMMIT: Duration = Duration::from_secs(20);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Indexes by which a message that is stored twice is found.
-const OURS: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
-/// How often a duplicate key may have no document behind it, before some other program's unique index is blamed.
-const VANISHED: u8 = 3;
+const OWN_INDEXES: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
+/// How often a duplicate key may lead to no document, before a unique index of another program is blamed.
+const MAX_VANISHED: u8 = 3;
 
 type Outcome = Result<Appended, AppendError>;
 
@@ -67,7 +70,7 @@ struct Batch<'a> {
     updated_at: Vec<Timestamp>,
     /// `None` while it is not known.
     outcomes: Vec<Option<Outcome>>,
-    /// How often a message met a duplicate key with nothing behind it.
+    /// How often a message met a duplicate key that leads to no document.
     vanished: Vec<u8>,
 }
 
@@ -93,7 +96,7 @@ impl Appender {
 
     /// See [`crate::storage::MessageStore::append`].
     pub(super) async fn append(&self, messages: &[NewMessage]) -> Vec<Outcome> {
-        let deadline = Instant::now() + COMMIT;
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
         let begin = (self.clock)();
         let receivers = async {
             self.integrity.admit(until(deadline)).await?;
@@ -124,12 +127,12 @@ impl Appender {
             .collect();
         let mut backoff = Backoff::default();
         let failure = loop {
-            // Whoever is refused here is not tried again: what is wrong then lasts.
+            // A batch that is refused here is not tried again: what is wrong then lasts.
             if let Err(error) = self.integrity.admit(until(deadline)).await {
                 break error;
             }
             match self.attempt(&mut batch, &documents, deadline).await {
-                Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.pause().await,
+                Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.wait().await,
                 Err(error) => break error,
                 Ok(()) => break StoreError::Failed("a message was forgotten".into()),
             }
@@ -144,8 +147,8 @@ impl Appender {
         outcomes
     }
 
-    /// Inserts what has no outcome yet and settles what can be settled. After `Ok` that is everything; an error is
-    /// the reason why something is left.
+    /// Inserts what has no outcome yet, and finds the outcomes that can be found. After `Ok` that is all of them; an error
+    /// is the reason why some are left.
     async fn attempt(
         &self,
         batch: &mut Batch<'_>,
@@ -163,9 +166,9 @@ impl Appender {
             .await?;
         self.integrity.admit(until(deadline)).await?;
         let mut left = Ok(());
-        let mut doubtful = Vec::new();
-        for (place, index) in pending.into_iter().enumerate() {
-            let Some(failure) = failures.remove(&place) else {
+        let mut duplicates = Vec::new();
+        for (position, index) in pending.into_iter().enumerate() {
+            let Some(failure) = failures.remove(&position) else {
                 let mut message = batch.messages[index].to_message();
                 message.updated_at = Some(batch.updated_at[index]);
                 batch.outcomes[index] = Some(Ok(Appended {
@@ -175,10 +178,10 @@ impl Appender {
                 continue;
             };
             let text = write_error(failure.code, &failure.message);
-            if failure.code == DUPLICATE_KEY && batch.vanished[index] < VANISHED {
-                let foreign = index_of(&failure.message).filter(|name| !OURS.contains(name));
-                doubtful.push((index, foreign.map(str::to_owned)));
-            } else if passes(failure.code) {
+            if failure.code == DUPLICATE_KEY && batch.vanished[index] < MAX_VANISHED {
+                let foreign = index_of(&failure.message).filter(|name| !OWN_INDEXES.contains(name));
+                duplicates.push((index, foreign.map(str::to_owned)));
+            } else if is_retryable(failure.code) {
                 left = Err(StoreError::Unavailable(text));
             } else {
                 let error = match failure.code {
@@ -188,15 +191,15 @@ impl Appender {
                 batch.outcomes[index] = Some(Err(error.into()));
             }
         }
-        if doubtful.is_empty() {
+        if duplicates.is_empty() {
             return left;
         }
-        let met: Vec<&NewMessage> = doubtful.iter().map(|(index, _)| &batch.messages[*index]).collect();
-        let originals = self.originals(&met, deadline).await?;
-        for (index, foreign) in doubtful {
-            // What another program's index met is not looked for.
+        let met: Vec<&NewMessage> = duplicates.iter().map(|(index, _)| &batch.messages[*index]).collect();
+        let existing = self.existing(&met, deadline).await?;
+        for (index, foreign) in duplicates {
+            // A document that another program's index met is not read.
             let kept_out = || foreign.map(|name| Err(StoreError::ForeignIndex(name).into()));
-            batch.outcomes[index] = originals.settle(&batch.messages[index]).or_else(kept_out);
+            batch.outcomes[index] = existing.outcome_of(&batch.messages[index]).or_else(kept_out);
             if batch.outcomes[index].is_none() {
                 batch.vanished[index] += 1;
                 left = Err(StoreError::Unavailable("a message was there and is gone".into()));
@@ -205,8 +208,8 @@ impl Appender {
         left
     }
 
-    /// Inserts documents. `Ok` holds the failures by their place, and everything else is durable; after an error
-    /// nothing is known of any.
+    /// Inserts documents. `Ok` holds the failures by their index, and everything else is durable; after an error the outcome
+    /// of all is unknown.
     async fn insert(
         &self,
         documents: impl Iterator<Item = &RawDocumentBuf>,
@@ -230,14 +233,14 @@ impl Appender {
         }
     }
 
-    /// Reads what stands behind duplicate keys, as a majority has it.
-    async fn originals(&self, doubtful: &[&NewMessage], deadline: Instant) -> Result<ExistingMessages, StoreError> {
-        let ids: Vec<ObjectId> = doubtful
+    /// Reads the documents of duplicate keys, as a majority has them.
+    async fn existing(&self, duplicates: &[&NewMessage], deadline: Instant) -> Result<ExistingMessages, StoreError> {
+        let ids: Vec<ObjectId> = duplicates
             .iter()
             .map(|new| ObjectId::from_bytes(new.id.bytes()))
             .collect();
         let mut branches = vec![doc! { "_id": { "$in": ids } }];
-        branches.extend(doubtful.iter().filter_map(|new| {
+        branches.extend(duplicates.iter().filter_map(|new| {
             let id = new.client_message_id.as_ref()?.as_str();
             // The type is named, because the partial index holds texts only and is used only if the query says so.
             Some(doc! { CLIENT_MESSAGE_ID: { "$eq": id, "$type": "string" }, "sender": user_key(new.sender) })

@@ -1,4 +1,4 @@
-//! Reading for many with a few commands: what is asked for while one batch is read is the next one.
+//! Reading for many with a few commands: what is request for while one batch is read is the next one.
 //!
 //! A batch that takes long is overtaken by the next ones: its connection may be lost without a word, and nobody else is to
 //! wait for that.
@@ -17,26 +17,26 @@ use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
 /// A batch takes no more questions when it has so many keys.
-const BATCH: usize = 500;
+const MAX_BATCH: usize = 500;
 
 /// Questions that wait; callers beyond that wait for a place.
-const WAITING: usize = 4_096;
+const MAX_WAITING: usize = 4_096;
 
 /// Batches that are read at a time, if each takes long.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 
 /// How long the next batch waits for the one before.
-const PATIENCE: Duration = Duration::from_millis(100);
+const OVERTAKE_DELAY: Duration = Duration::from_millis(100);
 
-/// What is asked for, and where the answer goes.
-struct Asked<K, V> {
+/// What is request for, and where the answer goes.
+struct Request<K, V> {
     keys: Vec<K>,
     reply: oneshot::Sender<Result<Vec<V>, StoreError>>,
 }
 
 /// The queue of questions. The task behind it ends when this is dropped.
 pub(super) struct Batches<K, V> {
-    queue: mpsc::Sender<Asked<K, V>>,
+    queue: mpsc::Sender<Request<K, V>>,
     /// Watches the task; told before it may end.
     parts: Supervisor,
 }
@@ -47,9 +47,9 @@ impl<K: Copy + Send + 'static, V: Send + 'static> Batches<K, V> {
     where
         F: Future<Output = Result<Vec<V>, StoreError>> + Send + 'static,
     {
-        let (queue, waiting) = mpsc::channel(WAITING);
+        let (queue, waiting) = mpsc::channel(MAX_WAITING);
         let parts = parts.child();
-        parts.spawn(name, answer(waiting, read));
+        parts.spawn(name, run(waiting, read));
         Self { queue, parts }
     }
 
@@ -59,8 +59,8 @@ impl<K: Copy + Send + 'static, V: Send + 'static> Batches<K, V> {
             return Ok(Vec::new());
         }
         let (reply, found) = oneshot::channel();
-        let asked = Asked { keys, reply };
-        self.queue.send(asked).await.map_err(|_| StoreError::closed())?;
+        let request = Request { keys, reply };
+        self.queue.send(request).await.map_err(|_| StoreError::closed())?;
         found.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 }
@@ -71,7 +71,7 @@ impl<K, V> Drop for Batches<K, V> {
     }
 }
 
-async fn answer<K, V, F>(mut waiting: mpsc::Receiver<Asked<K, V>>, read: impl Fn(Vec<K>) -> F)
+async fn run<K, V, F>(mut waiting: mpsc::Receiver<Request<K, V>>, read: impl Fn(Vec<K>) -> F)
 where
     K: Copy,
     F: Future<Output = Result<Vec<V>, StoreError>>,
@@ -88,38 +88,38 @@ where
         };
         let first = tokio::select! {
             Some(()) = reading.next(), if !idle => continue,
-            first = first, if reading.len() < AT_ONCE => first,
+            first = first, if reading.len() < MAX_CONCURRENT => first,
         };
         let Some(first) = first else { break };
-        let batch = gather(first, &mut waiting);
+        let batch = next_batch(first, &mut waiting);
         if !batch.is_empty() {
-            next = Instant::now() + PATIENCE;
-            let keys = batch.iter().flat_map(|asked| asked.keys.iter().copied()).collect();
+            next = Instant::now() + OVERTAKE_DELAY;
+            let keys = batch.iter().flat_map(|request| request.keys.iter().copied()).collect();
             let found = read(keys);
-            reading.push(async move { share_out(batch, found.await) });
+            reading.push(async move { reply_to_all(batch, found.await) });
         }
     }
     while reading.next().await.is_some() {}
 }
 
 /// What waits, up to a batch.
-fn gather<K, V>(first: Asked<K, V>, waiting: &mut mpsc::Receiver<Asked<K, V>>) -> Vec<Asked<K, V>> {
+fn next_batch<K, V>(first: Request<K, V>, waiting: &mut mpsc::Receiver<Request<K, V>>) -> Vec<Request<K, V>> {
     let mut count = first.keys.len();
     let mut batch = vec![first];
-    while count < BATCH
+    while count < MAX_BATCH
         && let Ok(next) = waiting.try_recv()
     {
         count += next.keys.len();
         batch.push(next);
     }
     // Whoever no longer waits needs no answer.
-    batch.retain(|asked| !asked.reply.is_closed());
+    batch.retain(|request| !request.reply.is_closed());
     batch
 }
 
-fn share_out<K, V>(batch: Vec<Asked<K, V>>, found: Result<Vec<V>, StoreError>) {
+fn reply_to_all<K, V>(batch: Vec<Request<K, V>>, found: Result<Vec<V>, StoreError>) {
     let mut values = found.map(Vec::into_iter);
-    for Asked { keys, reply } in batch {
+    for Request { keys, reply } in batch {
         let part = values.as_mut().map(|values| values.by_ref().take(keys.len()).collect());
         // As above.
         let _ = reply.send(part.map_err(|error| error.clone()));
@@ -141,7 +141,7 @@ mod tests {
         let hangs = batches.read(vec![0]);
         let others = async {
             // Not in the same batch.
-            tokio::time::sleep(PATIENCE).await;
+            tokio::time::sleep(OVERTAKE_DELAY).await;
             for key in 1..10 {
                 assert_eq!(
                     batches.read(vec![key, key + 1]).await,
@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_waits_becomes_one_batch() {
         let batches = Batches::start("test", &Supervisor::default(), async |keys: Vec<usize>| {
-            tokio::time::sleep(PATIENCE / 2).await;
+            tokio::time::sleep(OVERTAKE_DELAY / 2).await;
             Ok(vec![keys.len(); keys.len()])
         });
         let (lone, one, two) = tokio::join!(

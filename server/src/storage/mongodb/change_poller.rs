@@ -1,50 +1,57 @@
-//! Learning what other programs write into the same database: other nodes, dead ones, and Mongoose.
+//! Reads what other programs write into the same database: other nodes, dead ones, and Mongoose.
 //!
-//! Ids of messages begin with the time at which they were made. So once a second the ids of the last few seconds are
-//! read, which is nearly all that is new; and once more those of the second that has just become *settled*, in which by the
-//! argument of [`window`](super::window) nothing will become visible any more. What this process has minted itself lies together in
-//! each second, and is stepped over: the cost is per second, not per message. Messages whose ids are
-//! older, because they were renewed or stored late, are read from where every such message is announced; markers and settings
-//! by their `updatedAt`, which is a new one if they were stored late.
+//! Ids of messages begin with the time at which they were made. So once a second the poller reads the ids of the last few
+//! seconds, which is nearly all that is new. It reads the ids of a second once more when that second has *settled*: by the
+//! argument of [`window`](super::window) nothing in it becomes visible after that. The ids that this process made lie together
+//! in each second, and the poller steps over them: the cost is per second, not per message. Messages whose ids are older,
+//! because they were renewed or stored late, are read from the collection in which each of them is announced; markers and
+//! settings by their `updatedAt`, which is a new one if they were stored late.
 //!
 //! # Slices
-//! What there is to read is read in [slices] of at most [`SLICE`] of time, the oldest first, each with commands of at most
-//! [`PAGE`] ids. A slice that was read to its end is done with, whatever becomes of the next: so a store that was separated from
-//! its database for long comes nearer with each command, however much was written meanwhile, and holds a page at a time.
+//! What there is to read is read in [slices] of at most [`MAX_SLICE`] of time, the oldest first, each with commands of at most
+//! [`MAX_PAGE`] ids. A slice that was read to its end is complete, whether or not the next one fails. So a store that was
+//! separated from its database for long comes nearer with each command, however much was written meanwhile, and holds one page
+//! at a time.
 //!
 //! # Inboxes
-//! A node projects what it stored itself; what other nodes stored is held until they say that they have ([`writers`]), or are gone: then
-//! it is projected here, by every node that lives. So is what other programs wrote.
+//! A node projects what it stored itself. What other nodes stored is held here until they say that they have projected it
+//! ([`writers`]), or are gone: then every node that lives projects it. The same happens to what other programs wrote.
 //!
-//! `settled` in `meta` is a moment in front of which every message is in the inboxes: a store writes it only up to where its
-//! own follower had settled before all that it had come across was written, not beyond what the store has itself projected less the
-//! window, and not beyond what it holds. A store
-//! that is opened goes on from there. So what a node left that died alone, or together with all others, is projected by the next. The time in such a message's id must be right, see `window`; of an import of old
-//! messages only a rebuilding learns.
+//! `settled` in `meta` is a moment before which every message is in the inboxes. A store writes it only up to where its own
+//! poller had settled before everything that it had found was written; at most the window before what the store has itself
+//! projected; and at most up to what it holds. A store that is opened continues from there. So if a node dies, alone or
+//! together with all others, the next one projects what it left. The time in such a message's id must be right, see `window`;
+//! old messages that are imported come into the inboxes only by a rebuild.
 //!
 //! # Cursors of live events
-//! [`committed_position`](ChangePoller::committed_position) is a moment S: *every change of other programs with `updatedAt <= S` was handed out*, and
-//! the receiver has come back for more since. Let such a change have the `updatedAt` u <= S. Either it became visible
-//! within [`HALF`](super::window::HALF) of the time in its id, which is not greater than u: then it was seen when S passed that time, [`SETTLED`]
-//! later. Or it was renewed or announced before anybody was told, by a document with a time not greater than u, of which the
-//! same holds. S does not move while the database can't be read, and cursors do not either.
+//! [`committed_position`](ChangePoller::committed_position) is a moment S: *every change of other programs with
+//! `updatedAt <= S` was handed out*, and the receiver has come back for more since. Why that holds: let such a change have the
+//! `updatedAt` u <= S.
 //!
-//! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals, the markers and the settings whose times lie in
-//! it were read and handed out, and after those of all earlier slices were; and a slice ends no later than [`SETTLED`] before
-//! the moment at which its reading began. Within a slice pages follow each other in the order of ids, or of time and id: what becomes
-//! visible in a part that was read already did so later than is assumed, and would have been missed by one read as well.
+//! - Either it became visible within [`HALF_WINDOW`](super::window::HALF_WINDOW) of the time in its id, which is not greater
+//!   than u. Then the poller saw it when S passed that time, [`SETTLE_DELAY`] later.
+//! - Or it was renewed or announced before it was acknowledged, by a document with a time not greater than u, for which the same
+//!   argument holds.
+//!
+//! S does not move while the database can't be read, and cursors do not either.
+//!
+//! Slices change nothing of this. S moves to the end of a slice only after the ids, the renewals, the markers and the settings
+//! whose times lie in it were read and handed out, and after those of all earlier slices were; and a slice ends no later than
+//! [`SETTLE_DELAY`] before the moment at which its reading began. Within a slice pages follow each other in the order of ids, or
+//! of time and id: what becomes visible in a part that was read already did so later than is assumed, and a single read would
+//! have missed it as well.
 //!
 //! # Bounds
 //! | what | at most |
 //! |---|---|
-//! | ids of a page | [`PAGE`], 12 bytes each |
-//! | messages that are read and wait to be handed on | [`UNHEARD`] + 1 times [`BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
-//! | what was seen and is not settled | 20 MiB; whole seconds are forgotten beyond that, and told again once (`seen`) |
+//! | ids of a page | [`MAX_PAGE`], 12 bytes each |
+//! | messages that are read and wait for the receiver | [`MAX_PENDING_BATCHES`] + 1 times [`MAX_BATCH_BYTES`] and one message, beside one answer of mongod (16 MiB) |
+//! | what was seen and is not settled | 20 MiB; beyond that whole seconds are forgotten, and handed out once more (`seen`) |
 //! | entries of inboxes that are held | 50,000, 22 MiB (`inbox/projector`) |
-//! | own messages in doubt | 65,536, 1.3 MiB, and as many that were found (`inbox/projector`) |
+//! | own messages with an unknown outcome | 65,536, 1.3 MiB, and as many that were found (`inbox/projector`) |
 //!
-//! Not heard of live are changes that another program makes to an old message without announcing them: nothing but the feeds,
-//! which are ordered by `updatedAt`, shows them.
+//! Changes that another program makes to an old message without announcing them are not delivered live: only the feeds, which
+//! are ordered by `updatedAt`, show them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -69,7 +76,7 @@ use super::window::{Clock, WINDOW};
 use crate::domain::RemoteChange;
 use crate::storage::StoreError;
 use backfill::{Backfill, BackfillReader};
-use ids::Own;
+use ids::OwnIds;
 use seen::SeenCache;
 use writers::Writers;
 
@@ -80,49 +87,49 @@ mod seen;
 mod slices;
 mod writers;
 
-/// How often it looks.
-const TICK: Duration = Duration::from_secs(1);
-/// How far behind the present it looks a second time, in milliseconds.
-const SETTLED: i64 = WINDOW + 5_000;
+/// How often it polls.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long after a moment it reads that moment for the last time, in milliseconds.
+const SETTLE_DELAY: i64 = WINDOW + 5_000;
 /// How often `settled` is written.
-const REMEMBER: Duration = Duration::from_secs(5);
-/// The longest span of time that is read and done with as one, in milliseconds.
-const SLICE: i64 = 2_000;
+const SAVE_INTERVAL: Duration = Duration::from_secs(5);
+/// The longest span of time that is read and completed as one, in milliseconds.
+const MAX_SLICE: i64 = 2_000;
 /// Ids of messages, renewals or markers of one command.
-const PAGE: usize = 5_000;
-const LIMIT: i64 = PAGE as i64;
+const MAX_PAGE: usize = 5_000;
+const PAGE_LIMIT: i64 = MAX_PAGE as i64;
 /// Messages that are read with one command.
-const BATCH: usize = 500;
-/// Bytes of messages that are handed on together, as documents; more only for one that is larger by itself.
-const BATCH_BYTES: usize = 1024 * 1024;
+const MAX_BATCH: usize = 500;
+/// Bytes of messages that are handed out together, as documents; more only for one that is larger by itself.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// How far what is not yet written into the inboxes can reach back, in milliseconds, by the times in ids.
-const UNWRITTEN: i64 = SETTLED + 10_000;
+const MAX_UNWRITTEN_AGE: i64 = SETTLE_DELAY + 10_000;
 /// Batches that may wait for the receiver.
-const UNHEARD: usize = 16;
+const MAX_PENDING_BATCHES: usize = 16;
 
 /// What is handed to the receiver.
-enum Told {
+enum Item {
     Changes(Vec<RemoteChange>),
-    /// All up to this moment was handed out before.
-    MarkOutcome(i64),
+    /// Everything up to this moment was handed out before.
+    CompleteUpTo(i64),
 }
 
-/// Follows the database.
+/// The poller, as the store sees it.
 pub(super) struct ChangePoller {
     shared: Arc<Shared>,
-    /// Taken by the one who asks for what other programs write.
-    receiver: Mutex<Option<mpsc::Receiver<Told>>>,
+    /// Taken by the first call of `remote_changes`.
+    receiver: Mutex<Option<mpsc::Receiver<Item>>>,
 }
 
 /// What the task and the store share.
 struct Shared {
     committed_position: AtomicI64,
-    /// Whether somebody receives what other programs write.
-    heard: AtomicBool,
-    own: Own,
-    /// In front of which moment all that this process stored is projected, by the time in ids.
+    /// Whether `remote_changes` was called.
+    has_receiver: AtomicBool,
+    own: OwnIds,
+    /// Everything that this process stored before this moment is projected, by the time in ids.
     projected: AtomicI64,
-    whole: BackfillReader,
+    reader: BackfillReader,
 }
 
 /// The task.
@@ -135,29 +142,29 @@ pub(super) struct Task {
     meta: Meta,
     projector: Projector,
     node: ObjectId,
-    /// The same of settings: another one after a change that failed.
+    /// The id by which its changes of settings are known: a new one after a change that failed.
     settings_node: Arc<Mutex<ObjectId>>,
     clock: Clock,
-    told: mpsc::Sender<Told>,
+    sender: mpsc::Sender<Item>,
     seen: SeenCache,
     writers: Writers,
-    /// All in front of this moment was looked at a second time; whole seconds, in milliseconds.
+    /// Everything before this moment was read for the last time; whole seconds, in milliseconds.
     settled: i64,
-    /// Up to where all that it handed to the projector is written.
+    /// Everything that it handed to the projector up to this moment is written.
     written: i64,
-    /// Where it had settled, after so many rounds of the projector had begun.
-    handed: (i64, u64),
-    /// When it last looked for what is new.
-    looked: i64,
+    /// How far it had settled when so many rounds of the projector had begun.
+    handed_over: (i64, u64),
+    /// When it last read what is new.
+    polled: i64,
     /// What is still to be projected of the time before this store was opened.
-    past: Option<Backfill>,
-    remembered: Option<tokio::time::Instant>,
+    backfill: Option<Backfill>,
+    saved_at: Option<tokio::time::Instant>,
     failing: bool,
 }
 
 impl ChangePoller {
-    /// Prepares to follow a database in whose inboxes is all before `projected`. `nodes` tell what this store writes from
-    /// what others do, the second one its settings; `others` says whether there are other nodes.
+    /// Prepares to poll a database whose inboxes hold everything before `projected`. By the ids of `nodes` the changes of this
+    /// store are known, by the second one those of settings; `others` says whether there are other nodes.
     pub(super) fn new(
         database: &Database,
         projector: Projector,
@@ -167,15 +174,15 @@ impl ChangePoller {
         others: Arc<AtomicBool>,
     ) -> (Self, Task) {
         let now = clock().millis();
-        let settled = second(now.saturating_sub(SETTLED));
+        let settled = second(now.saturating_sub(SETTLE_DELAY));
         let shared = Arc::new(Shared {
             committed_position: AtomicI64::new(settled.saturating_sub(1)),
-            heard: AtomicBool::new(false),
-            own: Own::default(),
+            has_receiver: AtomicBool::new(false),
+            own: OwnIds::default(),
             projected: AtomicI64::new(settled),
-            whole: BackfillReader::new(database),
+            reader: BackfillReader::new(database),
         });
-        let (told, receiver) = mpsc::channel(UNHEARD);
+        let (sender, receiver) = mpsc::channel(MAX_PENDING_BATCHES);
         let task = Task {
             shared: Arc::clone(&shared),
             messages: database.collection(names::MESSAGES),
@@ -187,15 +194,15 @@ impl ChangePoller {
             node,
             settings_node,
             clock,
-            told,
+            sender,
             seen: SeenCache::default(),
             writers: Writers::new(database, others),
             settled,
             written: settled,
-            handed: (settled, 0),
-            looked: settled,
-            past: (projected < settled).then(|| Backfill::new(second(projected), settled)),
-            remembered: None,
+            handed_over: (settled, 0),
+            polled: settled,
+            backfill: (projected < settled).then(|| Backfill::new(second(projected), settled)),
+            saved_at: None,
             failing: false,
         };
         let change_poller = Self {
@@ -210,9 +217,9 @@ impl ChangePoller {
         self.shared.committed_position.load(Ordering::Acquire)
     }
 
-    /// Learns by which bytes to know this process's own ids.
-    pub(super) fn minted(&self, id: MessageId) {
-        self.shared.own.learn(id);
+    /// Records the bytes by which this process's own ids are known.
+    pub(super) fn set_own_ids(&self, id: MessageId) {
+        self.shared.own.set(id);
     }
 
     /// What the lease of this node says of what it stored.
@@ -225,14 +232,14 @@ impl ChangePoller {
         let Some(receiver) = self.receiver.lock().take() else {
             return stream::pending().boxed();
         };
-        self.shared.heard.store(true, Ordering::Release);
+        self.shared.has_receiver.store(true, Ordering::Release);
         let shared = Arc::clone(&self.shared);
-        let next = |(mut receiver, shared): (mpsc::Receiver<Told>, Arc<Shared>)| async {
+        let next = |(mut receiver, shared): (mpsc::Receiver<Item>, Arc<Shared>)| async {
             loop {
                 match receiver.recv().await? {
-                    Told::Changes(changes) => return Some((changes, (receiver, shared))),
-                    // What was handed out before has been dealt with, or nobody would ask for more.
-                    Told::MarkOutcome(at) => shared.committed_position.fetch_max(at, Ordering::AcqRel),
+                    Item::Changes(changes) => return Some((changes, (receiver, shared))),
+                    // The receiver has processed what was handed out before, or it would not ask for more.
+                    Item::CompleteUpTo(at) => shared.committed_position.fetch_max(at, Ordering::AcqRel),
                 };
             }
         };
@@ -243,114 +250,114 @@ impl ChangePoller {
 }
 
 impl Task {
-    /// Follows. Never returns.
+    /// Polls again and again. Never returns.
     pub(super) async fn run(mut self, integrity: Integrity) {
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval(POLL_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let looked = self.look(&integrity).await;
-            if looked.is_err() != self.failing {
-                self.failing = looked.is_err();
-                match looked {
-                    Ok(()) => tracing::info!("what other programs write is heard of again"),
-                    Err(error) => tracing::warn!(%error, "what other programs write is not heard of"),
+            let polled = self.poll(&integrity).await;
+            if polled.is_err() != self.failing {
+                self.failing = polled.is_err();
+                match polled {
+                    Ok(()) => tracing::info!("change poller: reads succeed again"),
+                    Err(error) => tracing::warn!(%error, "change poller: read failed"),
                 }
             }
         }
     }
 
-    /// Looks once for whatever is new.
-    async fn look(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
+    /// Reads once what is new.
+    async fn poll(&mut self, integrity: &Integrity) -> Result<(), StoreError> {
         integrity.admit(READ_TIMEOUT).await?;
         if self.writers.read(self.shared.own.bytes()).await? {
             self.projector.take_over();
         }
         self.projector.release(to_seconds(self.writers.projected()));
         let now = (self.clock)().millis();
-        for slice in slices::until(now, self.settled, self.looked) {
+        for slice in slices::until(now, self.settled, self.polled) {
             self.read_slice(&slice, now).await?;
-            // A database that is another one now has nothing of what should have been read.
+            // A database that is another one by now lacks what should have been read.
             integrity.admit(READ_TIMEOUT).await?;
-            self.looked = slice.looked;
+            self.polled = slice.polled;
             self.settled = slice.settled;
-            self.seen.pass(to_seconds(self.settled), recent(self.looked));
-            self.tell_settled();
+            self.seen.advance(to_seconds(self.settled), recent(self.polled));
+            self.send_settled();
         }
-        self.catch_up(now).await?;
+        self.run_backfills(now).await?;
         let projected = self.own_projected();
         self.shared.projected.fetch_max(projected, Ordering::AcqRel);
-        self.remember().await
+        self.save_progress().await
     }
 
-    fn is_heard(&self) -> bool {
-        self.shared.heard.load(Ordering::Acquire)
+    fn has_receiver(&self) -> bool {
+        self.shared.has_receiver.load(Ordering::Acquire)
     }
 
-    /// Waits for the receiver if that one is behind. Before there is one, nobody misses anything.
-    async fn tell(&self, changes: Vec<RemoteChange>) {
-        if !changes.is_empty() && self.is_heard() {
-            // An error means that nobody listens any more.
-            let _ = self.told.send(Told::Changes(changes)).await;
+    /// Hands changes to the receiver, and waits if it is slow. Before there is one, no client can miss anything.
+    async fn send(&self, changes: Vec<RemoteChange>) {
+        if !changes.is_empty() && self.has_receiver() {
+            // An error means that the receiver is gone.
+            let _ = self.sender.send(Item::Changes(changes)).await;
         }
     }
 
-    /// Says up to where all was handed out. A receiver that is behind is told the next time.
-    fn tell_settled(&self) {
+    /// Says up to which moment everything was handed out. If the receiver is slow, the next poll says it.
+    fn send_settled(&self) {
         let settled = self.settled.saturating_sub(1);
-        if self.is_heard() {
-            let _ = self.told.try_send(Told::MarkOutcome(settled));
+        if self.has_receiver() {
+            let _ = self.sender.try_send(Item::CompleteUpTo(settled));
         } else {
             self.shared.committed_position.fetch_max(settled, Ordering::AcqRel);
         }
     }
 
-    /// Projects some of what lies before this store was opened, and all that the projector had to leave out.
-    async fn catch_up(&mut self, now: i64) -> Result<(), StoreError> {
-        if let Some(past) = &mut self.past
-            && past.go_on(&self.shared.whole).await?
+    /// Projects some of what was stored before this store was opened, and all that the projector had to leave out.
+    async fn run_backfills(&mut self, now: i64) -> Result<(), StoreError> {
+        if let Some(backfill) = &mut self.backfill
+            && backfill.advance(&self.shared.reader).await?
         {
-            self.past = None;
+            self.backfill = None;
         }
-        if let Some(since) = self.projector.left_out() {
-            let mut missed = Backfill::new(i64::from(since) * 1_000, now.saturating_add(SETTLED));
-            let made_up = loop {
-                match missed.go_on(&self.shared.whole).await {
+        if let Some(since) = self.projector.take_left_out() {
+            let mut missed = Backfill::new(i64::from(since) * 1_000, now.saturating_add(SETTLE_DELAY));
+            let finish_left_out = loop {
+                match missed.advance(&self.shared.reader).await {
                     Ok(true) => break Ok(()),
                     Ok(false) => {}
                     Err(error) => break Err(error),
                 }
             };
-            self.projector.made_up(made_up.is_ok());
-            made_up?;
+            self.projector.finish_left_out(finish_left_out.is_ok());
+            finish_left_out?;
         }
         Ok(())
     }
 
-    /// In front of which moment all that was handed to the projector to be written is written, by the time in ids: what this
-    /// process stored, which was handed on soon after, and what was come across here, however much later that was.
+    /// Everything that was handed to the projector to be written is written before this moment, by the time in ids: what this
+    /// process stored, which was handed over soon after, and what the poller found, however much later that was.
     fn own_projected(&mut self) -> i64 {
         let rounds = self.projector.rounds();
-        let (settled, begun) = self.handed;
+        let (settled, begun) = self.handed_over;
         if rounds.ended > begun {
             self.written = settled;
-            self.handed = (self.settled, rounds.begun);
+            self.handed_over = (self.settled, rounds.begun);
         }
-        let stored = self.projector.done().millis().saturating_sub(UNWRITTEN);
+        let stored = self.projector.done().millis().saturating_sub(MAX_UNWRITTEN_AGE);
         stored.min(self.written)
     }
 
-    /// Writes down up to where all messages are projected.
-    async fn remember(&mut self) -> Result<(), StoreError> {
-        if self.remembered.is_some_and(|at| at.elapsed() < REMEMBER) {
+    /// Stores up to which moment all messages are projected.
+    async fn save_progress(&mut self) -> Result<(), StoreError> {
+        if self.saved_at.is_some_and(|at| at.elapsed() < SAVE_INTERVAL) {
             return Ok(());
         }
         let held = self.projector.held_since();
         let held = held.map_or(i64::MAX, |second| i64::from(second) * 1_000);
-        let past = self.past.as_ref().map_or(i64::MAX, Backfill::begin);
-        let projected = self.own_projected().min(past).min(held);
-        self.meta.settle(Timestamp::from_millis(projected)).await?;
-        self.remembered = Some(tokio::time::Instant::now());
+        let backfilled = self.backfill.as_ref().map_or(i64::MAX, Backfill::begin);
+        let projected = self.own_projected().min(backfilled).min(held);
+        self.meta.save_settled(Timestamp::from_millis(projected)).await?;
+        self.saved_at = Some(tokio::time::Instant::now());
         Ok(())
     }
 }
@@ -360,9 +367,9 @@ fn second(at: i64) -> i64 {
     at.div_euclid(1_000) * 1_000
 }
 
-/// From which second on the next look reads everything, after one that has looked up to a moment.
-fn recent(looked: i64) -> u32 {
-    to_seconds(looked.saturating_sub(slices::RECENT))
+/// From which second on the next poll reads everything, after one that has read up to a moment.
+fn recent(polled: i64) -> u32 {
+    to_seconds(polled.saturating_sub(slices::LOOKBACK))
 }
 
 /// A moment as the time in ids has it.

@@ -19,7 +19,7 @@ use crate::storage::StoreError;
 /// The name that drivers take where none is given.
 const DRIVERS_DATABASE: &str = "test";
 /// How many documents are looked at for one that is a user of a chat: other programs have users, too.
-const SAMPLE: i64 = 100;
+const MAX_SAMPLE: i64 = 100;
 /// The error code of a login that may not read here.
 const UNAUTHORIZED: i32 = 13;
 
@@ -44,7 +44,7 @@ pub(super) async fn choose(uri: &str) -> Result<String, ChoiceError> {
         return Ok(name);
     }
     let connected = connect::open(uri, None).await?;
-    let found = look(connected.database.client()).await;
+    let found = which_hold_users(connected.database.client()).await;
     connected.shut_down().await;
     match found? {
         (true, true) => Err(ChoiceError::Both),
@@ -58,7 +58,7 @@ pub(super) async fn choose(uri: &str) -> Result<String, ChoiceError> {
 
 /// Warns if this database holds no users and one that may be meant does: a name with a mistake in it makes a new database.
 /// Failing to look harms nothing.
-pub(super) async fn say_if_elsewhere(database: &Database) {
+pub(super) async fn warn_if_elsewhere(database: &Database) {
     if !matches!(holds_users(database).await, Ok(false)) {
         return;
     }
@@ -73,7 +73,7 @@ pub(super) async fn say_if_elsewhere(database: &Database) {
     }
 }
 
-async fn look(client: &Client) -> Result<(bool, bool), StoreError> {
+async fn which_hold_users(client: &Client) -> Result<(bool, bool), StoreError> {
     let ours = client.database(DEFAULT_DATABASE);
     let drivers = client.database(DRIVERS_DATABASE);
     tokio::try_join!(holds_users(&ours), holds_users(&drivers))
@@ -83,7 +83,7 @@ async fn look(client: &Client) -> Result<(bool, bool), StoreError> {
 async fn holds_users(database: &Database) -> Result<bool, StoreError> {
     let users = database.collection::<Document>(USERS);
     let sample = async {
-        let found = users.find(doc! {}).projection(doc! { "username": 1 }).limit(SAMPLE);
+        let found = users.find(doc! {}).projection(doc! { "username": 1 }).limit(MAX_SAMPLE);
         Ok(async { found.await?.try_collect::<Vec<_>>().await }.await)
     };
     match bounded("looking for users", READ_TIMEOUT, sample).await? {

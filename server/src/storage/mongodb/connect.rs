@@ -25,15 +25,15 @@ use super::{advice, uri};
 use crate::storage::StoreError;
 
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
-pub(super) const OPEN: Duration = Duration::from_secs(8);
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long an operation waits for a primary, unless the connection string says otherwise.
-const SELECTION: Duration = Duration::from_secs(5);
+const SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the driver waits for a connection, also when it watches the servers, likewise.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long nothing is said of a deployment that does not answer at the start.
-const SILENCE: Duration = Duration::from_secs(1);
+const REPORT_DELAY: Duration = Duration::from_secs(1);
 /// Most connections of each client to one server, likewise. The one that inserts uses as many as there are lanes.
-const CONNECTIONS: u32 = 32;
+const MAX_CONNECTIONS: u32 = 32;
 
 /// The database, by two clients of the driver.
 pub(super) struct Connected {
@@ -148,24 +148,24 @@ pub(super) fn hosts(uri: &str) -> String {
 /// Makes the clients, and waits for the deployment to answer.
 pub(super) async fn open(uri: &str, database: Option<&str>) -> Result<Connected, StoreError> {
     let connecting = async {
-        let deadline = Instant::now() + OPEN;
+        let deadline = Instant::now() + OPEN_TIMEOUT;
         let connecting = tokio::time::timeout_at(deadline, connect(uri, database)).await;
         // Looking up the hosts took so long.
-        let connected = connecting.map_err(|_| timed_out("connecting", OPEN))??;
-        answers(uri, &connected, deadline).await?;
+        let connected = connecting.map_err(|_| timed_out("connecting", OPEN_TIMEOUT))??;
+        wait_for_primary(uri, &connected, deadline).await?;
         Ok(connected)
     };
-    waits(uri, connecting).await
+    report_wait(uri, connecting).await
 }
 
 /// Waits for a deployment, and says that it does if it takes long, and when that has come to a good end.
-async fn waits<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+async fn report_wait<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let begun = Instant::now();
     let mut connecting = pin!(connecting);
-    if let Ok(done) = tokio::time::timeout(SILENCE, connecting.as_mut()).await {
+    if let Ok(done) = tokio::time::timeout(REPORT_DELAY, connecting.as_mut()).await {
         return done;
     }
-    tracing::warn!(hosts = hosts(uri), patience = ?OPEN, "waiting for MongoDB");
+    tracing::warn!(hosts = hosts(uri), patience = ?OPEN_TIMEOUT, "waiting for MongoDB");
     let done = connecting.await;
     if done.is_ok() {
         tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
@@ -178,9 +178,9 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
     check(uri).await.map_err(StoreError::Failed)?;
     let mut options = ClientOptions::parse(uri).await.map_err(|error| unparsed(uri, &error))?;
     options.app_name.get_or_insert_with(|| "chat-server".into());
-    options.server_selection_timeout.get_or_insert(SELECTION);
-    options.connect_timeout.get_or_insert(CONNECT);
-    options.max_pool_size.get_or_insert(CONNECTIONS);
+    options.server_selection_timeout.get_or_insert(SELECTION_TIMEOUT);
+    options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
+    options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
     let name = database
         .or(options.default_database.as_deref())
         .unwrap_or(DEFAULT_DATABASE)
@@ -224,13 +224,18 @@ fn unparsed(uri: &str, error: &mongodb::error::Error) -> StoreError {
 }
 
 /// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
-async fn answers(uri: &str, connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
+async fn wait_for_primary(uri: &str, connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
     let mut backoff = Backoff::default();
     let mut reason = None;
     let answered = async {
         loop {
             // Both, so that the first message need not wait for a connection.
-            let both = async { tokio::try_join!(ping(&connected.database, OPEN), ping(&connected.inserts, OPEN)) };
+            let both = async {
+                tokio::try_join!(
+                    ping(&connected.database, OPEN_TIMEOUT),
+                    ping(&connected.inserts, OPEN_TIMEOUT)
+                )
+            };
             match both.await {
                 Ok(_) => return Ok(()),
                 Err(error @ StoreError::Unavailable(_)) => {
@@ -239,13 +244,13 @@ async fn answers(uri: &str, connected: &Connected, deadline: Instant) -> Result<
                 }
                 Err(error) => return Err(error),
             }
-            backoff.pause().await;
+            backoff.wait().await;
         }
     };
     match tokio::time::timeout_at(deadline, answered).await {
         Ok(done) => done,
         // What to do, else the driver's own words: they name the servers, and what each of them answers.
-        Err(_) => Err(reason.unwrap_or_else(|| timed_out("connecting", OPEN))),
+        Err(_) => Err(reason.unwrap_or_else(|| timed_out("connecting", OPEN_TIMEOUT))),
     }
 }
 

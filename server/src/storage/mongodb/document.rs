@@ -125,20 +125,20 @@ pub(super) fn id_seconds(id: MessageId) -> u32 {
 }
 
 /// A place in a conversation as the time that messages have in the database: none, for those without one.
-pub(super) fn place_date(place: Position) -> Bson {
-    match place.created_at {
+pub(super) fn position_date(position: Position) -> Bson {
+    match position.created_at {
         Position::UNDATED => Bson::Null,
         at => date(at).into(),
     }
 }
 
 /// A place in a conversation as a document. Such documents are ordered as the places are.
-pub(super) fn encode_place(place: Position) -> Document {
-    doc! { "at": place_date(place), "id": message_key(place.id) }
+pub(super) fn encode_position(position: Position) -> Document {
+    doc! { "at": position_date(position), "id": message_key(position.id) }
 }
 
-/// Reads what [`encode_place`] wrote.
-pub(super) fn place(document: &RawDocument) -> Option<Position> {
+/// Reads what [`encode_position`] wrote.
+pub(super) fn position(document: &RawDocument) -> Option<Position> {
     let at = document.get("at").ok().flatten().and_then(RawBsonRef::as_datetime);
     Some(Position {
         created_at: at.map_or(Position::UNDATED, timestamp),

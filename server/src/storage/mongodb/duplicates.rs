@@ -9,9 +9,9 @@ use mongodb::Database;
 use super::error::bounded;
 
 /// How long it may take to find them; the whole collection is read.
-const FIND: Duration = Duration::from_secs(60);
+const FIND_TIMEOUT: Duration = Duration::from_secs(60);
 /// Keys that are named.
-const NAMED: i64 = 3;
+const MAX_EXAMPLES: i64 = 3;
 
 /// Describes the duplicates and what to do about them.
 ///
@@ -38,12 +38,12 @@ async fn find(database: &Database, collection: &str, fields: &[&str]) -> Option<
         doc! { "$match": { first: { "$type": "string" } } },
         doc! { "$group": one },
         doc! { "$match": { "count": { "$gt": 1_i64 } } },
-        doc! { "$facet": { "all": [{ "$group": all }], "some": [{ "$sort": { "low": 1 } }, { "$limit": NAMED }] } },
+        doc! { "$facet": { "all": [{ "$group": all }], "some": [{ "$sort": { "low": 1 } }, { "$limit": MAX_EXAMPLES }] } },
     ];
     let documents = database.collection::<Document>(collection);
-    let aggregate = documents.aggregate(stages).allow_disk_use(true).max_time(FIND);
+    let aggregate = documents.aggregate(stages).allow_disk_use(true).max_time(FIND_TIMEOUT);
     let reading = async { aggregate.await?.try_next().await };
-    let found = bounded("finding duplicates", FIND, reading).await.ok()??;
+    let found = bounded("finding duplicates", FIND_TIMEOUT, reading).await.ok()??;
     let all = found.get_array("all").ok()?.first()?.as_document()?;
     let some = found.get_array("some").ok()?.iter().filter_map(Bson::as_document);
     let pair = |key: &Document| format!("{} and {}", name(key.get("low")), name(key.get("high")));

@@ -21,7 +21,7 @@ pub(super) const INVALID_DOCUMENT: i32 = 121;
 pub(super) const LOGIN_REFUSED: &str = "the login was refused: ";
 
 /// Server error codes after which the same operation can succeed later.
-const PASSING: [i32; 26] = [
+const RETRYABLE: [i32; 26] = [
     6,     // HostUnreachable
     7,     // HostNotFound
     24,    // LockTimeout
@@ -51,8 +51,8 @@ const PASSING: [i32; 26] = [
 ];
 
 /// Whether trying again later can help, for an error code of the server.
-pub(super) fn passes(code: i32) -> bool {
-    PASSING.contains(&code)
+pub(super) fn is_retryable(code: i32) -> bool {
+    RETRYABLE.contains(&code)
 }
 
 /// Turns the driver's error into the store's.
@@ -66,7 +66,7 @@ pub(super) fn store_error(error: &Error) -> StoreError {
     if code == Some(INVALID_DOCUMENT) {
         return StoreError::Validator;
     }
-    let kind_passes = matches!(
+    let kind_is_retryable = matches!(
         error.kind.as_ref(),
         ErrorKind::Io(_)
             | ErrorKind::ServerSelection { .. }
@@ -75,8 +75,8 @@ pub(super) fn store_error(error: &Error) -> StoreError {
             | ErrorKind::Shutdown
             | ErrorKind::Write(WriteFailure::WriteConcernError(_))
     );
-    let label_passes = error.contains_label(RETRYABLE_WRITE_ERROR) || error.contains_label(RETRYABLE_ERROR);
-    if kind_passes || label_passes || code.is_some_and(passes) {
+    let label_is_retryable = error.contains_label(RETRYABLE_WRITE_ERROR) || error.contains_label(RETRYABLE_ERROR);
+    if kind_is_retryable || label_is_retryable || code.is_some_and(is_retryable) {
         StoreError::Unavailable(text)
     } else {
         StoreError::Failed(text)
@@ -165,7 +165,7 @@ where
     let mut backoff = Backoff::default();
     loop {
         match attempt().await {
-            Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.pause().await,
+            Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.wait().await,
             done => return done,
         }
     }
@@ -182,7 +182,7 @@ impl Default for Backoff {
 
 impl Backoff {
     /// Waits.
-    pub(super) async fn pause(&mut self) {
+    pub(super) async fn wait(&mut self) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(Duration::from_secs(1));
     }

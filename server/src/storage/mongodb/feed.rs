@@ -12,8 +12,8 @@ use mongodb::{Collection, Database};
 use shared::{Timestamp, UserId};
 
 use super::document::{self, user_key};
-use super::markers::Stored;
-use super::pages::{Place, Run};
+use super::markers::StoredMarker;
+use super::pages::{FeedPosition, Run};
 use super::timeouts::READ_TIMEOUT;
 use super::window::Clock;
 use super::{names, query};
@@ -27,7 +27,7 @@ const MARKER: u8 = 1;
 const SETTINGS: u8 = 2;
 
 /// Messages that mongod sends at once, and that the driver holds: 2 MiB of the longest ones.
-const BATCH: u32 = 128;
+const BATCH_SIZE: u32 = 128;
 
 /// Reads feeds.
 pub(super) struct Feed {
@@ -77,7 +77,7 @@ impl Feed {
         }
         let limit = limit.max(1);
         let run = Run::resume(since, now);
-        if run.behind.as_ref().is_some_and(|(_, key)| !is_key(key)) {
+        if run.after.as_ref().is_some_and(|(_, key)| !is_key(key)) {
             return Err(ChangesError::Reset("the cursor is damaged"));
         }
         let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
@@ -127,13 +127,13 @@ impl Feed {
     }
 
     /// One more than a page of up to `limit` holds, if there are so many.
-    async fn messages(&self, branches: Vec<Document>, limit: usize) -> Result<Vec<(Place, Change)>, StoreError> {
+    async fn messages(&self, branches: Vec<Document>, limit: usize) -> Result<Vec<(FeedPosition, Change)>, StoreError> {
         let find = self
             .messages
             .find(doc! { "$or": branches })
             .sort(doc! { "updatedAt": 1, "_id": 1 })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
-            .batch_size(BATCH)
+            .batch_size(BATCH_SIZE)
             .max_time(READ_TIMEOUT);
         let read = |document: &RawDocument| {
             let message = document::message(document)?;
@@ -141,7 +141,7 @@ impl Feed {
             Some((place, Change::Message(message)))
         };
         let mut enough = Enough::of(limit);
-        let is_enough = |(_, change): &(Place, Change)| enough.with(size::change_bytes(change));
+        let is_enough = |(_, change): &(FeedPosition, Change)| enough.with(size::change_bytes(change));
         query::until("reading changed messages", READ_TIMEOUT, find, read, is_enough).await
     }
 
@@ -151,7 +151,7 @@ impl Feed {
         branches: Vec<Document>,
         other: &str,
         limit: i64,
-    ) -> Result<Vec<(Place, Change)>, StoreError> {
+    ) -> Result<Vec<(FeedPosition, Change)>, StoreError> {
         let find = self
             .markers
             .find(doc! { "$or": branches })
@@ -159,14 +159,14 @@ impl Feed {
             .limit(limit)
             .max_time(READ_TIMEOUT);
         query::all("reading changed markers", READ_TIMEOUT, find, |document| {
-            let Stored { marker, updated_at, .. } = Stored::read(document)?;
+            let StoredMarker { marker, updated_at, .. } = StoredMarker::read(document)?;
             let place = place(updated_at, MARKER, &[marker.user.bytes(), marker.peer.bytes()]);
             Some((place, Change::Marker(marker)))
         })
         .await
     }
 
-    async fn settings(&self, user: UserId, at: i64, tie: &Tie) -> Result<Option<(Place, Change)>, StoreError> {
+    async fn settings(&self, user: UserId, at: i64, tie: &Tie) -> Result<Option<(FeedPosition, Change)>, StoreError> {
         let comparison = match tie {
             Tie::None => "$gt",
             _ => "$gte",
@@ -185,7 +185,7 @@ impl Feed {
 /// What of one kind belongs to the page of the moment at which it begins; `within` tells it from the rest of a key
 /// of this kind.
 fn tie(run: &Run, kind: u8, within: &dyn Fn(&[u8]) -> Tie) -> Tie {
-    let Some((&first, rest)) = run.behind.as_ref().and_then(|(_, key)| key.split_first()) else {
+    let Some((&first, rest)) = run.after.as_ref().and_then(|(_, key)| key.split_first()) else {
         return Tie::All;
     };
     match first.cmp(&kind) {
@@ -209,7 +209,7 @@ fn filters(led: &str, user: UserId, at: i64, other: &str, tie: &Tie) -> Vec<Docu
     }
 }
 
-fn place(at: Timestamp, kind: u8, ids: &[[u8; 12]]) -> Place {
+fn place(at: Timestamp, kind: u8, ids: &[[u8; 12]]) -> FeedPosition {
     let mut key = vec![kind];
     key.extend(ids.iter().flatten());
     (at.millis(), key)

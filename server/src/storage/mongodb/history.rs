@@ -24,16 +24,16 @@ use crate::storage::StoreError;
 use crate::storage::size::{self, PIECE_BYTES};
 
 /// Most messages in one chunk of a history: enough that looking for the place where it begins costs little.
-const CHUNK: usize = 512;
+const MAX_CHUNK: usize = 512;
 
 /// Messages that mongod sends at once. Left to itself it fills 16 MiB, which the driver then holds; this is at most
 /// 2 MiB of the longest messages.
-const BATCH: u32 = 128;
+const BATCH_SIZE: u32 = 128;
 
 /// About how many bytes of documents of a history are read at once, and at most how many messages. With fewer, the
 /// beginning of each query is felt.
-const RANGE_BYTES: usize = 1024 * 1024;
-const RANGE: usize = 2_048;
+const MAX_RANGE_BYTES: usize = 1024 * 1024;
+const MAX_RANGE: usize = 2_048;
 /// The first range, of whose messages nothing is known: together less than an answer of mongod can hold.
 const FIRST_RANGE: usize = 512;
 
@@ -45,7 +45,7 @@ pub(super) struct History {
 }
 
 /// A whole history on its way.
-struct Whole {
+struct HistoryReader {
     messages: Collection<RawDocumentBuf>,
     integrity: Integrity,
     conversation: Conversation,
@@ -56,7 +56,7 @@ struct Whole {
     /// How many messages the next range has.
     range: usize,
     /// Whether documents whose ids are none of ours are passed over in the database: there is no place behind them.
-    only_ours: bool,
+    only_object_ids: bool,
     ended: bool,
 }
 
@@ -100,7 +100,7 @@ impl History {
             .find(filter(conversation, bounds))
             .sort(sort(end))
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .batch_size(BATCH)
+            .batch_size(BATCH_SIZE)
             .max_time(READ_TIMEOUT);
         let mut bytes = 0;
         let is_piece = |message: &Message| {
@@ -116,25 +116,25 @@ impl History {
 
     /// See [`crate::storage::MessageStore::history`].
     pub(super) fn stream(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
-        let whole = Whole {
+        let reader = HistoryReader {
             messages: self.messages.clone(),
             integrity: self.integrity.clone(),
             conversation,
             read: VecDeque::new(),
             after: None,
             range: FIRST_RANGE,
-            only_ours: false,
+            only_object_ids: false,
             ended: false,
         };
-        let next = async |mut whole: Whole| {
-            let chunk = whole.next().await?;
-            Ok((!chunk.is_empty()).then_some((chunk, whole)))
+        let next = async |mut reader: HistoryReader| {
+            let chunk = reader.next().await?;
+            Ok((!chunk.is_empty()).then_some((chunk, reader)))
         };
-        try_unfold(whole, next).boxed()
+        try_unfold(reader, next).boxed()
     }
 }
 
-impl Whole {
+impl HistoryReader {
     /// The next chunk; an empty one at the end.
     async fn next(&mut self) -> Result<Vec<Message>, StoreError> {
         while self.read.is_empty() && !self.ended {
@@ -148,13 +148,13 @@ impl Whole {
             bytes += size::message_bytes(message);
             before < PIECE_BYTES
         };
-        let count = self.read.iter().take(CHUNK).take_while(fits).count();
+        let count = self.read.iter().take(MAX_CHUNK).take_while(fits).count();
         Ok(self.read.drain(..count).collect())
     }
 
     async fn read_range(&mut self) -> Result<(), StoreError> {
-        let mut filter = behind(self.conversation, self.after.as_ref());
-        if self.only_ours {
+        let mut filter = after(self.conversation, self.after.as_ref());
+        if self.only_object_ids {
             filter = doc! { "$and": [filter, { "_id": { "$type": "objectId" } }] };
         }
         let find = self
@@ -169,7 +169,7 @@ impl Whole {
             let (mut bytes, mut count, mut last) = (0, 0, None);
             let mut cursor = find.await?;
             // Dropping the cursor before its end ends it in the database, too.
-            while bytes < RANGE_BYTES {
+            while bytes < MAX_RANGE_BYTES {
                 if !cursor.advance().await? {
                     return Ok((read, bytes, count, last));
                 }
@@ -185,9 +185,9 @@ impl Whole {
         };
         let (read, bytes, count, last) = bounded("reading a history", READ_TIMEOUT, reading).await?;
         self.ended = count < self.range;
-        self.only_ours |= read.is_empty();
+        self.only_object_ids |= read.is_empty();
         self.after = last.or_else(|| self.after.take());
-        self.range = (RANGE_BYTES / (bytes / read.len().max(1)).max(1)).clamp(1, RANGE);
+        self.range = (MAX_RANGE_BYTES / (bytes / read.len().max(1)).max(1)).clamp(1, MAX_RANGE);
         self.read = read;
         Ok(())
     }
@@ -200,7 +200,7 @@ fn time(message: &RawDocument) -> Bson {
 }
 
 /// What lies in a conversation behind a message, in the order of the index.
-fn behind(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Document {
+fn after(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Document {
     let mut filter = filter(conversation, Bounds::default());
     let Some((time, id)) = after else { return filter };
     let branches: Vec<Document> = match filter.get_array("$or") {
@@ -214,7 +214,7 @@ fn behind(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Docum
         })
     };
     if let Bson::DateTime(at) = time {
-        // Ranges of the index and nothing else: a filter beside them costs a tenth of the whole.
+        // Ranges of the index and nothing else: a filter beside them costs a tenth of the reader.
         let later = with(doc! { "createdAt": { "$gt": at } });
         let tied = with(doc! { "createdAt": at, "_id": { "$gt": id } });
         return doc! { "$or": later.chain(tied).collect::<Vec<_>>() };

@@ -1,21 +1,21 @@
 //! Inboxes: for each user and peer a document that says where their newest message is listed.
 //!
-//! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the path on
-//! which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked. What
-//! a dead process committed and did not project, and what other programs write, is found by
-//! [`follower`](super::change_poller).
+//! They are derived from the messages and never the only copy of anything. `projector` has them written (`write`) off the
+//! path on which messages are acknowledged; `build` makes them from the messages of an old database, and again when asked.
+//! [`change_poller`](super::change_poller) finds what a dead process committed and did not project, and what other programs
+//! write.
 //!
-//! A document is `{_id: {owner, peer}, last: {at, id}, lastIncoming: {at, id}, mayHaveUnread, touched}`. `last` and `lastIncoming`,
-//! the newest message that the owner received (null: none; missing: not known), only grow, so projecting a message
-//! again, or late, does no harm. `mayHaveUnread` is a hint: without it there are no unread messages, with it they are counted.
-//! `touched` grows with every projection, so that a hint is taken back only if nothing came since.
+//! A document is `{_id: {owner, peer}, last: {at, id}, lastIncoming: {at, id}, mayHaveUnread, touched}`. `last` and
+//! `lastIncoming`, the newest message that the owner received (null: none; missing: not known), only grow, so projecting a
+//! message again, or late, does no harm. `mayHaveUnread` is a hint: without it there are no unread messages, with it they
+//! are counted. `touched` grows with every projection, so that a hint is cleared only if nothing came since.
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, doc};
 use mongodb::{Collection, Database};
 use shared::UserId;
 
-use super::document::{self, message_key, place_date, user_key};
+use super::document::{self, message_key, position_date, user_key};
 use super::indexes::HINT;
 use super::summaries::Summaries;
 use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
@@ -31,8 +31,8 @@ pub(super) mod projector;
 mod touches;
 pub(super) mod write;
 
-/// Conversations whose unread messages are counted together.
-const COUNTED: i64 = 50;
+/// Most conversations whose unread messages are counted together.
+const MAX_COUNTED: i64 = 50;
 
 /// Reads inboxes.
 pub(super) struct Inboxes {
@@ -66,14 +66,14 @@ impl Inboxes {
         if limit == 0 {
             return Ok(Vec::new()); // To MongoDB it means: no limit.
         }
-        self.projector.settle(user).await?;
+        self.projector.flush(user).await?;
         let mut filter = doc! { "_id.owner": user_key(user) };
         if let Some(after) = after {
-            let at = place_date(after);
+            let at = position_date(after);
             let id = message_key(after.id);
             match after.created_at {
                 Position::UNDATED => filter.insert("last.at", Bson::Null),
-                // Those without a time come last, and no comparison with a date meets them.
+                // Those without a time come last, and no comparison with a date matches them.
                 _ => filter.insert("last.at", doc! { "$not": { "$gt": &at } }),
             };
             filter.insert("$nor", [doc! { "last.at": at, "last.id": { "$gte": id } }]);
@@ -85,7 +85,7 @@ impl Inboxes {
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .max_time(READ_TIMEOUT);
         query::all("reading an inbox", READ_TIMEOUT, find, |inbox| {
-            let last = document::place(inbox.get_document("last").ok()?)?;
+            let last = document::position(inbox.get_document("last").ok()?)?;
             Some(InboxEntry {
                 peer: peer(inbox)?,
                 last,
@@ -96,7 +96,7 @@ impl Inboxes {
 
     /// See [`crate::storage::InboxStore::total_unread`].
     pub(super) async fn total_unread(&self, user: UserId, most: u32) -> Result<u32, StoreError> {
-        self.projector.settle(user).await?;
+        self.projector.flush(user).await?;
         let mut total = 0_u32;
         let mut after = None;
         while total < most {
@@ -112,7 +112,7 @@ impl Inboxes {
                 .filter(|(_, count)| **count == 0)
                 .map(|(hinted, _)| hinted)
                 .collect();
-            self.take_back(user, &read).await?;
+            self.clear_hints(user, &read).await?;
         }
         Ok(total.min(most))
     }
@@ -127,7 +127,7 @@ impl Inboxes {
             .inboxes
             .find(filter)
             .sort(doc! { "_id.peer": 1 })
-            .limit(COUNTED)
+            .limit(MAX_COUNTED)
             .max_time(READ_TIMEOUT);
         query::all("finding unread conversations", READ_TIMEOUT, find, |inbox| {
             Some(Hinted {
@@ -139,7 +139,7 @@ impl Inboxes {
     }
 
     /// Clears the hints of conversations in which nothing was unread, unless something came meanwhile.
-    async fn take_back(&self, user: UserId, read: &[&Hinted]) -> Result<(), StoreError> {
+    async fn clear_hints(&self, user: UserId, read: &[&Hinted]) -> Result<(), StoreError> {
         if read.is_empty() {
             return Ok(());
         }

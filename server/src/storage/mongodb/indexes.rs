@@ -26,7 +26,7 @@ pub(super) const USERNAME_KEY: &str = "usernameKey";
 pub(super) const HINT: &str = "mayHaveUnread";
 
 /// Building on a large collection takes minutes, and goes on in the server should this end.
-const BUILD: Duration = Duration::from_secs(3600);
+const BUILD_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How long a renewal is kept: a process that was away for longer rebuilds its inboxes.
 const EXPIRY: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -282,7 +282,7 @@ impl Index {
             .build();
         let collection_handle = database.collection::<Document>(collection);
         let building = async { Ok(collection_handle.create_index(model).await) };
-        match bounded("building an index", BUILD, building).await? {
+        match bounded("building an index", BUILD_TIMEOUT, building).await? {
             Ok(_) => Ok(()),
             Err(error) => match error.kind.as_ref() {
                 ErrorKind::Command(command) if self.kind != Kind::Unique && CONFLICTS.contains(&command.code) => {

@@ -13,7 +13,7 @@ use mongodb::{Collection, Database};
 use shared::{MessageId, Timestamp, UserId};
 use tokio::time::Instant;
 
-use super::document::{self, date, encode_place, message_key, user_id, user_key};
+use super::document::{self, date, encode_position, message_key, user_id, user_key};
 use super::error::Backoff;
 use super::integrity::Integrity;
 use super::names;
@@ -24,9 +24,9 @@ use crate::domain::{Conversation, Mark, MarkKind, Marked, Marker, Position, Wate
 use crate::storage::{MarkError, StoreError};
 
 /// Marks that are written together.
-const BATCH: usize = 500;
+const MAX_BATCH: usize = 500;
 /// How long marking is tried. Longer than an election takes.
-const COMMIT: Duration = Duration::from_secs(20);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Who has received or read, and whose messages.
 type Key = (UserId, UserId);
@@ -44,17 +44,17 @@ pub(super) struct Markers {
 }
 
 /// A marker as it is stored.
-pub(super) struct Stored {
+pub(super) struct StoredMarker {
     pub(super) marker: Marker,
     pub(super) updated_at: Timestamp,
 }
 
-impl Stored {
+impl StoredMarker {
     /// Reads a document, or answers `None` if it is none of ours.
     pub(super) fn read(document: &RawDocument) -> Option<Self> {
         let id = document.get_document("_id").ok()?;
         let watermark = |place: &str, at: &str| {
-            let place = document::place(document.get_document(place).ok()?)?;
+            let place = document::position(document.get_document(place).ok()?)?;
             let at = document::timestamp(document.get_datetime(at).ok()?);
             Some(Watermark { place, at })
         };
@@ -99,7 +99,7 @@ impl Markers {
             .find(doc! { "_id": { "$in": ids } })
             .batch_size(answer)
             .max_time(READ_TIMEOUT);
-        let found = query::all("reading markers", READ_TIMEOUT, find, Stored::read).await?;
+        let found = query::all("reading markers", READ_TIMEOUT, find, StoredMarker::read).await?;
         Ok(found
             .into_iter()
             .map(|stored| ((stored.marker.user, stored.marker.peer), stored.marker))
@@ -109,14 +109,14 @@ impl Markers {
     /// See [`crate::storage::ReceiptStore::mark`].
     pub(super) async fn mark(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(marks.len());
-        for marks in marks.chunks(BATCH) {
+        for marks in marks.chunks(MAX_BATCH) {
             outcomes.extend(self.mark_batch(marks, integrity).await);
         }
         outcomes
     }
 
     async fn mark_batch(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
-        let deadline = Instant::now() + COMMIT;
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
         let mut batch = Batch {
             marks,
             outcomes: vec![None; marks.len()],
@@ -125,11 +125,11 @@ impl Markers {
         let mut backoff = Backoff::default();
         let failure = loop {
             // Whoever is refused here is not tried again: what is wrong then lasts.
-            if let Err(error) = integrity.admit(COMMIT).await {
+            if let Err(error) = integrity.admit(COMMIT_TIMEOUT).await {
                 break error;
             }
             match self.attempt(&mut batch, integrity).await {
-                Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.pause().await,
+                Err(StoreError::Unavailable(_)) if Instant::now() < deadline => backoff.wait().await,
                 Err(error) => break error,
                 Ok(()) => break StoreError::Failed("a mark was forgotten".into()),
             }
@@ -243,7 +243,7 @@ impl Markers {
             ("read", "readMarkedAt", marker.read),
         ] {
             let Some(watermark) = watermark else { continue };
-            let new = doc! { "$literal": encode_place(watermark.place) };
+            let new = doc! { "$literal": encode_position(watermark.place) };
             let (old_place, old_at) = (format!("${place}"), format!("${at}"));
             let moved = doc! { "$gt": [&new, &old_place] };
             fields.insert(place, doc! { "$max": [&old_place, new] });
@@ -253,7 +253,7 @@ impl Markers {
         let moved = doc! { "$or": moves };
         fields.insert(
             "updatedAt",
-            doc! { "$cond": [&moved, window::next(updated_at), "$updatedAt"] },
+            doc! { "$cond": [&moved, window::next_updated_at(updated_at), "$updatedAt"] },
         );
         fields.insert("node", doc! { "$cond": [moved, self.node, "$node"] });
         doc! { "q": { "_id": encode_key((marker.user, marker.peer)) }, "u": [{ "$set": fields }], "upsert": true }

@@ -8,7 +8,7 @@ use mongodb::{Collection, Database};
 use shared::Timestamp;
 use tokio::time::Instant;
 
-use super::connect::OPEN;
+use super::connect::OPEN_TIMEOUT;
 use super::document::{date, timestamp};
 use super::error::{bounded, retrying};
 use super::names;
@@ -107,7 +107,7 @@ impl Meta {
 
     /// The document of this id: the one that exists, or a new one of these fields.
     pub(super) async fn ensure(&self, id: &str, fields: Document) -> Result<Document, StoreError> {
-        let ensured = retrying(Instant::now() + OPEN, || async {
+        let ensured = retrying(Instant::now() + OPEN_TIMEOUT, || async {
             let ensure = self
                 .documents
                 .find_one_and_update(doc! { "_id": id }, doc! { "$setOnInsert": fields.clone() })
@@ -132,7 +132,7 @@ impl Meta {
     }
 
     /// Remembers how far the messages have been followed.
-    pub(super) async fn settle(&self, settled: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn save_settled(&self, settled: Timestamp) -> Result<(), StoreError> {
         let update = doc! { "$max": { "settled": DateTime::from_millis(settled.millis()) } };
         let settle = self.documents.update_one(doc! { "_id": FOLLOWER }, update);
         bounded("remembering what was followed", WRITE_TIMEOUT, settle)

@@ -12,10 +12,10 @@ use super::timeouts::READ_TIMEOUT;
 use crate::storage::StoreError;
 
 /// Messages among which the newest one is looked for.
-const NEWEST: i64 = 100;
+const MAX_CANDIDATES: i64 = 100;
 
 /// How far behind the time of the greatest id a `createdAt` may lie, in milliseconds.
-const NEWEST_SPAN: i64 = 60_000;
+const MAX_AHEAD: i64 = 60_000;
 
 /// See [`crate::storage::MessageStore::newest`].
 ///
@@ -39,7 +39,7 @@ pub(super) async fn newest(
     let Some(greatest) = greatest.iter().map(|(in_id, created_at)| in_id.min(created_at)).max() else {
         return Ok(None);
     };
-    let limit = greatest.millis().saturating_add(NEWEST_SPAN);
+    let limit = greatest.millis().saturating_add(MAX_AHEAD);
     let latest = latest.iter().map(|(_, created_at)| created_at);
     Ok(latest
         .filter(|at| at.millis() <= limit)
@@ -57,7 +57,7 @@ async fn of_greatest_ids(
         .find(filter)
         .projection(doc! { "createdAt": 1 })
         .sort(doc! { "_id": -1 })
-        .limit(NEWEST)
+        .limit(MAX_CANDIDATES)
         .max_time(READ_TIMEOUT);
     query::all("reading the newest messages", READ_TIMEOUT, find, |document| {
         let message = document::message(document)?;

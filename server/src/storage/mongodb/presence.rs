@@ -5,11 +5,11 @@
 //! that the clocks of the processes need not agree. What keeps this right:
 //!
 //! - A node's lease is written before its id appears in any user.
-//! - A lease that ran out, or whose process is known to have ended, is deleted; only then, and by whoever notices, are
-//!   the users relieved of every node that has no lease. It makes no difference where a cleaner dies.
+//! - A lease that ran out, or whose process is known to have ended, is deleted. Only then are the users relieved of every
+//!   node that has no lease, by any node that notices (`cleanup`). A node that dies while it cleans up leaves nothing wrong.
 //! - A node id is never used again. A process that was paused so long that it lost its lease becomes a new node and
-//!   brings its users online once more: a cleaner still busy with the old one can't touch them. After a write that
-//!   failed, of which nobody knows how far it came, it does the same.
+//!   brings its users online once more: a node that still cleans up after the old one can't touch them. A process does the
+//!   same after a write that failed with an unknown outcome.
 //!
 //! # Beside a Mongoose program
 //! The replaced program marks users with `isOnline: true` alone, and a crash of it leaves them so for ever. The first
@@ -17,8 +17,8 @@
 //! Mongoose program may run beside the others during a migration, and its users are its own business. One that runs
 //! while the first node starts has its users shown as offline until they connect again.
 //!
-//! Such a program also takes users offline that left it and are connected here. Whoever has a node is read as online all the
-//! same (`document::user`), and once a minute each node says so again of its own.
+//! Such a program also takes users offline that left it and are connected here. A user with a node is read as online all the
+//! same (`document::user`), and once a minute each node asserts its own users' presence again.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -28,13 +28,11 @@ use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
-use futures_util::TryStreamExt;
 use mongodb::{Collection, Database};
 use shared::{Timestamp, UserId};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout};
 
-use super::document::{date, user_key};
 use super::error::{bounded, retrying, timed_out};
 use super::lease::{Node, Process};
 use super::names;
@@ -42,17 +40,17 @@ use super::query::{self, Order};
 use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::storage::{HEARTBEAT_INTERVAL, LEASE_TIMEOUT, PresenceChange, StoreError};
 
-/// Changes in one command.
-const CHANGES: usize = 1_000;
+mod cleanup;
+mod statements;
+
+/// Most changes in one command.
+const MAX_CHANGES: usize = 1_000;
 
 /// How long one renewal of the lease may take: the lease outlasts one that fails, and the next.
-const RENEWAL: Duration = Duration::from_secs(2);
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often it is said again who is online, which reads as many users as are.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
-
-/// This process's part in who is online.
-pub(super) struct Presence {
+/// The users that are online on this node, and the node's lease.
+pub(super) struct NodePresence {
     database: Database,
     users: Collection<Document>,
     nodes: Collection<Document>,
@@ -74,12 +72,12 @@ pub(super) struct Presence {
 struct Beats {
     /// When the lease was last renewed.
     renewed: Option<Instant>,
-    /// Until when the leases of others are let be.
+    /// Until when the leases of others are not deleted.
     lenient_until: Option<Instant>,
-    /// Whether what an older program left was looked at.
-    swept: bool,
-    /// When it was last said again who is online.
-    said_again: Option<Instant>,
+    /// Whether the users that an older program left online were taken offline.
+    repaired: bool,
+    /// When the presence of this node's users was last asserted again.
+    asserted: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -92,7 +90,7 @@ struct State {
     online: HashSet<UserId>,
 }
 
-impl Presence {
+impl NodePresence {
     pub(super) fn new(database: &Database) -> Self {
         Self {
             database: database.clone(),
@@ -130,7 +128,7 @@ impl Presence {
         self.others.load(Ordering::Acquire)
     }
 
-    /// The same, for who asks again and again.
+    /// The same as a flag, for callers that read it again and again.
     pub(super) fn others(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.others)
     }
@@ -142,17 +140,17 @@ impl Presence {
         let late = beats
             .renewed
             .is_some_and(|renewed| renewed.elapsed() > LEASE_TIMEOUT / 2);
-        let node = self.hold(now).await?;
+        let node = self.hold_lease(now).await?;
         beats.renewed = Some(Instant::now());
         if late {
-            // Most likely the database was away, and for the other nodes too: they get the time to come back.
+            // Most likely the database was away, for the other nodes too: they get the time to come back.
             beats.lenient_until = Some(Instant::now() + LEASE_TIMEOUT);
         }
-        self.holding(self.clean(&mut beats, node, now)).await
+        self.with_lease(self.clean_up(&mut beats, node, now)).await
     }
 
-    /// Does something that may take longer than a lease lasts, which is renewed meanwhile.
-    async fn holding<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    /// Does work that may take longer than a lease lasts, and renews the lease meanwhile.
+    async fn with_lease<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let mut work = pin!(work);
         loop {
             if let Ok(done) = timeout(HEARTBEAT_INTERVAL, work.as_mut()).await {
@@ -162,20 +160,20 @@ impl Presence {
             if let Some(node) = node
                 && let Err(error) = self.renew_lease(node).await
             {
-                tracing::debug!(%error, "the lease is not renewed; it will be tried again");
+                tracing::debug!(%error, "presence: renewing the lease failed; it will be tried again");
             }
         }
     }
 
-    /// Renews the lease without waiting for changes that are being written, and begins a new node where that is needed.
-    async fn hold(&self, now: Timestamp) -> Result<ObjectId, StoreError> {
+    /// Renews the lease without waiting for changes that are being written. Begins a new node where one is needed.
+    async fn hold_lease(&self, now: Timestamp) -> Result<ObjectId, StoreError> {
         let held = *self.node.lock();
         if let Some(node) = held
             && self.renew_lease(node).await?
         {
             return match self.state.try_lock() {
-                Ok(mut state) if state.diverged => self.holding(self.renew(&mut state, now)).await,
-                // Whatever goes wrong with a change that is still being written is seen to by the next heartbeat.
+                Ok(mut state) if state.diverged => self.with_lease(self.renew(&mut state, now)).await,
+                // If a change fails that is still being written, the next heartbeat begins a new node.
                 _ => Ok(node),
             };
         }
@@ -183,31 +181,10 @@ impl Presence {
             let mut state = self.lock().await?;
             self.renew(&mut state, now).await
         };
-        self.holding(renewing).await
+        self.with_lease(renewing).await
     }
 
-    /// Sees to what others left behind.
-    async fn clean(&self, beats: &mut Beats, node: ObjectId, now: Timestamp) -> Result<(), StoreError> {
-        if beats.lenient_until.is_none_or(|until| until <= Instant::now()) {
-            self.delete_expired().await?;
-        }
-        let others = self.relieve(now, node).await?;
-        // Only now: of whoever went offline by it is to be told by those who ask because of others.
-        self.others.store(others, Ordering::Release);
-        if !beats.swept {
-            self.sweep(node).await?;
-            beats.swept = true;
-        }
-        if beats.said_again.is_none_or(|last| last.elapsed() >= SAY_AGAIN) {
-            let offline = doc! { "onlineNodes": node, "isOnline": { "$ne": true } };
-            let again = self.users.update_many(offline, doc! { "$set": { "isOnline": true } });
-            bounded("saying again who is online", WRITE_TIMEOUT, again).await?;
-            beats.said_again = Some(Instant::now());
-        }
-        Ok(())
-    }
-
-    /// Whether the lease was there to be renewed.
+    /// Renews the lease. Returns whether it was there.
     async fn renew_lease(&self, node: ObjectId) -> Result<bool, StoreError> {
         let mut renewal = doc! { "$currentDate": { "renewedAt": true } };
         let claim = self.claim.lock().clone();
@@ -215,7 +192,10 @@ impl Presence {
             renewal.insert("$set", claim);
         }
         let renew = self.nodes.update_one(doc! { "_id": node }, renewal);
-        Ok(bounded("renewing the lease", RENEWAL, renew).await?.matched_count == 1)
+        Ok(bounded("renewing the lease", RENEWAL_TIMEOUT, renew)
+            .await?
+            .matched_count
+            == 1)
     }
 
     /// Takes this process's users offline and gives up the lease.
@@ -226,7 +206,7 @@ impl Presence {
         let node = node.id();
         let offline = self
             .users
-            .update_many(doc! { "onlineNodes": node }, leave(vec![node.into()], now));
+            .update_many(doc! { "onlineNodes": node }, statements::leave(vec![node.into()], now));
         bounded("taking users offline", WRITE_TIMEOUT, offline).await?;
         *self.node.lock() = None;
         self.delete_lease(node.into()).await?;
@@ -241,14 +221,14 @@ impl Presence {
             .map_err(|_| timed_out("waiting for earlier changes of presence", limit))
     }
 
-    /// Renews the lease; begins a node if there is none, or if the old one can't be trusted any more.
+    /// Renews the lease; begins a node if there is none, or if the old one's users may differ from those here.
     async fn renew(&self, state: &mut State, now: Timestamp) -> Result<ObjectId, StoreError> {
         let old = state.node.as_ref().map(Node::id);
         if let Some(node) = old.filter(|_| !state.diverged) {
             if self.renew_lease(node).await? {
                 return Ok(node);
             }
-            tracing::warn!(%node, "this process lost its lease and brings its users online again");
+            tracing::warn!(%node, "presence: this process lost its lease and brings its users online again");
         }
         state.diverged = true;
         let node = self.begin(state).await?;
@@ -289,8 +269,8 @@ impl Presence {
     }
 
     async fn write(&self, node: ObjectId, changes: &[PresenceChange]) -> Result<(), StoreError> {
-        for chunk in changes.chunks(CHANGES) {
-            let updates: Vec<Document> = chunk.iter().map(|change| update(node, change)).collect();
+        for chunk in changes.chunks(MAX_CHANGES) {
+            let updates: Vec<Document> = chunk.iter().map(|change| statements::update(node, change)).collect();
             // All of them mean the same when they are repeated.
             let command = query::update(names::USERS, updates, Order::AsGiven);
             retrying(Instant::now() + WRITE_TIMEOUT, || {
@@ -305,98 +285,4 @@ impl Presence {
         let delete = self.nodes.delete_one(doc! { "_id": node });
         bounded("deleting a lease", WRITE_TIMEOUT, delete).await.map(drop)
     }
-
-    async fn delete_expired(&self) -> Result<(), StoreError> {
-        let lease = i64::try_from(LEASE_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
-        let oldest = doc! { "$subtract": ["$$NOW", lease] };
-        let expired = doc! { "$expr": { "$lt": ["$renewedAt", oldest] } };
-        let deleted = bounded("deleting leases", WRITE_TIMEOUT, self.nodes.delete_many(expired)).await?;
-        if deleted.deleted_count > 0 {
-            tracing::warn!(count = deleted.deleted_count, "processes did not renew their leases");
-        }
-        Ok(())
-    }
-
-    /// Relieves users of the nodes that have no lease, and returns whether there are others than the own one. The order
-    /// matters: who is seen in `onlineNodes` had a lease before, so if it has none afterwards, it is gone.
-    async fn relieve(&self, now: Timestamp, own: ObjectId) -> Result<bool, StoreError> {
-        let seen = self.users.distinct("onlineNodes", doc! {});
-        let seen = bounded("listing online nodes", READ_TIMEOUT, seen).await?;
-        let leases = async { self.nodes.find(doc! {}).await?.try_collect::<Vec<_>>().await };
-        let mut living: Vec<Bson> = Vec::new();
-        for lease in bounded("listing leases", READ_TIMEOUT, leases).await? {
-            let Some(node) = lease.get("_id").cloned() else {
-                continue;
-            };
-            if self.process.knows_ended(&lease) {
-                self.delete_lease(node).await?;
-            } else {
-                living.push(node);
-            }
-        }
-        let others = living.iter().any(|node| *node != Bson::ObjectId(own));
-        let dead: Vec<Bson> = seen.into_iter().filter(|node| !living.contains(node)).collect();
-        if dead.is_empty() {
-            return Ok(others);
-        }
-        let theirs = doc! { "onlineNodes": { "$in": &dead } };
-        let relieve = self.users.update_many(theirs, leave(dead, now));
-        let relieved = bounded("taking users offline", WRITE_TIMEOUT, relieve).await?;
-        tracing::info!(
-            count = relieved.modified_count,
-            "users of ended processes are taken offline"
-        );
-        Ok(others)
-    }
-
-    /// Takes the users offline that an older program left online, if no other node came first.
-    async fn sweep(&self, node: ObjectId) -> Result<(), StoreError> {
-        let first = self.nodes.find_one(doc! {}).sort(doc! { "startedAt": 1, "_id": 1 });
-        let first = bounded("finding the first node", READ_TIMEOUT, first).await?;
-        if first.is_some_and(|first| first.get_object_id("_id").ok() != Some(node)) {
-            return Ok(());
-        }
-        // When they left is not known, so `lastSeen` stays as it is.
-        let left = doc! { "isOnline": true, "onlineNodes": Bson::Null };
-        let sweep = self.users.update_many(left, doc! { "$set": { "isOnline": false } });
-        bounded("taking users offline", WRITE_TIMEOUT, sweep).await.map(drop)
-    }
-}
-
-/// One change as a statement of an `update` command. A user that does not exist is not created by it.
-fn update(node: ObjectId, change: &PresenceChange) -> Document {
-    let pipeline = match change.online {
-        true => join(node, change.at),
-        false => leave(vec![node.into()], change.at),
-    };
-    doc! { "q": { "_id": user_key(change.user) }, "u": pipeline }
-}
-
-/// The user's nodes, or none if an odd document holds something else.
-fn nodes() -> Document {
-    doc! { "$cond": [{ "$isArray": "$onlineNodes" }, "$onlineNodes", []] }
-}
-
-/// Adds a node to a user. `lastSeen` changes unless another node serves the user already.
-fn join(node: ObjectId, at: Timestamp) -> Vec<Document> {
-    let others = doc! { "$setDifference": [nodes(), [node]] };
-    vec![doc! { "$set": {
-        "onlineNodes": { "$setUnion": [nodes(), [node]] },
-        "isOnline": true,
-        "lastSeen": { "$cond": [{ "$eq": [others, []] }, date(at), "$lastSeen"] },
-    } }]
-}
-
-/// Takes nodes from a user, who is offline when none remains. An empty list is removed, so that the sparse index
-/// holds those who are online only.
-fn leave(gone: Vec<Bson>, at: Timestamp) -> Vec<Document> {
-    let none_left = doc! { "$eq": ["$onlineNodes", []] };
-    vec![
-        doc! { "$set": { "onlineNodes": { "$setDifference": [nodes(), gone] } } },
-        doc! { "$set": {
-            "isOnline": { "$not": [&none_left] },
-            "lastSeen": { "$cond": [&none_left, date(at), "$lastSeen"] },
-            "onlineNodes": { "$cond": [&none_left, "$$REMOVE", "$onlineNodes"] },
-        } },
-    ]
 }

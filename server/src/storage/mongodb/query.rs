@@ -8,7 +8,7 @@ use bson::{Document, doc};
 use mongodb::{Cursor, Database};
 
 use super::connect;
-use super::error::{DUPLICATE_KEY, bounded, passes};
+use super::error::{DUPLICATE_KEY, bounded, is_retryable};
 use crate::storage::StoreError;
 
 /// Reads every document that a query finds, within `limit`; those that `read` makes nothing of are left out.
@@ -86,7 +86,7 @@ fn check(what: &str, answer: &Document) -> Result<(), StoreError> {
     let Some(first) = codes.first() else { return Ok(()) };
     let text = format!("{what}: error {first}");
     // Two upserts of one document can meet; the second finds it when it is tried again.
-    let can_pass = |code: &i32| passes(*code) || *code == DUPLICATE_KEY;
+    let can_pass = |code: &i32| is_retryable(*code) || *code == DUPLICATE_KEY;
     Err(if concern.is_some() || codes.iter().all(can_pass) {
         StoreError::Unavailable(text)
     } else {

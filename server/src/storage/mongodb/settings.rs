@@ -1,8 +1,8 @@
-//! What users let others know: optional fields of their documents, which Mongoose passes over.
+//! What users let others see: optional fields of their documents, which Mongoose ignores.
 //!
-//! A change says which node made it, so that the node itself does not hear of it from the [`follower`](super::change_poller). Of a change that
-//! failed nobody was told, and it may be stored all the same: so the node gives itself another name then, and hears of what it
-//! has changed by the old one.
+//! A change holds the id of the node that made it, so that the [`change_poller`](super::change_poller) of that node ignores
+//! it. A change that failed was not delivered, and may be stored all the same: so the node takes a new id then, and reads
+//! what it has changed by the old one like changes of others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ use super::{names, query};
 use crate::storage::StoreError;
 
 /// How long a change is tried. Longer than an election takes.
-const COMMIT: Duration = Duration::from_secs(20);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Settings in the collection of users.
 pub(super) struct UserSettings {
     users: Collection<RawDocumentBuf>,
-    /// What tells the changes made by this store from those of others. Held to set or copy it.
+    /// The id by which this store's own changes are known. Held to set or copy it.
     node: Arc<Mutex<ObjectId>>,
     clock: Clock,
 }
@@ -44,13 +44,13 @@ impl UserSettings {
         }
     }
 
-    /// By which name its changes are not to be heard of.
+    /// The id by which the change poller ignores this store's changes.
     pub(super) fn node(&self) -> Arc<Mutex<ObjectId>> {
         Arc::clone(&self.node)
     }
 
-    /// A change failed, and it is not known whether it is stored.
-    pub(super) fn doubt(&self) {
+    /// A change failed, and its outcome is unknown.
+    pub(super) fn record_unknown_outcome(&self) {
         *self.node.lock() = ObjectId::new();
     }
 
@@ -86,19 +86,19 @@ impl UserSettings {
         if let Some(on) = change.invisible {
             fields.insert("settings.invisible", on);
         }
-        let is_question = fields.is_empty();
+        let is_read = fields.is_empty();
         fields.insert("settings.node", *self.node.lock());
         let mut updated_at = window::stamp(at, (self.clock)());
-        let deadline = Instant::now() + COMMIT;
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
         // The version. Clocks differ, so a later change can leave the time as it is.
         let mut update = doc! { "$set": &fields, "$inc": { "settings.changes": 1_i64 } };
-        // The first time also if the others would merely hear of it late, as with markers.
+        // The first time also if other nodes would merely read it late, as with markers.
         let mut is_over: fn(Timestamp, Timestamp) -> bool = window::is_passed_over;
         loop {
             update.insert("$max", doc! { "settings.updatedAt": date(updated_at) });
             let changed = retrying(deadline, || async {
                 let filter = doc! { "_id": user_key(user) };
-                if is_question {
+                if is_read {
                     return bounded("reading settings", READ_TIMEOUT, self.users.find_one(filter)).await;
                 }
                 let change = self
@@ -109,11 +109,11 @@ impl UserSettings {
             })
             .await?;
             let now = (self.clock)();
-            if is_question || changed.is_none() || !is_over(updated_at, now) {
+            if is_read || changed.is_none() || !is_over(updated_at, now) {
                 return Ok(changed.map(|user| document::settings(&user)));
             }
             is_over = window::is_late;
-            // Nobody is told of a change with a time as old as that. Another device's may have followed it.
+            // A change with so old a time is not acknowledged. Another device's change may have followed it.
             update.remove("$set");
             updated_at = now;
         }

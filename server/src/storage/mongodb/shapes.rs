@@ -12,37 +12,37 @@ use super::error::bounded;
 use super::names::{MESSAGES, USERS};
 
 /// More are not counted.
-const MOST: u64 = 1_000;
+const MAX_COUNT: u64 = 1_000;
 /// Of each end of a collection, as many are looked at where no index helps.
-const SAMPLE: i64 = 500;
+const MAX_SAMPLE: i64 = 500;
 /// How long one count may take. Each reads one end of an index.
-const LOOK: Duration = Duration::from_secs(2);
+const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Counts them, up to a bound, and says in the log what was found.
 pub(super) async fn report(database: &Database) {
     let text = |field: &str| doc! { field: { "$type": "string" } };
     tokio::join!(
         validators(database),
-        look(
+        report_count(
             database,
             MESSAGES,
             doc! { "$or": [text("sender"), text("receiver")] },
             "messages have ids as text in `sender` or `receiver`; nobody sees them until these are ObjectIds",
         ),
-        look(
+        report_count(
             database,
             MESSAGES,
             doc! { "sender": null, "receiver": null },
             "messages have neither `sender` nor `receiver` (but `from` and `to`?); nobody sees them until these are so named",
         ),
-        look(
+        report_count(
             database,
             MESSAGES,
             doc! { "_id": { "$type": ["string", "number"] } },
             "messages have a text or a number as `_id`; nobody sees them until it is an ObjectId",
         ),
         undated(database),
-        look(
+        report_count(
             database,
             USERS,
             text("_id"),
@@ -59,15 +59,15 @@ async fn undated(database: &Database) {
         let found = messages
             .aggregate([
                 doc! { "$sort": { "_id": order } },
-                doc! { "$limit": SAMPLE },
+                doc! { "$limit": MAX_SAMPLE },
                 doc! { "$match": { "createdAt": { "$type": ["string", "number"] } } },
                 doc! { "$project": { "_id": 1 } },
             ])
-            .max_time(LOOK);
+            .max_time(COUNT_TIMEOUT);
         found.await?.try_collect::<Vec<_>>().await
     };
     let both = async { tokio::try_join!(end(1), end(-1)) };
-    match bounded("looking at the times of messages", LOOK, both).await {
+    match bounded("looking at the times of messages", COUNT_TIMEOUT, both).await {
         Ok((oldest, newest)) => {
             let found: HashSet<String> = oldest.iter().chain(&newest).map(ToString::to_string).collect();
             if !found.is_empty() {
@@ -95,7 +95,7 @@ async fn validators(database: &Database) {
             .try_collect::<Vec<_>>()
             .await
     };
-    match bounded("looking for validators", LOOK, listing).await {
+    match bounded("looking for validators", COUNT_TIMEOUT, listing).await {
         Ok(found) => {
             for collection in found {
                 let (name, fields) = match collection.name.as_str() {
@@ -113,13 +113,16 @@ async fn validators(database: &Database) {
 }
 
 /// Failing to count harms nothing.
-async fn look(database: &Database, collection: &str, filter: Document, what: &str) {
+async fn report_count(database: &Database, collection: &str, filter: Document, what: &str) {
     let documents = database.collection::<Document>(collection);
-    let count = documents.count_documents(filter).limit(MOST).max_time(LOOK);
-    match bounded("counting documents of another shape", LOOK, count).await {
+    let count = documents
+        .count_documents(filter)
+        .limit(MAX_COUNT)
+        .max_time(COUNT_TIMEOUT);
+    match bounded("counting documents of another shape", COUNT_TIMEOUT, count).await {
         Ok(0) => {}
         Ok(count) => {
-            let or_more = if count == MOST { " or more" } else { "" };
+            let or_more = if count == MAX_COUNT { " or more" } else { "" };
             tracing::warn!(database = database.name(), collection, "{count}{or_more} {what}");
         }
         Err(error) => tracing::debug!(%error, collection, "documents of another shape were not counted"),

@@ -36,7 +36,7 @@ impl MessageStore for MongoStore {
 
     async fn append(&self, batch: &[NewMessage]) -> Vec<Result<Appended, AppendError>> {
         if let Some(first) = batch.first() {
-            self.change_poller.minted(first.id);
+            self.change_poller.set_own_ids(first.id);
         }
         let outcomes = self.appender.append(batch).await;
         self.projector
@@ -45,7 +45,7 @@ impl MessageStore for MongoStore {
             let unknown = matches!(outcome, Err(AppendError::Store(_)));
             unknown.then_some(new.id)
         });
-        self.projector.doubt(unknown);
+        self.projector.record_unknown_outcomes(unknown);
         outcomes
     }
 
@@ -86,7 +86,7 @@ impl FeedStore for MongoStore {
     }
 
     fn cursor(&self, committed_position: i64) -> Cursor {
-        let own = committed_position.saturating_sub(window::of_cursors());
+        let own = committed_position.saturating_sub(window::cursor_lag());
         fail::fail_point!("mongodb::window", |_| self.feed.cursor(own));
         self.feed.cursor(own.min(self.change_poller.committed_position()))
     }
@@ -111,7 +111,7 @@ impl InboxStore for MongoStore {
     }
 
     async fn summaries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
-        self.read(self.asked_summaries.read(pairs.to_vec())).await
+        self.read(self.summary_lookup.read(pairs.to_vec())).await
     }
 
     async fn listed(&self, user: UserId, entries: &[InboxEntry]) -> Result<Vec<Summary>, StoreError> {
@@ -169,7 +169,7 @@ impl UserStore for MongoStore {
     ) -> Result<Option<Settings>, StoreError> {
         let changed = self.guard(self.settings.change(user, change, at)).await;
         if changed.is_err() {
-            self.settings.doubt();
+            self.settings.record_unknown_outcome();
         }
         changed
     }

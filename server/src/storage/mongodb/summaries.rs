@@ -32,12 +32,12 @@ use crate::domain::{Marker, Position};
 use crate::storage::{InboxEntry, StoreError, Summary};
 
 /// Conversations of one command, where each is a pipeline for itself.
-const UNION: usize = 25;
+const MAX_UNION: usize = 25;
 /// Commands at a time, so that messages can be stored meanwhile; twice as many where much is unread in many conversations.
-const COMMANDS: usize = 2;
+const MAX_CONCURRENT_COMMANDS: usize = 2;
 
 /// Documents of one answer: all.
-const ANSWER: u32 = 10_000;
+const ANSWER_BATCH_SIZE: u32 = 10_000;
 
 /// Reads conversations. Its clones are the same one.
 #[derive(Clone)]
@@ -70,7 +70,8 @@ impl Summaries {
     pub(super) async fn of(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Summary>, StoreError> {
         let (entries, markers) = tokio::try_join!(self.entries(pairs), self.markers(pairs))?;
         let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.as_ref()?.last)).collect();
-        self.with(pairs, markers, entries, self.newest_at(pairs, &last)).await
+        self.assemble(pairs, markers, entries, self.newest_at(pairs, &last))
+            .await
     }
 
     /// See [`crate::storage::InboxStore::listed`].
@@ -79,11 +80,11 @@ impl Summaries {
         let last: Vec<Option<Position>> = entries.iter().map(|entry| Some(entry.last)).collect();
         let newest = self.newest_at(&pairs, &last);
         let (entries, markers, newest) = tokio::try_join!(self.entries(&pairs), self.markers(&pairs), newest)?;
-        self.with(&pairs, markers, entries, async { Ok(newest) }).await
+        self.assemble(&pairs, markers, entries, async { Ok(newest) }).await
     }
 
     /// Conversations with their newest messages; `entries` is what inboxes say of them, as far as is known.
-    async fn with(
+    async fn assemble(
         &self,
         pairs: &[(UserId, UserId)],
         markers: HashMap<(UserId, UserId), Marker>,
@@ -142,7 +143,7 @@ impl Summaries {
         let find = self
             .inboxes
             .find(doc! { "_id": { "$in": keys } })
-            .batch_size(ANSWER)
+            .batch_size(ANSWER_BATCH_SIZE)
             .max_time(READ_TIMEOUT);
         let stored = query::all("reading inboxes", READ_TIMEOUT, find, Entry::read).await?;
         let stored: HashMap<(UserId, UserId), Entry> = stored.into_iter().collect();
@@ -166,7 +167,7 @@ impl Summaries {
         let find = self
             .messages
             .find(doc! { "_id": { "$in": ids } })
-            .batch_size(ANSWER)
+            .batch_size(ANSWER_BATCH_SIZE)
             .max_time(READ_TIMEOUT);
         let found = query::all("reading newest messages", READ_TIMEOUT, find, document::message).await?;
         let found: HashMap<MessageId, Message> = found.into_iter().map(|message| (message.id, message)).collect();
@@ -217,7 +218,7 @@ impl Summaries {
             branch
         };
         let branches: Vec<_> = pairs.iter().map(newest).collect();
-        let found = self.union(branches, 2 * UNION, unread::listed).await?;
+        let found = self.union(branches, 2 * MAX_UNION, unread::listed).await?;
         Ok(found.into_iter().collect())
     }
 
@@ -235,7 +236,7 @@ impl Summaries {
             .into_iter()
             .map(|(sender, receiver)| newest_of(sender, receiver))
             .collect();
-        let found = self.union(branches, 2 * UNION, document::message).await?;
+        let found = self.union(branches, 2 * MAX_UNION, document::message).await?;
         let mut last: HashMap<(UserId, UserId), Message> = HashMap::new();
         for message in found {
             let (Some(sender), Some(receiver)) = (message.sender, message.receiver) else {
@@ -253,7 +254,9 @@ impl Summaries {
 
     /// Counts the messages of each peer behind what the viewer has read.
     async fn unread(&self, pairs: &[(UserId, UserId)], places: &[Option<Position>]) -> Result<Vec<u32>, StoreError> {
-        let chunks = pairs.chunks(unread::TOGETHER).zip(places.chunks(unread::TOGETHER));
+        let chunks = pairs
+            .chunks(unread::MAX_CONVERSATIONS)
+            .zip(places.chunks(unread::MAX_CONVERSATIONS));
         let counting = chunks.map(
             async |(pairs, places)| match unread::few(&self.messages, pairs, places).await? {
                 Some(counts) => Ok(counts),
@@ -262,7 +265,10 @@ impl Summaries {
         );
         // Made before they are run: a closure of a stream can't borrow that long.
         let counting: Vec<_> = counting.collect();
-        let counts: Vec<Vec<u32>> = stream::iter(counting).buffered(COMMANDS).try_collect().await?;
+        let counts: Vec<Vec<u32>> = stream::iter(counting)
+            .buffered(MAX_CONCURRENT_COMMANDS)
+            .try_collect()
+            .await?;
         Ok(counts.into_iter().flatten().collect())
     }
 
@@ -275,7 +281,7 @@ impl Summaries {
         let branch = |(index, ((viewer, peer), place)): (usize, (&(UserId, UserId), &Option<Position>))| {
             let mut range = doc! { "sender": user_key(*peer), "receiver": user_key(*viewer) };
             if let Some(place) = place {
-                behind(&mut range, *place);
+                after(&mut range, *place);
             }
             let index = i64::try_from(index).unwrap_or(i64::MAX);
             // One conversation with oneself has nothing unread.
@@ -288,7 +294,7 @@ impl Summaries {
             })
         };
         let branches = pairs.iter().zip(places).enumerate().filter_map(branch).collect();
-        let counts = self.union(branches, UNION, |counted| {
+        let counts = self.union(branches, MAX_UNION, |counted| {
             let index = usize::try_from(counted.get_i64("_id").ok()?).ok()?;
             Some((index, u32::try_from(counted.get_i64("count").ok()?).ok()?))
         });
@@ -323,13 +329,16 @@ impl Summaries {
             let aggregate = self
                 .messages
                 .aggregate(pipeline)
-                .batch_size(ANSWER)
+                .batch_size(ANSWER_BATCH_SIZE)
                 .with_type::<RawDocumentBuf>()
                 .max_time(READ_TIMEOUT);
             query::all("reading conversations", READ_TIMEOUT, aggregate, &read)
         };
         let commands: Vec<_> = pipelines.into_iter().map(run).collect();
-        let found: Vec<Vec<T>> = stream::iter(commands).buffered(COMMANDS).try_collect().await?;
+        let found: Vec<Vec<T>> = stream::iter(commands)
+            .buffered(MAX_CONCURRENT_COMMANDS)
+            .try_collect()
+            .await?;
         Ok(found.into_iter().flatten().collect())
     }
 
@@ -357,7 +366,7 @@ fn newest_of(sender: UserId, receiver: UserId) -> Vec<Document> {
 }
 
 /// Narrows a range of messages to those listed behind a place.
-fn behind(range: &mut Document, place: Position) {
+fn after(range: &mut Document, place: Position) {
     let id: ObjectId = message_key(place.id);
     match place.created_at {
         // Those without a time come first, and whatever is no time is taken for none, as in the place.

@@ -17,10 +17,10 @@ use crate::domain::Position;
 use crate::storage::StoreError;
 
 /// Conversations of one query.
-pub(super) const TOGETHER: usize = 100;
+pub(super) const MAX_CONVERSATIONS: usize = 100;
 
 /// Messages that one query finds at most: with more, conversations are better counted one by one, each up to its limit.
-const FOUND: usize = 4_000;
+const MAX_FOUND: usize = 4_000;
 
 /// Counts the messages of each peer after what the viewer has read. `None` if they are many, or the place is one without a
 /// time.
@@ -49,15 +49,15 @@ pub(super) async fn few(
     let find = messages
         .find(doc! { "$or": ranges })
         .projection(covered)
-        .limit(FOUND as i64)
-        .batch_size(FOUND as u32)
+        .limit(MAX_FOUND as i64)
+        .batch_size(MAX_FOUND as u32)
         .max_time(READ_TIMEOUT);
     // Those that are none of ours count for the limit, too.
     let found = query::all("counting unread messages", READ_TIMEOUT, find, |message| {
         Some(listed(message))
     })
     .await?;
-    if found.len() >= FOUND {
+    if found.len() >= MAX_FOUND {
         return Ok(None);
     }
     let read: HashMap<(UserId, UserId), Option<Position>> = pairs.iter().copied().zip(places.iter().copied()).collect();

@@ -25,10 +25,10 @@ use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
-const CREATE: Duration = Duration::from_secs(10);
+const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Indexes by which a user that is stored twice is found.
-const OURS: [&str; 2] = ["_id_", "usernameKey_unique"];
+const OWN_INDEXES: [&str; 2] = ["_id_", "usernameKey_unique"];
 
 /// A user, and their settings.
 type Person = (Option<User>, Settings);
@@ -60,7 +60,7 @@ impl Users {
         if minted.is_empty() {
             return Ok(Vec::new());
         }
-        let found = retrying(Instant::now() + CREATE, || self.find_or_insert(&minted)).await?;
+        let found = retrying(Instant::now() + CREATE_TIMEOUT, || self.find_or_insert(&minted)).await?;
         let mut seen = HashSet::new();
         let users = names.iter().map(|name| {
             let name = name.as_str();
@@ -118,7 +118,7 @@ impl Users {
             return StoreError::Failed("a user was not stored".into());
         }
         let foreign = write_errors().find_map(|error| {
-            let index = index_of(&error.message).filter(|index| !OURS.contains(index))?;
+            let index = index_of(&error.message).filter(|index| !OWN_INDEXES.contains(index))?;
             Some((missing.get(error.index)?.username.as_str(), index))
         });
         if let Some((name, index)) = foreign {

@@ -99,7 +99,7 @@ impl Verifier {
             };
             while let Err(error) = self.verify(with_indexes).await {
                 tracing::debug!(%error, "verifier: reading the state of the database failed");
-                backoff.pause().await;
+                backoff.wait().await;
             }
             backoff = Backoff::default();
         }

@@ -9,7 +9,7 @@
 //! is copied any more, and the thread ends, and with it the server: the next one copies the whole log anew. A commit whose
 //! sync failed needs nothing: nobody is told of it, and the next commit writes over it.
 //!
-//! The copying thread has time between two copies. It then looks whether the files are still in their place, and
+//! The copying thread has time between two copies. It then checks whether the files are still in their place, and
 //! keeps what is known of the database in the file beside it.
 
 use std::path::Path;
@@ -23,29 +23,29 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, ffi};
 
 use super::files::{Files, Missing};
-use super::known::Keeper;
+use super::known::KnownFile;
 use super::schema;
 use crate::outage::Outage;
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
 /// Pages in the log (4 KiB each) from which it is copied: 64 MiB.
-pub(super) const LOG_PAGES: u64 = 16_000;
+pub(super) const DEFAULT_LOG_PAGES: u64 = 16_000;
 
 /// The log is this many times longer than it should be: the writer waits for the copying thread.
-const BEHIND: u64 = 4;
+const MAX_LAG_FACTOR: u64 = 4;
 
 /// The part of the log's limit that the writer itself may copy.
-const REST: u64 = 8;
+const WRITER_SHARE: u64 = 8;
 
 /// How long the writer waits for readers of the old log before it goes on and tries again later.
-const READERS_DEADLINE: Duration = Duration::from_millis(50);
+const READERS_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// How often the thread looks at the files.
-const LOOKS: Duration = Duration::from_millis(500);
+/// How often the thread checks at the files.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Looks from one keeping of what is known to the next.
-const LOOKS_TO_KEEP: u32 = 2;
+const CHECKS_PER_SAVE: u32 = 2;
 
 /// The copying thread, as the writer sees it.
 pub(super) struct Checkpointer {
@@ -78,7 +78,7 @@ impl Checkpointer {
         database: &Path,
         limit: u64,
         files: Arc<Files>,
-        keeper: Arc<Keeper>,
+        known_file: Arc<KnownFile>,
         parts: &Supervisor,
     ) -> Result<Self, StoreError> {
         let connection = schema::open_writer(database)?;
@@ -88,25 +88,25 @@ impl Checkpointer {
         let (wake, woken) = mpsc::sync_channel(1);
         let (report, done) = mpsc::sync_channel(1);
         let work = move || {
-            let mut looks = 0;
+            let mut checks = 0;
             while !trusted.is_lost() {
-                match woken.recv_timeout(LOOKS) {
+                match woken.recv_timeout(CHECK_INTERVAL) {
                     Ok(()) => {
                         fail::fail_point!("sqlite::checkpoint", crate::failpoints::is_triggered(), |_| ());
-                        copy(&connection, &trusted, limit / REST);
-                        looks = LOOKS_TO_KEEP;
+                        copy(&connection, &trusted, limit / WRITER_SHARE);
+                        checks = CHECKS_PER_SAVE;
                         if report.send(()).is_err() {
                             break;
                         }
                     }
-                    Err(RecvTimeoutError::Timeout) => looks += 1,
+                    Err(RecvTimeoutError::Timeout) => checks += 1,
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
                 match files.check() {
-                    Ok(()) if looks >= LOOKS_TO_KEEP => {
+                    Ok(()) if checks >= CHECKS_PER_SAVE => {
                         // If it fails, the next time will do.
-                        let _ = keeper.keep(&connection);
-                        looks = 0;
+                        let _ = known_file.update(&connection);
+                        checks = 0;
                     }
                     Ok(()) => {}
                     Err(_) if files.missing() == Some(Missing::Log) => {
@@ -137,12 +137,12 @@ impl Checkpointer {
 
     /// To be called by the writer after each commit, outside a transaction.
     pub(super) fn after_commit(&mut self, connection: &Connection) {
-        let Some(log) = run(connection, &self.trust, LOOK) else {
+        let Some(log) = run(connection, &self.trust, INSPECT) else {
             return;
         };
         if self.copying {
             // A thread that is gone counts as done: then the writer copies everything itself.
-            let done = if log.pages >= BEHIND * self.limit {
+            let done = if log.pages >= MAX_LAG_FACTOR * self.limit {
                 self.done.recv().ok();
                 true
             } else {
@@ -150,20 +150,20 @@ impl Checkpointer {
             };
             if done {
                 self.copying = false;
-                self.begin_anew(connection, log.pages);
+                self.restart_log(connection, log.pages);
             }
         } else if log.pages >= self.next {
             self.copying = self.wake.as_ref().is_some_and(|wake| wake.try_send(()).is_ok());
             if !self.copying {
-                self.begin_anew(connection, log.pages);
+                self.restart_log(connection, log.pages);
             }
         }
     }
 
-    fn begin_anew(&mut self, connection: &Connection, pages: u64) {
+    fn restart_log(&mut self, connection: &Connection, pages: u64) {
         let timeout = |timeout| connection.busy_timeout(timeout);
         let anew =
-            timeout(READERS_DEADLINE).is_ok() && run(connection, &self.trust, "RESTART").is_some_and(|log| !log.busy);
+            timeout(READERS_TIMEOUT).is_ok() && run(connection, &self.trust, "RESTART").is_some_and(|log| !log.busy);
         self.next = if anew { self.limit } else { pages + self.limit / 4 };
         if timeout(schema::BUSY_TIMEOUT).is_err() {
             tracing::error!("the writer's lock timeout could not be restored");
@@ -171,7 +171,7 @@ impl Checkpointer {
     }
 
     /// Empties the log at the end of a writer's life, and keeps what is known then.
-    pub(super) fn finish(mut self, connection: &Connection, files: &Files, keeper: &Keeper) {
+    pub(super) fn finish(mut self, connection: &Connection, files: &Files, known_file: &KnownFile) {
         self.parts.stop();
         self.wake = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
@@ -182,7 +182,7 @@ impl Checkpointer {
             tracing::warn!("the empty log stays beside the database");
         }
         if files.check().is_ok() {
-            let _ = keeper.keep(connection);
+            let _ = known_file.update(connection);
         }
     }
 }
@@ -200,7 +200,7 @@ impl Drop for Checkpointer {
 fn copy(connection: &Connection, trust: &Trust, rest: u64) {
     let mut copied = 0;
     while run(connection, trust, "PASSIVE").is_some()
-        && let Some(log) = run(connection, trust, LOOK)
+        && let Some(log) = run(connection, trust, INSPECT)
         && log.copied > copied
         && log.pages.saturating_sub(log.copied) >= rest
     {
@@ -221,11 +221,11 @@ impl Trust {
 
 /// How many pages the log has.
 pub(super) fn log_pages(connection: &Connection) -> Option<u64> {
-    run(connection, &Trust::default(), LOOK).map(|log| log.pages)
+    run(connection, &Trust::default(), INSPECT).map(|log| log.pages)
 }
 
 /// The mode that copies nothing and only says how things are.
-const LOOK: &str = "NOOP";
+const INSPECT: &str = "NOOP";
 
 /// The state of the log after a checkpoint.
 struct Log {
@@ -240,7 +240,7 @@ struct Log {
 /// Runs a checkpoint. A failure is logged and leaves the log as it is: nothing is lost, the next one tries again, unless
 /// it was of a sync.
 fn run(connection: &Connection, trust: &Trust, mode: &'static str) -> Option<Log> {
-    if trust.is_lost() && mode != LOOK {
+    if trust.is_lost() && mode != INSPECT {
         return None;
     }
     let sql = format!("PRAGMA wal_checkpoint({mode})");
@@ -258,7 +258,7 @@ fn run(connection: &Connection, trust: &Trust, mode: &'static str) -> Option<Log
     match log {
         Ok(log) => {
             // One that was held up has copied nothing, and shows nothing.
-            if mode != LOOK
+            if mode != INSPECT
                 && !log.busy
                 && log.copied == log.pages
                 && let Some(ended) = trust.outage.lock().worked()

@@ -82,7 +82,7 @@ pub(super) fn changes(
     if !enough.is_reached() {
         let rest = one_more - found.len();
         let is_enough = |change: &Change| enough.with(size::change_bytes(change));
-        found.extend(behind(
+        found.extend(after(
             &snapshot,
             WAITING,
             user,
@@ -94,7 +94,7 @@ pub(super) fn changes(
     }
     for sql in [OWN_MARKERS, PEERS_MARKERS] {
         let marker = |row: &Row<'_>| Ok((row.get(8)?, Change::Marker(markers::marker_from_row(row)?)));
-        found.extend(behind(&snapshot, sql, user, since, one_more, marker, |_| false)?);
+        found.extend(after(&snapshot, sql, user, since, one_more, marker, |_| false)?);
     }
     found.extend(users::changed_settings(&snapshot, user, since.point)?);
     found.sort_unstable_by_key(|(number, _)| *number);
@@ -115,7 +115,7 @@ pub(super) fn changes(
 }
 
 /// The rows of one of the statements above that know no segments, up to the one that is enough.
-fn behind(
+fn after(
     connection: &Connection,
     sql: &str,
     user: UserId,

@@ -82,7 +82,7 @@ impl Files {
             }
             Some((now, path, what)) => {
                 if missing.replace(now) != Some(now) {
-                    tell(now, path, &what);
+                    report(now, path, &what);
                 }
                 Err(StoreError::Unavailable(format!("{} {what}", path.display())))
             }
@@ -108,7 +108,7 @@ fn leads_elsewhere(path: &Path, identity: Identity) -> Option<String> {
 }
 
 /// Says what happened and what to do.
-fn tell(missing: Missing, path: &Path, what: &str) {
+fn report(missing: Missing, path: &Path, what: &str) {
     let path = path.display();
     let process = std::process::id();
     match missing {

@@ -9,7 +9,7 @@ use shared::limits::UNREAD as MOST_UNREAD;
 use shared::{MessageId, Timestamp, UserId};
 
 use super::markers;
-use super::pages::{self, BEHIND_ALL};
+use super::pages::{self, AFTER_ALL};
 use super::unread::unread;
 use crate::domain::{Bounds, Conversation, End, Position};
 use crate::storage::{InboxEntry, Summary};
@@ -47,7 +47,7 @@ pub(super) fn page(
             (
                 user.bytes(),
                 after.map_or(i64::MAX, |place| place.created_at.millis()),
-                id.as_ref().map_or(BEHIND_ALL, |id| id),
+                id.as_ref().map_or(AFTER_ALL, |id| id),
                 i64::try_from(limit).unwrap_or(i64::MAX),
             ),
             entry,

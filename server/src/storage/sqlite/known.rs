@@ -107,14 +107,14 @@ pub(super) fn replace(directory: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Keeps the file up to date.
-pub(super) struct Keeper {
+pub(super) struct KnownFile {
     directory: PathBuf,
     /// What the file says, and whether writing it fails. Locked while it is written, which only the
     /// checkpoint thread and the end of the writer do.
     state: Mutex<(Option<Known>, Outage)>,
 }
 
-impl Keeper {
+impl KnownFile {
     /// Of the file in this directory.
     pub(super) fn new(directory: &Path) -> Self {
         Self {
@@ -125,14 +125,14 @@ impl Keeper {
 
     /// Writes the state that a connection sees, if it has changed, and returns whether the file says it now. A failure harms
     /// nothing: the file then says less than it could.
-    pub(super) fn keep(&self, connection: &Connection) -> bool {
+    pub(super) fn update(&self, connection: &Connection) -> bool {
         let mut state = self.state.lock();
-        let (said, outage) = &mut *state;
+        let (written, outage) = &mut *state;
         let kept = Known::of(connection).map_err(io::Error::other).and_then(|now| {
-            let news = said.as_ref() != Some(&now);
+            let news = written.as_ref() != Some(&now);
             if news {
                 now.write(&self.directory)?;
-                *said = Some(now);
+                *written = Some(now);
             }
             Ok(news)
         });

@@ -37,7 +37,7 @@ pub(super) fn mark(connection: &Connection, marks: &[Mark]) -> rusqlite::Result<
     let marked = marks.iter().map(|mark| mark_one(connection, mark, &mut newest));
     let marked = marked.collect::<rusqlite::Result<_>>()?;
     if newest > before {
-        sequence::take(connection, newest)?;
+        sequence::record(connection, newest)?;
     }
     Ok(Outcome { marked, newest })
 }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use shared::Timestamp;
 
-use super::checkpoint::LOG_PAGES;
+use super::checkpoint::DEFAULT_LOG_PAGES;
 use super::data_dir::DataDir;
 use super::files::Files;
-use super::known::{Keeper, Known};
+use super::known::{Known, KnownFile};
 use super::room::Room;
 use super::untouched::Untouched;
 use super::{checkpoint, log_index, room, schema, sequence, users};
@@ -40,7 +40,7 @@ impl Default for Options {
             check: false,
             accept_loss: false,
             now: clock::now(),
-            log_pages: LOG_PAGES,
+            log_pages: DEFAULT_LOG_PAGES,
         }
     }
 }
@@ -50,14 +50,14 @@ pub(super) struct Opened {
     pub(super) directory: Arc<DataDir>,
     pub(super) connection: Connection,
     pub(super) files: Arc<Files>,
-    pub(super) keeper: Arc<Keeper>,
+    pub(super) known_file: Arc<KnownFile>,
 }
 
 /// Opens the database in `dir`, creates what is missing, and takes every user offline.
 pub(super) fn open(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     open_checked(dir, options).map_err(|error| match error {
         // SQLite calls most of it an I/O error.
-        StoreError::Unavailable(text) if Room::new(dir).is_doubtful() => {
+        StoreError::Unavailable(text) if Room::new(dir).is_uncertain() => {
             StoreError::Unavailable(format!("{text}; the disk of {} is full", dir.display()))
         }
         error => error,
@@ -107,8 +107,8 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
         // The numbers go on from here, so a cursor of what is lost would pass over what comes next.
         sequence::new_instance(&connection)?;
     }
-    let keeper = Keeper::new(dir);
-    if !keeper.keep(&connection) && log_pages.is_some() {
+    let known_file = KnownFile::new(dir);
+    if !known_file.update(&connection) && log_pages.is_some() {
         // What the file says of the log was right only until now.
         let text = format!("{}: known.json can't be written", dir.display());
         return Err(StoreError::Unavailable(text));
@@ -118,7 +118,7 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
         files: Arc::new(Files::opened(&directory)?),
         directory: Arc::new(directory),
         connection,
-        keeper: Arc::new(keeper),
+        known_file: Arc::new(known_file),
     })
 }
 

@@ -32,7 +32,7 @@ pub(super) const NEWEST: &str = page!("DESC");
 
 /// In front of every id, and behind every id: one byte shorter and one longer than all of them.
 pub(super) const BEFORE_ALL: &[u8] = &[0; 11];
-pub(super) const BEHIND_ALL: &[u8] = &[0xff; 13];
+pub(super) const AFTER_ALL: &[u8] = &[0xff; 13];
 
 /// One message, if the conversation holds it.
 pub(super) fn message(
@@ -71,7 +71,7 @@ pub(super) fn page(
             after.map_or(i64::MIN, |(at, _)| at),
             after.as_ref().map_or(BEFORE_ALL, |(_, id)| id),
             before.map_or(i64::MAX, |(at, _)| at),
-            before.as_ref().map_or(BEHIND_ALL, |(_, id)| id),
+            before.as_ref().map_or(AFTER_ALL, |(_, id)| id),
             i64::try_from(limit).unwrap_or(i64::MAX),
         ),
         |row| message_from_row(row, conversation),

@@ -13,7 +13,7 @@ use super::runs::{self, Run, segment};
 use super::{markers, projected, unread};
 use crate::domain::Position;
 
-pub(super) const BEHIND: &str = "
+pub(super) const AFTER: &str = "
     SELECT m.seq, m.id, m.created_at, m.sender, c.low, c.high
     FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
     WHERE m.seq > ?1 ORDER BY m.seq LIMIT ?2";
@@ -32,10 +32,10 @@ const NEW_IN_INBOX: &str = "
     WHERE (excluded.last_at, excluded.last_id) > (last_at, last_id) OR excluded.unread > unread";
 
 /// Rows of inboxes in one transaction. They lie anywhere, so each can dirty pages of its own.
-const INBOX_PART: usize = 512;
+const MAX_INBOX_PART: usize = 512;
 
 /// Runs of the feed in one transaction.
-const FEED_PART: usize = 1_024;
+const MAX_FEED_PART: usize = 1_024;
 
 /// Some messages that follow each other, as they are to be in `feed` and `inbox`; in the order of the keys there, so
 /// that neighbours are written together.
@@ -62,13 +62,13 @@ struct Latest {
 
 impl Batch {
     /// Reads up to `most` messages behind a number.
-    pub(super) fn read(connection: &Connection, behind: i64, most: usize) -> rusqlite::Result<Self> {
+    pub(super) fn read(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Self> {
         let snapshot = connection.unchecked_transaction()?;
         let mut batch = Self::default();
-        let mut noted = HashMap::new();
+        let mut latest_by_key = HashMap::new();
         let mut feed = Vec::new();
-        let mut statement = snapshot.prepare_cached(BEHIND)?;
-        let mut rows = statement.query((behind, i64::try_from(most).unwrap_or(i64::MAX)))?;
+        let mut statement = snapshot.prepare_cached(AFTER)?;
+        let mut rows = statement.query((after, i64::try_from(most).unwrap_or(i64::MAX)))?;
         while let Some(row) = rows.next()? {
             batch.messages += 1;
             batch.last = row.get(0)?;
@@ -79,16 +79,16 @@ impl Batch {
             let sender = UserId::from_bytes(row.get(3)?);
             let (low, high) = (UserId::from_bytes(row.get(4)?), UserId::from_bytes(row.get(5)?));
             let receiver = if sender == low { high } else { low };
-            note(&mut noted, (sender, receiver), place, false);
+            add_latest(&mut latest_by_key, (sender, receiver), place, false);
             feed.push((segment(batch.last), sender, batch.last));
             if receiver != sender {
-                note(&mut noted, (receiver, sender), place, true);
+                add_latest(&mut latest_by_key, (receiver, sender), place, true);
                 feed.push((segment(batch.last), receiver, batch.last));
             }
         }
         feed.sort_unstable();
         batch.feed = Run::all(&feed);
-        batch.inbox = noted.into_iter().collect();
+        batch.inbox = latest_by_key.into_iter().collect();
         batch.inbox.sort_unstable_by_key(|(key, _)| *key);
         for ((owner, peer), latest) in &mut batch.inbox {
             if latest.of_peer {
@@ -111,13 +111,13 @@ impl Batch {
 
     /// In how many parts it is written.
     pub(super) fn parts(&self) -> usize {
-        self.inbox.len().div_ceil(INBOX_PART) + self.feed.len().div_ceil(FEED_PART)
+        self.inbox.len().div_ceil(MAX_INBOX_PART) + self.feed.len().div_ceil(MAX_FEED_PART)
     }
 
     /// Writes one part. That these rows are in front of the number up to which all is projected harms nobody: an inbox
     /// may be, and of a feed nothing behind that number is read.
     pub(super) fn write_part(&self, connection: &Connection, part: usize) -> rusqlite::Result<()> {
-        let mut chunks = self.inbox.chunks(INBOX_PART);
+        let mut chunks = self.inbox.chunks(MAX_INBOX_PART);
         let parts = chunks.len();
         if let Some(rows) = chunks.nth(part) {
             let mut statement = connection.prepare_cached(NEW_IN_INBOX)?;
@@ -134,7 +134,7 @@ impl Batch {
                     answered.execute((owner.bytes(), peer.bytes()))?;
                 }
             }
-        } else if let Some(runs) = self.feed.chunks(FEED_PART).nth(part - parts) {
+        } else if let Some(runs) = self.feed.chunks(MAX_FEED_PART).nth(part - parts) {
             let mut statement = connection.prepare_cached(NEW_IN_FEED)?;
             for run in runs {
                 statement.execute((run.segment, run.user.bytes(), run.numbers[0], run.pack()))?;
@@ -149,7 +149,7 @@ impl Batch {
     }
 }
 
-fn note(inbox: &mut HashMap<(UserId, UserId), Latest>, key: (UserId, UserId), place: Position, of_peer: bool) {
+fn add_latest(inbox: &mut HashMap<(UserId, UserId), Latest>, key: (UserId, UserId), place: Position, of_peer: bool) {
     let latest = inbox.entry(key).or_insert(Latest {
         place,
         of_peer: false,

@@ -1,4 +1,4 @@
-//! The thread that keeps `feed` and `inbox` behind the messages, and builds them anew when it is told to.
+//! The thread that keeps `feed` and `inbox` after the messages, and builds them anew when it is told to.
 //!
 //! It is woken by a reader that needs them, by a backlog, and by a timer. What it does between two looks at its orders
 //! is one step, written in transactions of a few milliseconds; see [`work`] and [`projection`]. A step that fails is
@@ -23,16 +23,16 @@ use crate::supervisor::Supervisor;
 mod work;
 
 /// Most messages in one step. The more there are, the more rows of inboxes are written once for several of them.
-const BATCH: usize = 32_768;
+const MAX_BATCH: usize = 32_768;
 
 /// Messages that wait for a step before anybody asks.
-const BACKLOG: i64 = 16_384;
+const MAX_BACKLOG: i64 = 16_384;
 
 /// How long a reader waits for the messages that are in front of it.
-const DEADLINE: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More messages than this that wait when the database is opened are an old database, not a tail.
-const OLD: i64 = 20_000;
+const OLD_DATABASE_BACKLOG: i64 = 20_000;
 
 /// The thread, as the store sees it.
 pub(super) struct Projector {
@@ -83,7 +83,7 @@ impl Shared {
     pub(super) fn appended(&self, newest: i64) {
         self.committed(newest);
         self.appended.fetch_max(newest, Ordering::AcqRel);
-        if newest - self.progress.borrow().projected >= BACKLOG {
+        if newest - self.progress.borrow().projected >= MAX_BACKLOG {
             let _orders = self.orders.lock();
             self.wake.notify_one();
         }
@@ -102,7 +102,7 @@ impl Projector {
         let newest = sequence::last(&reader)?;
         let appended = sequence::last_message(&reader)?;
         let projected = projected::projected(&reader)?;
-        let old = appended - projected > OLD;
+        let old = appended - projected > OLD_DATABASE_BACKLOG;
         let build = Projection {
             ready: !old,
             building: old,
@@ -169,7 +169,7 @@ impl Projector {
         };
         self.shared.order(|orders| orders.wanted = orders.wanted.max(target));
         let there = progress.wait_for(|now| now.projected >= target || now.failures > failures);
-        match tokio::time::timeout(DEADLINE, there).await {
+        match tokio::time::timeout(FLUSH_TIMEOUT, there).await {
             Ok(Ok(now)) if now.projected >= target => Ok(()),
             Ok(Ok(now)) => Err(now.error.clone().unwrap_or_else(stuck)),
             Ok(Err(_)) | Err(_) => Err(stuck()),
@@ -218,5 +218,5 @@ impl Drop for Projector {
 }
 
 fn stuck() -> StoreError {
-    StoreError::Unavailable(format!("the inboxes did not follow within {DEADLINE:?}"))
+    StoreError::Unavailable(format!("the inboxes did not follow within {FLUSH_TIMEOUT:?}"))
 }

@@ -13,10 +13,10 @@ use super::schema;
 use crate::storage::StoreError;
 
 /// Reads that run at once. More would only wait for the same disk and processors.
-const CONNECTIONS: u32 = 4;
+const MAX_CONNECTIONS: u32 = 4;
 
 /// How long closing waits for reads that are under way.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pool. Whoever wants a connection waits in the order of asking.
 pub(super) struct Readers {
@@ -42,9 +42,9 @@ impl Readers {
                 _directory: Arc::clone(directory),
             })
         };
-        let connections: Result<Vec<_>, StoreError> = (0..CONNECTIONS).map(open).collect();
+        let connections: Result<Vec<_>, StoreError> = (0..MAX_CONNECTIONS).map(open).collect();
         Ok(Self {
-            permits: Arc::new(Semaphore::new(CONNECTIONS as usize)),
+            permits: Arc::new(Semaphore::new(MAX_CONNECTIONS as usize)),
             idle: Arc::new(Mutex::new(connections?)),
         })
     }
@@ -67,7 +67,7 @@ impl Readers {
     /// Lets the reads under way end and closes the connections; later reads fail.
     pub(super) async fn close(&self) {
         // After the deadline a read keeps its connection and closes it when it ends; nothing is lost by that.
-        let all = tokio::time::timeout(CLOSE_DEADLINE, self.permits.acquire_many(CONNECTIONS)).await;
+        let all = tokio::time::timeout(CLOSE_TIMEOUT, self.permits.acquire_many(MAX_CONNECTIONS)).await;
         self.permits.close();
         drop(all);
         self.idle.lock().clear();

@@ -12,13 +12,13 @@ use rusqlite::Connection;
 use crate::storage::StoreError;
 
 /// Bytes that a commit of many messages needs. With less than this free it is tried whether that can be written.
-const COMMIT: u64 = 1024 * 1024;
+const LARGE_COMMIT_BYTES: u64 = 1024 * 1024;
 
 /// What is known of the room.
 pub(super) struct Room {
     directory: PathBuf,
     /// A commit has failed since such a large one was tried with success.
-    doubted: AtomicBool,
+    uncertain: AtomicBool,
 }
 
 impl Room {
@@ -26,25 +26,25 @@ impl Room {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
-            doubted: AtomicBool::new(false),
+            uncertain: AtomicBool::new(false),
         }
     }
 
     /// Hears how a commit went.
-    pub(super) fn heard(&self, failure: Option<&StoreError>) {
+    pub(super) fn record(&self, failure: Option<&StoreError>) {
         if matches!(failure, Some(StoreError::Unavailable(_))) {
-            self.doubted.store(true, Ordering::Relaxed);
+            self.uncertain.store(true, Ordering::Relaxed);
         }
     }
 
     /// Whether [`fill`] must succeed before the store counts as working.
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.doubted.load(Ordering::Relaxed) || self.free().is_some_and(|free| free < COMMIT)
+    pub(super) fn is_uncertain(&self) -> bool {
+        self.uncertain.load(Ordering::Relaxed) || self.free().is_some_and(|free| free < LARGE_COMMIT_BYTES)
     }
 
     /// Hears that [`fill`] succeeded.
-    pub(super) fn found(&self) {
-        self.doubted.store(false, Ordering::Relaxed);
+    pub(super) fn record_large_commit(&self) {
+        self.uncertain.store(false, Ordering::Relaxed);
     }
 
     fn free(&self) -> Option<u64> {
@@ -57,7 +57,10 @@ impl Room {
 /// one needs no room.
 pub(super) fn fill(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("DROP TABLE IF EXISTS room; CREATE TABLE room (filler BLOB)")?;
-    connection.execute("INSERT INTO room VALUES (randomblob(?1))", [COMMIT.cast_signed()])?;
+    connection.execute(
+        "INSERT INTO room VALUES (randomblob(?1))",
+        [LARGE_COMMIT_BYTES.cast_signed()],
+    )?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub(super) const LAST_STORED: &str = "
 pub(super) const NEWEST_BY_ID: &str = "
     SELECT max(created_at) FROM messages WHERE id >= (SELECT substr(max(id), 1, 4) FROM messages)";
 
-pub(super) const TAKE: &str = "UPDATE meta SET change = ?1 WHERE pk = 1";
+pub(super) const RECORD: &str = "UPDATE meta SET change = ?1 WHERE pk = 1";
 
 pub(super) const FIRST_START: &str = "SELECT first_start FROM meta WHERE pk = 1";
 
@@ -66,8 +66,8 @@ pub(super) fn new_instance(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Records the greatest number that a job gave to anything but a message; a message holds its own.
-pub(super) fn take(connection: &Connection, number: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached(TAKE)?.execute([number])?;
+pub(super) fn record(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached(RECORD)?.execute([number])?;
     Ok(())
 }
 

@@ -130,7 +130,7 @@ pub(super) fn change_settings(
         after.invisible,
         number,
     ))?;
-    sequence::take(connection, number)?;
+    sequence::record(connection, number)?;
     let version = version(number);
     Ok((Some(Settings { version, ..after }), number))
 }

@@ -5,7 +5,7 @@
 //! came meanwhile are the next group. If one of a group fails, all are undone and run again, each in a transaction of
 //! its own, so that it fails alone. That is rare; a savepoint around each job would cost every group a copy of all
 //! pages that it touches. It is no help where the database is locked by somebody else, which each of them would wait for;
-//! and it ends after [`ALONE`], should each attempt take long.
+//! and it ends after [`RETRY_TIMEOUT`], should each attempt take long.
 //!
 //! A group whose commit went into files that no path leads to any more is held: neither answered nor undone. If the files
 //! come back it is durable after all, and is answered; until then nothing else is written, see [`files`](super::files).
@@ -22,20 +22,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpointer;
 use super::files::{Files, Missing};
-use super::known::Keeper;
+use super::known::KnownFile;
 use super::opening::Opened;
 use super::room::Room;
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
 /// Jobs that wait; callers beyond that wait for a place. Also the most jobs in one transaction.
-const QUEUE: usize = 64;
+const MAX_QUEUED: usize = 64;
 
 /// How long the jobs of a group that failed are tried one by one. The rest then fails as the group did.
-const ALONE: Duration = Duration::from_secs(5);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it looks whether the files of a group that is held are back.
-const HELD_PAUSE: Duration = Duration::from_millis(50);
+const RECHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The writer, as its callers see it.
 pub(super) struct Writer {
@@ -55,11 +55,11 @@ impl Writer {
             directory,
             connection,
             files,
-            keeper,
+            known_file,
         } = opened;
         let database = directory.database();
-        let checkpointer = Checkpointer::start(&database, pages, Arc::clone(&files), Arc::clone(&keeper), parts)?;
-        let (sender, jobs) = mpsc::channel(QUEUE);
+        let checkpointer = Checkpointer::start(&database, pages, Arc::clone(&files), Arc::clone(&known_file), parts)?;
+        let (sender, jobs) = mpsc::channel(MAX_QUEUED);
         let work = move || {
             let thread = Thread {
                 connection,
@@ -67,7 +67,7 @@ impl Writer {
                 room,
                 rescued: false,
             };
-            thread.run(jobs, checkpointer, &keeper);
+            thread.run(jobs, checkpointer, &known_file);
             // Its connection is closed by now.
             drop(directory);
         };
@@ -163,10 +163,10 @@ struct Thread {
 
 impl Thread {
     /// The thread's life.
-    fn run(mut self, mut jobs: Jobs, mut checkpointer: Checkpointer, keeper: &Keeper) {
-        let mut group = Vec::with_capacity(QUEUE);
+    fn run(mut self, mut jobs: Jobs, mut checkpointer: Checkpointer, known_file: &KnownFile) {
+        let mut group = Vec::with_capacity(MAX_QUEUED);
         let mut held = Vec::new();
-        while jobs.blocking_recv_many(&mut group, QUEUE) > 0 {
+        while jobs.blocking_recv_many(&mut group, MAX_QUEUED) > 0 {
             if let Err(error) = self.files.check() {
                 self.rescue(&checkpointer);
                 refuse(&mut group, &error);
@@ -176,7 +176,7 @@ impl Thread {
             let together = self.transaction(&mut group);
             fail::fail_point!("sqlite::writer", crate::failpoints::is_triggered(), |_| ());
             let mut again = group.len() > 1 && matches!(&together, (Err(failure), _) if failure.began);
-            let end = Instant::now() + ALONE;
+            let end = Instant::now() + RETRY_TIMEOUT;
             for mut job in group.drain(..) {
                 let (outcome, committed) = match &together {
                     (Err(_), _) if again => self.transaction(std::slice::from_mut(&mut job)),
@@ -185,20 +185,20 @@ impl Thread {
                 let waits_in_vain = outcome.as_ref().is_err_and(|failure| !failure.began);
                 again &= !waits_in_vain && Instant::now() < end;
                 let outcome = outcome.map_err(|failure| failure.error);
-                match committed == AppendOutcome::Elsewhere || (outcome.is_ok() && !held.is_empty()) {
+                match committed == CommitPlace::Elsewhere || (outcome.is_ok() && !held.is_empty()) {
                     true => held.push(job),
                     false => job.answer(outcome),
                 }
             }
-            self.settle(&mut held, &mut jobs, &checkpointer);
+            self.wait_for_files(&mut held, &mut jobs, &checkpointer);
             checkpointer.after_commit(&self.connection);
         }
-        checkpointer.finish(&self.connection, &self.files, keeper);
+        checkpointer.finish(&self.connection, &self.files, known_file);
     }
 
     /// Waits until it is known whether what was committed can be found by whoever opens the database next. Whatever comes
     /// meanwhile is refused.
-    fn settle(&mut self, held: &mut Vec<Box<dyn Job>>, jobs: &mut Jobs, checkpointer: &Checkpointer) {
+    fn wait_for_files(&mut self, held: &mut Vec<Box<dyn Job>>, jobs: &mut Jobs, checkpointer: &Checkpointer) {
         let mut group = Vec::new();
         while !held.is_empty() {
             let Err(error) = self.files.check() else {
@@ -217,7 +217,7 @@ impl Thread {
                 }
             }
             refuse(&mut group, &error);
-            std::thread::sleep(HELD_PAUSE);
+            std::thread::sleep(RECHECK_INTERVAL);
         }
     }
 
@@ -232,12 +232,12 @@ impl Thread {
 
     /// Runs jobs as one durable transaction, or leaves no trace of them. Nobody hears of a commit before the files were
     /// looked at.
-    fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), Failure>, AppendOutcome) {
+    fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), Failure>, CommitPlace) {
         let outcome = transaction(&self.connection, jobs);
-        self.room.heard(outcome.as_ref().err().map(|failure| &failure.error));
+        self.room.record(outcome.as_ref().err().map(|failure| &failure.error));
         let committed = match outcome.is_ok() && self.files.check().is_err() {
-            true => AppendOutcome::Elsewhere,
-            false => AppendOutcome::InPlace,
+            true => CommitPlace::Elsewhere,
+            false => CommitPlace::InPlace,
         };
         (outcome, committed)
     }
@@ -245,7 +245,7 @@ impl Thread {
 
 /// Where a commit went, if there was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AppendOutcome {
+enum CommitPlace {
     InPlace,
     /// Into files that no path leads to.
     Elsewhere,

@@ -181,18 +181,18 @@ impl Resume {
 fn length(event: &SyncEvent) -> usize {
     match event {
         SyncEvent::Message { message } => message_length(message),
-        _ => size::RECEIPT,
+        _ => size::RECEIPT_BYTES,
     }
 }
 
 /// As [`length`], of a message: JSON can have a multiple of it, and is charged when it is written.
 fn message_length(message: &Message) -> usize {
-    size::RECEIPT + message.message.as_deref().map_or(0, str::len)
+    size::RECEIPT_BYTES + message.message.as_deref().map_or(0, str::len)
 }
 
 /// As [`length`], of a conversation.
 fn conversation_length(conversation: &Conversation) -> usize {
-    2 * size::RECEIPT + conversation.last_message.as_ref().map_or(0, message_length)
+    2 * size::RECEIPT_BYTES + conversation.last_message.as_ref().map_or(0, message_length)
 }
 
 /// With whom a change was.

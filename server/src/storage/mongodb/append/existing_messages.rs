@@ -1,4 +1,4 @@
-//! What stands behind a duplicate key.
+//! The documents to which duplicate keys lead.
 
 use std::collections::HashMap;
 
@@ -18,18 +18,18 @@ pub(super) struct ExistingMessages {
 impl ExistingMessages {
     /// Takes stored messages, each with its `clientMessageId`.
     pub(super) fn new(stored: Vec<(Message, Option<String>)>) -> Self {
-        let mut originals = Self::default();
+        let mut existing = Self::default();
         for (message, client_id) in stored {
             if let (Some(sender), Some(client_id)) = (message.sender, client_id) {
-                originals.by_client_id.insert((sender, client_id), message.clone());
+                existing.by_client_id.insert((sender, client_id), message.clone());
             }
-            originals.by_id.insert(message.id, message);
+            existing.by_id.insert(message.id, message);
         }
-        originals
+        existing
     }
 
-    /// What became of a message that met a duplicate key; `None` if what it met is gone.
-    pub(super) fn settle(&self, new: &NewMessage) -> Option<Outcome> {
+    /// The outcome of a message that met a duplicate key; `None` if the document is gone.
+    pub(super) fn outcome_of(&self, new: &NewMessage) -> Option<Outcome> {
         let same = |stored: &Message| {
             stored.receiver == Some(new.receiver) && stored.message.as_deref() == Some(new.text.as_str())
         };

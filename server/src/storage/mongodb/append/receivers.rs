@@ -20,9 +20,9 @@ use crate::storage::mongodb::query;
 use crate::storage::mongodb::window::Clock;
 
 /// How many receivers are remembered at most. A set of as many takes some 2 MiB.
-const KNOWN: usize = 65_536;
+const MAX_KNOWN: usize = 65_536;
 /// How long a receiver is remembered at most, in milliseconds. Users are never deleted here, but another program may.
-const EXPIRY: i64 = 60_000;
+const MAX_AGE: i64 = 60_000;
 
 /// The users that messages can be for.
 pub(super) struct Receivers {
@@ -58,7 +58,7 @@ impl Receivers {
         let now = (self.clock)().millis();
         let mut asked: HashSet<UserId> = {
             let mut known = self.known.lock();
-            let is_old = !(0..EXPIRY).contains(&now.saturating_sub(known.since));
+            let is_old = !(0..MAX_AGE).contains(&now.saturating_sub(known.since));
             if is_old || known.losses != losses {
                 *known = Known {
                     users: HashSet::new(),
@@ -83,7 +83,7 @@ impl Receivers {
 
         let mut known = self.known.lock();
         for user in found {
-            if known.users.len() >= KNOWN {
+            if known.users.len() >= MAX_KNOWN {
                 known.users.clear();
             }
             asked.remove(&user);

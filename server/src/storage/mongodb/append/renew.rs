@@ -1,9 +1,8 @@
-//! Messages that became durable long after their time: they are given a new one before anybody is told.
+//! Messages that became durable long after their time: they are given a new time before they are acknowledged.
 //!
-//! See [`window`] for what that is good for. Each renewal is also written to a collection of
-//! its own, because the other nodes look for new messages by the time in their ids, and would pass over these. They would pass
-//! over those as well that became durable only some seconds after their time, in a failover for example, and hear of them a minute later.
-//! So these are announced there, too, while other nodes live.
+//! [`window`] says why. Each renewal is also written to a collection of its own, because the other nodes find new messages
+//! by the time in their ids, and would miss these. A message that became durable only some seconds after its time, in a
+//! failover for example, they would find a minute later. So it is announced there, too, while other nodes live.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,10 +25,10 @@ use crate::storage::mongodb::timeouts::WRITE_TIMEOUT;
 use crate::storage::mongodb::window::{self, Clock};
 
 /// How long renewing is tried at least, however little of a batch's own time is left.
-const RENEW: Duration = Duration::from_secs(8);
+const RENEW_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long announcing alone may take. Without it the others hear of a message a minute later.
-const ANNOUNCE: Duration = Duration::from_secs(2);
+/// How long announcing alone may take. Without it the other nodes find a message a minute later.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether a message that is announced was also given a new time. Where that is missing, it was.
 pub(in crate::storage::mongodb) const RENEWED: &str = "renewed";
@@ -55,8 +54,8 @@ impl Renewer {
         }
     }
 
-    /// Renews the stored messages among the outcomes whose time has passed. They are answered as they are stored then;
-    /// if that fails, as failed. Those whose time is about to pass are announced.
+    /// Renews the stored messages among the outcomes whose time has passed. They are answered as they are stored then; if
+    /// that fails, as failed. Messages that other nodes may have missed are announced.
     pub(super) async fn renew(&self, outcomes: &mut [Outcome], deadline: Instant) {
         let now = (self.clock)();
         let is_late = |message: &Message| time(message, now).is_none_or(|at| window::is_late(at, now));
@@ -75,12 +74,12 @@ impl Renewer {
         if late.is_empty() {
             return;
         }
-        tracing::info!(count = late.len(), "messages were stored long after their time");
+        tracing::info!(count = late.len(), "append: messages were stored long after their time");
         let ids: Vec<ObjectId> = late
             .iter()
             .filter_map(|outcome| Some(message_key(outcome.as_ref().ok()?.message.id)))
             .collect();
-        let deadline = deadline.max(Instant::now() + RENEW);
+        let deadline = deadline.max(Instant::now() + RENEW_TIMEOUT);
         let renewed = self.write(&ids, now, deadline).await;
         for outcome in &mut late {
             match (&renewed, outcome.as_mut()) {
@@ -91,15 +90,15 @@ impl Renewer {
         }
     }
 
-    /// Tells other nodes of messages that they may have passed over.
+    /// Announces messages to other nodes that may have missed them.
     async fn announce(&self, ids: Vec<ObjectId>, now: Timestamp) {
         if ids.is_empty() {
             return;
         }
         let announcements = self.announcements(&ids, now, false);
-        let announcing = query::run_update("announcing messages", ANNOUNCE, &self.database, announcements);
+        let announcing = query::run_update("announcing messages", ANNOUNCE_TIMEOUT, &self.database, announcements);
         if let Err(error) = announcing.await {
-            tracing::debug!(%error, count = ids.len(), "messages are not announced to other nodes");
+            tracing::debug!(%error, count = ids.len(), "append: announcing messages to other nodes failed");
         }
     }
 
@@ -141,7 +140,7 @@ impl Renewer {
     }
 }
 
-/// By which time other nodes come across a message: that in its id, which is that of `createdAt`, unless that lies ahead.
+/// The time by which other nodes find a message: that in its id, which is that of `createdAt`, unless that lies ahead.
 fn time(message: &Message, now: Timestamp) -> Option<Timestamp> {
     let created_at = message.created_at?;
     Some(match window::is_ahead(created_at, now) {

@@ -14,7 +14,7 @@ use crate::storage::mongodb::timeouts::READ_TIMEOUT;
 use crate::storage::mongodb::{names, query};
 
 /// Messages of one step.
-const STEP: i64 = 10_000;
+const MAX_STEP: i64 = 10_000;
 
 /// Reads and projects messages.
 pub(super) struct BackfillReader {
@@ -23,7 +23,7 @@ pub(super) struct BackfillReader {
     renewals: Collection<RawDocumentBuf>,
 }
 
-/// How far the projecting of a span of time is.
+/// How far the projection of a span of time is.
 pub(super) struct Backfill {
     /// In milliseconds, whole seconds.
     from: i64,
@@ -57,7 +57,7 @@ impl Backfill {
         }
     }
 
-    /// In front of which moment everything is projected.
+    /// Everything before this moment is projected.
     pub(super) fn begin(&self) -> i64 {
         match self.message {
             Some(last) if self.renewals_done => i64::from(id_seconds(last)) * 1_000,
@@ -66,9 +66,9 @@ impl Backfill {
     }
 
     /// Takes the next step. Returns whether it was the last one.
-    pub(super) async fn go_on(&mut self, whole: &BackfillReader) -> Result<bool, StoreError> {
+    pub(super) async fn advance(&mut self, reader: &BackfillReader) -> Result<bool, StoreError> {
         if !self.renewals_done {
-            self.renewals_done = self.project_renewed(whole).await?;
+            self.renewals_done = self.project_renewed(reader).await?;
             return Ok(false);
         }
         let mut range = ids::range(to_seconds(self.from), to_seconds(self.to));
@@ -76,32 +76,32 @@ impl Backfill {
             range.remove("$gte");
             range.insert("$gt", message_key(last));
         }
-        let find = whole
+        let find = reader
             .messages
             .find(range)
             .projection(doc! { "sender": 1, "receiver": 1, "createdAt": 1 })
             .sort(doc! { "_id": 1 })
-            .limit(STEP)
+            .limit(MAX_STEP)
             .comment("follower")
             .max_time(READ_TIMEOUT);
         let messages = query::all("reading earlier messages", READ_TIMEOUT, find, document::message).await?;
         let Some(last) = messages.last() else { return Ok(true) };
-        project(&whole.database, &messages).await?;
+        project(&reader.database, &messages).await?;
         self.message = Some(last.id);
         Ok(false)
     }
 
     /// Projects some of the messages that were renewed. Returns whether those were the last.
-    async fn project_renewed(&mut self, whole: &BackfillReader) -> Result<bool, StoreError> {
+    async fn project_renewed(&mut self, reader: &BackfillReader) -> Result<bool, StoreError> {
         let (at, id) = self
             .renewal
             .unwrap_or((DateTime::from_millis(self.from), ObjectId::from_bytes([0; 12])));
-        let behind = doc! { "at": { "$gte": at }, "$nor": [{ "at": at, "_id": { "$lte": id } }] };
-        let find = whole
+        let after = doc! { "at": { "$gte": at }, "$nor": [{ "at": at, "_id": { "$lte": id } }] };
+        let find = reader
             .renewals
-            .find(behind)
+            .find(after)
             .sort(doc! { "at": 1, "_id": 1 })
-            .limit(STEP)
+            .limit(MAX_STEP)
             .comment("follower")
             .max_time(READ_TIMEOUT);
         let renewals = query::all("reading earlier renewals", READ_TIMEOUT, find, |renewal| {
@@ -110,14 +110,14 @@ impl Backfill {
         .await?;
         let Some(last) = renewals.last() else { return Ok(true) };
         let ids: Vec<ObjectId> = renewals.iter().map(|(_, id)| *id).collect();
-        let find = whole
+        let find = reader
             .messages
             .find(doc! { "_id": { "$in": ids } })
             .projection(doc! { "sender": 1, "receiver": 1, "createdAt": 1 })
             .comment("follower")
             .max_time(READ_TIMEOUT);
         let messages = query::all("reading renewed messages", READ_TIMEOUT, find, document::message).await?;
-        project(&whole.database, &messages).await?;
+        project(&reader.database, &messages).await?;
         self.renewal = Some(*last);
         Ok(false)
     }

@@ -1,4 +1,4 @@
-//! Ranges of ids that leave out what this process has minted itself.
+//! Ranges of ids that leave out those that this process made itself.
 
 use std::sync::OnceLock;
 
@@ -6,41 +6,41 @@ use bson::oid::ObjectId;
 use bson::{Document, doc};
 use shared::MessageId;
 
-/// Most seconds of one span in each of which the own ids are stepped over. In a longer one they are read as well.
-const STEPS: u32 = 120;
-/// Own ids may be of a moment that the clock has not reached: the generator never goes back.
-const AHEAD: u32 = 2;
+/// In a span of more seconds than this the own ids are read, too, instead of being stepped over in each second.
+const MAX_SKIPPED_SECONDS: u32 = 120;
+/// OwnIds ids may be of a moment that the clock has not reached: the generator never goes back.
+const MAX_AHEAD: u32 = 2;
 
-/// The five bytes behind the seconds, by which a process's ids are known.
+/// The five bytes after the seconds, by which a process's ids are known.
 #[derive(Debug, Default)]
-pub(super) struct Own {
+pub(super) struct OwnIds {
     bytes: OnceLock<[u8; 5]>,
 }
 
-impl Own {
+impl OwnIds {
     /// Takes them from an id of this process.
-    pub(super) fn learn(&self, id: MessageId) {
+    pub(super) fn set(&self, id: MessageId) {
         self.bytes.get_or_init(|| process(&id.bytes()));
     }
 
-    /// The bytes, if an id was minted.
+    /// The bytes, if this process has made an id.
     pub(super) fn bytes(&self) -> Option<[u8; 5]> {
         self.bytes.get().copied()
     }
 
-    /// Whether this process has minted an id.
+    /// Whether this process made an id.
     pub(super) fn is_own(&self, id: &ObjectId) -> bool {
         self.bytes.get() == Some(&process(&id.bytes()))
     }
 
-    /// Filters for the ids of a span of seconds, its end excluded. Those of this process are left out, but not all in what
-    /// lies in the future of `now`.
+    /// Filters for the ids of a span of seconds, its end excluded. They leave out those of this process, except where these lie
+    /// too far in the future of `now`.
     pub(super) fn ranges(&self, from: u32, to: u32, now: u32) -> Vec<Document> {
         if from >= to {
             return Vec::new();
         }
-        let end = to.min(now.saturating_add(AHEAD)).max(from);
-        let Some(own) = self.bytes.get().filter(|_| end - from <= STEPS) else {
+        let end = to.min(now.saturating_add(MAX_AHEAD)).max(from);
+        let Some(own) = self.bytes.get().filter(|_| end - from <= MAX_SKIPPED_SECONDS) else {
             return vec![range(from, to)];
         };
         let mut ranges = Vec::new();
@@ -63,8 +63,8 @@ pub(super) fn range(from: u32, to: u32) -> Document {
     open(smallest(from), to)
 }
 
-/// Leaves of ranges what lies behind an id that was reached.
-pub(super) fn go_on(ranges: &mut Vec<Document>, last: ObjectId) {
+/// Leaves of ranges what lies after an id that was reached.
+pub(super) fn advance(ranges: &mut Vec<Document>, last: ObjectId) {
     ranges.retain_mut(|range| {
         let Ok(bounds) = range.get_document_mut("_id") else {
             return false;
@@ -95,7 +95,7 @@ fn smallest(second: u32) -> ObjectId {
     ObjectId::from_bytes(id)
 }
 
-/// By which bytes the process that minted an id is known.
+/// The bytes by which the process that made an id is known.
 pub(super) fn process(id: &[u8; 12]) -> [u8; 5] {
     let mut bytes = [0; 5];
     bytes.copy_from_slice(&id[4..9]);
@@ -122,12 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn go_on_behind_what_was_read() {
-        let own = Own::default();
-        own.learn(MessageId::from_bytes(id(7, 5, 0).bytes()));
+    fn advance_past_what_was_read() {
+        let own = OwnIds::default();
+        own.set(MessageId::from_bytes(id(7, 5, 0).bytes()));
         let mut ranges = own.ranges(100, u32::MAX, 103);
         for last in [id(101, 4, 0), id(101, 4, 1), id(102, 6, 3)] {
-            go_on(&mut ranges, last);
+            advance(&mut ranges, last);
             assert!(!ranges.is_empty());
             let greater = |range: &Document| {
                 let range = range.get_document("_id").unwrap();
@@ -137,17 +137,17 @@ mod tests {
             assert!(ranges.iter().all(greater), "{last}: {ranges:?}");
         }
         let mut whole = vec![range(100, 101)];
-        go_on(&mut whole, id(100, 255, 255));
+        advance(&mut whole, id(100, 255, 255));
         assert_eq!(whole.len(), 1, "there may be more in that second");
-        go_on(&mut whole, id(101, 0, 0));
+        advance(&mut whole, id(101, 0, 0));
         assert!(whole.is_empty());
     }
 
     #[test]
     fn find_all_but_the_own() {
-        let own = Own::default();
+        let own = OwnIds::default();
         assert_eq!(own.ranges(100, 101, 200), [range(100, 101)]);
-        own.learn(MessageId::from_bytes(id(7, 5, 0).bytes()));
+        own.set(MessageId::from_bytes(id(7, 5, 0).bytes()));
         let ranges = own.ranges(100, u32::MAX, 103);
         for second in [99, 100, 101, 102, 103, 104, 105, 4_000_000_000] {
             for process in [0, 4, 5, 6, 255] {

@@ -1,7 +1,7 @@
 //! What was handed out, so that it is not handed out again: neither in the next seconds, nor when it settles.
 //!
-//! Every second is looked at several times: again and again while it is new, and a last time when it is settled. What was
-//! seen of a second is therefore remembered until then, however much that is; only [`LIMIT`] ends it sooner.
+//! The poller reads every second several times: again and again while it is new, and a last time when it is settled. What was
+//! seen of a second is therefore remembered until then, however much that is; only [`MAX_BYTES`] ends it sooner.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
@@ -14,10 +14,10 @@ use crate::storage::mongodb::document::{id_seconds, message_id};
 
 /// How many bytes are remembered: of 14,000 messages a second all. Beyond that whole seconds are forgotten, and what is in them is
 /// handed out once more when it settles, which does no harm. Those that would have to be remembered for longest go first, but
-/// not those that are looked at every second.
-const LIMIT: usize = 20 * 1024 * 1024;
+/// not those that are read at every poll.
+const MAX_BYTES: usize = 20 * 1024 * 1024;
 
-/// Something that was come across.
+/// Something that the poller has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ChangeKey {
     /// A message, by its id.
@@ -39,7 +39,7 @@ impl ChangeKey {
         }
     }
 
-    /// In which second it is looked for.
+    /// The second in which the poller reads it.
     fn second(&self) -> u32 {
         match self {
             Self::Message(id) => id_seconds(message_id(*id)),
@@ -58,15 +58,15 @@ struct Second {
 }
 
 impl Second {
-    fn contains(&self, sight: &ChangeKey) -> bool {
-        match sight {
+    fn contains(&self, key: &ChangeKey) -> bool {
+        match key {
             ChangeKey::Message(id) => self.messages.contains(&rest(id)),
             other => self.others.contains(other),
         }
     }
 
-    fn insert(&mut self, sight: ChangeKey) -> bool {
-        match sight {
+    fn insert(&mut self, key: ChangeKey) -> bool {
+        match key {
             ChangeKey::Message(id) => self.messages.insert(rest(&id)),
             other => self.others.insert(other),
         }
@@ -93,37 +93,37 @@ fn bytes<T: Eq + Hash>(set: &HashSet<T>) -> usize {
     }
 }
 
-/// The last sights.
+/// The last keys.
 #[derive(Debug, Default)]
 pub(super) struct SeenCache {
     seconds: BTreeMap<u32, Second>,
     /// What they take.
     bytes: usize,
-    /// From this second on all is looked at every second.
+    /// From this second on everything is read at every poll.
     recent: u32,
 }
 
 impl SeenCache {
-    pub(super) fn contains(&self, sight: &ChangeKey) -> bool {
-        let second = self.seconds.get(&sight.second());
-        second.is_some_and(|second| second.contains(sight))
+    pub(super) fn contains(&self, key: &ChangeKey) -> bool {
+        let second = self.seconds.get(&key.second());
+        second.is_some_and(|second| second.contains(key))
     }
 
-    /// Remembers one and tells whether it is new.
-    pub(super) fn insert(&mut self, sight: ChangeKey) -> bool {
+    /// Remembers one and returns whether it is new.
+    pub(super) fn insert(&mut self, key: ChangeKey) -> bool {
         let mut before = 0;
-        let second = match self.seconds.get_mut(&sight.second()) {
+        let second = match self.seconds.get_mut(&key.second()) {
             Some(second) => {
                 before = second.bytes();
                 second
             }
-            None => self.seconds.entry(sight.second()).or_default(),
+            None => self.seconds.entry(key.second()).or_default(),
         };
-        let new = second.insert(sight);
+        let new = second.insert(key);
         self.bytes = self.bytes - before + second.bytes();
-        while self.bytes > LIMIT {
-            let mut passing = self.seconds.range(..self.recent);
-            let last = passing.next_back().or_else(|| self.seconds.first_key_value());
+        while self.bytes > MAX_BYTES {
+            let mut older = self.seconds.range(..self.recent);
+            let last = older.next_back().or_else(|| self.seconds.first_key_value());
             let Some(last) = last.map(|(second, _)| *second) else {
                 break;
             };
@@ -132,8 +132,9 @@ impl SeenCache {
         new
     }
 
-    /// Says what is done with: all before the second `settled` is not looked at again, and what lies between that and `recent` once.
-    pub(super) fn pass(&mut self, settled: u32, recent: u32) {
+    /// Forgets what is complete: what lies before the second `settled` is not read again, and what lies between that and `recent`
+    /// once.
+    pub(super) fn advance(&mut self, settled: u32, recent: u32) {
         self.recent = recent;
         while let Some((&first, _)) = self.seconds.first_key_value()
             && first < settled
@@ -151,7 +152,7 @@ impl SeenCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::mongodb::change_poller::{SETTLED, recent, second, slices};
+    use crate::storage::mongodb::change_poller::{SETTLE_DELAY, recent, second, slices};
 
     fn id(second: i64, number: u32) -> ObjectId {
         let mut id = [0; 12];
@@ -160,26 +161,26 @@ mod tests {
         ObjectId::from_bytes(id)
     }
 
-    /// Follows so many messages a second for some seconds, looking once a second as the task does. Returns how often
+    /// Reads so many messages a second for some seconds, polling once a second as the task does. Returns how often
     /// messages were new, and the most bytes that were remembered.
     fn follow(rate: u32, duration: i64) -> (u64, usize) {
         const BEGIN: i64 = 1_000_000;
         let (mut seen, mut new, mut most) = (SeenCache::default(), 0, 0);
-        let mut looked = BEGIN * 1_000;
-        let mut settled = second(looked - SETTLED);
-        for now in (BEGIN + 1..=BEGIN + duration + SETTLED / 1_000 + 1).map(|second| second * 1_000) {
-            for slice in slices::until(now, settled, looked) {
+        let mut polled = BEGIN * 1_000;
+        let mut settled = second(polled - SETTLE_DELAY);
+        for now in (BEGIN + 1..=BEGIN + duration + SETTLE_DELAY / 1_000 + 1).map(|second| second * 1_000) {
+            for slice in slices::until(now, settled, polled) {
                 let within = |(from, to): &(i64, i64)| {
                     let written = BEGIN..(BEGIN + duration).min(now / 1_000);
                     from.div_euclid(1_000).max(written.start)..to.div_euclid(1_000).min(written.end)
                 };
                 for second in slice.spans.iter().flat_map(within) {
                     let ids = (0..rate).map(|number| ChangeKey::Message(id(second, number)));
-                    new += ids.map(|sight| u64::from(seen.insert(sight))).sum::<u64>();
+                    new += ids.map(|key| u64::from(seen.insert(key))).sum::<u64>();
                     most = most.max(seen.bytes);
                 }
-                (settled, looked) = (slice.settled, slice.looked);
-                seen.pass(to_seconds(settled), recent(looked));
+                (settled, polled) = (slice.settled, slice.polled);
+                seen.advance(to_seconds(settled), recent(polled));
             }
         }
         (new, most)
@@ -189,32 +190,32 @@ mod tests {
     fn thousands_a_second_are_new_once() {
         let (new, most) = follow(5_000, 80);
         assert_eq!(new, 400_000);
-        assert!(most < LIMIT / 2, "{most}");
+        assert!(most < MAX_BYTES / 2, "{most}");
     }
 
     #[test]
     fn beyond_the_limit_some_are_new_twice_and_none_every_second() {
         let (new, most) = follow(30_000, 42);
-        assert!(most <= LIMIT + LIMIT / 8, "{most}");
+        assert!(most <= MAX_BYTES + MAX_BYTES / 8, "{most}");
         assert!((1_260_001..2 * 1_260_000).contains(&new), "{new}");
     }
 
     #[test]
     fn what_is_settled_is_forgotten() {
         let mut seen = SeenCache::default();
-        let sights = [
+        let keys = [
             ChangeKey::Message(id(100, 1)),
             ChangeKey::Renewal(id(7, 1), 100_000),
             ChangeKey::Settings(UserId::from_bytes([1; 12]), Timestamp::from_millis(100_999), 1),
         ];
-        for sight in sights {
-            assert!(seen.insert(sight) && !seen.insert(sight) && seen.contains(&sight));
+        for key in keys {
+            assert!(seen.insert(key) && !seen.insert(key) && seen.contains(&key));
         }
         assert!(!seen.contains(&ChangeKey::Message(id(7, 1))));
-        seen.pass(100, 200);
-        assert!(sights.iter().all(|sight| seen.contains(sight)));
-        seen.pass(101, 200);
-        assert!(!sights.iter().any(|sight| seen.contains(sight)));
+        seen.advance(100, 200);
+        assert!(keys.iter().all(|key| seen.contains(key)));
+        seen.advance(101, 200);
+        assert!(!keys.iter().any(|key| seen.contains(key)));
         assert_eq!(seen.bytes, 0);
     }
 }

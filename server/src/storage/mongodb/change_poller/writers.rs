@@ -26,7 +26,7 @@ const PROJECTED: &str = "projected";
 /// The other nodes, as their leases were when they were last read.
 pub(super) struct Writers {
     nodes: Collection<RawDocumentBuf>,
-    /// Whether there are others, as far as the last heartbeat knows.
+    /// Whether there are others, as of the last heartbeat.
     others: Arc<AtomicBool>,
     /// By the bytes in their ids; in milliseconds.
     living: HashMap<[u8; 5], i64>,
@@ -41,7 +41,7 @@ impl Writers {
         }
     }
 
-    /// Reads the leases. To be done before messages are: whoever is known to live then, and is gone later, is missed later. Returns
+    /// Reads the leases. To be done before messages are read: a node that lives then and is gone later is noticed later. Returns
     /// whether one is gone.
     pub(super) async fn read(&mut self, own: Option<[u8; 5]>) -> Result<bool, StoreError> {
         if self.living.is_empty() && !self.others.load(Ordering::Acquire) {
@@ -68,7 +68,7 @@ impl Writers {
         Ok(gone)
     }
 
-    /// Whether another node that lives has minted an id, and so projects the message.
+    /// Whether another node that lives made an id, and so projects the message.
     pub(super) fn projects(&self, id: &ObjectId) -> bool {
         self.living.contains_key(&ids::process(&id.bytes()))
     }
@@ -79,7 +79,7 @@ impl Writers {
     }
 }
 
-/// What a node says of itself in its lease.
+/// What a node writes of itself into its lease.
 pub(super) fn claim(writer: Option<[u8; 5]>, projected: i64) -> Document {
     let Some(writer) = writer else {
         return Document::new();

@@ -1,11 +1,11 @@
 //! Building all inboxes from the messages: those of an old database at the first start, and again when asked.
 //!
-//! One document in `meta` says how far that is. It is done in steps, each of which is remembered before the next begins, by
-//! the one process that holds the lease on it; when that one dies another goes on. All of it may be done twice.
-//! The messages are read in the order of their ids. Whatever is stored meanwhile is projected as ever.
+//! One document in `meta` says how far that is. It is done in steps. The process that holds the lease on it remembers each
+//! step before the next begins; when that process dies, another continues. All of it may be done twice. The messages are
+//! read in the order of their ids. Messages that are stored meanwhile are projected as always.
 //!
-//! A rebuilding then goes through the inboxes as well: one whose newest message is gone is set to the newest that
-//! there is, or removed.
+//! A rebuild then goes through the inboxes as well: one whose newest message is gone is set to the newest that there is, or
+//! removed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use super::entry::{key, peer};
 use super::write::project;
 use crate::domain::Position;
-use crate::storage::mongodb::document::{self, encode_place, message_key, user_id};
+use crate::storage::mongodb::document::{self, encode_position, message_key, user_id};
 use crate::storage::mongodb::error::bounded;
 use crate::storage::mongodb::integrity::Integrity;
 use crate::storage::mongodb::meta::{INBOX, Meta};
@@ -34,15 +34,15 @@ use crate::storage::mongodb::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::storage::{Projection, StoreError};
 
 /// Messages of one step.
-const MESSAGES: i64 = 50_000;
+const MAX_MESSAGES: i64 = 50_000;
 /// Inboxes of one step.
-const INBOXES: i64 = 500;
-/// How long a process that works on it may be silent before another goes on, in milliseconds.
-const LEASE: i64 = 30_000;
-/// How often a process that does not work on it looks whether it should.
-const IDLE: Duration = Duration::from_secs(1);
-/// How often the log tells of the progress.
-const REPORT: Duration = Duration::from_secs(5);
+const MAX_INBOXES: i64 = 500;
+/// How long a process that works on it may be silent before another continues, in milliseconds.
+const LEASE_TIMEOUT: i64 = 30_000;
+/// How often a process that does not work on it checks whether it should.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the log says how far it is.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Builds inboxes. Its clones are the same one.
 #[derive(Clone)]
@@ -60,10 +60,10 @@ struct Shared {
     /// What is known of the progress; held for a copy.
     progress: Mutex<Projection>,
     /// There is something to build.
-    wanted: Notify,
+    wake: Notify,
 }
 
-/// An inbox as the second part of a rebuilding meets it.
+/// An inbox as the second part of a rebuild reads it.
 struct Inbox {
     id: Document,
     pair: (UserId, UserId),
@@ -94,11 +94,11 @@ impl Builder {
             node,
             shared: Arc::new(Shared {
                 progress: Mutex::new(progress(&state.await?)),
-                wanted: Notify::new(),
+                wake: Notify::new(),
             }),
             meta,
         };
-        builder.know(builder.projection());
+        builder.set_progress(builder.projection());
         if no_inboxes && total > 0 && builder.projection().ready {
             // They were there, and somebody has dropped them.
             builder.begin_anew().await?;
@@ -111,8 +111,8 @@ impl Builder {
         let begin = doc! { "$set": { "ready": false, "build": start(count(&self.messages).await?) } };
         let begun = self.meta.documents.update_one(doc! { "_id": INBOX }, begin);
         bounded("beginning to build inboxes", WRITE_TIMEOUT, begun).await?;
-        self.look().await?;
-        self.shared.wanted.notify_one();
+        self.refresh().await?;
+        self.shared.wake.notify_one();
         Ok(())
     }
 
@@ -127,8 +127,8 @@ impl Builder {
         let idle = doc! { "_id": INBOX, "build": Bson::Null };
         let begun = self.meta.documents.update_one(idle, begin);
         bounded("beginning to rebuild inboxes", WRITE_TIMEOUT, begun).await?;
-        self.look().await?;
-        self.shared.wanted.notify_one();
+        self.refresh().await?;
+        self.shared.wake.notify_one();
         Ok(())
     }
 
@@ -136,10 +136,10 @@ impl Builder {
     pub(in crate::storage::mongodb) async fn run(self, integrity: Integrity) {
         loop {
             if let Err(error) = self.build(&integrity).await {
-                tracing::debug!(%error, "building inboxes is interrupted");
+                tracing::debug!(%error, "inboxes: a step of the build failed");
             }
-            // Whichever comes first.
-            let _ = tokio::time::timeout(IDLE, self.shared.wanted.notified()).await;
+            // The one that comes first.
+            let _ = tokio::time::timeout(POLL_INTERVAL, self.shared.wake.notified()).await;
         }
     }
 
@@ -153,7 +153,7 @@ impl Builder {
                 return Ok(());
             };
             let progress = progress(&state);
-            if reported.is_none_or(|at: Instant| at.elapsed() > REPORT) {
+            if reported.is_none_or(|at: Instant| at.elapsed() > REPORT_INTERVAL) {
                 tracing::info!(done = progress.done, total = progress.total, "building inboxes");
                 reported = Some(Instant::now());
             }
@@ -165,7 +165,7 @@ impl Builder {
             let ended = next.is_none();
             let update = match next {
                 Some(fields) => doc! { "$set": fields },
-                None => doc! { "$set": { "ready": true, "build": Bson::Null, "built": looked_at(progress.done) } },
+                None => doc! { "$set": { "ready": true, "build": Bson::Null, "built": stored_count(progress.done) } },
             };
             let held = doc! { "_id": INBOX, "build.holder": self.node };
             let advance = self.meta.documents.update_one(held, update);
@@ -174,7 +174,7 @@ impl Builder {
                 tracing::info!(done = self.projection().done, "inboxes are built");
             }
         }
-        self.look().await
+        self.refresh().await
     }
 
     /// Takes or renews the lease; `None` if there is nothing to build, or another process does it.
@@ -185,7 +185,7 @@ impl Builder {
         ] } };
         let take = doc! { "$set": {
             "build.holder": self.node,
-            "build.until": { "$add": ["$$NOW", LEASE] },
+            "build.until": { "$add": ["$$NOW", LEASE_TIMEOUT] },
         } };
         let claim = self
             .meta
@@ -194,21 +194,21 @@ impl Builder {
             .return_document(ReturnDocument::After);
         let claimed = bounded("claiming to build inboxes", WRITE_TIMEOUT, claim).await?;
         if let Some(state) = &claimed {
-            self.know(progress(state));
+            self.set_progress(progress(state));
         }
         Ok(claimed)
     }
 
-    fn know(&self, progress: Projection) {
+    fn set_progress(&self, progress: Projection) {
         *self.shared.progress.lock() = progress;
         self.summaries.inboxes_are_complete(progress.ready);
     }
 
-    /// Learns what others have built.
-    async fn look(&self) -> Result<(), StoreError> {
+    /// Reads how far it is, also if others have built.
+    async fn refresh(&self) -> Result<(), StoreError> {
         let find = self.meta.documents.find_one(doc! { "_id": INBOX });
         if let Some(state) = bounded("reading what is built", READ_TIMEOUT, find).await? {
-            self.know(progress(&state));
+            self.set_progress(progress(&state));
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Builder {
             .find(after)
             .projection(doc! { "sender": 1, "receiver": 1, "createdAt": 1 })
             .sort(doc! { "_id": 1 })
-            .limit(MESSAGES)
+            .limit(MAX_MESSAGES)
             .max_time(READ_TIMEOUT);
         let messages = query::all("reading messages for inboxes", READ_TIMEOUT, find, document::message).await?;
         let Some(last) = messages.last() else {
@@ -236,8 +236,7 @@ impl Builder {
         Ok(Some(doc! { "build.after": message_key(last.id), "build.done": done }))
     }
 
-    /// Puts the next inboxes right whose newest message is gone. Returns what is to be remembered, or `None` if that was
-    /// all.
+    /// Repairs the next inboxes whose newest message is gone. Returns what is to be remembered, or `None` if that was all.
     async fn check_inboxes(&self, build: &Document) -> Result<Option<Document>, StoreError> {
         let after = match build.get_document("after") {
             Ok(after) => doc! { "_id": { "$gt": after } },
@@ -247,13 +246,13 @@ impl Builder {
             .inboxes
             .find(after)
             .sort(doc! { "_id": 1 })
-            .limit(INBOXES)
+            .limit(MAX_INBOXES)
             .max_time(READ_TIMEOUT);
         let inboxes = query::all("reading inboxes", READ_TIMEOUT, find, |inbox| {
             let id = inbox.get_document("_id").ok()?;
             Some(Inbox {
                 pair: (user_id(id.get_object_id("owner").ok()?), peer(inbox)?),
-                last: document::place(inbox.get_document("last").ok()?)?,
+                last: document::position(inbox.get_document("last").ok()?)?,
                 touched: inbox.get_i64("touched").ok()?,
                 id: id.to_owned().try_into().ok()?,
             })
@@ -287,7 +286,7 @@ impl Builder {
             let unchanged = doc! { "_id": key(inbox.pair.0, inbox.pair.1), "touched": inbox.touched };
             match newest {
                 Some(newest) => {
-                    let update = doc! { "$set": { "last": encode_place(Position::of(&newest)) } };
+                    let update = doc! { "$set": { "last": encode_position(Position::of(&newest)) } };
                     statements.push(doc! { "q": unchanged, "u": update });
                 }
                 None => {
@@ -303,14 +302,14 @@ impl Builder {
     }
 }
 
-/// What a build begins with. Anybody may take it up.
+/// What a build begins with. Any process may take it over.
 fn start(total: u64) -> Document {
     let epoch = bson::DateTime::from_millis(0);
-    doc! { "reading": true, "done": 0_i64, "total": looked_at(total), "until": epoch }
+    doc! { "reading": true, "done": 0_i64, "total": stored_count(total), "until": epoch }
 }
 
-/// A number of messages, as it is kept.
-fn looked_at(messages: u64) -> i64 {
+/// A number of messages, as it is stored.
+fn stored_count(messages: u64) -> i64 {
     i64::try_from(messages).unwrap_or(i64::MAX)
 }
 
@@ -327,7 +326,7 @@ fn progress(state: &Document) -> Projection {
         ready: state.get_bool("ready").unwrap_or(false),
         building: build.is_some(),
         done,
-        // What is stored meanwhile is looked at as well.
+        // What is stored meanwhile is counted as well.
         total: u64::try_from(number("total")).unwrap_or_default().max(done),
     }
 }

@@ -29,24 +29,24 @@ pub(in crate::storage::mongodb) enum Incoming {
 }
 
 impl Entry {
-    /// Reads a document, and whose inbox it is, with whom.
+    /// Reads a document: whose inbox it is, with whom, and what it says.
     pub(in crate::storage::mongodb) fn read(inbox: &RawDocument) -> Option<((UserId, UserId), Self)> {
         let owner = user_id(inbox.get_document("_id").ok()?.get_object_id("owner").ok()?);
-        let last = document::place(inbox.get_document("last").ok()?)?;
+        let last = document::position(inbox.get_document("last").ok()?)?;
         let incoming = match inbox.get(LAST_INCOMING).ok().flatten() {
             Some(RawBsonRef::Null) => Some(Incoming::None),
-            Some(RawBsonRef::Document(place)) => document::place(place).map(Incoming::Last),
+            Some(RawBsonRef::Document(place)) => document::position(place).map(Incoming::Last),
             _ => None,
         };
         Some(((owner, peer(inbox)?), Self { last, incoming }))
     }
 
-    /// With what came since.
+    /// Adds what came since.
     pub(in crate::storage::mongodb) fn merge(&self, newer: Self) -> Self {
         Self {
             last: self.last.max(newer.last),
             incoming: match (self.incoming, newer.incoming) {
-                // Whatever came before came before.
+                // What came before is older.
                 (None, Some(Incoming::Last(last))) => Some(Incoming::Last(last)),
                 (None, _) => None,
                 (known, newer) => known.max(newer),

@@ -1,4 +1,4 @@
-//! Entries of inboxes to the database.
+//! Writing entries of inboxes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::entry::{Entry, Incoming, LAST_INCOMING, key};
 use super::touches::{Touches, touch};
 use crate::domain::Position;
 use crate::storage::StoreError;
-use crate::storage::mongodb::document::encode_place;
+use crate::storage::mongodb::document::encode_position;
 use crate::storage::mongodb::indexes::HINT;
 use crate::storage::mongodb::meta::{INBOX_FIELDS, Meta};
 use crate::storage::mongodb::names;
@@ -18,10 +18,10 @@ use crate::storage::mongodb::query::{self, Order};
 use crate::storage::mongodb::timeouts::WRITE_TIMEOUT;
 
 /// How long completing the inboxes of an earlier version may take, once; on 1.6 million it takes less than a minute.
-const COMPLETING: Duration = Duration::from_secs(600);
+const COMPLETE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Entries of one command.
-pub(super) const STATEMENTS: usize = 500;
+/// Most entries of one command.
+pub(super) const MAX_STATEMENTS: usize = 500;
 
 /// Projects messages at once, durably.
 pub(in crate::storage::mongodb) async fn project(database: &Database, messages: &[Message]) -> Result<(), StoreError> {
@@ -41,7 +41,7 @@ pub(super) async fn write(database: &Database, touches: &Touches) -> Result<(), 
         .flat_map(|(owner, entries)| entries.iter().map(|(peer, touch)| (*owner, *peer, *touch)))
         .collect();
     // Statements are made when they are written: one takes many times the memory of its entry.
-    for entries in all.chunks(STATEMENTS) {
+    for entries in all.chunks(MAX_STATEMENTS) {
         let statements = entries
             .iter()
             .map(|(owner, peer, touch)| statement(*owner, *peer, *touch));
@@ -52,10 +52,11 @@ pub(super) async fn write(database: &Database, touches: &Touches) -> Result<(), 
 }
 
 /// Gives the inboxes of earlier versions the field that they lack. Their newest message is not older than the newest that
-/// was received, so nothing unread is passed over. Otherwise an old message that is projected late would be taken for it.
+/// was received, so no unread message is missed. Without the field an old message that is projected late would be taken for
+/// the newest.
 ///
-/// All inboxes are looked through for that, so it is done once and remembered. Later ones are written with the field, so
-/// no server of such an earlier version may go on beside this one, or come after it; `chatctl rebuild` mends it if one did.
+/// This reads all inboxes, so it is done once and remembered. Later inboxes are written with the field, so no server of such
+/// an earlier version may run beside this one, or come after it; if one did, `chatctl rebuild` repairs the inboxes.
 pub(in crate::storage::mongodb) async fn complete(database: &Database, meta: &Meta) -> Result<(), StoreError> {
     if meta.has(INBOX_FIELDS).await? {
         return Ok(());
@@ -64,18 +65,18 @@ pub(in crate::storage::mongodb) async fn complete(database: &Database, meta: &Me
     let update = vec![doc! { "$set": { LAST_INCOMING: "$last" } }];
     let statement = doc! { "q": lacking, "u": update, "multi": true };
     let command = query::update(names::INBOXES, vec![statement], Order::Any);
-    query::run_update("completing inboxes", COMPLETING, database, command).await?;
+    query::run_update("completing inboxes", COMPLETE_TIMEOUT, database, command).await?;
     meta.ensure(INBOX_FIELDS, doc! { LAST_INCOMING: true }).await.map(drop)
 }
 
 fn statement(owner: UserId, peer: UserId, entry: Entry) -> Document {
-    let mut newest = doc! { "last": encode_place(entry.last) };
+    let mut newest = doc! { "last": encode_position(entry.last) };
     let mut update = doc! { "$inc": { "touched": 1_i64 } };
     if let Some(Incoming::Last(last)) = entry.incoming {
-        newest.insert(LAST_INCOMING, encode_place(last));
+        newest.insert(LAST_INCOMING, encode_position(last));
         update.insert("$set", doc! { HINT: true });
     } else {
-        // Null is less than any place.
+        // Null is less than any position.
         update.insert("$setOnInsert", doc! { LAST_INCOMING: Bson::Null });
     }
     update.insert("$max", newest);

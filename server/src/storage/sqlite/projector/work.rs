@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use shared::UserId;
 
-use super::{BACKLOG, BATCH, Shared};
+use super::{MAX_BACKLOG, MAX_BATCH, Shared};
 use crate::outage::Outage;
 use crate::storage::sqlite::projection::Batch;
 use crate::storage::sqlite::runs::FeedKey;
@@ -19,16 +19,16 @@ use crate::storage::{Projection, StoreError};
 const MAX_VERIFIED: usize = 4_000;
 
 /// How long messages wait for a step at most.
-const PERIOD: Duration = Duration::from_secs(2);
+const STEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long after a step that failed the next is tried.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How often the log says how far a build is.
-const REPORT: Duration = Duration::from_secs(5);
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// In front of every user.
-const FIRST: UserId = UserId::from_bytes([0; 12]);
+const BEFORE_ALL: UserId = UserId::from_bytes([0; 12]);
 
 /// A build under way.
 struct Build {
@@ -41,11 +41,11 @@ struct Build {
 enum Stage {
     /// The ordinary steps, until they have come here.
     Old { until: i64 },
-    /// Find rows of the inboxes that no message stands behind, behind this key.
+    /// Find rows of the inboxes that no message stands after, after this key.
     Inbox((UserId, UserId)),
     /// Find such rows of the feed.
     Feed(FeedKey),
-    /// Bring in what is missing of the messages behind this number.
+    /// Bring in what is missing of the messages after this number.
     Messages(i64),
 }
 
@@ -126,18 +126,18 @@ impl Work {
                 return Next::Stop;
             }
             if std::mem::take(&mut orders.rebuild) {
-                self.build = Some(Build::new(Stage::Inbox((FIRST, FIRST))));
+                self.build = Some(Build::new(Stage::Inbox((BEFORE_ALL, BEFORE_ALL))));
             }
             let projected = self.shared.progress.borrow().projected;
             let waiting = self.shared.appended.load(Ordering::Acquire) - projected;
-            let late = waiting > 0 && self.last_step.elapsed() >= PERIOD;
-            if orders.wanted > projected || waiting >= BACKLOG || late {
+            let late = waiting > 0 && self.last_step.elapsed() >= STEP_INTERVAL;
+            if orders.wanted > projected || waiting >= MAX_BACKLOG || late {
                 return Next::Step;
             }
             if self.build.is_some() {
                 return Next::Build;
             }
-            self.shared.wake.wait_for(&mut orders, PERIOD);
+            self.shared.wake.wait_for(&mut orders, STEP_INTERVAL);
         }
     }
 
@@ -150,7 +150,7 @@ impl Work {
             progress.failures += 1;
             progress.error = Some(error);
         });
-        let until = Instant::now() + PAUSE;
+        let until = Instant::now() + RETRY_DELAY;
         let mut orders = self.shared.orders.lock();
         while !orders.stop && !self.shared.wake.wait_until(&mut orders, until).timed_out() {}
         orders.stop
@@ -170,7 +170,7 @@ impl Work {
     /// Projects the next messages.
     fn step(&mut self) -> Result<(), StoreError> {
         let before = self.shared.progress.borrow().projected;
-        let batch = Batch::read(&self.reader, before, BATCH)?;
+        let batch = Batch::read(&self.reader, before, MAX_BATCH)?;
         let (last, messages) = (batch.last, batch.messages);
         self.write(batch)?;
         self.last_step = Instant::now();
@@ -202,17 +202,17 @@ impl Work {
         let next = match build.stage {
             // A step that is not due any more had come to its end.
             Stage::Old { .. } => return self.step().map(|()| true),
-            Stage::Inbox(behind) => {
-                let found = verify::verify_inbox(&self.reader, behind, MAX_VERIFIED / 10)?;
+            Stage::Inbox(after) => {
+                let found = verify::verify_inbox(&self.reader, after, MAX_VERIFIED / 10)?;
                 if !found.wrong.is_empty() {
                     let repair = move |connection: &_| verify::repair_inbox(connection, &found.wrong);
                     self.writer.run_blocking(repair)?;
                     wrote = true;
                 }
-                found.last.map_or(Stage::Feed((i64::MIN, FIRST, 0)), Stage::Inbox)
+                found.last.map_or(Stage::Feed((i64::MIN, BEFORE_ALL, 0)), Stage::Inbox)
             }
-            Stage::Feed(behind) => {
-                let found = verify::verify_feed(&self.reader, behind, MAX_VERIFIED)?;
+            Stage::Feed(after) => {
+                let found = verify::verify_feed(&self.reader, after, MAX_VERIFIED)?;
                 if !found.wrong.is_empty() {
                     let repair = move |connection: &_| verify::repair_feed(connection, &found.wrong);
                     self.writer.run_blocking(repair)?;
@@ -220,16 +220,16 @@ impl Work {
                 }
                 found.last.map_or(Stage::Messages(0), Stage::Feed)
             }
-            Stage::Messages(behind) => return self.recheck(behind).map(|()| true),
+            Stage::Messages(after) => return self.recheck(after).map(|()| true),
         };
         self.build = self.build.take().map(|build| Build { stage: next, ..build });
         self.report_now_and_then();
         Ok(wrote)
     }
 
-    /// Brings in what is missing of the messages that count as projected, behind a number.
-    fn recheck(&mut self, behind: i64) -> Result<(), StoreError> {
-        let mut batch = Batch::read(&self.reader, behind, BATCH)?;
+    /// Brings in what is missing of the messages that count as projected, after a number.
+    fn recheck(&mut self, after: i64) -> Result<(), StoreError> {
+        let mut batch = Batch::read(&self.reader, after, MAX_BATCH)?;
         batch.retain_missing(&self.reader)?;
         let (last, messages) = (batch.last, batch.messages);
         self.write(batch)?;
@@ -238,7 +238,7 @@ impl Work {
             progress.build.done += messages;
             progress.build.total = progress.build.done + (progress.projected - last).unsigned_abs();
         });
-        if messages < BATCH as u64 {
+        if messages < MAX_BATCH as u64 {
             self.built();
             return Ok(());
         }
@@ -261,7 +261,7 @@ impl Work {
 
     fn report_now_and_then(&mut self) {
         if let Some(build) = &mut self.build
-            && build.reported.elapsed() >= REPORT
+            && build.reported.elapsed() >= REPORT_INTERVAL
         {
             build.reported = Instant::now();
             self.report("building inboxes");

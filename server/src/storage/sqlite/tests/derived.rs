@@ -49,7 +49,7 @@ async fn all_changes(store: &EmbeddedStore, user: UserId) -> usize {
 }
 
 #[tokio::test]
-async fn a_cursor_from_in_front_of_a_restored_backup_is_refused() {
+async fn a_cursor_of_a_later_state_than_a_restored_backup_is_refused() {
     let (_dir, store) = store();
     let ada = user(&store, "ada").await;
     store.append(&messages(ada, 0..10, 10)).await;
@@ -192,7 +192,7 @@ async fn an_old_database_is_built_in_the_background_and_goes_on_after_a_crash() 
 }
 
 #[tokio::test]
-async fn a_rebuild_mends_whatever_is_wrong() {
+async fn a_rebuild_repairs_whatever_is_wrong() {
     let (_dir, store) = store();
     let [ada, bob, eve] = [
         user(&store, "ada").await,

@@ -50,7 +50,7 @@ async fn every_statement_walks_an_index() {
             "SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)",
         ),
         (sequence::NEWEST_BY_ID, id_from),
-        (sequence::TAKE, meta),
+        (sequence::RECORD, meta),
         (sequence::INSTANCE, meta),
         (sequence::FIRST_START, meta),
         (markers::MARKER, marker),
@@ -84,7 +84,7 @@ async fn every_statement_walks_an_index() {
             inbox::ACQUAINTED,
             "SEARCH messages USING COVERING INDEX messages_by_place (conversation=?)",
         ),
-        (projection::BEHIND, message),
+        (projection::AFTER, message),
         (projected::PROJECTED, meta),
         (projected::ADVANCE, meta),
         (

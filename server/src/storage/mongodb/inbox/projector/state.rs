@@ -9,55 +9,56 @@ use crate::domain::Position;
 use crate::storage::mongodb::document::id_seconds;
 use crate::storage::mongodb::inbox::touches::{Touches, touch};
 
-/// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being written
-/// is as large as one command's entries.
-const WAITING: usize = 100_000;
-/// Entries that are held at most: 22 MiB. Beyond that they are written here as well.
-const HELD: usize = 50_000;
-/// Over how many seconds entries are held together; they are let go of together, too.
-const TOGETHER: u32 = 20;
+/// Entries that may wait. Each takes 90 bytes beside others of its owner, and 450 alone: 43 MiB at most. What is being
+/// written is as large as one command's entries.
+const MAX_WAITING: usize = 100_000;
+/// Entries that are held at most: 22 MiB. More are written here as well.
+const MAX_HELD: usize = 50_000;
+/// Over how many seconds entries are held together; they are dropped together, too.
+const MAX_SPAN: u32 = 20;
 /// In how many parts they are held at most.
-const PARTS: usize = 16;
-/// Messages that are remembered because they may have been stored unheard, 20 bytes each. Beyond that, all messages since the oldest
-/// are read. As many are remembered that were found.
-const DOUBTS: usize = 65_536;
+const MAX_PARTS: usize = 16;
+/// Messages of unknown outcome that are remembered, 20 bytes each. With more, all messages since the oldest are read. As
+/// many are remembered that were found.
+const MAX_UNKNOWN: usize = 65_536;
 
-pub(super) struct State {
+pub(super) struct Pending {
     pub(super) waiting: Touches,
     pub(super) entries: usize,
     /// What is being written.
     pub(super) writing: Touches,
-    /// Who asked for whose inbox; these are written first.
-    pub(super) asked: HashMap<UserId, Vec<oneshot::Sender<()>>>,
+    /// Callers who wait for an inbox, by owner; these are written first.
+    pub(super) requested: HashMap<UserId, Vec<oneshot::Sender<()>>>,
     /// What other nodes have stored and write themselves, the oldest first.
     pub(super) held: VecDeque<Held>,
-    /// Since when there is, of what was held, something among what waits; and among that which waited when the writing of all began.
+    /// Since when something that was held is among what waits; and since when it is among what waited when the writing of
+    /// all began.
     pub(super) taken_over: Option<u32>,
     pub(super) writing_over: Option<u32>,
     /// Messages since this second, of the time in their ids, were left out.
     pub(super) left_out: Option<u32>,
     /// What was left out before, and is being projected.
-    pub(super) making_up: Option<u32>,
-    /// Messages of this process of which it is not known whether they are stored, in the order of their times.
-    pub(super) doubts: BTreeSet<MessageId>,
-    /// Those of them that were found and told.
-    pub(super) told: HashSet<MessageId>,
-    /// What this process was told is stored up to this moment is projected.
+    pub(super) backfilling: Option<u32>,
+    /// Messages of this process of unknown outcome, in the order of their times.
+    pub(super) unknown: BTreeSet<MessageId>,
+    /// Those of them that were found and delivered.
+    pub(super) delivered: HashSet<MessageId>,
+    /// Every message whose write was acknowledged before this moment is in the inboxes.
     pub(super) done: Timestamp,
-    /// How often the writing of all that waited has begun, and which of them was the last one that ended with all written.
+    /// How often the writing of all that waited has begun, and which of these rounds was the last one that wrote everything.
     pub(super) rounds: Rounds,
 }
 
-/// Counts how often all that waited was written.
+/// Counts the rounds in which all that waited was written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::storage::mongodb) struct Rounds {
-    /// How often that has begun.
+    /// How many have begun.
     pub(in crate::storage::mongodb) begun: u64,
-    /// The number of the last that ended, and left nothing out.
+    /// The number of the last that ended with everything written.
     pub(in crate::storage::mongodb) ended: u64,
 }
 
-/// What other nodes have stored within [`TOGETHER`].
+/// What other nodes have stored within [`MAX_SPAN`].
 pub(super) struct Held {
     pub(super) touches: Touches,
     pub(super) entries: usize,
@@ -66,20 +67,20 @@ pub(super) struct Held {
     pub(super) newest: u32,
 }
 
-impl State {
+impl Pending {
     pub(super) fn new(done: Timestamp) -> Self {
         Self {
             waiting: HashMap::new(),
             entries: 0,
             writing: Touches::new(),
-            asked: HashMap::new(),
+            requested: HashMap::new(),
             held: VecDeque::new(),
             taken_over: None,
             writing_over: None,
             left_out: None,
-            making_up: None,
-            doubts: BTreeSet::new(),
-            told: HashSet::new(),
+            backfilling: None,
+            unknown: BTreeSet::new(),
+            delivered: HashSet::new(),
             done,
             rounds: Rounds::default(),
         }
@@ -90,7 +91,7 @@ impl State {
         let Some((sender, receiver)) = people(message) else {
             return;
         };
-        if self.entries >= WAITING {
+        if self.entries >= MAX_WAITING {
             self.leave_out(id_seconds(message.id));
             return;
         }
@@ -106,11 +107,11 @@ impl State {
         let (Some((sender, receiver)), second) = (people(message), id_seconds(message.id)) else {
             return;
         };
-        if self.held.iter().map(|held| held.entries).sum::<usize>() >= HELD {
+        if self.held.iter().map(|held| held.entries).sum::<usize>() >= MAX_HELD {
             return self.add(message);
         }
-        let fits = |held: &Held| (held.oldest..=held.oldest.saturating_add(TOGETHER)).contains(&second);
-        if self.held.len() < PARTS && !self.held.back().is_some_and(fits) {
+        let fits = |held: &Held| (held.oldest..=held.oldest.saturating_add(MAX_SPAN)).contains(&second);
+        if self.held.len() < MAX_PARTS && !self.held.back().is_some_and(fits) {
             self.held.push_back(Held {
                 touches: Touches::new(),
                 entries: 0,
@@ -140,7 +141,7 @@ impl State {
                 for (peer, entry) in entries {
                     if let Some(known) = waiting.get_mut(&peer) {
                         *known = known.merge(entry);
-                    } else if self.entries < WAITING {
+                    } else if self.entries < MAX_WAITING {
                         waiting.insert(peer, entry);
                         self.entries += 1;
                     } else {
@@ -155,34 +156,34 @@ impl State {
         }
     }
 
-    pub(super) fn doubt(&mut self, message: MessageId) {
-        self.doubts.insert(message);
-        if self.doubts.len() > DOUBTS
-            && let Some(oldest) = self.doubts.pop_first()
+    pub(super) fn record_unknown_outcome(&mut self, message: MessageId) {
+        self.unknown.insert(message);
+        if self.unknown.len() > MAX_UNKNOWN
+            && let Some(oldest) = self.unknown.pop_first()
         {
             self.leave_out(id_seconds(oldest));
         }
     }
 
-    pub(super) fn found(&mut self, message: MessageId) -> bool {
-        let is_untold = self.doubts.remove(&message);
-        if is_untold {
-            if self.told.len() >= DOUBTS {
-                // Whoever sends one of them again now has it told once more.
-                self.told.clear();
+    pub(super) fn claim_found(&mut self, message: MessageId) -> bool {
+        let is_unknown = self.unknown.remove(&message);
+        if is_unknown {
+            if self.delivered.len() >= MAX_UNKNOWN {
+                // If one of them is sent again now, it is delivered once more.
+                self.delivered.clear();
             }
-            self.told.insert(message);
+            self.delivered.insert(message);
         }
-        is_untold
+        is_unknown
     }
 
     /// Whether nothing was left out.
-    pub(super) fn is_whole(&self) -> bool {
-        self.left_out.is_none() && self.making_up.is_none()
+    pub(super) fn has_everything(&self) -> bool {
+        self.left_out.is_none() && self.backfilling.is_none()
     }
 }
 
-/// The earlier one of those that there are.
+/// The earlier of those that there are.
 pub(super) fn earlier(one: Option<u32>, other: Option<u32>) -> Option<u32> {
     one.into_iter().chain(other).min()
 }

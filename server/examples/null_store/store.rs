@@ -1,5 +1,4 @@
-//! A store that keeps no message: for measuring what a message costs without a database. It is compiled only with the
-//! feature `null-store`, and opened only by `MONGO_URI=null:`. Nothing that it acknowledges is durable.
+//! Users in memory, and no messages.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,16 +8,16 @@ use futures_util::stream::{self, BoxStream};
 use parking_lot::Mutex;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use super::{
+use server::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
+use server::domain::{NewMessage, Username};
+use server::storage::{
     AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
     PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
 };
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
-use crate::domain::{NewMessage, Username};
 
 /// Users in memory, and no messages.
 #[derive(Debug, Default)]
-pub(super) struct NullStore {
+pub(crate) struct NullStore {
     /// Held to look up or insert users.
     users: Mutex<BTreeMap<UserId, User>>,
 }

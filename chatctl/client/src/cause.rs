@@ -1,0 +1,38 @@
+//! Why a request failed, dug out of the HTTP client's errors.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{CertificateError, InvalidMessage};
+
+/// Why a request failed, in the words of whoever noticed it first.
+pub(super) enum Cause {
+    /// The connection is not safe.
+    Tls(String),
+    /// Anything else.
+    Other(String),
+}
+
+/// The innermost reason: the library's own texts say only what it did.
+pub(super) fn cause(error: &(dyn Error + 'static)) -> Cause {
+    let mut innermost = error;
+    loop {
+        // An error of the system that wraps another one does not name it as its source.
+        let wrapped = innermost.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let next = wrapped
+            .map(|error| error as &(dyn Error + 'static))
+            .or(innermost.source());
+        let Some(next) = next else { break };
+        innermost = next;
+    }
+    match innermost.downcast_ref() {
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            Cause::Tls("what answers there speaks no TLS; write http:// if that is meant".to_owned())
+        }
+        Some(error @ rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Cause::Tls(format!(
+            "{error}; SSL_CERT_FILE can name a file with the certificate of the authority that signed it"
+        )),
+        Some(error) => Cause::Tls(error.to_string()),
+        None => Cause::Other(innermost.to_string()),
+    }
+}

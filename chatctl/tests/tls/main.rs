@@ -1,0 +1,111 @@
+//! `chatctl`, the shipped program, over https and wss: to the shipped server, which stands after a proxy that speaks TLS ([`proxy`]).
+//! Its certificate is signed by an authority that only `SSL_CERT_FILE` names.
+
+mod proxy;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use testkit::{Engine, Server};
+
+use crate::proxy::Proxy;
+
+static PROXY: LazyLock<Proxy> = LazyLock::new(|| Proxy::start(SocketAddr::from(([127, 0, 0, 1], server().port()))));
+
+fn server() -> &'static Server {
+    Server::shared(Engine::Embedded)
+}
+
+/// `chatctl` with these arguments, separated by blanks, which trusts the proxy.
+fn command(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chatctl"));
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"))
+        .env("CHAT_URL", PROXY.url())
+        .env("JWT_SECRET", server().secret())
+        .env("SSL_CERT_FILE", PROXY.authority())
+        .stdin(Stdio::null());
+    command
+}
+
+fn output(mut command: Command) -> Output {
+    command.output().expect("chatctl can be started")
+}
+
+/// Runs it to its end, which must be good, and returns its JSON.
+#[track_caller]
+fn json(folder: &Path, arguments: &str) -> Value {
+    let output = output(command(folder, &format!("{arguments} --json")));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {stdout}"))
+}
+
+#[track_caller]
+fn is_at_least(report: &Value, field: &str, least: u64) {
+    let number = report.pointer(field).and_then(Value::as_u64);
+    assert!(number.is_some_and(|number| number >= least), "{field}: {report}");
+}
+
+#[test]
+fn messages_connections_and_histories_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = json(folder.path(), "bench messages --users 6 --messages 60 --prefix safe");
+    is_at_least(&messages, "/acknowledged", 60);
+    let connect = json(folder.path(), "bench connect --users 6 --reconnect --prefix safe");
+    is_at_least(&connect, "/reconnect/connected", 6);
+    let history = "bench history --conversations 3 --duration 300ms --warmup 0s --prefix safe";
+    is_at_least(&json(folder.path(), history), "/messages", 1);
+    let full = json(
+        folder.path(),
+        "bench history --full --conversations 3 --repeat 1 --prefix safe",
+    );
+    is_at_least(&full, "/rounds/0/messages", 60);
+}
+
+#[test]
+fn promises_are_proven() {
+    let folder = tempfile::tempdir().unwrap();
+    let verdict = json(folder.path(), "prove --users 4 --rate 60 --duration 2s --seed 7");
+    assert_eq!(verdict["verdict"], "pass", "{verdict}");
+}
+
+#[test]
+fn everyday_commands_work() {
+    let folder = tempfile::tempdir().unwrap();
+    json(folder.path(), "seed users ada-safe grace-safe");
+    let mut chat = command(folder.path(), "chat --as ada-safe --with grace-safe --json");
+    chat.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut chat = chat.spawn().expect("chatctl can be started");
+    std::io::Write::write_all(&mut chat.stdin.take().unwrap(), b"hello\n").unwrap();
+    let output = chat.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    let history = json(folder.path(), "history ada-safe grace-safe");
+    assert_eq!(history[0]["message"], "hello");
+}
+
+#[test]
+fn an_authority_that_is_not_trusted_is_named_with_what_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in ["users", "bench messages --users 2", "prove --users 2"] {
+        let mut command = command(folder.path(), arguments);
+        command.env_remove("SSL_CERT_FILE");
+        let output = output(command);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(
+            stderr.contains("no secure connection")
+                && stderr.contains("UnknownIssuer")
+                && stderr.contains("SSL_CERT_FILE"),
+            "{arguments}: {stderr}"
+        );
+    }
+}
