@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use server::run;
+use server::server;
 use server::storage::open::Opened;
 use server::telemetry::{self, say};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
         store: Arc::new(NullStore::default()),
         database: None,
     };
-    let served = run::run_with(
+    let served = server::run_with(
         config,
         stop,
         async |_, _| Ok(opened),

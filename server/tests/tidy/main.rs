@@ -6,6 +6,9 @@ use std::process::Command;
 
 use shared::{ErrorCode, UserId, events};
 
+mod imports;
+mod source;
+
 /// Longer files are two files.
 const MOST_LINES: usize = 400;
 
