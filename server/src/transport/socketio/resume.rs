@@ -87,6 +87,7 @@ impl Resume {
                 let done = SyncDone {
                     next: next.to_string(),
                     has_more: more,
+                    protocol: shared::PROTOCOL_VERSION,
                 };
                 self.emit(&socket, events::SYNC_DONE, &done).await;
                 self.session.registration.set_caught_up(!more && !self.broken);
