@@ -291,7 +291,7 @@ impl Summaries {
             (viewer != peer).then(|| {
                 vec![
                     doc! { "$match": range },
-                    doc! { "$limit": i64::from(limits::UNREAD) },
+                    doc! { "$limit": i64::from(limits::MAX_UNREAD) },
                     doc! { "$group": { "_id": { "$literal": index }, "count": { "$sum": 1_i64 } } },
                 ]
             })

@@ -67,7 +67,7 @@ pub(super) async fn few(
             *unread.entry(pair).or_default() += 1;
         }
     }
-    let count = |pair| unread.get(pair).map_or(0, |count| limits::UNREAD.min(*count));
+    let count = |pair| unread.get(pair).map_or(0, |count| limits::MAX_UNREAD.min(*count));
     Ok(Some(pairs.iter().map(count).collect()))
 }
 
