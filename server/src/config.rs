@@ -7,10 +7,11 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
 use shared::limits;
 
-use crate::transport::http::paths::{self, Paths};
+use paths::Paths;
 
 mod host;
 mod origins;
+pub mod paths;
 mod read;
 mod values;
 

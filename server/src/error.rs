@@ -7,11 +7,10 @@ use shared::error::ErrorBody;
 use shared::{ErrorCode, WireError};
 
 use crate::auth::AuthError;
-use crate::chat::{NotStored, SubmitError, TooManyReads};
-use crate::domain::InvalidCursor;
-use crate::domain::{InvalidClientMessageId, InvalidText, InvalidUsername};
+use crate::chat::{self, NotStored, SubmitError};
+use crate::domain::InvalidText;
 use crate::outage::Seldom;
-use crate::storage::{AppendError, ChangesError, MarkError, Projection, StoreError};
+use crate::storage::{AppendError, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
 fn later(code: ErrorCode, message: &str, retry_after_ms: u64) -> WireError {
@@ -47,28 +46,83 @@ fn store_failure(error: &StoreError) -> WireError {
     }
 }
 
-/// A store's failure in a request of its own.
-pub fn store_error(error: StoreError) -> WireError {
-    match &error {
-        // Every request meets this, for one reason.
-        StoreError::Unavailable(_) => {
-            if let Some(since_last_line) = UNAVAILABLE.due() {
-                tracing::error!(%error, since_last_line, "requests failed; this is said once a minute");
+/// What a client sees of a use-case that failed. A failure of the store in this request is logged here; the queues have logged
+/// theirs, once for each batch.
+impl From<chat::Error> for WireError {
+    fn from(error: chat::Error) -> Self {
+        use chat::Error;
+        let worded = |code, error: &Error| WireError::new(code, error.to_string());
+        match error {
+            Error::Invalid(_) | Error::ClientMessageId(_) => worded(ErrorCode::InvalidRequest, &error),
+            Error::Text(InvalidText::Empty) => worded(ErrorCode::MessageEmpty, &error),
+            Error::Text(InvalidText::TooLong { .. }) => worded(ErrorCode::MessageTooLong, &error),
+            Error::Username { name, cause } => invalid_request(format!("{:?}: {cause}", short(&name))),
+            Error::Cursor(_) | Error::SyncReset(_) => {
+                WireError::new(ErrorCode::SyncReset, format!("since: {error}; begin without it"))
+            }
+            Error::Forbidden(_) => worded(ErrorCode::Forbidden, &error),
+            Error::UnknownUser(_) | Error::UnknownCaller => worded(ErrorCode::UserNotFound, &error),
+            Error::UnknownMessage { .. } => worded(ErrorCode::MessageNotFound, &error),
+            Error::RateLimited { limit, retry_after_ms } => later(ErrorCode::RateLimited, &limit, retry_after_ms),
+            Error::Refused(refused) => refused.into(),
+            Error::TooManyReads => later(
+                ErrorCode::Overloaded,
+                "too many requests wait to be read; try again",
+                1_000,
+            ),
+            Error::InboxBuilding(Projection { done, total, .. }) => later(
+                ErrorCode::InboxBuilding,
+                &format!("the list of conversations is being built: {done} of {total} messages are done; try again"),
+                1_000,
+            ),
+            Error::NotStored(NotStored::SubmitError(refused)) => refused.into(),
+            Error::NotStored(NotStored::Failed(failure)) => not_stored(&failure),
+            Error::NotMarked(MarkError::UnknownMessage) => WireError::new(
+                ErrorCode::MessageNotFound,
+                "upTo: the conversation with peerId has no message of this id",
+            ),
+            Error::NotMarked(MarkError::Store(failure)) => store_failure(&failure),
+            Error::Store(failure) => failed_request(&failure),
+            Error::NotSerialised(error) => {
+                tracing::error!(%error, "request: an answer could not be serialised");
+                failed()
             }
         }
-        StoreError::Failed(_) | StoreError::ForeignIndex(_) | StoreError::Validator => {
-            tracing::error!(%error, "a request failed")
-        }
     }
-    store_failure(&error)
 }
 
-/// Why a message was not stored. The committer has logged a store's failure, once for its batch.
-pub fn not_stored(why: &NotStored) -> WireError {
-    let error = match why {
-        NotStored::SubmitError(why) => return refused(*why),
-        NotStored::Failed(error) => error,
-    };
+/// Why a bearer is not let in.
+impl From<AuthError> for WireError {
+    fn from(denied: AuthError) -> Self {
+        match denied {
+            AuthError::Store(failure) => failed_request(&failure),
+            reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
+        }
+    }
+}
+
+/// Why a request was not taken.
+impl From<SubmitError> for WireError {
+    fn from(refused: SubmitError) -> Self {
+        match refused {
+            SubmitError::QueueFull => later(
+                ErrorCode::Overloaded,
+                "too many messages or marks wait to be stored; try again",
+                250,
+            ),
+            SubmitError::ReceiverFull => later(
+                ErrorCode::Overloaded,
+                "the receiver, or a connection of yours, does not read as fast as you send; try again",
+                1_000,
+            ),
+            SubmitError::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
+            SubmitError::Broken => failed(),
+        }
+    }
+}
+
+/// Why a message that was taken is not stored.
+fn not_stored(error: &AppendError) -> WireError {
     match error {
         AppendError::UnknownReceiver => WireError::new(ErrorCode::UserNotFound, "receiverId: no user has this id"),
         AppendError::Conflict => WireError::new(
@@ -79,67 +133,20 @@ pub fn not_stored(why: &NotStored) -> WireError {
     }
 }
 
-/// Why nothing was marked. The queue of watermarks has logged a store's failure, once for its batch.
-pub fn mark_error(error: &MarkError) -> WireError {
+/// A store's failure in a request of its own.
+fn failed_request(error: &StoreError) -> WireError {
     match error {
-        MarkError::UnknownMessage => WireError::new(
-            ErrorCode::MessageNotFound,
-            "upTo: the conversation with peerId has no message of this id",
-        ),
-        MarkError::Store(error) => store_failure(error),
+        // Every request meets this, for one reason.
+        StoreError::Unavailable(_) => {
+            if let Some(since_last_line) = UNAVAILABLE.due() {
+                tracing::error!(%error, since_last_line, "request: the store is away; this is said once a minute");
+            }
+        }
+        StoreError::Failed(_) | StoreError::ForeignIndex(_) | StoreError::Validator => {
+            tracing::error!(%error, "request: the store failed")
+        }
     }
-}
-
-/// Why there is no page of what was missed.
-pub fn changes_error(error: ChangesError) -> WireError {
-    match error {
-        ChangesError::Reset(why) => WireError::new(ErrorCode::SyncReset, format!("since: {why}; begin without it")),
-        ChangesError::Store(error) => store_error(error),
-    }
-}
-
-/// A text that is no cursor.
-pub fn invalid_cursor(error: InvalidCursor) -> WireError {
-    WireError::new(ErrorCode::SyncReset, format!("since: {error}; begin without it"))
-}
-
-/// The inboxes are not complete yet.
-pub fn inbox_building(projection: Projection) -> WireError {
-    let Projection { done, total, .. } = projection;
-    later(
-        ErrorCode::InboxBuilding,
-        &format!("the list of conversations is being built: {done} of {total} messages are done; try again"),
-        1_000,
-    )
-}
-
-/// Said more often than is allowed.
-pub fn rate_limited(limit: &str, retry_after_ms: u64) -> WireError {
-    later(ErrorCode::RateLimited, limit, retry_after_ms)
-}
-
-/// Something of ours that has no JSON form.
-pub fn not_serialised(cause: &serde_json::Error) -> WireError {
-    tracing::error!(%cause, "an answer could not be serialised");
-    failed()
-}
-
-/// Why the chat did not take a message.
-pub fn refused(refused: SubmitError) -> WireError {
-    match refused {
-        SubmitError::QueueFull => later(
-            ErrorCode::Overloaded,
-            "too many messages or marks wait to be stored; try again",
-            250,
-        ),
-        SubmitError::ReceiverFull => later(
-            ErrorCode::Overloaded,
-            "the receiver, or a connection of yours, does not read as fast as you send; try again",
-            1_000,
-        ),
-        SubmitError::Stopping => later(ErrorCode::ShuttingDown, "the server is stopping; connect again", 1_000),
-        SubmitError::Broken => failed(),
-    }
+    store_failure(error)
 }
 
 /// Something in the server failed that has been logged.
@@ -147,20 +154,11 @@ pub fn failed() -> WireError {
     WireError::new(ErrorCode::Internal, "the server failed; its log says more")
 }
 
-/// The server stops and can't wait any longer to know what became of a request.
+/// The server stops and can't wait any longer for the outcome of a request.
 pub fn cut_off() -> WireError {
     later(
         ErrorCode::StoreUnavailable,
         "the server stops before the database has answered; connect again",
-        1_000,
-    )
-}
-
-/// Too many requests of everybody wait for their turn to read.
-pub fn too_many_reads(_: TooManyReads) -> WireError {
-    later(
-        ErrorCode::Overloaded,
-        "too many requests wait to be read; try again",
         1_000,
     )
 }
@@ -217,25 +215,6 @@ pub fn too_much_unanswered(limit: usize) -> WireError {
     )
 }
 
-/// Why a text is no message.
-pub fn invalid_text(error: InvalidText) -> WireError {
-    let code = match error {
-        InvalidText::Empty => ErrorCode::MessageEmpty,
-        InvalidText::TooLong { .. } => ErrorCode::MessageTooLong,
-    };
-    WireError::new(code, error.to_string())
-}
-
-/// Why a `clientMessageId` is none.
-pub fn invalid_client_message_id(error: InvalidClientMessageId) -> WireError {
-    WireError::new(ErrorCode::InvalidRequest, error.to_string())
-}
-
-/// Why a name can't be given.
-pub fn invalid_username(name: &str, error: InvalidUsername) -> WireError {
-    WireError::new(ErrorCode::InvalidRequest, format!("{:?}: {error}", short(name)))
-}
-
 /// A request of the wrong shape.
 pub fn invalid_request(message: impl Into<String>) -> WireError {
     WireError::new(ErrorCode::InvalidRequest, message)
@@ -261,21 +240,13 @@ pub fn short(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// Why a bearer is not let in.
-pub fn denied(denied: AuthError) -> WireError {
-    match denied {
-        AuthError::Store(error) => store_error(error),
-        reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
-    }
-}
-
 /// A wire error on its way out of an HTTP handler.
 #[derive(Debug)]
 pub struct HttpError(pub WireError);
 
-impl From<WireError> for HttpError {
-    fn from(error: WireError) -> Self {
-        Self(error)
+impl<E: Into<WireError>> From<E> for HttpError {
+    fn from(error: E) -> Self {
+        Self(error.into())
     }
 }
 

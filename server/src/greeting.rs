@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use server::config::Given;
-use server::run::Started;
+use server::server::Started;
 use server::telemetry::{is_read_by_a_person, say};
 
 /// Where chatctl finds the server if it is told nothing.

@@ -1,14 +1,19 @@
 //! A one-to-one chat server that speaks Socket.IO.
 //!
 //! The way of a message through the modules, in order: [`transport::tcp`] accepts the connection, [`transport::socketio`] lets it in
-//! ([`auth`]) and decodes its event, [`chat`] checks it and queues it for the [`storage`], which makes it durable;
-//! then [`transport::socketio`] acknowledges and delivers it. [`transport::http`] serves history and users. [`routes`] lists every route and
-//! event. `ARCHITECTURE.md` says what always holds.
+//! ([`auth`]) and decodes its event, [`chat`] checks it and queues it for the [`storage`], which makes it durable; then [`chat`]
+//! answers the sender, and [`delivery`] sends the message to the people concerned. [`transport::http`] serves history and users.
+//! [`routes`] lists every route and event, [`server`] builds all of this. Each module knows only those below it:
+//!
+//! ```text
+//! server > routes > transport > error > chat > auth > delivery > storage > domain > config, clock, telemetry, supervisor, outage
+//! ```
+//!
+//! `ARCHITECTURE.md` says what always holds.
 
 // What is said goes through [`telemetry`], which neither waits nor panics.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-pub mod app;
 pub mod auth;
 pub mod chat;
 pub mod clock;
@@ -20,9 +25,8 @@ pub mod error;
 pub mod failpoints;
 pub mod outage;
 pub mod routes;
-pub mod run;
+pub mod server;
 pub mod signals;
-pub mod stop;
 pub mod storage;
 pub mod supervisor;
 pub mod telemetry;

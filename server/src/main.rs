@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use server::config::{self, ConfigError, Given, LogFormat};
-use server::run::{self, RunError};
+use server::server::{RunError, run};
 use server::signals::Signals;
 use server::telemetry::{self, complain, say};
 use shared::settings::SettingsError;
@@ -25,10 +25,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// How long work that can't be interrupted may go on after the server has stopped, such as opening a database that
 /// nobody waits for any more.
-const LEFTOVERS: Duration = Duration::from_secs(1);
+const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The exit status if a setting is wrong; clap's, too.
-const WRONG_SETTING: u8 = 2;
+const WRONG_SETTING_STATUS: u8 = 2;
 
 fn main() -> ExitCode {
     let code = start();
@@ -54,7 +54,7 @@ fn start() -> ExitCode {
         }
     };
     let served = runtime.block_on(serve(&given));
-    runtime.shutdown_timeout(LEFTOVERS);
+    runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
     let Err(error) = served else {
         return ExitCode::SUCCESS;
     };
@@ -64,7 +64,7 @@ fn start() -> ExitCode {
                 Some(line) => complain(format_args!("{name} is wrong (.env, line {line}): {why}")),
                 None => complain(format_args!("{error:#}")),
             }
-            ExitCode::from(WRONG_SETTING)
+            ExitCode::from(WRONG_SETTING_STATUS)
         }
         _ => {
             complain(format_args!("{error:#}"));
@@ -80,16 +80,16 @@ fn refuse(error: &ConfigError) -> ExitCode {
         SettingsError::Flags(flags) if error.log_format == LogFormat::Text || !flags.use_stderr() => {
             // The exit status says it, too, where nothing can be written.
             let _ = flags.print();
-            ExitCode::from(u8::try_from(flags.exit_code()).unwrap_or(WRONG_SETTING))
+            ExitCode::from(u8::try_from(flags.exit_code()).unwrap_or(WRONG_SETTING_STATUS))
         }
         SettingsError::Flags(flags) => {
             let text = flags.to_string();
             complain(text.trim_start_matches("error: ").trim_end());
-            ExitCode::from(WRONG_SETTING)
+            ExitCode::from(WRONG_SETTING_STATUS)
         }
         wrong => {
             complain(wrong);
-            ExitCode::from(WRONG_SETTING)
+            ExitCode::from(WRONG_SETTING_STATUS)
         }
     }
 }
@@ -100,7 +100,7 @@ async fn serve(given: &Given) -> anyhow::Result<()> {
     // Ends with the server, also while that ends by itself.
     let listening = AbortOnDropHandle::new(tokio::spawn(signals.obey(stop.clone())));
     let greeting = Greeting::of(given);
-    run::run(given.config.clone(), stop, |started| greeting.say(started)).await?;
+    run(given.config.clone(), stop, |started| greeting.say(started)).await?;
     drop(listening);
     say("Server stopped");
     Ok(())

@@ -1,6 +1,9 @@
 //! How clients reach the server, in the order in which a request passes: [`tcp`] accepts connections and bounds them,
-//! [`http`] and [`socketio`] turn requests into calls of [`crate::chat`], and answers into their wire form.
+//! [`http`] and [`socketio`] decode requests, call [`crate::chat`], and encode its answers.
 
+pub mod client_files;
+pub mod context;
 pub mod http;
 pub mod socketio;
+pub mod store_check;
 pub mod tcp;

@@ -214,10 +214,7 @@ fn the_limit_holds() {
             Err(TooManyConnections)
         );
         for (connection, entered) in [1, 2].into_iter().zip(entered) {
-            assert_eq!(
-                directory.devices(USER).iter().any(|one| one.connection == connection),
-                entered
-            );
+            assert_eq!(directory.of(USER).iter().any(|one| one.id == connection), entered);
             directory.leave(USER, connection, note(&notes, false));
         }
         assert_eq!(*notes.lock().expect("nobody panicked"), [true, false]);

@@ -78,6 +78,9 @@ pub struct SyncDone {
     pub next: String,
     /// True if more was missed than is pushed on connecting: go on with [`crate::events::SYNC`] from `next`.
     pub has_more: bool,
+    /// [`crate::PROTOCOL_VERSION`] of the server; 0 if it does not tell.
+    #[serde(default)]
+    pub protocol: u32,
 }
 
 /// Payload of [`crate::events::SYNC_RESET`].

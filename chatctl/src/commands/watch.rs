@@ -57,7 +57,7 @@ struct Watcher {
     /// Where Socket.IO listens.
     socket: String,
     me: UserId,
-    /// Everything in front of it was printed; empty to begin.
+    /// Everything before it was printed; empty to begin.
     cursor: String,
     /// There for people only.
     names: Option<Names>,
@@ -159,7 +159,7 @@ impl Watcher {
     fn print_page(&mut self, page: Synced) -> io::Result<()> {
         let last = page.events.len().saturating_sub(1);
         for (index, change) in page.events.into_iter().enumerate() {
-            // Only behind the last one is everything of the page printed.
+            // Only after the last one is everything of the page printed.
             let cursor = (index == last).then(|| page.next.clone());
             let (name, payload) = as_event(self.me, change)?;
             self.print(&Event { name, payload, cursor })?;

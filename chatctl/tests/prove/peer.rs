@@ -218,6 +218,7 @@ impl Shared {
         let done = SyncDone {
             next: page.next,
             has_more: page.has_more,
+            protocol: shared::PROTOCOL_VERSION,
         };
         self.emit(number, events::SYNC_DONE, json!(done));
         self.caught_up(number, !page.has_more);

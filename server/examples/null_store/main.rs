@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use server::run;
+use server::config::read;
+use server::server::run_with;
 use server::storage::open::Opened;
 use server::telemetry::{self, say};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let config = server::config::read(&arguments)?.config;
+    let config = read(&arguments)?.config;
     telemetry::start(&config);
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -36,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
         store: Arc::new(NullStore::default()),
         database: None,
     };
-    let served = run::run_with(
+    let served = run_with(
         config,
         stop,
         async |_, _| Ok(opened),

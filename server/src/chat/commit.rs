@@ -28,7 +28,7 @@ pub(super) use self::queue::Queue;
 use self::receivers::Receivers;
 pub(super) use self::shares::Amount;
 pub(super) use self::turns::Portion;
-use crate::delivery::DeliveryWatermark;
+use crate::delivery::{Buffered, DeliveryWatermark};
 use crate::domain::Conversation;
 use crate::domain::NewMessage;
 use crate::storage::{AppendError, Appended, Store, size};
@@ -48,15 +48,6 @@ mod sync {
 
 /// What a message takes in a buffer beside its text, in bytes.
 const ENVELOPE: usize = 350;
-
-/// What waits for a user's connections to this process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Buffered {
-    /// Bytes in the fullest send buffer.
-    pub bytes: usize,
-    /// How many connections there are.
-    pub connections: usize,
-}
 
 /// Tells what waits for a user.
 pub type Backlog = Arc<dyn Fn(UserId) -> Buffered + Send + Sync>;
@@ -104,15 +95,19 @@ pub(crate) struct Charge {
 }
 
 /// Why a message was not taken, or was not handed to the store. It is certainly not stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
     /// The sender has as much under way as is allowed now.
+    #[error("the queue is full")]
     QueueFull,
     /// The receiver, or a connection of the sender, does not read fast enough for how much this sender sends.
+    #[error("the receiver can't take more")]
     ReceiverFull,
     /// The server is stopping.
+    #[error("the server is stopping")]
     Stopping,
     /// A part of the server failed.
+    #[error("a part of the server failed")]
     Broken,
 }
 
@@ -138,15 +133,15 @@ pub struct Committer<R> {
 }
 
 impl<R: Send + 'static> Committer<R> {
-    /// Starts the lanes. `settle` is called for each message whose commit has ended, in the order of the commits of
+    /// Starts the lanes. `finish` is called for each message whose commit has ended, in the order of the commits of
     /// its lane; it must not block. `backlog` is asked before a message is stored. The tasks end when the committer was stopped or dropped.
     pub fn start<F>(
         store: Arc<dyn Store>,
-        delivery_watermark: &Arc<DeliveryWatermark>,
+        watermark: &Arc<DeliveryWatermark>,
         limits: Limits,
         backlog: Backlog,
         parts: &Supervisor,
-        settle: F,
+        finish: F,
     ) -> Self
     where
         F: Fn(AppendOutcome<R>) + Clone + Send + 'static,
@@ -165,9 +160,9 @@ impl<R: Send + 'static> Committer<R> {
                 backlog: Arc::clone(&backlog),
             };
             let (done, finished) = mpsc::channel(UNDELIVERED_BATCHES);
-            let lane = Lane::new(Arc::clone(&store), Arc::clone(delivery_watermark), shared.clone(), done);
+            let lane = Lane::new(Arc::clone(&store), Arc::clone(watermark), shared.clone(), done);
             parts.spawn("message-store", lane.run());
-            parts.spawn("message-delivery", lane::deliver(finished, shared, settle.clone()));
+            parts.spawn("message-delivery", lane::deliver(finished, shared, finish.clone()));
             queue
         });
         Self {

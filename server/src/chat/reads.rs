@@ -4,7 +4,7 @@
 //! for a thousand pages makes nobody else wait for more than one of them. A turn is held only while the store is asked.
 //!
 //! When a read fails because the store is away, one task asks it now and then, and whoever can wait until it is back
-//! waits for that task's answer: see [`Reads::up`].
+//! waits for that task's answer: see [`Reads::store_answers`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use crate::storage::UserStore;
 
 /// Reads at a time: enough to keep any store busy. Each holds a page ([`shared::limits::PAGE_BYTES`]), twice while it
 /// is written as JSON: 32 MiB in all.
-const RUNNING: usize = 32;
+const MAX_CONCURRENT_READS: usize = 32;
 
 /// Reads of one user at a time.
-const RUNNING_OF_USER: usize = 2;
+const MAX_CONCURRENT_READS_OF_USER: usize = 2;
 
 /// Reads that may wait for their turn: more than there are connections, each of which waits with one.
-const WAITING: usize = 65_536;
+const MAX_WAITING_READS: usize = 65_536;
 
 /// Time between two questions to a store that is away.
-const PROBE: Duration = Duration::from_millis(500);
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the store may take to answer one of them.
-const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// As many reads as are allowed wait for their turn already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ struct Line {
 
 /// A turn to read, until it is dropped.
 #[must_use]
-pub struct Reading {
+pub struct ReadPermit {
     reads: Arc<Reads>,
     user: UserId,
 }
@@ -78,7 +78,7 @@ struct Waiting<'a> {
     reads: &'a Reads,
     user: UserId,
     number: u64,
-    /// Whether the turn was taken on by a [`Reading`].
+    /// Whether the turn was taken on by a [`ReadPermit`].
     taken: bool,
 }
 
@@ -96,7 +96,7 @@ impl Reads {
     ///
     /// # Errors
     /// [`TooManyReads`] at once.
-    pub async fn turn(self: &Arc<Self>, user: UserId) -> Result<Reading, TooManyReads> {
+    pub async fn wait(self: &Arc<Self>, user: UserId) -> Result<ReadPermit, TooManyReads> {
         let (number, given) = self.table.lock().ask(user)?;
         let mut waiting = Waiting {
             reads: self,
@@ -107,36 +107,36 @@ impl Reads {
         // The other end is dropped only when this is.
         let _ = given.await;
         waiting.taken = true;
-        Ok(Reading {
+        Ok(ReadPermit {
             reads: Arc::clone(self),
             user,
         })
     }
 
     /// A read failed because the store is away.
-    pub fn failed(&self) {
+    pub fn set_store_away(&self) {
         self.up.send_if_modified(|up| std::mem::replace(up, false));
     }
 
     /// Waits until the store answers again, if it was away when it was last asked.
-    pub async fn up(&self) {
+    pub async fn store_answers(&self) {
         // It fails only when the sender is gone, which is here.
         let _ = self.up.subscribe().wait_for(|up| *up).await;
     }
 
     /// Asks a store that is away until it answers, on behalf of all who wait, until `stop` is cancelled.
-    pub async fn keep(self: Arc<Self>, store: Arc<dyn UserStore>, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, store: Arc<dyn UserStore>, stop: CancellationToken) {
         let mut up = self.up.subscribe();
         let probing = async {
             // As above.
             while up.wait_for(|up| !*up).await.map(drop).is_ok() {
                 // Nobody has this id. What counts is that it was looked for.
                 let probe = store.user(UserId::from_bytes([0; 12]));
-                match tokio::time::timeout(PROBE_DEADLINE, probe).await {
+                match tokio::time::timeout(PROBE_TIMEOUT, probe).await {
                     Ok(Ok(_)) => {
                         self.up.send_replace(true);
                     }
-                    _ => tokio::time::sleep(PROBE).await,
+                    _ => tokio::time::sleep(PROBE_INTERVAL).await,
                 }
             }
         };
@@ -146,7 +146,7 @@ impl Reads {
 
 impl Table {
     fn ask(&mut self, user: UserId) -> Result<(u64, oneshot::Receiver<()>), TooManyReads> {
-        if self.waiting >= WAITING {
+        if self.waiting >= MAX_WAITING_READS {
             return Err(TooManyReads);
         }
         let (give, given) = oneshot::channel();
@@ -162,7 +162,7 @@ impl Table {
     /// Puts a user behind the others, if a read of theirs can run.
     fn queue(&mut self, user: UserId) {
         let Some(line) = self.lines.get_mut(&user) else { return };
-        if !line.has_turn && !line.waiting.is_empty() && line.running < RUNNING_OF_USER {
+        if !line.has_turn && !line.waiting.is_empty() && line.running < MAX_CONCURRENT_READS_OF_USER {
             line.has_turn = true;
             self.turns.push_back(user);
         }
@@ -170,7 +170,7 @@ impl Table {
 
     /// Gives turns as long as there are any.
     fn give(&mut self) {
-        while self.running < RUNNING
+        while self.running < MAX_CONCURRENT_READS
             && let Some(user) = self.turns.pop_front()
         {
             let Some(line) = self.lines.get_mut(&user) else {
@@ -221,7 +221,7 @@ impl Table {
     }
 }
 
-impl Drop for Reading {
+impl Drop for ReadPermit {
     fn drop(&mut self) {
         self.reads.table.lock().end(self.user);
     }
@@ -245,23 +245,23 @@ mod tests {
 
     use super::*;
 
-    type Asked = Pin<Box<dyn Future<Output = Result<Reading, TooManyReads>>>>;
+    type Asked = Pin<Box<dyn Future<Output = Result<ReadPermit, TooManyReads>>>>;
 
     fn user(number: u8) -> UserId {
         UserId::from_bytes([number; 12])
     }
 
     /// Asks for a turn, and takes it if there is one.
-    async fn ask(reads: &Arc<Reads>, user: UserId) -> Result<Reading, Asked> {
+    async fn ask(reads: &Arc<Reads>, user: UserId) -> Result<ReadPermit, Asked> {
         let reads = Arc::clone(reads);
-        let mut asked: Asked = async move { reads.turn(user).await }.boxed_local();
+        let mut asked: Asked = async move { reads.wait(user).await }.boxed_local();
         match poll_immediate(&mut asked).await {
             Some(turn) => Ok(turn.expect("there is room")),
             None => Err(asked),
         }
     }
 
-    fn is_given(asked: &mut Asked) -> Option<Reading> {
+    fn is_given(asked: &mut Asked) -> Option<ReadPermit> {
         asked.as_mut().now_or_never().map(|turn| turn.expect("there is room"))
     }
 
@@ -281,9 +281,9 @@ mod tests {
                 Err(asked) => flood.push(asked),
             }
         }
-        assert_eq!(running.len(), RUNNING_OF_USER);
+        assert_eq!(running.len(), MAX_CONCURRENT_READS_OF_USER);
         // All the other turns are taken.
-        for number in 0..(RUNNING - RUNNING_OF_USER) {
+        for number in 0..(MAX_CONCURRENT_READS - MAX_CONCURRENT_READS_OF_USER) {
             running.push(ask(&reads, user(100 + number as u8)).await.ok().expect("a turn"));
         }
         let mut others: Vec<Asked> = Vec::new();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     fn poll_once(reads: &Arc<Reads>) -> Poll<()> {
-        match reads.turn(user(1)).now_or_never() {
+        match reads.wait(user(1)).now_or_never() {
             Some(_) => Poll::Ready(()),
             None => Poll::Pending,
         }
@@ -335,10 +335,10 @@ mod tests {
     async fn too_many_are_refused() {
         let reads = Arc::new(Reads::default());
         let mut asked = Vec::new();
-        for _ in 0..WAITING + RUNNING_OF_USER {
+        for _ in 0..MAX_WAITING_READS + MAX_CONCURRENT_READS_OF_USER {
             asked.push(ask(&reads, user(1)).await);
         }
-        assert!(matches!(reads.turn(user(2)).now_or_never(), Some(Err(TooManyReads))));
+        assert!(matches!(reads.wait(user(2)).now_or_never(), Some(Err(TooManyReads))));
         drop(asked);
         assert!(is_empty(&reads));
     }
@@ -346,11 +346,11 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_is_away_is_waited_for() {
         let reads = Reads::default();
-        reads.up().await;
-        reads.failed();
-        reads.failed();
-        assert!(reads.up().now_or_never().is_none());
+        reads.store_answers().await;
+        reads.set_store_away();
+        reads.set_store_away();
+        assert!(reads.store_answers().now_or_never().is_none());
         reads.up.send_replace(true);
-        reads.up().await;
+        reads.store_answers().await;
     }
 }

@@ -11,29 +11,29 @@ use super::sync::Mutex;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyConnections;
 
-/// A connection, and whether it has heard everything so far.
+/// A connection, and whether its client has received everything so far.
 #[derive(Debug, Clone)]
-pub struct Connection<C, W> {
-    /// Which.
-    pub connection: C,
-    /// The way to it.
-    pub way: W,
-    /// Whether its client has caught up, so that it can be given a cursor with whatever it hears from now on.
+pub struct Connection<I, C> {
+    /// Its name.
+    pub id: I,
+    /// The way to its client.
+    pub client: C,
+    /// Whether its client has caught up, so that it can be given a cursor with each event from now on.
     pub caught_up: bool,
 }
 
 /// The connections of one user: nearly always one, so that it needs no allocation of its own.
-pub(super) type Connections<C, W> = SmallVec<[Connection<C, W>; 1]>;
+pub(super) type OfUser<I, C> = SmallVec<[Connection<I, C>; 1]>;
 
-/// The connections of each user; `C` names a connection, `W` leads to it.
-pub struct ConnectionRegistry<C, W> {
+/// The connections of each user; `I` names a connection, `C` leads to its client.
+pub struct ConnectionRegistry<I, C> {
     /// Guards the whole table; held to look up or change one user's few connections, never across an await.
-    users: Mutex<HashMap<UserId, Connections<C, W>>>,
+    users: Mutex<HashMap<UserId, OfUser<I, C>>>,
     limit: usize,
 }
 
-impl<C: Copy + Eq, W: Clone> ConnectionRegistry<C, W> {
-    /// An empty directory that takes up to `limit` connections of each user.
+impl<I: Copy + Eq, C: Clone> ConnectionRegistry<I, C> {
+    /// An empty registry that takes up to `limit` connections of each user.
     pub fn new(limit: usize) -> Self {
         Self {
             users: Mutex::new(HashMap::new()),
@@ -42,21 +42,15 @@ impl<C: Copy + Eq, W: Clone> ConnectionRegistry<C, W> {
     }
 
     /// Adds a connection. `on_first` runs, before anyone else can see a change, if it is the user's first.
-    pub fn enter(
-        &self,
-        user: UserId,
-        connection: C,
-        way: W,
-        on_first: impl FnOnce(),
-    ) -> Result<(), TooManyConnections> {
+    pub fn enter(&self, user: UserId, id: I, client: C, on_first: impl FnOnce()) -> Result<(), TooManyConnections> {
         let mut users = self.users.lock();
         let connections = users.entry(user).or_default();
         if connections.len() >= self.limit {
             return Err(TooManyConnections);
         }
         connections.push(Connection {
-            connection,
-            way,
+            id,
+            client,
             caught_up: false,
         });
         if connections.len() == 1 {
@@ -67,12 +61,12 @@ impl<C: Copy + Eq, W: Clone> ConnectionRegistry<C, W> {
 
     /// Removes a connection; one that isn't there is no error. `on_last` runs, before anyone else can see a change,
     /// if it was the user's last.
-    pub fn leave(&self, user: UserId, connection: C, on_last: impl FnOnce()) {
+    pub fn leave(&self, user: UserId, id: I, on_last: impl FnOnce()) {
         let mut users = self.users.lock();
         let Some(connections) = users.get_mut(&user) else {
             return;
         };
-        let Some(index) = connections.iter().position(|one| one.connection == connection) else {
+        let Some(index) = connections.iter().position(|one| one.id == id) else {
             return;
         };
         connections.swap_remove(index);
@@ -83,16 +77,16 @@ impl<C: Copy + Eq, W: Clone> ConnectionRegistry<C, W> {
     }
 
     /// The connections of a user now.
-    pub fn devices(&self, user: UserId) -> Connections<C, W> {
+    pub fn of(&self, user: UserId) -> OfUser<I, C> {
         self.users.lock().get(&user).cloned().unwrap_or_default()
     }
 
     /// The connections of a user now, except one.
-    pub fn others(&self, user: UserId, except: Option<C>) -> Connections<C, W> {
+    pub fn others(&self, user: UserId, except: Option<I>) -> OfUser<I, C> {
         let users = self.users.lock();
-        let devices = users.get(&user).into_iter().flatten();
-        devices
-            .filter(|device| Some(device.connection) != except)
+        let connections = users.get(&user).into_iter().flatten();
+        connections
+            .filter(|connection| Some(connection.id) != except)
             .cloned()
             .collect()
     }
@@ -108,11 +102,11 @@ impl<C: Copy + Eq, W: Clone> ConnectionRegistry<C, W> {
     }
 
     /// A connection has caught up, or has missed something. One that isn't there is no error.
-    pub fn set_caught_up(&self, user: UserId, connection: C, caught_up: bool) {
+    pub fn set_caught_up(&self, user: UserId, id: I, caught_up: bool) {
         let mut users = self.users.lock();
-        let mut devices = users.get_mut(&user).into_iter().flatten();
-        if let Some(device) = devices.find(|one| one.connection == connection) {
-            device.caught_up = caught_up;
+        let mut connections = users.get_mut(&user).into_iter().flatten();
+        if let Some(connection) = connections.find(|one| one.id == id) {
+            connection.caught_up = caught_up;
         }
     }
 

@@ -1,13 +1,13 @@
-//! Telling users how their conversations stand, off the way of a message.
+//! Sending users how their conversations stand, off the way of a message.
 //!
-//! A conversation's numbers are read from the store, which costs more than a message does. So they are told at once
-//! after the first change of a quiet conversation, and then at most once in [`REST`] while it goes on changing. All of
+//! A conversation's numbers are read from the store, which costs more than a message does. So they are sent at once
+//! after the first change of a quiet conversation, and then at most once in [`REST_INTERVAL`] while it goes on changing. All of
 //! this together takes a small share of the time; the longer something waits, the larger a share ([`share`]).
 //!
-//! Users take turns, so that somebody with a thousand busy conversations delays nobody else's.
+//! Users take turns, so that a user with a thousand busy conversations delays nobody else's.
 //!
-//! A user's other devices learn from this, and from nothing else, that a watermark moved. So until they were told, they
-//! are given no cursor that lies behind the mark: [`ConversationNotifier::held`]. Nobody else's cursors are held back.
+//! A user's other connections learn from this event, and from no other, that a watermark moved. So until it is sent, they
+//! are given no cursor after the mark: [`ConversationNotifier::held`]. Nobody else's cursors are held back.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::inbox;
+use super::conversation_view;
+use super::timer::sleep_until;
 use crate::domain::Cursor;
 use crate::outage::Outage;
 use crate::storage::Store;
@@ -27,46 +28,46 @@ use table::{Key, Table, Taken};
 
 mod table;
 
-/// How long a conversation that was told is left alone.
-const REST: Duration = Duration::from_secs(1);
+/// How long a conversation is left alone after it was sent.
+const REST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long one reading of conversations should take: as many are read at once as the store does in that time.
-const READING: Duration = Duration::from_millis(50);
+/// How long one read of conversations should take: as many are read at once as the store does in that time.
+const READ_TARGET: Duration = Duration::from_millis(50);
 
 /// Conversations read at once. The newest message of each is held: 8 MiB of the longest ones.
-const AT_ONCE: std::ops::RangeInclusive<usize> = 16..=512;
+const BATCH_SIZES: std::ops::RangeInclusive<usize> = 16..=512;
 
-/// The longest pause between two readings.
-const LONGEST: Duration = Duration::from_millis(500);
+/// The longest delay between two reads.
+const MAX_READ_DELAY: Duration = Duration::from_millis(500);
 
-/// Conversations that wait or rest, of all users together.
-const MOST: usize = 200_000;
+/// Most conversations that wait or rest, of all users together.
+const MAX_CONVERSATIONS: usize = 200_000;
 
-/// What one user is told of one reading, in bytes: the rest comes with a later one.
-const TOLD: usize = 256 * 1024;
+/// Bytes after which one user is sent nothing more of one read: the rest comes with a later one.
+const MAX_USER_BYTES: usize = 256 * 1024;
 
 /// How long a conversation waits for a client that has not read what it was sent. Then it is sent all the same, and a
 /// client that has no room for it is disconnected.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a conversation is left alone whose user can't be told anything now: others need not wait for that.
-const BUSY: Duration = Duration::from_millis(100);
+/// How long a conversation is left alone whose user can't be sent anything now: others need not wait for that.
+const BUSY_DELAY: Duration = Duration::from_millis(100);
 
-/// Pause after the store failed.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Time before the store is read again after it failed.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Whether a user can be told something.
+/// Whether a user can be sent something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hearing {
+pub enum Readiness {
     /// They have no connection here.
-    Nobody,
+    Absent,
     /// A connection of theirs has not read what it was sent.
     Busy,
     /// They can.
     Ready,
 }
 
-/// The conversations that are to be told.
+/// The conversations that are to be sent.
 #[derive(Default)]
 pub struct ConversationNotifier {
     /// Held to move one entry, or a batch of them.
@@ -75,18 +76,20 @@ pub struct ConversationNotifier {
 }
 
 impl ConversationNotifier {
-    /// A user's conversation with somebody changed. `hold` is given if the user's devices hear of the change in no other
-    /// way: a cursor in front of it.
+    /// A user's conversation with a peer changed. `hold` is given if no other event brings the change to the user's
+    /// connections: a cursor before it.
     ///
-    /// If more waits than is kept, the user of whom most of it is is returned. The connections of that user are then to be
-    /// ended, and after that what waits is to be [forgotten](Self::forget): whoever comes back reads how everything stands.
+    /// If more waits than is kept, this returns the user of whom most of it is. The connections of that user are then to be
+    /// ended, and after that what waits is to be [forgotten](Self::forget): a client that connects again reads how everything stands.
     #[must_use]
-    pub fn note(&self, user: UserId, peer: UserId, hold: Option<Cursor>) -> Option<UserId> {
+    pub fn changed(&self, user: UserId, peer: UserId, hold: Option<Cursor>) -> Option<UserId> {
         let mut table = self.table.lock();
-        if table.note(user, peer, hold, Instant::now()) {
+        if table.insert(user, peer, hold, Instant::now()) {
             self.changed.notify_one();
         }
-        (table.size > MOST).then(|| table.whose_are_most()).flatten()
+        (table.size > MAX_CONVERSATIONS)
+            .then(|| table.user_with_most())
+            .flatten()
     }
 
     /// Forgets what waits of a user whose connections were ended.
@@ -94,88 +97,88 @@ impl ConversationNotifier {
         self.table.lock().forget(user);
     }
 
-    /// The cursor that a user's devices can be given now, if not the one of everybody. To be asked after that one, so
-    /// that no change lies in front of it that this does not know of.
+    /// The cursor that a user's connections can be given now, if not the one of everybody. To be read after that one: then every
+    /// change before that one is known here.
     pub fn held(&self, user: UserId) -> Option<Cursor> {
         let table = self.table.lock();
         table.lines.get(&user)?.holds.values().next().cloned()
     }
 
-    /// Tells what changed until `stop` is cancelled. `busy` says whether messages wait to be stored. Nothing is read for
-    /// those who do not hear it any more.
-    pub async fn keep(
+    /// Sends what changed, through `emit`, until `stop` is cancelled. `busy` says whether messages wait to be stored. Nothing is
+    /// read for users who are `Absent`.
+    pub async fn run(
         self: Arc<Self>,
         store: Arc<dyn Store>,
         stop: CancellationToken,
         busy: impl Fn() -> bool + Send,
-        hears: impl Fn(UserId) -> Hearing + Send,
-        tell: impl Fn(UserId, &Conversation) + Send,
+        readiness: impl Fn(UserId) -> Readiness + Send,
+        emit: impl Fn(UserId, &Conversation) + Send,
     ) {
-        let mut at_once = *AT_ONCE.start();
+        let mut batch_size = *BATCH_SIZES.start();
         let mut outage = Outage::default();
         loop {
             let due = self.table.lock().wake(Instant::now());
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.changed.notified() => {}
-                () = super::sleep_until(due) => {}
+                () = sleep_until(due) => {}
             }
             loop {
                 let begun = Instant::now();
-                let taken = self.take(at_once, begun);
+                let taken = self.take(batch_size, begun);
                 if taken.is_empty() {
                     break;
                 }
-                let (mut ready, mut stalled, mut unheard) = (Vec::new(), Vec::new(), Vec::new());
+                let (mut ready, mut stalled, mut absent) = (Vec::new(), Vec::new(), Vec::new());
                 for taken in taken {
-                    match hears(taken.key.0) {
-                        Hearing::Nobody => unheard.push(taken),
-                        Hearing::Busy if begun - taken.since < PATIENCE => stalled.push(taken),
-                        Hearing::Busy | Hearing::Ready => ready.push(taken),
+                    match readiness(taken.key.0) {
+                        Readiness::Absent => absent.push(taken),
+                        Readiness::Busy if begun - taken.since < BUSY_TIMEOUT => stalled.push(taken),
+                        Readiness::Busy | Readiness::Ready => ready.push(taken),
                     }
                 }
-                self.rest(unheard);
-                self.put_off(stalled, begun + BUSY);
+                self.rest(absent);
+                self.put_off(stalled, begun + BUSY_DELAY);
                 let taken = ready;
                 let Some(oldest) = taken.iter().map(|taken| taken.since).min() else {
                     continue;
                 };
                 let keys: Vec<Key> = taken.iter().map(|taken| taken.key).collect();
-                let pause = match inbox::conversations(&*store, &keys).await {
+                let delay = match conversation_view::read(&*store, &keys).await {
                     Ok(conversations) => {
                         let took = begun.elapsed();
                         if let Some(ended) = outage.worked() {
-                            tracing::info!(lasted = ?ended.lasted, "conversations are told again");
+                            tracing::info!(lasted = ?ended.lasted, "conversation notifier: conversations are read again");
                         }
-                        let (mut told, mut left) = (Vec::new(), Vec::new());
+                        let (mut sent, mut left) = (Vec::new(), Vec::new());
                         let mut bytes: HashMap<UserId, usize> = HashMap::new();
                         for (taken, conversation) in taken.into_iter().zip(&conversations) {
                             let (user, _) = taken.key;
                             let sum = bytes.entry(user).or_default();
-                            if *sum > TOLD {
+                            if *sum > MAX_USER_BYTES {
                                 left.push(taken);
                                 continue;
                             }
-                            *sum += inbox::length(conversation);
-                            tell(user, conversation);
-                            told.push(taken);
+                            *sum += conversation_view::max_length(conversation);
+                            emit(user, conversation);
+                            sent.push(taken);
                         }
-                        self.rest(told);
+                        self.rest(sent);
                         self.put_back(left);
-                        at_once = next_size(at_once, keys.len(), took);
-                        (took * (share(begun - oldest, busy()) - 1)).min(LONGEST)
+                        batch_size = next_size(batch_size, keys.len(), took);
+                        (took * (share(begun - oldest, busy()) - 1)).min(MAX_READ_DELAY)
                     }
                     Err(error) => {
                         if outage.failed() {
-                            tracing::warn!(%error, "conversations could not be told; it will be tried again");
+                            tracing::warn!(%error, "conversation notifier: reading failed; it will be tried again");
                         }
                         self.put_back(taken);
-                        PAUSE
+                        RETRY_DELAY
                     }
                 };
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(pause) => {}
+                    () = tokio::time::sleep(delay) => {}
                 }
             }
         }
@@ -187,10 +190,10 @@ impl ConversationNotifier {
         table.take(count)
     }
 
-    fn rest(&self, told: Vec<Taken>) {
+    fn rest(&self, sent: Vec<Taken>) {
         let mut table = self.table.lock();
-        let until = Instant::now() + REST;
-        told.into_iter().for_each(|taken| table.rest(taken, until));
+        let until = Instant::now() + REST_INTERVAL;
+        sent.into_iter().for_each(|taken| table.rest(taken, until));
     }
 
     fn put_off(&self, taken: Vec<Taken>, until: Instant) {
@@ -205,7 +208,7 @@ impl ConversationNotifier {
 }
 
 /// One part in so many of the time is spent on reading, if something waited so long. What waits for longer than a
-/// second and a half is told as fast as the store can; while messages wait to be stored, half of the time is theirs.
+/// second and a half is sent as fast as the store can; while messages wait to be stored, half of the time is theirs.
 fn share(waited: Duration, busy: bool) -> u32 {
     match waited.as_millis() {
         0..1_000 if busy => 20,
@@ -220,13 +223,13 @@ fn share(waited: Duration, busy: bool) -> u32 {
 }
 
 /// How many are read at once after so many took so long.
-fn next_size(at_once: usize, read: usize, took: Duration) -> usize {
+fn next_size(batch_size: usize, read: usize, took: Duration) -> usize {
     let next = match took {
-        _ if took > READING => at_once / 2,
-        _ if took < READING / 2 && read == at_once => at_once * 2,
-        _ => at_once,
+        _ if took > READ_TARGET => batch_size / 2,
+        _ if took < READ_TARGET / 2 && read == batch_size => batch_size * 2,
+        _ => batch_size,
     };
-    next.clamp(*AT_ONCE.start(), *AT_ONCE.end())
+    next.clamp(*BATCH_SIZES.start(), *BATCH_SIZES.end())
 }
 
 #[cfg(test)]

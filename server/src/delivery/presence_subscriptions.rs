@@ -1,11 +1,10 @@
-//! Who is told of whose presence.
+//! Who follows whose presence.
 //!
-//! Whoever has a connection here is online; of others the store knows whether another process serves them. What was
-//! told last is kept for each user who is followed, so that only changes are told. A departure is told only
-//! [`limits::ABSENCE`] after it happened: somebody who is back by then never left.
+//! A user with a connection here is online; of others the store says whether another process serves them. What was
+//! sent last is kept for each user who is followed, so that only changes are sent. A departure is sent only
+//! [`limits::ABSENCE`] after it happened: a user who is back by then never left.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,77 +14,75 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnectionRegistry, privacy};
+use super::client::ConnectionId;
+use super::timer::sleep_until;
+use super::{Connections, privacy};
 use crate::clock::now;
 use crate::outage::Outage;
 use crate::storage::{HEARTBEAT_INTERVAL, Store, StoreError};
 
-/// Users looked at with one question to the store.
-const BATCH: usize = 500;
+/// Most users read from the store with one query.
+const MAX_BATCH: usize = 500;
 
-/// Pause before the store is asked again after it failed.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Time before the store is queried again after it failed.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// After so many heartbeats without another process those who are absent are looked at all the same: programs that know of no
+/// After so many heartbeats without another process those who are absent are checked all the same: programs without
 /// heartbeats can bring them online, too.
-const ALONE: u32 = 20;
+const MAX_HEARTBEAT_INTERVALS_UNCHECKED: u32 = 20;
 
 /// A connection would follow more users than are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("one connection follows at most {} users", limits::PRESENCE_SUBSCRIPTIONS)]
 pub struct CantFollow;
 
-/// Who follows whom; `C` names a connection, `W` leads to it.
-pub struct PresenceSubscriptions<C, W> {
+/// Which connection follows whom.
+pub struct PresenceSubscriptions {
     store: Arc<dyn Store>,
-    directory: Arc<ConnectionRegistry<C, W>>,
+    connections: Arc<Connections>,
     /// Held to change or look up a few entries, or to list who is followed; never across an await.
-    table: Mutex<Table<C>>,
+    table: Mutex<Table>,
     changed: Notify,
 }
 
-struct Table<C> {
-    followed: HashMap<UserId, Followed<C>>,
+#[derive(Default)]
+struct Table {
+    followed: HashMap<UserId, Followed>,
     /// Whom each connection follows, and who is on it.
-    follows: HashMap<C, (UserId, HashSet<UserId>)>,
-    /// Who is to be looked at, and when; only those who are followed.
-    looks: HashMap<UserId, Instant>,
+    follows: HashMap<ConnectionId, (UserId, HashSet<UserId>)>,
+    /// Who is to be checked, and when; only those who are followed.
+    checks: HashMap<UserId, Instant>,
 }
 
-struct Followed<C> {
-    followers: HashSet<C>,
-    /// What they were told last.
-    told: Presence,
+struct Followed {
+    followers: HashSet<ConnectionId>,
+    /// What they were sent last.
+    sent: Presence,
 }
 
-impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> PresenceSubscriptions<C, W> {
+impl PresenceSubscriptions {
     /// Nobody follows anybody.
-    pub fn new(store: Arc<dyn Store>, directory: Arc<ConnectionRegistry<C, W>>) -> Self {
-        let table = Table {
-            followed: HashMap::new(),
-            follows: HashMap::new(),
-            looks: HashMap::new(),
-        };
+    pub fn new(store: Arc<dyn Store>, connections: Arc<Connections>) -> Self {
         Self {
             store,
-            directory,
-            table: Mutex::new(table),
+            connections,
+            table: Mutex::default(),
             changed: Notify::new(),
         }
     }
 
-    /// A user came or left, or what others may know of them changed.
-    pub fn look(&self, user: UserId) {
-        self.look_at([user], Instant::now());
+    /// A user came or left, or what others may see of them changed.
+    pub fn recheck(&self, user: UserId) {
+        self.schedule([user], Instant::now());
     }
 
-    /// Looks at those who are followed, at a time or earlier.
-    fn look_at(&self, users: impl IntoIterator<Item = UserId>, when: Instant) {
+    /// Has those who are followed checked, at a time or earlier.
+    fn schedule(&self, users: impl IntoIterator<Item = UserId>, when: Instant) {
         let mut table = self.table.lock();
         for user in users {
             if table.followed.contains_key(&user) {
-                let look = table.looks.entry(user).or_insert(when);
-                *look = when.min(*look);
+                let check = table.checks.entry(user).or_insert(when);
+                *check = when.min(*check);
             }
         }
         drop(table);
@@ -98,7 +95,7 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> PresenceSu
     /// [`CantFollow`] inside, if that would be more than are allowed; the connection then follows none of them anew.
     pub async fn follow(
         &self,
-        connection: C,
+        connection: ConnectionId,
         follower: UserId,
         users: &[UserId],
     ) -> Result<Result<Vec<Presence>, CantFollow>, StoreError> {
@@ -121,20 +118,20 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> PresenceSu
             for state in &mut states {
                 let followed = table.followed.entry(state.user_id).or_insert_with(|| Followed {
                     followers: HashSet::new(),
-                    told: *state,
+                    sent: *state,
                 });
                 followed.followers.insert(connection);
-                // All followers know the same, so that the next change is one for each of them.
-                *state = followed.told;
+                // All followers have the same state, so that the next change is one for each of them.
+                *state = followed.sent;
             }
         }
-        // What changed since the store was asked was told to nobody.
-        self.look_at(users.iter().copied(), Instant::now());
+        // What changed since the query was sent to nobody.
+        self.schedule(users.iter().copied(), Instant::now());
         Ok(Ok(states))
     }
 
     /// A connection follows these users no more.
-    pub fn unfollow(&self, connection: C, users: &[UserId]) {
+    pub fn unfollow(&self, connection: ConnectionId, users: &[UserId]) {
         let mut table = self.table.lock();
         if let Some((_, follows)) = table.follows.get_mut(&connection) {
             users.iter().for_each(|user| {
@@ -145,93 +142,101 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> PresenceSu
     }
 
     /// A connection has ended.
-    pub fn end(&self, connection: C) {
+    pub fn end(&self, connection: ConnectionId) {
         let mut table = self.table.lock();
         if let Some((_, follows)) = table.follows.remove(&connection) {
             table.forget(connection, follows);
         }
     }
 
-    /// Tells changes until `stop` is cancelled.
-    pub async fn keep(self: Arc<Self>, stop: CancellationToken, tell: impl Fn(C, &Presence) + Send) {
+    /// Sends changes through `emit`, which is given the followers and what they are to be sent, until `stop` is cancelled.
+    pub async fn run(
+        self: Arc<Self>,
+        stop: CancellationToken,
+        emit: impl Fn(&[(UserId, ConnectionId)], &Presence) + Send,
+    ) {
         let mut beat = tokio::time::interval(HEARTBEAT_INTERVAL);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut outage = Outage::default();
-        let (mut others, mut unlooked) = (false, 0);
+        let (mut others, mut unchecked) = (false, 0);
         loop {
             let (due, next) = self.due();
-            for batch in due.chunks(BATCH) {
+            for batch in due.chunks(MAX_BATCH) {
                 match self.states(batch).await {
                     Ok(states) => {
                         if let Some(ended) = outage.worked() {
-                            tracing::info!(lasted = ?ended.lasted, "presence can be looked up again");
+                            tracing::info!(lasted = ?ended.lasted, "presence subscriptions: the store can be read again");
                         }
-                        states.iter().for_each(|state| self.tell(state, &tell));
+                        states.iter().for_each(|state| self.emit_change(state, &emit));
                     }
                     Err(error) => {
                         if outage.failed() {
-                            tracing::warn!(%error, "presence could not be looked up; it will be tried again");
+                            tracing::warn!(%error, "presence subscriptions: reading failed; it will be tried again");
                         }
-                        self.look_at(batch.iter().copied(), Instant::now() + PAUSE);
+                        self.schedule(batch.iter().copied(), Instant::now() + RETRY_DELAY);
                     }
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.changed.notified() => {}
-                () = super::sleep_until(next) => {}
-                // Nobody tells this process when another one's users come and go. Once more when the last other one is gone.
+                () = sleep_until(next) => {}
+                // No event says when another process's users come and go. Once more when the last other process is gone.
                 _ = beat.tick(), if self.store.is_shared() => {
                     let before = std::mem::replace(&mut others, self.store.others_live());
-                    unlooked += 1;
-                    if others || before || unlooked >= ALONE {
-                        unlooked = 0;
-                        self.look_at_absent();
+                    unchecked += 1;
+                    if others || before || unchecked >= MAX_HEARTBEAT_INTERVALS_UNCHECKED {
+                        unchecked = 0;
+                        self.check_absent();
                     }
                 }
             }
         }
     }
 
-    /// Takes those who are to be looked at now, and returns when the next ones are.
+    /// Takes those who are to be checked now, and returns when the next ones are.
     fn due(&self) -> (Vec<UserId>, Option<Instant>) {
         let mut table = self.table.lock();
         let now = Instant::now();
         let due = table
-            .looks
+            .checks
             .extract_if(|_, when| *when <= now)
             .map(|(user, _)| user)
             .collect();
-        (due, table.looks.values().min().copied())
+        (due, table.checks.values().min().copied())
     }
 
-    fn look_at_absent(&self) {
+    fn check_absent(&self) {
         let followed: Vec<UserId> = self.table.lock().followed.keys().copied().collect();
-        let absent = followed.into_iter().filter(|user| !self.directory.has(*user));
-        self.look_at(absent, Instant::now());
+        let absent = followed.into_iter().filter(|user| !self.connections.has(*user));
+        self.schedule(absent, Instant::now());
     }
 
-    fn tell(&self, state: &Presence, tell: &impl Fn(C, &Presence)) {
-        let followers: Vec<C> = {
+    fn emit_change(&self, state: &Presence, emit: &impl Fn(&[(UserId, ConnectionId)], &Presence)) {
+        let followers: Vec<(UserId, ConnectionId)> = {
             let mut table = self.table.lock();
-            let Some(followed) = table.followed.get_mut(&state.user_id) else {
+            let Table {
+                followed,
+                follows,
+                checks,
+            } = &mut *table;
+            let Some(followed) = followed.get_mut(&state.user_id) else {
                 return;
             };
             // A user who connects once more while online has another `lastSeen`, which is no change.
-            if followed.told.is_online == state.is_online {
+            if followed.sent.is_online == state.is_online {
                 return;
             }
             if let Some(wait) = state.last_seen.filter(|_| !state.is_online).and_then(still_absent) {
                 let when = Instant::now() + wait;
-                table.looks.insert(state.user_id, when);
+                checks.insert(state.user_id, when);
                 return;
             }
-            followed.told = *state;
-            followed.followers.iter().copied().collect()
+            followed.sent = *state;
+            let named = |connection: &ConnectionId| follows.get(connection).map(|(user, _)| (*user, *connection));
+            followed.followers.iter().filter_map(named).collect()
         };
-        for follower in followers {
-            tell(follower, state);
-        }
+        emit(&followers, state);
     }
 
     /// How users are now, as others may see them, in the order given.
@@ -245,8 +250,8 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> PresenceSu
                     last_seen: None,
                 };
             };
-            // The store hears of those who are here a moment later.
-            let here = self.directory.has(*id);
+            // What the store has of those who are here is a moment old.
+            let here = self.connections.has(*id);
             if here != user.is_online && (here || !self.store.is_shared()) {
                 user.is_online = here;
                 user.last_seen = Some(now());
@@ -263,20 +268,20 @@ impl<C: Copy + Eq + Hash + Send + 'static, W: Clone + Send + 'static> PresenceSu
     }
 }
 
-/// How long somebody who left at this time must still be away before that is told.
+/// How long a user who left at this time must still be away before that is sent.
 fn still_absent(left: Timestamp) -> Option<Duration> {
     let absent = Duration::from_millis(u64::try_from(now().millis() - left.millis()).unwrap_or(0));
     limits::ABSENCE.checked_sub(absent).filter(|wait| !wait.is_zero())
 }
 
-impl<C: Copy + Eq + Hash> Table<C> {
-    fn forget(&mut self, connection: C, users: impl IntoIterator<Item = UserId>) {
+impl Table {
+    fn forget(&mut self, connection: ConnectionId, users: impl IntoIterator<Item = UserId>) {
         for user in users {
             if let Some(followed) = self.followed.get_mut(&user) {
                 followed.followers.remove(&connection);
                 if followed.followers.is_empty() {
                     self.followed.remove(&user);
-                    self.looks.remove(&user);
+                    self.checks.remove(&user);
                 }
             }
         }

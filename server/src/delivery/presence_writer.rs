@@ -1,7 +1,7 @@
-//! What the database is told of who is online.
+//! Storing who is online.
 //!
 //! Changes are coalesced: while one batch is being written, later changes of a user replace earlier ones. A failed
-//! batch is tried again until it is written, so the database ends up with the truth whatever happened between.
+//! batch is tried again until it is written, so the database ends up with the truth whatever happened in between.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,16 +12,15 @@ use shared::{Timestamp, UserId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::now;
 use crate::outage::Outage;
 use crate::storage::{HEARTBEAT_INTERVAL, PresenceChange, PresenceStore};
 
-use crate::clock::now;
-
 /// Most changes written at once.
-const BATCH: usize = 1_000;
+const MAX_BATCH: usize = 1_000;
 
-/// Pause before a failed batch is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Time before a failed batch is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The changes that wait to be written.
 #[derive(Default)]
@@ -29,13 +28,14 @@ pub struct PresenceWriter {
     /// The last state of each user whose state is not written yet; held to change or take entries.
     waiting: Mutex<HashMap<UserId, (bool, Timestamp)>>,
     changed: Notify,
-    /// Held to look up or change entries, after `waiting` where both are. Whom the store knows to be online here. A user who left and came back before that was written needs no write.
+    /// Whom the store has as online here. A user who left and came back before that was written needs no write. Held to look up
+    /// or change entries, after `waiting` where both are.
     recorded: Mutex<HashSet<UserId>>,
 }
 
-/// Gives the heartbeat that keeps what was written true until `stop` is cancelled. It is a task of its own: a change that
+/// Renews the lease that keeps what was written true, until `stop` is cancelled. It is a task of its own: a change that
 /// is slow to be written must not cost the lease.
-pub async fn heartbeat(store: Arc<dyn PresenceStore>, stop: CancellationToken) {
+pub async fn run_heartbeat(store: Arc<dyn PresenceStore>, stop: CancellationToken) {
     let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut beats = Outage::default();
@@ -45,11 +45,11 @@ pub async fn heartbeat(store: Arc<dyn PresenceStore>, stop: CancellationToken) {
             _ = beat.tick() => match store.heartbeat(now()).await {
                 Ok(()) => {
                     if let Some(ended) = beats.worked() {
-                        tracing::info!(lasted = ?ended.lasted, "the heartbeat of this server is recorded again");
+                        tracing::info!(lasted = ?ended.lasted, "presence: the heartbeat is stored again");
                     }
                 }
                 Err(error) if beats.failed() => {
-                    tracing::warn!(%error, "the heartbeat of this server is not recorded; it will be tried again");
+                    tracing::warn!(%error, "presence: the heartbeat could not be stored; it will be tried again");
                 }
                 Err(_) => {}
             }
@@ -58,14 +58,14 @@ pub async fn heartbeat(store: Arc<dyn PresenceStore>, stop: CancellationToken) {
 }
 
 impl PresenceWriter {
-    /// Notes that a user came online or left.
-    pub fn note(&self, user: UserId, online: bool) {
+    /// A user came online or left.
+    pub fn set(&self, user: UserId, online: bool) {
         self.waiting.lock().insert(user, (online, now()));
         self.changed.notify_one();
     }
 
     /// Writes changes as they come until `stop` is cancelled.
-    pub async fn keep(self: Arc<Self>, store: Arc<dyn PresenceStore>, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, store: Arc<dyn PresenceStore>, stop: CancellationToken) {
         let mut writes = Outage::default();
         loop {
             tokio::select! {
@@ -76,22 +76,22 @@ impl PresenceWriter {
     }
 
     async fn write(&self, store: &dyn PresenceStore, outage: &mut Outage) {
-        let changes = self.take();
+        let changes = self.take_batch();
         if !changes.is_empty() {
             let written = store.set_presence(&changes).await;
             self.remember(&changes, written.is_ok());
             match written {
                 Ok(()) => {
                     if let Some(ended) = outage.worked() {
-                        tracing::info!(lasted = ?ended.lasted, "presence is recorded again");
+                        tracing::info!(lasted = ?ended.lasted, "presence: changes are stored again");
                     }
                 }
                 Err(error) => {
                     if outage.failed() {
-                        tracing::warn!(%error, users = changes.len(), "presence was not recorded; it will be tried again");
+                        tracing::warn!(%error, users = changes.len(), "presence: changes could not be stored; it will be tried again");
                     }
                     self.put_back(changes);
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         }
@@ -100,10 +100,10 @@ impl PresenceWriter {
         }
     }
 
-    /// A batch of what is news to the store.
-    fn take(&self) -> Vec<PresenceChange> {
+    /// A batch of what the store has not got yet.
+    fn take_batch(&self) -> Vec<PresenceChange> {
         let mut waiting = self.waiting.lock();
-        let users: Vec<UserId> = waiting.keys().copied().take(BATCH).collect();
+        let users: Vec<UserId> = waiting.keys().copied().take(MAX_BATCH).collect();
         let change = |user| {
             let (online, at) = waiting.remove(&user)?;
             Some(PresenceChange { user, online, at })
@@ -113,7 +113,7 @@ impl PresenceWriter {
         users.into_iter().filter_map(change).filter(is_news).collect()
     }
 
-    /// A failed write may have been carried out or not: then nothing is known of its users.
+    /// A failed write may have been carried out or not: then nothing is certain about its users.
     fn remember(&self, changes: &[PresenceChange], written: bool) {
         let mut recorded = self.recorded.lock();
         for change in changes {

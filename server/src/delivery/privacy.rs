@@ -1,4 +1,4 @@
-//! Who may know that somebody is there: one rule for every way by which that is asked or told.
+//! Who may see that a user is there, and what a user has read: one rule for every way by which that is queried or sent.
 //!
 //! Presence and typing are for people who have exchanged a message with the user, and for nobody while the user is
 //! invisible. To everybody else the user looks like one who never came. Users see themselves as they are, and so does
@@ -6,7 +6,7 @@
 
 use shared::{Settings, User, UserId};
 
-use crate::storage::{Store, StoreError};
+use crate::storage::{Store, StoreError, UserStore};
 
 /// A user as those may see them with whom the user has exchanged a message. Users of whom that is not known yet go
 /// through [`as_seen`].
@@ -56,6 +56,17 @@ pub async fn shows_typing(store: &dyn Store, typist: UserId, receiver: UserId) -
     let (known, settings) = tokio::try_join!(store.acquainted(typist, &others), store.settings(&own))?;
     let is_invisible = settings.first().is_some_and(|settings| settings.invisible);
     Ok(known.contains(&receiver) && !is_invisible)
+}
+
+/// For each pair whether both have read receipts on, so that either may see what the other has read.
+pub async fn read_receipts(store: &dyn UserStore, pairs: &[(UserId, UserId)]) -> Result<Vec<bool>, StoreError> {
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let people: Vec<UserId> = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect();
+    let settings = store.settings(&people).await?;
+    let both = |pair: &[Settings]| pair.iter().all(|one| one.read_receipts);
+    Ok(settings.chunks(2).map(both).collect())
 }
 
 /// What anybody may know of a user: nothing of when they were there.

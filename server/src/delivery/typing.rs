@@ -1,4 +1,4 @@
-//! Who is typing to whom: told on, never stored, and over by itself.
+//! Who is typing to whom: passed on, never stored, and over by itself.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,10 +9,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::timer::sleep_until;
+
 /// Who types, to whom.
 type Key = (UserId, UserId);
 
-/// What somebody was told, until it expires.
+/// What receivers were sent, until it expires.
 #[derive(Default)]
 pub struct TypingTracker {
     /// Held to change one entry, or to take what has expired.
@@ -29,8 +31,8 @@ struct Table {
 }
 
 impl TypingTracker {
-    /// Notes what somebody says, and returns whether the other one is to be told.
-    pub fn note(&self, typist: UserId, receiver: UserId, is_typing: bool) -> bool {
+    /// A user begins, goes on or stops typing. Returns whether the receiver is to be sent that.
+    pub fn set(&self, typist: UserId, receiver: UserId, is_typing: bool) -> bool {
         let key = (typist, receiver);
         let mut table = self.table.lock();
         if !is_typing {
@@ -47,8 +49,8 @@ impl TypingTracker {
         true
     }
 
-    /// Tells what has expired until `stop` is cancelled.
-    pub async fn keep(self: Arc<Self>, stop: CancellationToken, expired: impl Fn(UserId, UserId) + Send) {
+    /// Calls `expired` for each that has expired, with who typed and to whom, until `stop` is cancelled.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken, expired: impl Fn(UserId, UserId) + Send) {
         loop {
             let (over, next) = self.take_expired(Instant::now());
             for (typist, receiver) in over {
@@ -57,7 +59,7 @@ impl TypingTracker {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.changed.notified() => {}
-                () = super::sleep_until(next) => {}
+                () = sleep_until(next) => {}
             }
         }
     }
@@ -86,17 +88,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn expires_unless_it_is_said_again() {
         let [ada, bob] = [1, 2].map(|byte| UserId::from_bytes([byte; 12]));
-        let typing_tracker = TypingTracker::default();
-        assert!(!typing_tracker.note(ada, bob, false), "nobody was told that she types");
-        assert!(typing_tracker.note(ada, bob, true));
+        let typing = TypingTracker::default();
+        assert!(!typing.set(ada, bob, false), "nobody was sent that she types");
+        assert!(typing.set(ada, bob, true));
         tokio::time::advance(limits::TYPING / 2).await;
-        assert!(typing_tracker.note(ada, bob, true));
+        assert!(typing.set(ada, bob, true));
         tokio::time::advance(limits::TYPING / 2).await;
-        assert_eq!(typing_tracker.take_expired(Instant::now()).0, []);
+        assert_eq!(typing.take_expired(Instant::now()).0, []);
         tokio::time::advance(limits::TYPING / 2).await;
-        assert_eq!(typing_tracker.take_expired(Instant::now()).0, [(ada, bob)]);
-        assert!(typing_tracker.note(ada, bob, true) && typing_tracker.note(ada, bob, false));
+        assert_eq!(typing.take_expired(Instant::now()).0, [(ada, bob)]);
+        assert!(typing.set(ada, bob, true) && typing.set(ada, bob, false));
         tokio::time::advance(limits::TYPING).await;
-        assert_eq!(typing_tracker.take_expired(Instant::now()), (vec![], None));
+        assert_eq!(typing.take_expired(Instant::now()), (vec![], None));
     }
 }

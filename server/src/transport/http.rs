@@ -1,13 +1,15 @@
-//! The HTTP endpoints, one file each topic; [`extract`] turns requests into checked values, with errors as JSON.
+//! The HTTP endpoints, one topic a file; [`extract`] turns requests into checked values, with errors as JSON.
+//!
+//! [`router`] builds the service: it adds to the table of routes what holds for all of them.
 
 pub mod about;
 pub mod client;
+pub mod cors;
 pub mod extract;
 pub mod feed;
 pub mod health;
 pub mod history;
-pub mod page;
 pub mod paths;
-pub mod store_check;
+pub mod router;
 pub mod strict;
 pub mod users;

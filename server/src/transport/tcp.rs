@@ -3,12 +3,11 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`bind`] | where connections are taken |
-//! | [`listener`] | accepting connections, as many as there are places |
+//! | [`listener`], [`places`] | accepting connections, as many as there are places |
 //! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
 //! | [`stream`] | its bytes, counted on their way |
 //! | [`link`] | one Engine.IO session, over whichever connections it comes |
-//! | [`registry`] | all of both: counted, found, and ended when they are overdue |
-//! | [`budget`] | bytes that wait for clients, and their bounds |
+//! | [`registry`], [`end_reason`] | what both share: clock, bounds, counters; and why they are ended |
 //! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
 //! | [`frames`], [`packets`] | where the messages of a WebSocket, and the packets of polling bodies, begin and end |
 //! | [`names`] | names of events that the library can't read are changed before |
@@ -23,8 +22,8 @@
 pub mod answers;
 pub mod bind;
 pub mod body;
-pub mod budget;
 pub mod connection;
+pub mod end_reason;
 pub mod engine;
 mod few;
 mod frames;
@@ -34,6 +33,7 @@ pub mod listener;
 mod names;
 pub mod origins;
 mod packets;
+mod places;
 pub mod registry;
 pub mod stream;
 pub mod unserved;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
-use server::delivery::{PresenceWriter, heartbeat};
+use server::delivery::{PresenceWriter, run_heartbeat};
 use server::storage::mongodb::MongoStore;
 use server::storage::{PresenceChange, PresenceStore, Store, UserStore};
 use shared::{Timestamp, UserId};
@@ -185,7 +185,7 @@ async fn only_the_first_node_takes_a_mongoose_programs_users_offline() {
     fixture.end([first, second]).await;
 }
 
-/// A Mongoose program takes a user offline whose connection to it ended, and knows nothing of those to this server.
+/// A Mongoose program takes a user offline whose connection to it ended; it sees none of the connections to this server.
 #[tokio::test]
 async fn whoever_is_connected_here_stays_online_whatever_a_mongoose_program_says() {
     let fixture = Fixture::new().await;
@@ -262,9 +262,9 @@ async fn a_change_that_is_slow_to_be_written_does_not_cost_the_lease() {
 
     let (presence, stop) = (Arc::new(PresenceWriter::default()), CancellationToken::new());
     let shared = || Arc::clone(&store) as Arc<dyn Store>;
-    let writing = tokio::spawn(Arc::clone(&presence).keep(shared(), stop.clone()));
-    let beating = tokio::spawn(heartbeat(shared(), stop.clone()));
-    presence.note(ada, true);
+    let writing = tokio::spawn(Arc::clone(&presence).run(shared(), stop.clone()));
+    let beating = tokio::spawn(run_heartbeat(shared(), stop.clone()));
+    presence.set(ada, true);
     while !seen(&other, ada).await.0 {
         other.heartbeat(at(1)).await.unwrap();
         // It may have another id by now.

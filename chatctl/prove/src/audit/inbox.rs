@@ -50,7 +50,7 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
                 .read_up_to
                 .and_then(|id| index.documents.get(&id))
                 .map(|document| document.position);
-            total += conversation.unread_behind(read);
+            total += conversation.unread_after(read);
         }
         for peer in expected.keys() {
             findings.add(Kind::Inbox, Example::new("not listed").of(user.id).with(*peer));

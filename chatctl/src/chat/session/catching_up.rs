@@ -1,7 +1,7 @@
 //! What a [`ChatSession`] missed, by the server's cursor, and opening conversations from history.
 //!
 //! A chat begins with a cursor, then fetches the newest messages of its conversation: so nothing lies between the two.
-//! Later connections ask for everything behind the cursor. A server that knows no cursors, or not this one, leaves
+//! Later connections ask for everything after the cursor. A server that knows no cursors, or not this one, leaves
 //! only history: its newest page is looked through.
 
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ enum Fetch {
 /// How far catching up is.
 #[derive(Debug, Default)]
 pub(super) struct CatchingUp {
-    /// Everything in front of it was heard.
+    /// Everything before it was received.
     cursor: Option<String>,
     /// An answer to `sync` is awaited.
     syncing: bool,
@@ -155,7 +155,7 @@ impl ChatSession {
         self.fetch();
     }
 
-    /// Asks for the first page of the inbox, or for the one behind `cursor`.
+    /// Asks for the first page of the inbox, or for the one after `cursor`.
     pub(super) fn ask_inbox(&mut self, why: InboxRequest, cursor: Option<String>) {
         if self.online && !self.catching_up.old_server {
             self.inbox_state.asked(why);

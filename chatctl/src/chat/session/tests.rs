@@ -54,8 +54,12 @@ impl Story {
 
     /// The cursor that a connection begins with.
     fn cursor(&mut self, cursor: &str) {
-        let (next, has_more) = (cursor.to_owned(), false);
-        let done = News::SyncDone(SyncDone { next, has_more });
+        let (next, has_more, protocol) = (cursor.to_owned(), false, shared::PROTOCOL_VERSION);
+        let done = News::SyncDone(SyncDone {
+            next,
+            has_more,
+            protocol,
+        });
         self.session.news(self.now, Some(done), None);
     }
 

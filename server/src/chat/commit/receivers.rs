@@ -13,8 +13,8 @@ use std::collections::{HashMap, VecDeque};
 
 use shared::UserId;
 
-use super::Buffered;
-use crate::transport::tcp::budget::{CONNECTION_BYTES, USER_BYTES};
+use crate::delivery::Buffered;
+use crate::delivery::budget::{CONNECTION_BYTES, USER_BYTES};
 
 /// Bytes that may wait for one connection, in its buffer and on the way there. What is told of other things than
 /// messages has the rest of the buffer.

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use shared::{ErrorCode, MessageId, UserId};
+use shared::{ErrorCode, MessageId, UserId, WireError};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::chat::{AppendOutcome, Backlog, Buffered, Committer, Limits, NotStored, SubmitError};
-use crate::delivery::DeliveryWatermark;
+use crate::chat::{AppendOutcome, Backlog, Committer, Error, Limits, NotStored, SubmitError};
+use crate::delivery::{Buffered, DeliveryWatermark};
 use crate::domain::{Change, ClientMessageId, Cursor};
-use crate::error;
 use crate::storage::sqlite::EmbeddedStore;
 use crate::storage::sqlite::tests::fixture::{Hang, count, hang, messages, store, user};
 use crate::storage::{FeedStore, Store};
@@ -98,7 +97,8 @@ impl Chat {
 }
 
 fn is_unavailable(told: &Told) -> bool {
-    let unavailable = |failure: &NotStored| error::not_stored(failure).code == ErrorCode::StoreUnavailable;
+    let unavailable =
+        |failure: &NotStored| WireError::from(Error::NotStored(failure.clone())).code == ErrorCode::StoreUnavailable;
     told.committed.outcome.as_ref().is_err_and(unavailable)
 }
 
@@ -207,7 +207,7 @@ async fn a_flood_leaves_room_in_the_buffer_of_its_receiver() {
         chat.send(flooder, bob, &format!("{index}"), 4_000).unwrap();
         if let Err(why) = chat.told().await.committed.outcome {
             assert_eq!(why, NotStored::SubmitError(SubmitError::ReceiverFull));
-            let error = error::not_stored(&why);
+            let error = WireError::from(Error::NotStored(why));
             assert!(error.code == ErrorCode::Overloaded && error.retry_after_ms.is_some());
             refused += 1;
         }

@@ -1,4 +1,4 @@
-//! Which conversations wait to be told, in which order, and which rest: nothing here waits or tells.
+//! Which conversations wait to be sent, in which order, and which rest: nothing here waits or sends.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -23,19 +23,19 @@ pub(super) struct Table {
     holds: u64,
 }
 
-/// What one user is to be told.
+/// What one user is to be sent.
 #[derive(Default)]
 pub(super) struct Line {
     pub(super) entries: HashMap<UserId, Entry>,
     /// With whom those conversations are that wait, in order.
     waiting: VecDeque<UserId>,
-    /// The cursors in front of what the user's devices were not told yet, the oldest first.
+    /// The cursors before what the user's connections were not sent yet, the oldest first.
     pub(super) holds: BTreeMap<u64, Cursor>,
 }
 
 pub(super) struct Entry {
     state: State,
-    /// The first hold since it was told; later ones add nothing to it.
+    /// The first hold since it was sent; later ones add nothing to it.
     hold: Option<u64>,
 }
 
@@ -44,7 +44,7 @@ pub(super) enum State {
     Waiting {
         since: Instant,
     },
-    Told {
+    Sending {
         changed: bool,
     },
     Resting {
@@ -56,7 +56,7 @@ pub(super) enum State {
     },
 }
 
-/// A conversation that is being told.
+/// A conversation that is being sent.
 pub(super) struct Taken {
     pub(super) key: Key,
     hold: Option<u64>,
@@ -65,7 +65,7 @@ pub(super) struct Taken {
 
 impl Table {
     /// Returns whether something waits now that did not.
-    pub(super) fn note(&mut self, user: UserId, peer: UserId, hold: Option<Cursor>, now: Instant) -> bool {
+    pub(super) fn insert(&mut self, user: UserId, peer: UserId, hold: Option<Cursor>, now: Instant) -> bool {
         let line = self.lines.entry(user).or_default();
         let mut is_new = false;
         let entry = line.entries.entry(peer).or_insert_with(|| {
@@ -76,7 +76,7 @@ impl Table {
             }
         });
         match &mut entry.state {
-            State::Told { changed } | State::Resting { changed } => *changed = true,
+            State::Sending { changed } | State::Resting { changed } => *changed = true,
             State::Waiting { .. } | State::PutOff { .. } => {}
         }
         if let Some(cursor) = hold.filter(|_| entry.hold.is_none()) {
@@ -91,7 +91,7 @@ impl Table {
         is_new
     }
 
-    /// Puts a conversation behind the others of its user, and the user behind the others.
+    /// Puts a conversation after the others of its user, and the user after the other users.
     fn wait(&mut self, user: UserId, peer: UserId) {
         if let Some(line) = self.lines.get_mut(&user) {
             if line.waiting.is_empty() {
@@ -135,7 +135,7 @@ impl Table {
         None
     }
 
-    /// Takes up to `count`, one of each user after the other. What changes from now on counts as a change behind it.
+    /// Takes up to `count`, one of each user after the other. What changes from now on counts as a change after it.
     pub(super) fn take(&mut self, count: usize) -> Vec<Taken> {
         let mut taken = Vec::new();
         while taken.len() < count
@@ -151,7 +151,7 @@ impl Table {
             if let Some(entry) = line.entries.get_mut(&peer)
                 && let State::Waiting { since } = entry.state
             {
-                entry.state = State::Told { changed: false };
+                entry.state = State::Sending { changed: false };
                 let (key, hold) = ((user, peer), entry.hold.take());
                 taken.push(Taken { key, hold, since });
             }
@@ -159,22 +159,22 @@ impl Table {
         taken
     }
 
-    /// It was told.
-    pub(super) fn rest(&mut self, told: Taken, until: Instant) {
-        let (user, peer) = told.key;
+    /// It was sent.
+    pub(super) fn rest(&mut self, sent: Taken, until: Instant) {
+        let (user, peer) = sent.key;
         let Some(line) = self.lines.get_mut(&user) else { return };
-        if let Some(hold) = told.hold {
+        if let Some(hold) = sent.hold {
             line.holds.remove(&hold);
         }
         if let Some(entry) = line.entries.get_mut(&peer)
-            && let State::Told { changed } = entry.state
+            && let State::Sending { changed } = entry.state
         {
             entry.state = State::Resting { changed };
-            self.resting.push_back((until, told.key));
+            self.resting.push_back((until, sent.key));
         }
     }
 
-    /// It could not be told, and waits again at once.
+    /// It could not be sent, and waits again at once.
     pub(super) fn put_back(&mut self, taken: Taken) {
         let (user, peer) = taken.key;
         if self.returns(taken, |since| State::Waiting { since }) {
@@ -182,12 +182,12 @@ impl Table {
         }
     }
 
-    /// It could not be told, and waits again from then on.
+    /// It could not be sent, and waits again from then on.
     pub(super) fn put_off(&mut self, taken: Taken, until: Instant) {
         let key = taken.key;
         if self.returns(taken, |since| State::PutOff { since }) {
-            let place = self.resting.partition_point(|(time, _)| *time <= until);
-            self.resting.insert(place, (until, key));
+            let index = self.resting.partition_point(|(time, _)| *time <= until);
+            self.resting.insert(index, (until, key));
         }
     }
 
@@ -197,7 +197,7 @@ impl Table {
             return false;
         };
         if let Some(entry) = line.entries.get_mut(&peer)
-            && let State::Told { .. } = entry.state
+            && let State::Sending { .. } = entry.state
         {
             entry.state = state(taken.since);
             if taken.hold.is_some()
@@ -210,7 +210,7 @@ impl Table {
         false
     }
 
-    /// Drops all of a user, and the turn with it: whoever is there again takes one turn, not two.
+    /// Drops all of a user, and the turn with it: a user who is here again takes one turn, not two.
     pub(super) fn forget(&mut self, user: UserId) {
         let Some(line) = self.lines.remove(&user) else { return };
         self.size -= line.entries.len();
@@ -219,10 +219,10 @@ impl Table {
         }
     }
 
-    pub(super) fn whose_are_most(&self) -> Option<UserId> {
+    pub(super) fn user_with_most(&self) -> Option<UserId> {
         let counts = self.lines.iter().map(|(user, line)| (line.entries.len(), *user));
         let (count, user) = counts.max()?;
-        tracing::warn!(%user, count, "too many conversations wait to be told; the user who has most of them is disconnected");
+        tracing::warn!(%user, count, "conversation notifier: too many conversations wait; the user with most of them is disconnected");
         Some(user)
     }
 }

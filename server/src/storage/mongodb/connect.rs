@@ -30,7 +30,7 @@ pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the driver waits for a connection, also when it watches the servers, likewise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long nothing is said of a deployment that does not answer at the start.
+/// A deployment that does not answer at the start is reported after this time.
 const REPORT_DELAY: Duration = Duration::from_secs(1);
 /// Most connections of each client to one server, likewise. The one that inserts uses as many as there are lanes.
 const MAX_CONNECTIONS: u32 = 32;
@@ -39,18 +39,18 @@ const MAX_CONNECTIONS: u32 = 32;
 pub(super) struct Connected {
     pub(super) database: Database,
     /// By a client that does not repeat a write by itself. For that the database would note beside each document which
-    /// statement of which session wrote it, which makes inserting messages a tenth dearer; and they are repeated anyway,
+    /// statement of which session wrote it, which makes inserting messages a tenth dearer. This server repeats them anyway,
     /// for longer than the driver does.
     pub(super) inserts: Database,
-    /// Those that both clients make.
+    /// The connections that both clients make.
     pub(super) connections: Arc<Connections>,
 }
 
-/// Counts connections to servers. The driver counts each before anything is sent on it.
+/// Counts connections to servers. The driver counts each before it sends anything on it.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     made: AtomicU64,
-    /// How often a primary was come to know.
+    /// How often the driver found a primary.
     elections: AtomicU64,
     more: Notify,
 }
@@ -61,12 +61,12 @@ impl Connections {
         self.made.load(Ordering::SeqCst)
     }
 
-    /// How often the driver has come to know a primary so far.
+    /// How often the driver has found a primary so far.
     pub(super) fn elections(&self) -> u64 {
         self.elections.load(Ordering::SeqCst)
     }
 
-    /// Waits until one is made, or a primary is known; one that was made since the last call counts.
+    /// Waits until a connection is made, or a primary is found; one that was made since the last call counts.
     pub(super) async fn changed(&self) {
         self.more.notified().await;
     }
@@ -83,7 +83,7 @@ impl Connections {
         }
     }
 
-    /// A primary that is another one, or was none before, counts as a new connection: it is to be looked at.
+    /// A primary that is another one, or was none before, counts as a new connection: it is to be verified.
     fn count_elections(&self, event: &SdamEvent) {
         let SdamEvent::TopologyDescriptionChanged(event) = event else {
             return;
@@ -97,7 +97,7 @@ impl Connections {
     }
 }
 
-/// Which member of a replica set takes writes, as the driver knows it.
+/// Which member of a replica set takes writes, as the driver sees it.
 fn primary(topology: &TopologyDescription) -> Option<ServerAddress> {
     let servers = topology.servers();
     let primary = |(address, server): (&ServerAddress, ServerInfo<'_>)| {
@@ -114,8 +114,8 @@ impl Connected {
     }
 }
 
-/// Finds what is wrong with a connection string without asking anybody, and says it without what may be secret in it. With
-/// `mongodb+srv` the options are looked at only once the hosts are known.
+/// Finds what is wrong with a connection string without connecting, and says it without what may be secret in it. With
+/// `mongodb+srv` the options are checked only once the hosts are known.
 pub(super) async fn check(uri: &str) -> Result<(), String> {
     let parsed =
         ConnectionString::parse(uri).map_err(|_| format!("the connection string is not valid: {}", fault(uri)))?;
@@ -124,7 +124,7 @@ pub(super) async fn check(uri: &str) -> Result<(), String> {
     }
     let wrong = |error: mongodb::error::Error| format!("the connection string can't be used: {}", store_error(&error));
     let mut options = ClientOptions::parse(parsed).await.map_err(wrong)?;
-    // A client that has nobody to ask: it only reads the files of certificates that are named.
+    // A client without a host: it only reads the files of certificates that are named.
     options.hosts.clear();
     // Such a client needs a host.
     options.load_balanced = None;
@@ -158,17 +158,17 @@ pub(super) async fn open(uri: &str, database: Option<&str>) -> Result<Connected,
     report_wait(uri, connecting).await
 }
 
-/// Waits for a deployment, and says that it does if it takes long, and when that has come to a good end.
+/// Waits for a deployment. If that takes long, logs it, and again when it has succeeded.
 async fn report_wait<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let begun = Instant::now();
     let mut connecting = pin!(connecting);
     if let Ok(done) = tokio::time::timeout(REPORT_DELAY, connecting.as_mut()).await {
         return done;
     }
-    tracing::warn!(hosts = hosts(uri), patience = ?OPEN_TIMEOUT, "waiting for MongoDB");
+    tracing::warn!(hosts = hosts(uri), patience = ?OPEN_TIMEOUT, "connect: waiting for MongoDB");
     let done = connecting.await;
     if done.is_ok() {
-        tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
+        tracing::info!(waited = ?begun.elapsed(), "connect: the wait for MongoDB is over");
     }
     done
 }
@@ -193,8 +193,9 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
     inserts.retry_writes = Some(false);
     // By the client that reads.
     options.sdam_event_handler = Some(EventHandler::callback(move |event| electing.count_elections(&event)));
-    // Whatever the string says: nothing counts as written before a majority has it on disk. And nothing is read that a majority does
-    // not have: what a failover takes back was never shown. Whoever was told that a write is done reads it, from the primary.
+    // Whatever the string says: nothing counts as written before a majority has it on disk. And nothing is read that a
+    // majority does not have: what a failover takes back was never shown. A caller reads its own acknowledged writes, from
+    // the primary.
     let guarantees = DatabaseOptions::builder()
         .write_concern(durable())
         .read_concern(ReadConcern::majority())
@@ -223,7 +224,7 @@ fn unparsed(uri: &str, error: &mongodb::error::Error) -> StoreError {
     }
 }
 
-/// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
+/// Waits until a primary answers to both clients that it takes writes; until `deadline`, even if the driver gives up sooner.
 async fn wait_for_primary(uri: &str, connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
     let mut backoff = Backoff::default();
     let mut reason = None;
@@ -249,7 +250,7 @@ async fn wait_for_primary(uri: &str, connected: &Connected, deadline: Instant) -
     };
     match tokio::time::timeout_at(deadline, answered).await {
         Ok(done) => done,
-        // What to do, else the driver's own words: they name the servers, and what each of them answers.
+        // What to do, or else the driver's own words: they name the servers, and what each of them answers.
         Err(_) => Err(reason.unwrap_or_else(|| timed_out("connecting", OPEN_TIMEOUT))),
     }
 }
@@ -270,7 +271,7 @@ pub(super) async fn ping(database: &Database, limit: Duration) -> Result<(), Sto
     }
 }
 
-/// On the disks of a majority, or an error in a time shorter than [`super::WRITE_TIMEOUT`].
+/// On the disks of a majority, or an error in less time than [`WRITE_TIMEOUT`](super::timeouts::WRITE_TIMEOUT).
 pub(super) fn durable() -> WriteConcern {
     WriteConcern::builder()
         .w(Acknowledgment::Majority)
@@ -279,8 +280,9 @@ pub(super) fn durable() -> WriteConcern {
         .build()
 }
 
-/// Finds out what is wrong with a connection string. The driver's own words repeat what it stumbled over, and that can be
-/// half of a password: without its `@` a login stands where hosts do. So only names of options and schemes are repeated.
+/// Finds out what is wrong with a connection string. The driver's own words repeat the part that it could not read, and that
+/// can be half of a password: without its `@` a login stands where hosts do. So only names of options and schemes are
+/// repeated.
 fn fault(uri: &str) -> String {
     const SHAPE: &str = "it should read mongodb://[user:password@]host[:port],…[/database][?option=value&…]";
     let Some((scheme, rest)) = uri.split_once("://") else {

@@ -1,4 +1,4 @@
-//! The indexes, created at the start beside whatever an existing database already has, and again should they get lost.
+//! The indexes: created at the start beside those that an existing database already has, and again if they get lost.
 //!
 //! Those that only make reads fast carry the names that Mongoose would give them, so that a Mongoose schema that
 //! declares the same index finds it instead of failing. The unique ones cover only documents that were written here:
@@ -29,7 +29,7 @@ pub(super) const USERNAME_UNIQUE: &str = "usernameKey_unique";
 /// The field of an inbox that says that there may be unread messages.
 pub(super) const HINT: &str = "mayHaveUnread";
 
-/// Building on a large collection takes minutes, and goes on in the server should this end.
+/// Building on a large collection takes minutes, and continues in MongoDB if this process ends.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How long a renewal is kept: a process that was away for longer rebuilds its inboxes.
@@ -87,7 +87,7 @@ fn wanted() -> [Index; 14] {
         index(names::USERS, "username_1", doc! { "username": 1 }, Kind::Plain),
         index(names::USERS, USERNAME_UNIQUE, doc! { USERNAME_KEY: 1 }, Kind::Unique),
         index(names::USERS, "onlineNodes_1", doc! { "onlineNodes": 1 }, Kind::Sparse),
-        // Of all users, for those who follow what other processes change.
+        // Of all users, for nodes that poll what other processes change.
         index(
             names::USERS,
             "settings.updatedAt_1",
@@ -139,7 +139,7 @@ fn wanted() -> [Index; 14] {
 /// Creates the indexes that are missing. Returns whether there were no inboxes before.
 ///
 /// # Errors
-/// All that keeps unique ones from being built, so that it can be mended in one go.
+/// Everything that keeps unique ones from being built, so that all can be repaired in one go.
 pub(super) async fn create(database: &Database) -> Result<bool, StoreError> {
     let no_inboxes = list(database, names::INBOXES, READ_TIMEOUT).await?.is_empty();
     let mut wrong = Vec::new();
@@ -155,7 +155,7 @@ pub(super) async fn create(database: &Database) -> Result<bool, StoreError> {
     }
 }
 
-/// Those that nothing existing does the work of. One that is still being built is among them.
+/// The wanted indexes whose work no existing index does. One that is still being built is among them.
 pub(super) async fn missing(database: &Database, limit: Duration) -> Result<Vec<Index>, StoreError> {
     let mut existing: HashMap<&str, Vec<IndexModel>> = HashMap::new();
     let mut missing = Vec::new();
@@ -182,7 +182,7 @@ async fn list(database: &Database, collection: &str, limit: Duration) -> Result<
     let listing = async |unfinished: bool| {
         let mut list = doc! { "listIndexes": collection, "cursor": { "batchSize": 1_000 } };
         if unfinished {
-            // Otherwise those that are being built look like the others.
+            // Without this, indexes that are being built look like the others.
             list.insert("includeBuildUUIDs", true);
         }
         let listed = async { Ok(database.run_command(list).await) };
@@ -204,7 +204,7 @@ async fn list(database: &Database, collection: &str, limit: Duration) -> Result<
     let batch = batch.map_err(|_| StoreError::Failed("the list of indexes can't be understood".into()))?;
     let specified = batch.iter().filter_map(Bson::as_document);
     let finished = specified.filter(|index| !index.contains_key("buildUUID"));
-    // What the driver can't read is none of ours.
+    // An index that the driver can't read is not ours.
     Ok(finished
         .filter_map(|index| bson::deserialize_from_document(index.clone()).ok())
         .collect())
@@ -271,7 +271,7 @@ impl Index {
         given.is_some_and(|given| given.name.as_deref() == Some(self.name)) || self.has_keys_of(other)
     }
 
-    /// Builds it, or waits until whoever builds it has finished.
+    /// Builds it, or waits until another process that builds it has finished.
     pub(super) async fn build(&self, database: &Database) -> Result<(), StoreError> {
         let (collection, index) = (self.collection, self.name);
         tracing::info!(collection, index, "building an index");

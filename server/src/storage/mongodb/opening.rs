@@ -1,4 +1,4 @@
-//! The ways to open a store, and what is asked before.
+//! The ways to open a store, and what is checked before.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ impl MongoStore {
     /// then, that holds users; else `realtime_chat`.
     ///
     /// # Errors
-    /// Both hold users, or they can't be looked at.
+    /// Both hold users, or they can't be read.
     pub async fn choose_database(uri: &str) -> Result<String, ChoiceError> {
         match choice::choose(uri).await {
             Err(ChoiceError::Store(error)) => Err(advice::on_login(uri, None, error).await.into()),

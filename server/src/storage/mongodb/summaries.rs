@@ -1,16 +1,17 @@
 //! Conversations as one of their people sees them, read from the messages and markers themselves.
 //!
-//! A few commands do for many conversations, for these are told to people all the time:
+//! A few commands read many conversations, because clients are sent summaries all the time:
 //!
 //! - The newest messages are read by their ids, as the inboxes have them together with what waits to be written into these
-//!   ([`Projector::waiting`]). So a summary shows every message that this process was told is stored, and what other programs
-//!   wrote as soon as [`follower`](super::change_poller) has come across it. Where inboxes are not complete, or name a message
-//!   that is gone, the newest message is looked for in the conversation itself.
-//! - Unread messages are counted where there can be any: where the newest message that the viewer *received*, which inboxes know
-//!   as well, is the newest of all and lies behind what was read. Then the viewer's own newest message is looked for, which
-//!   counts as having read what lies before it. Where they are few, [`unread`] finds them. Else each such conversation is a small
-//!   pipeline over one range of the index on `{sender, receiver, createdAt, _id}`, of which a command holds a union. It needs
-//!   nothing but the index, and it costs ten times as much as reading a message by its id.
+//!   ([`Projector::waiting`]). So a summary shows every message whose write was acknowledged to this process, and what other
+//!   programs wrote as soon as [`change_poller`](super::change_poller) has read it. Where inboxes are not complete, or name
+//!   a message that is gone, a query finds the newest message of the conversation itself.
+//! - Unread messages are counted only where there can be any: where the newest message that the viewer *received*, which
+//!   inboxes hold as well, is the newest of all and comes after what was read. Then a query finds the viewer's own newest
+//!   message, which counts as having read what comes before it. Where unread messages are few, [`unread`] finds them.
+//!   Otherwise each such conversation is a small pipeline over one range of the index on `{sender, receiver, createdAt,
+//!   _id}`, and a command holds a union of these. It needs nothing but the index, and it costs ten times as much as reading
+//!   a message by its id.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,9 +32,10 @@ use super::{names, query, unread};
 use crate::domain::{Marker, Position};
 use crate::storage::{InboxEntry, StoreError, Summary};
 
-/// Conversations of one command, where each is a pipeline for itself.
+/// Most conversations of one command, where each is a pipeline for itself.
 const MAX_UNION: usize = 25;
-/// Commands at a time, so that messages can be stored meanwhile; twice as many where much is unread in many conversations.
+/// Commands that run at a time, so that messages can be stored meanwhile; twice as many where much is unread in many
+/// conversations.
 const MAX_CONCURRENT_COMMANDS: usize = 2;
 
 /// Documents of one answer: all.
@@ -131,7 +133,7 @@ impl Summaries {
 
     /// What inboxes say of conversations, with what waits to be written into them. Nothing where that is not certain.
     async fn entries(&self, pairs: &[(UserId, UserId)]) -> Result<Vec<Option<Entry>>, StoreError> {
-        // First what waits: what is no longer among that is in the database by now.
+        // First what waits: an entry that waits no longer is in the database by now.
         let Some(waiting) = self.projector.waiting(pairs) else {
             return Ok(vec![None; pairs.len()]);
         };
@@ -149,19 +151,20 @@ impl Summaries {
         let stored: HashMap<(UserId, UserId), Entry> = stored.into_iter().collect();
         let entry = |(pair, waiting): (&(UserId, UserId), Option<Entry>)| match (stored.get(pair), waiting) {
             (Some(stored), Some(waiting)) => Some(stored.merge(waiting)),
-            // Nothing was written yet, and what waits is all.
+            // Nothing was written yet, and what waits is everything.
             (stored, waiting) => waiting.or_else(|| stored.copied()),
         };
         Ok(pairs.iter().zip(waiting).map(entry).collect())
     }
 
-    /// The messages that are listed at these places; the newest that there is where none is named, or that one is gone.
+    /// The messages that are listed at these positions; the newest one of a conversation where none is given, or its message
+    /// is gone.
     async fn newest_at(
         &self,
         pairs: &[(UserId, UserId)],
         places: &[Option<Position>],
     ) -> Result<Vec<Option<Message>>, StoreError> {
-        // Both people of a conversation may be asked for.
+        // Both people of a conversation may be in the pairs.
         let ids: HashSet<ObjectId> = places.iter().flatten().map(|place| message_key(place.id)).collect();
         let ids: Vec<ObjectId> = ids.into_iter().collect();
         let find = self
@@ -213,7 +216,7 @@ impl Summaries {
     async fn newest_own(&self, pairs: &[(UserId, UserId)]) -> Result<HashMap<(UserId, UserId), Position>, StoreError> {
         let newest = |(viewer, peer): &(UserId, UserId)| {
             let mut branch = newest_of(*viewer, *peer);
-            // The index alone tells.
+            // The index alone answers this.
             branch.push(doc! { "$project": { "_id": 1, "sender": 1, "receiver": 1, "createdAt": 1 } });
             branch
         };
@@ -227,7 +230,7 @@ impl Summaries {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        // Often both people of a conversation are asked for.
+        // Often both people of a conversation are in the pairs.
         let directions: HashSet<(UserId, UserId)> = pairs
             .iter()
             .flat_map(|(viewer, peer)| [(*viewer, *peer), (*peer, *viewer)])
@@ -252,7 +255,7 @@ impl Summaries {
         Ok(pairs.iter().map(newest).collect())
     }
 
-    /// Counts the messages of each peer behind what the viewer has read.
+    /// Counts the messages of each peer after what the viewer has read.
     async fn unread(&self, pairs: &[(UserId, UserId)], places: &[Option<Position>]) -> Result<Vec<u32>, StoreError> {
         let chunks = pairs
             .chunks(unread::MAX_CONVERSATIONS)
@@ -272,7 +275,7 @@ impl Summaries {
         Ok(counts.into_iter().flatten().collect())
     }
 
-    /// The same, one conversation after the other, each up to what is shown.
+    /// The same, one conversation after the other, each up to the number that is shown.
     async fn each_unread(
         &self,
         pairs: &[(UserId, UserId)],
@@ -304,7 +307,7 @@ impl Summaries {
             .collect())
     }
 
-    /// Whether inboxes hold all conversations.
+    /// Sets whether inboxes hold all conversations.
     pub(super) fn inboxes_are_complete(&self, complete: bool) {
         self.projector.set_complete(complete);
     }
@@ -365,11 +368,11 @@ fn newest_of(sender: UserId, receiver: UserId) -> Vec<Document> {
     ]
 }
 
-/// Narrows a range of messages to those listed behind a place.
+/// Narrows a range of messages to those listed after a position.
 fn after(range: &mut Document, place: Position) {
     let id: ObjectId = message_key(place.id);
     match place.created_at {
-        // Those without a time come first, and whatever is no time is taken for none, as in the place.
+        // Those without a time come first. Whatever is no time counts as none, as in the position.
         Position::UNDATED => {
             let undated = doc! { "$not": { "$gte": DateTime::MIN } };
             range.insert("$nor", [doc! { "createdAt": undated, "_id": { "$lte": id } }]);

@@ -6,13 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use crate::app::App;
+use crate::transport::context::Context;
 
 /// `GET /`: what this is.
-pub async fn about(State(app): State<Arc<App>>) -> Json<Value> {
+pub async fn about(State(context): State<Arc<Context>>) -> Json<Value> {
     Json(json!({
         "server": "a one-to-one chat server",
-        "socketIo": format!("{}/", app.config.paths().socket()),
+        "protocol": shared::PROTOCOL_VERSION,
+        "socketIo": format!("{}/", context.config.paths().socket()),
         "documents": ["README.md", "shared/PROTOCOL.md"],
         "health": "/readyz",
     }))

@@ -9,20 +9,24 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use shared::{ErrorCode, WireError};
+use shared::{ErrorCode, WireError, limits};
 
-use crate::app::App;
 use crate::auth::{self, Caller};
+use crate::chat::{self, checked_limit};
 use crate::error::{self, HttpError};
+use crate::transport::context::Context;
 use crate::transport::tcp::answers::Asker;
 
-impl FromRequestParts<Arc<App>> for Caller {
+/// Largest body that is read: as many names as are allowed, each as long as allowed, with every character escaped.
+pub const MAX_BODY_BYTES: usize = limits::USERS_PER_REQUEST * limits::USERNAME_CHARS * 12 + 16 * 1024;
+
+impl FromRequestParts<Arc<Context>> for Caller {
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, HttpError> {
         let token = auth::bearer(&parts.headers);
-        let caller = auth::authenticate_http(&app.verifier, &*app.store, token).await;
-        let caller = caller.map_err(|denied| HttpError(error::denied(denied)))?;
+        let caller = auth::authenticate_http(&context.verifier, &*context.store, token).await;
+        let caller = caller?;
         if let Some(asker) = parts.extensions.get::<Asker>() {
             asker.is(caller.user);
         }
@@ -33,14 +37,15 @@ impl FromRequestParts<Arc<App>> for Caller {
 /// An administrator.
 pub struct Admin;
 
-impl FromRequestParts<Arc<App>> for Admin {
+impl FromRequestParts<Arc<Context>> for Admin {
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
-        if Caller::from_request_parts(parts, app).await?.admin {
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, HttpError> {
+        if Caller::from_request_parts(parts, context).await?.admin {
             Ok(Self)
         } else {
-            Err(forbidden("this needs an administrator's token: one with the claim \"role\":\"admin\"").into())
+            let message = "this needs an administrator's token: one with the claim \"role\":\"admin\"";
+            Err(WireError::new(ErrorCode::Forbidden, message).into())
         }
     }
 }
@@ -48,33 +53,28 @@ impl FromRequestParts<Arc<App>> for Admin {
 /// A caller who is a user of the chat, for what is the caller's own: an administrator need not be one.
 pub struct Member(pub Caller);
 
-impl FromRequestParts<Arc<App>> for Member {
+impl FromRequestParts<Arc<Context>> for Member {
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
-        let caller = Caller::from_request_parts(parts, app).await?;
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, HttpError> {
+        let caller = Caller::from_request_parts(parts, context).await?;
         // Who is no administrator was looked up already.
-        let exists = auth::exists(&*app.store, caller.user);
-        if caller.admin && !exists.await.map_err(error::store_error)? {
-            return Err(WireError::new(ErrorCode::UserNotFound, "the token's user does not exist").into());
+        let exists = auth::exists(&*context.store, caller.user);
+        if caller.admin && !exists.await.map_err(chat::Error::from)? {
+            return Err(chat::Error::UnknownCaller.into());
         }
         Ok(Self(caller))
     }
 }
 
-/// The token is good, but not for this.
-pub fn forbidden(message: &str) -> WireError {
-    WireError::new(ErrorCode::Forbidden, message)
-}
-
 /// A JSON body.
 pub struct Body<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<Context>> for Body<T> {
     type Rejection = HttpError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
-        match axum::Json::from_request(request, app).await {
+    async fn from_request(request: Request, context: &Arc<Context>) -> Result<Self, HttpError> {
+        match axum::Json::from_request(request, context).await {
             Ok(axum::Json(body)) => Ok(Self(body)),
             Err(rejection) => Err(HttpError(refused_body(&rejection))),
         }
@@ -97,10 +97,7 @@ fn refused_body(rejection: &JsonRejection) -> WireError {
             "the body must be JSON, with `Content-Type: application/json`",
         ),
         rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!(
-                "the body is too large; at most {} bytes are read",
-                super::users::BODY_BYTES
-            );
+            let message = format!("the body is too large; at most {} bytes are read", MAX_BODY_BYTES);
             WireError::new(ErrorCode::PayloadTooLarge, message)
         }
         _ => error::invalid_request(format!("the body has the wrong shape: {cause}")),
@@ -116,6 +113,11 @@ pub fn path<T>(path: Result<Path<T>, PathRejection>) -> Result<T, WireError> {
 /// An id in a path or a query; `name` says where it stood.
 pub fn id<T: FromStr>(name: &str, text: &str) -> Result<T, WireError> {
     text.parse().map_err(|_| error::invalid_id(name, text))
+}
+
+/// A page size, if one was asked for.
+pub fn limit(text: Option<&str>) -> Result<Option<usize>, WireError> {
+    Ok(checked_limit(parameter::<usize>("limit", text)?)?)
 }
 
 /// A parameter of a query, if it is there.

@@ -9,13 +9,11 @@ use serde::Deserialize;
 use shared::conversation::Inbox;
 use shared::events::Answer;
 use shared::limits;
-use shared::sync::{Sync, Synced};
+use shared::sync::{Sync as SyncRequest, Synced};
 
-use super::extract::Member;
-use super::page::limit;
-use crate::app::App;
+use super::extract::{Member, limit};
 use crate::error::{self, HttpError};
-use crate::transport::socketio;
+use crate::transport::context::Context;
 
 /// Query of both, as it comes.
 #[derive(Deserialize)]
@@ -27,28 +25,26 @@ pub struct FeedQuery {
 
 /// `GET /chat/sync`, answered as the event is, `ok` included.
 pub async fn sync(
-    State(app): State<Arc<App>>,
+    State(context): State<Arc<Context>>,
     Member(caller): Member,
     query: Result<Query<FeedQuery>, QueryRejection>,
 ) -> Result<Json<Answer<Synced>>, HttpError> {
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
-    let request = Sync {
+    let request = SyncRequest {
         since: query.since,
         limit: limit(query.limit.as_deref())?,
     };
-    Ok(Json(Answer::Ok(
-        socketio::sync::page(&app, caller.user, request).await?,
-    )))
+    Ok(Json(Answer::Ok(context.chat.sync(caller.user, request).await?)))
 }
 
 /// `GET /chat/conversations`.
 pub async fn conversations(
-    State(app): State<Arc<App>>,
+    State(context): State<Arc<Context>>,
     Member(caller): Member,
     query: Result<Query<FeedQuery>, QueryRejection>,
 ) -> Result<Json<Inbox>, HttpError> {
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
     let limit = limit(query.limit.as_deref())?.unwrap_or(limits::DEFAULT_PAGE);
-    let page = socketio::conversations::page(&app, caller.user, query.cursor.as_deref(), limit).await?;
-    Ok(Json(page))
+    let page = context.chat.conversations(caller.user, query.cursor.as_deref(), limit);
+    Ok(Json(page.await?))
 }

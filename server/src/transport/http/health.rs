@@ -9,10 +9,10 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::extract::Admin;
-use crate::app::App;
-use crate::error::{self, HttpError};
+use crate::error::HttpError;
 use crate::storage::Projection;
 use crate::telemetry;
+use crate::transport::context::Context;
 
 /// `GET /healthz`: the process runs and answers. It does not look at the store, whose failure a restart won't mend.
 pub async fn healthz() -> Json<Value> {
@@ -21,9 +21,9 @@ pub async fn healthz() -> Json<Value> {
 
 /// `GET /readyz`: the server can do its work now; 503 while it stops or its store can't be reached. Every reason is a
 /// field of its own.
-pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let stopping = app.stopping.is_cancelled();
-    let reachable = app.store_check.reachable(&app.store).await;
+pub async fn readyz(State(context): State<Arc<Context>>) -> (StatusCode, Json<Value>) {
+    let stopping = context.supervisor.stopping().is_cancelled();
+    let reachable = context.store_check.reachable(&context.store).await;
     let ready = !stopping && reachable;
     let status = if ready {
         StatusCode::OK
@@ -36,26 +36,25 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
             "ready": ready,
             "stopping": stopping,
             "store": {"reachable": reachable},
-            "inbox": inbox(&app),
+            "inbox": inbox(&context),
             "log": {"lostLines": telemetry::lost_lines()},
         })),
     )
 }
 
 /// `POST /admin/rebuild`: begins to build all inboxes anew, in the background.
-pub async fn rebuild(State(app): State<Arc<App>>, _: Admin) -> Result<(StatusCode, Json<Value>), HttpError> {
-    let _admitted = app.admit()?;
-    app.store.rebuild().await.map_err(error::store_error)?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"inbox": inbox(&app)}))))
+pub async fn rebuild(State(context): State<Arc<Context>>, _: Admin) -> Result<(StatusCode, Json<Value>), HttpError> {
+    context.chat.rebuild().await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"inbox": inbox(&context)}))))
 }
 
 /// How far the inboxes are built. It does not decide whether the server is ready: the rest of it works without.
-fn inbox(app: &App) -> Value {
+fn inbox(context: &Context) -> Value {
     let Projection {
         ready,
         building,
         done,
         total,
-    } = app.store.projection();
+    } = context.chat.projection();
     json!({"ready": ready, "building": building, "done": done, "total": total})
 }

@@ -8,20 +8,46 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::{header, request::Parts};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
+use serde::Deserialize;
 use shared::{Message, UserId, WireError};
 
 use super::extract;
-use super::page::{Contents, PageQuery, Reader, Stretch};
-use crate::app::App;
 use crate::auth::Caller;
+use crate::chat::history::{History, PageRequest, Pieces, check_reader};
 use crate::domain::Conversation;
 use crate::error::{self, HttpError};
+use crate::transport::context::Context;
+
+/// Query of the history endpoint, as it comes.
+#[derive(Deserialize)]
+pub struct PageQuery {
+    limit: Option<String>,
+    before: Option<String>,
+    after: Option<String>,
+    around: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+impl PageQuery {
+    fn decode(&self) -> Result<PageRequest, WireError> {
+        let limit = extract::limit(self.limit.as_deref())?;
+        let id = |name, text: &Option<String>| text.as_deref().map(|text| extract::id(name, text)).transpose();
+        Ok(PageRequest {
+            limit,
+            before: id("before", &self.before)?,
+            after: id("after", &self.after)?,
+            around: id("around", &self.around)?,
+            from: extract::parameter("from", self.from.as_deref())?,
+            to: extract::parameter("to", self.to.as_deref())?,
+        })
+    }
+}
 
 /// Handles the request.
 pub async fn history(
-    State(app): State<Arc<App>>,
+    State(context): State<Arc<Context>>,
     path: Result<Path<(String, String)>, PathRejection>,
     query: Result<Query<PageQuery>, QueryRejection>,
     mut parts: Parts,
@@ -29,50 +55,17 @@ pub async fn history(
     let (a, b) = extract::path(path)?;
     let conversation = Conversation::between(extract::id("user1Id", &a)?, extract::id::<UserId>("user2Id", &b)?);
     // Where anybody may read, each conversation has turns of its own.
-    let mut user = conversation.low();
-    if !app.config.legacy_open_history {
-        let caller = Caller::from_request_parts(&mut parts, &app).await?;
-        if !caller.admin && !conversation.includes(caller.user) {
-            return Err(extract::forbidden("only the two people of a conversation may read it").into());
-        }
-        user = caller.user;
+    let mut reader = conversation.low();
+    if !context.config.legacy_open_history {
+        let caller = Caller::from_request_parts(&mut parts, &context).await?;
+        check_reader(caller, conversation)?;
+        reader = caller.user;
     }
     let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
-    let reader = Reader {
-        app,
-        user,
-        chat: conversation,
-    };
-    let Some(page) = query.check()? else {
-        return streamed(whole(reader)).await;
-    };
-    match page.read(&reader).await? {
-        Contents::Whole(messages) => Ok(Json(messages).into_response()),
-        Contents::Long(stretch) => streamed(pieces(reader, stretch)).await,
+    match context.chat.history(reader, conversation, query.decode()?).await? {
+        History::Page(messages) => Ok(Json(messages).into_response()),
+        History::Pieces(pieces) => streamed(pieces).await,
     }
-}
-
-/// The messages between two people in pieces, each read when the one before has been taken.
-type Pieces = BoxStream<'static, Result<Vec<Message>, WireError>>;
-
-/// All messages.
-fn whole(reader: Reader) -> Pieces {
-    let chunks = reader.app.store.history(reader.chat);
-    stream::try_unfold((reader, chunks), async |(reader, mut chunks)| {
-        let next = async { chunks.next().await.transpose() };
-        let chunk: Option<Vec<Message>> = reader.app.read(reader.user, next).await?;
-        Ok(chunk.map(|chunk| (chunk, (reader, chunks))))
-    })
-    .boxed()
-}
-
-/// Some of them.
-fn pieces(reader: Reader, stretch: Stretch) -> Pieces {
-    stream::try_unfold((reader, stretch), async |(reader, stretch)| {
-        let next = stretch.next(&reader).await?;
-        Ok(next.map(|(piece, rest)| (piece, (reader, rest))))
-    })
-    .boxed()
 }
 
 /// Streams messages. A failure at the start is an error like any other; one in the middle cuts the connection, so
@@ -83,7 +76,8 @@ async fn streamed(mut pieces: Pieces) -> Result<Response, HttpError> {
     let messages = stream::iter([Ok(first)]).chain(pieces).map(move |piece| match piece {
         Ok(piece) => json_items(&piece, &mut empty),
         Err(error) => {
-            tracing::error!(code = %error.code, "a history was cut off in the middle");
+            let error = WireError::from(error);
+            tracing::error!(code = %error.code, "history: cut off in the middle");
             Err(std::io::Error::other(error.message))
         }
     });
@@ -92,7 +86,7 @@ async fn streamed(mut pieces: Pieces) -> Result<Response, HttpError> {
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// A chunk as a part of a JSON array: with a comma in front of each message but the first of all.
+/// A chunk as a part of a JSON array: with a comma before each message but the first of all.
 fn json_items(chunk: &[Message], empty: &mut bool) -> Result<Bytes, std::io::Error> {
     let mut text = Vec::with_capacity(chunk.len() * 256);
     for message in chunk {

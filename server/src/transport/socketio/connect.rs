@@ -3,36 +3,41 @@
 //! Everything is registered here, in the middleware, before the client is told that it is connected: the library
 //! starts its connect handler only after that, and events that the client sends at once would find no handler.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared::events;
+use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::TryData;
+use socketioxide::handler::FromConnectParts;
 use socketioxide::socket::{DisconnectReason, Socket};
+use socketioxide_core::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::Session;
-use super::emit::{Connecting, Way};
+use super::client::SocketClient;
 use super::handshake::Handshake;
-use super::request::EventHandler;
+use super::request::{EventHandler, EventTable};
 use super::resume::Resume;
-use crate::app::App;
+use super::session::Session;
 use crate::auth::{self, AuthError, Caller};
+use crate::delivery::TooManyConnections;
 use crate::outage::SeldomEach;
 use crate::storage::StoreError;
+use crate::transport::context::Context;
 use crate::transport::tcp::link::Link;
 use crate::transport::tcp::unserved;
 
 /// A refused client waits this long, so that one that repeats a bad token costs next to nothing. python-socketio gives up
-/// after a second, and would never hear why.
+/// after a second, and would never receive the reason.
 const REFUSAL_DELAY: Duration = Duration::from_millis(500);
 
 /// How long a connection waits for the database to answer who it is. The transport is closed a little earlier, and
 /// every stock client then tries again by itself, which it would not after a refusal.
-pub const STORE_PATIENCE: Duration = Duration::from_secs(12);
+pub const STORE_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// The shortest pause until it is asked again.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
+/// The shortest time until it is asked again.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Why a socket is refused: the `message` of the client's `connect_error`.
 #[derive(Debug, thiserror::Error)]
@@ -51,23 +56,35 @@ pub enum ConnectRefused {
     Namespace,
 }
 
+/// The socket itself, which the library's own extractor gives no other hold of.
+pub struct Connecting(pub Arc<Socket>);
+
+impl FromConnectParts<LocalAdapter> for Connecting {
+    type Error = Infallible;
+
+    fn from_connect_parts(socket: &Arc<Socket>, _: &Option<Value>) -> Result<Self, Infallible> {
+        Ok(Self(Arc::clone(socket)))
+    }
+}
+
 /// Connections that were refused. The client is told little, so the log says why.
 static REFUSED: SeldomEach = SeldomEach::new();
 
 /// The middleware: authenticates a socket and gives it its handlers.
 pub async fn connect(
-    app: Arc<App>,
+    context: Arc<Context>,
+    events: EventTable,
     Connecting(socket): Connecting,
     TryData(handshake): TryData<Handshake>,
 ) -> Result<(), ConnectRefused> {
     let handshake = handshake.unwrap_or_default();
     let request = socket.req_parts();
-    let authenticated = match handshake.token(&request.headers, &request.uri, app.config.allow_query_token) {
-        Ok(token) => authenticate(&app, Some(&token)).await,
+    let authenticated = match handshake.token(&request.headers, &request.uri, context.config.allow_query_token) {
+        Ok(token) => authenticate(&context, Some(&token)).await,
         Err(denied) => Err(denied),
     };
     let admitted = match authenticated {
-        Ok(caller) => enter(&app, &socket, caller, handshake.since()).inspect_err(|refused| {
+        Ok(caller) => enter(&context, events, &socket, caller, handshake.since()).inspect_err(|refused| {
             if let ConnectRefused::TooManyConnections = refused {
                 say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
             }
@@ -101,48 +118,52 @@ fn say_refused(reason: &'static str) {
 
 /// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
 /// one asks the database for all who wait.
-async fn authenticate(app: &App, token: Option<&str>) -> Result<Caller, AuthError> {
-    let end = Instant::now() + STORE_PATIENCE;
+async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, AuthError> {
+    let end = Instant::now() + STORE_TIMEOUT;
     loop {
-        if app.stopping.is_cancelled() {
+        if context.supervisor.stopping().is_cancelled() {
             // The transport is closed soon, which clients take as the reason to connect again; a refusal would be final.
             std::future::pending::<()>().await;
         }
-        match auth::authenticate(&app.verifier, &*app.store, token).await {
+        match auth::authenticate(&context.verifier, &*context.store, token).await {
             Err(AuthError::Store(failure)) if Instant::now() < end => {
                 if let StoreError::Unavailable(_) = failure {
-                    app.reads.failed();
+                    context.chat.reader.reads.set_store_away();
                 }
-                tokio::time::sleep(STORE_PAUSE).await;
+                tokio::time::sleep(RETRY_DELAY).await;
                 // When the time is over it is asked once more.
-                let _ = timeout_at(end, app.reads.up()).await;
+                let _ = timeout_at(end, context.chat.reader.reads.store_answers()).await;
             }
             done => return done,
         }
     }
 }
 
-fn enter(app: &Arc<App>, socket: &Arc<Socket>, caller: Caller, since: Option<String>) -> Result<(), ConnectRefused> {
+fn enter(
+    context: &Arc<Context>,
+    events: EventTable,
+    socket: &Arc<Socket>,
+    caller: Caller,
+    since: Option<String>,
+) -> Result<(), ConnectRefused> {
     // Every session has a link: no request gets to the library without one.
     let link = Link::of(socket).ok_or(ConnectRefused::Unavailable)?.clone();
-    app.directory
-        .enter(caller.user, socket.id, Way::new(socket, link.clone()), || {
-            app.presence.note(caller.user, true)
-        })
-        .map_err(|_| ConnectRefused::TooManyConnections)?;
+    let client = Arc::new(SocketClient::new(socket, link.clone()));
+    let registration = context.chat.connect(caller.user, client);
+    let registration = registration.map_err(|TooManyConnections| ConnectRefused::TooManyConnections)?;
     link.is_of(caller.user);
-    let session = Arc::new(Session::new(Arc::clone(app), caller, socket.id, link));
-    app.watch.look(caller.user);
+    let supervisor = context.supervisor.clone();
+    let session = Arc::new(Session::new(caller, registration, link, supervisor));
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }
-    socket.on_fallback(EventHandler::new(Arc::clone(&session)));
+    socket.on_fallback(EventHandler::new(Arc::clone(context), events, Arc::clone(&session)));
     socket.on_disconnect(move |reason: DisconnectReason| {
         session.leave();
         if reason == DisconnectReason::PacketParsingError {
             unserved::say(unserved::UNREADABLE);
         }
-        // Whoever leaves the one namespace there is has nothing more to say, and is counted no more.
+        // A client that leaves the one namespace there is has nothing more to say, and is counted no more.
         if reason == DisconnectReason::ClientNSDisconnect {
             session.link.close();
         }

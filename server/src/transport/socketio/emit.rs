@@ -3,80 +3,30 @@
 //! A packet that may not wait, because too many bytes or packets wait already, ends the session, so that its client
 //! notices that it missed something and catches up when it is back.
 
-use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::AckSender;
-use socketioxide::handler::{FromConnectParts, FromMessageParts};
-use socketioxide::socket::{Sid, Socket};
+use socketioxide::handler::FromMessageParts;
+use socketioxide::socket::Socket;
 use socketioxide::{SendError, SocketError};
 use socketioxide_core::Value;
 
-use crate::transport::tcp::connection::EndReason;
+use crate::transport::tcp::end_reason::EndReason;
 use crate::transport::tcp::link::Link;
 
-/// The way to one connection. It does not keep the connection's socket: that is dropped without a word to anybody if its
-/// client leaves before it was let in.
-#[derive(Clone)]
-pub struct Way {
-    socket: Weak<Socket>,
-    link: Link,
-}
-
-/// The devices of users, and the ways to them.
-pub type ConnectionRegistry = crate::delivery::ConnectionRegistry<Sid, Way>;
-
-/// The socket itself, which the library's own extractor gives no other hold of.
-pub struct Connecting(pub Arc<Socket>);
-
-impl FromConnectParts<LocalAdapter> for Connecting {
-    type Error = Infallible;
-
-    fn from_connect_parts(socket: &Arc<Socket>, _: &Option<Value>) -> Result<Self, Infallible> {
-        Ok(Self(Arc::clone(socket)))
-    }
-}
-
-impl Way {
-    /// The way to this socket, whose link it is.
-    pub fn new(socket: &Arc<Socket>, link: Link) -> Self {
-        Self {
-            socket: Arc::downgrade(socket),
-            link,
-        }
-    }
-
-    /// The connection's link.
-    pub fn link(&self) -> &Link {
-        &self.link
-    }
-
-    /// As [`event`]. `None` if the connection is just being made or ended.
-    pub fn event<T: Serialize + ?Sized>(
-        &self,
-        event: &str,
-        payload: &Measured<'_, T>,
-        second: Option<&RawValue>,
-    ) -> Option<bool> {
-        fail::fail_point!("socketio::emit", |_| None);
-        let socket = self.socket.upgrade().filter(|socket| socket.connected())?;
-        Some(send_event(&socket, Some(&self.link), event, payload, second))
-    }
-}
-
 /// A payload that has a JSON form, and how long that is.
-pub struct Measured<'a, T: ?Sized> {
+struct Measured<'a, T: ?Sized> {
     payload: &'a T,
     bytes: usize,
 }
 
 impl<'a, T: Serialize + ?Sized> Measured<'a, T> {
     /// `None` if it has no JSON form, which is logged.
-    pub fn new(payload: &'a T) -> Option<Self> {
+    fn new(payload: &'a T) -> Option<Self> {
         struct Length(usize);
         impl io::Write for Length {
             fn write(&mut self, part: &[u8]) -> io::Result<usize> {
@@ -95,27 +45,35 @@ impl<'a, T: Serialize + ?Sized> Measured<'a, T> {
                 bytes: length.0,
             }),
             Err(cause) => {
-                tracing::error!(%cause, "an event could not be serialised");
+                tracing::error!(%cause, "emit: an event could not be serialised");
                 None
             }
         }
     }
 }
 
-/// A payload as it will be written, or `None` if it has no JSON form, which is logged. For what is long, or sent often.
-pub fn json(payload: &(impl Serialize + ?Sized)) -> Option<Box<RawValue>> {
-    to_raw_value(payload)
-        .inspect_err(|cause| tracing::error!(%cause, "an event could not be serialised"))
-        .ok()
-}
-
 /// Sends an event. Returns whether it was sent.
-pub fn event(socket: &Socket, event: &str, payload: &(impl Serialize + ?Sized)) -> bool {
+pub(super) fn event(socket: &Socket, event: &str, payload: &(impl Serialize + ?Sized)) -> bool {
     Measured::new(payload).is_some_and(|payload| send_event(socket, Link::of(socket), event, &payload, None))
 }
 
+/// Sends an event whose payload is JSON already, with a second argument if there is one. Returns whether it was sent.
+pub(super) fn json_event(
+    socket: &Socket,
+    link: &Link,
+    event: &str,
+    payload: &RawValue,
+    second: Option<&RawValue>,
+) -> bool {
+    let payload = Measured {
+        payload,
+        bytes: payload.get().len(),
+    };
+    send_event(socket, Some(link), event, &payload, second)
+}
+
 /// Answers a request that asked for it under the number `ack`. Returns whether that was sent.
-pub fn answer(socket: &Arc<Socket>, link: &Link, ack: i64, answer: &impl Serialize) -> bool {
+pub(super) fn answer(socket: &Arc<Socket>, link: &Link, ack: i64, answer: &impl Serialize) -> bool {
     let Some(answer) = Measured::new(answer) else {
         return false;
     };
@@ -162,10 +120,10 @@ fn charged(link: Option<&Link>, bytes: usize, send: impl FnOnce() -> Result<(), 
             false
         }
         Err(SendError::Serialize(cause)) => {
-            tracing::error!(%cause, "an event could not be serialised");
+            tracing::error!(%cause, "emit: an event could not be serialised");
             false
         }
-        // A connection that was closed meanwhile hears nothing more, as it should.
+        // A connection that was closed meanwhile receives nothing more, as it should.
         Err(SendError::Socket(SocketError::Closed)) => false,
     }
 }

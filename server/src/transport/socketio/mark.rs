@@ -1,52 +1,41 @@
-//! `mark_delivered` and `mark_read`: check, and queue to be stored. The answer comes from [`crate::delivery`].
+//! `mark_delivered` and `mark_read`: decode, and hand on. [`crate::chat`] answers once the mark is stored.
 
-use shared::conversation::{MarkUpTo, MarkedUpTo};
-use shared::{InvalidId, WireError};
+use std::sync::Arc;
 
-use super::request::{Payload, Reply};
-use crate::clock::now;
-use crate::domain::{Mark, MarkKind, Marker};
+use shared::conversation::MarkUpTo;
+use shared::{InvalidId, MessageId, UserId, WireError};
+
+use super::reply::Reply;
+use super::request::Payload;
+use crate::domain::MarkKind;
 use crate::error;
+use crate::transport::context::Context;
 
 /// Handles `mark_delivered`.
-pub fn delivered(reply: Reply, payload: Payload<'_>) {
-    handle(reply, payload, MarkKind::Delivered);
+pub fn delivered(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
+    handle(context, reply, payload, MarkKind::Delivered);
 }
 
 /// Handles `mark_read`.
-pub fn read(reply: Reply, payload: Payload<'_>) {
-    handle(reply, payload, MarkKind::Read);
+pub fn read(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
+    handle(context, reply, payload, MarkKind::Read);
 }
 
-fn handle(reply: Reply, payload: Payload<'_>, kind: MarkKind) {
-    let mark = match check(&reply, payload, kind) {
-        Ok(mark) => mark,
+fn handle(context: &Context, reply: Reply, payload: Payload<'_>, kind: MarkKind) {
+    let (peer, up_to) = match decode(payload) {
+        Ok(named) => named,
         Err(error) => return reply.error(error),
     };
-    let app = std::sync::Arc::clone(&reply.session.app);
-    if let Err((refused, reply)) = app.receipts.submit(mark, reply) {
-        reply.error(error::refused(refused));
-    }
+    let user = reply.session.caller.user;
+    context.chat.mark(user, peer, kind, up_to, reply);
 }
 
-fn check(reply: &Reply, payload: Payload<'_>, kind: MarkKind) -> Result<Mark, WireError> {
+fn decode(payload: Payload<'_>) -> Result<(UserId, MessageId), WireError> {
     let request = payload.decode::<MarkUpTo<String, String>>()?;
     let peer = request.peer_id.parse();
     let up_to = request.up_to.parse();
-    Ok(Mark {
-        user: reply.session.caller.user,
-        peer: peer.map_err(|InvalidId| error::invalid_id("peerId", &request.peer_id))?,
-        kind,
-        up_to: up_to.map_err(|InvalidId| error::invalid_id("upTo", &request.up_to))?,
-        at: now(),
-    })
-}
-
-/// The answer to a mark that was stored.
-pub fn answer(marker: &Marker) -> MarkedUpTo {
-    MarkedUpTo {
-        peer_id: marker.peer,
-        read_up_to: marker.read.map(|read| read.place.id),
-        delivered_up_to: marker.delivered.map(|delivered| delivered.place.id),
-    }
+    Ok((
+        peer.map_err(|InvalidId| error::invalid_id("peerId", &request.peer_id))?,
+        up_to.map_err(|InvalidId| error::invalid_id("upTo", &request.up_to))?,
+    ))
 }

@@ -2,60 +2,43 @@
 
 use std::sync::Arc;
 
-use shared::presence::{PresenceOf, PresentNow};
-use shared::{InvalidId, UserId, WireError, limits};
+use shared::presence::PresenceOf;
+use shared::{InvalidId, UserId, WireError};
 
-use super::Session;
-use super::request::{Payload, Reply};
-use crate::delivery::privacy;
+use super::reply::{Nothing, Reply};
+use super::request::Payload;
+use super::session::Session;
+use crate::chat::presence::checked_count;
 use crate::error;
-use crate::transport::http::extract::forbidden;
+use crate::transport::context::Context;
 
 /// Handles `subscribe_presence`.
-pub fn subscribe(reply: Reply, payload: Payload<'_>) {
+pub fn subscribe(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
+    let chat = Arc::clone(&context.chat);
     match check(payload) {
-        Ok(users) => reply.later(async move |session: Arc<Session>| follow(&session, users).await),
+        Ok(users) => reply.later(async move |session: Arc<Session>| {
+            let connection = session.registration.id();
+            chat.follow(session.caller.user, connection, users).await
+        }),
         Err(error) => reply.error(error),
     }
 }
 
-/// Handles `unsubscribe_presence`. It waits its turn, so that it undoes what was asked before.
-pub fn unsubscribe(reply: Reply, payload: Payload<'_>) {
+/// Handles `unsubscribe_presence`. It keeps the order of requests, so that it undoes what was asked before.
+pub fn unsubscribe(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
+    let chat = Arc::clone(&context.chat);
     match check(payload) {
         Ok(users) => reply.later(async move |session: Arc<Session>| {
-            session.app.watch.unfollow(session.connection, &users);
+            chat.unfollow(session.registration.id(), &users);
             Ok(Nothing {})
         }),
         Err(error) => reply.error(error),
     }
 }
 
-/// An answer that has no fields beside `ok`.
-#[derive(serde::Serialize)]
-pub struct Nothing {}
-
-async fn follow(session: &Session, users: Vec<UserId>) -> Result<PresentNow, WireError> {
-    let (app, me) = (&session.app, session.caller.user);
-    let stranger = privacy::first_stranger(&*app.store, me, &users);
-    if let Some(stranger) = app.read(me, stranger).await? {
-        let message =
-            format!("userIds: there is no conversation with {stranger}; only people one writes with can be followed");
-        return Err(forbidden(&message));
-    }
-    let presence = app.read(me, app.watch.follow(session.connection, me, &users)).await?;
-    let presence = presence.map_err(|cause| error::invalid_request(format!("userIds: {cause}")))?;
-    Ok(PresentNow { presence })
-}
-
 fn check(payload: Payload<'_>) -> Result<Vec<UserId>, WireError> {
     let request = payload.decode::<PresenceOf<String>>()?;
-    let count = request.user_ids.len();
-    if count == 0 || count > limits::PRESENCE_SUBSCRIPTIONS {
-        let most = limits::PRESENCE_SUBSCRIPTIONS;
-        return Err(error::invalid_request(format!(
-            "userIds has {count} ids; 1 to {most} are allowed"
-        )));
-    }
+    checked_count(request.user_ids.len())?;
     let id = |text: &String| text.parse().map_err(|InvalidId| error::invalid_id("userIds", text));
     request.user_ids.iter().map(id).collect()
 }

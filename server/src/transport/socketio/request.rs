@@ -1,46 +1,47 @@
-//! One event of a client, decoded, and its one answer.
+//! One event of a client: checked, decoded, and handed to its handler.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, IgnoredAny, SeqAccess};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use shared::events::{self, Answer, RequestFailed};
 use shared::{ErrorCode, WireError, limits};
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::MessageHandler;
 use socketioxide::socket::Socket;
 use socketioxide_core::Value;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{Session, emit};
+use super::reply::Reply;
+use super::session::{Full, MAX_UNANSWERED_BYTES, Session, UnansweredPermit};
 use crate::error;
-use crate::routes;
-use crate::transport::tcp::budget::{CONNECTION_BYTES, OverBudget};
-use crate::transport::tcp::waiting::WaitingRequest;
+use crate::transport::context::Context;
 
-/// Most bytes of one connection's requests that may wait for their answer. An answer repeats a message, and many can be
-/// given at once: they have to fit into what may wait for the client to read them.
-const UNANSWERED_BYTES: usize = CONNECTION_BYTES / 2;
+/// What handles a client's event.
+pub type Handler = fn(&Arc<Context>, Reply, Payload<'_>);
 
-/// What a request that is answered later takes in memory while it waits for its turn, beside what its client sent.
-const WAITING_BYTES: usize = 2 << 10;
+/// The events that clients may send, by name.
+pub type EventTable = &'static [(&'static str, Handler)];
 
 /// Takes every event of one connection, in order.
 ///
 /// It stands in for the library's closures because those are spawned as tasks, one per event, which run in any order,
 /// and are not called at all for payloads that they can't decode.
 pub struct EventHandler {
+    context: Arc<Context>,
+    events: EventTable,
     session: Arc<Session>,
 }
 
 impl EventHandler {
-    /// The handler of a connection.
-    pub fn new(session: Arc<Session>) -> Self {
-        Self { session }
+    /// The handler of a connection, for the events of this table.
+    pub fn new(context: Arc<Context>, events: EventTable, session: Arc<Session>) -> Self {
+        Self {
+            context,
+            events,
+            session,
+        }
     }
 }
 
@@ -65,26 +66,26 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             );
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
         }
-        match self.session.app.admit() {
+        match self.context.chat.admit() {
             Ok(token) => reply.admitted = Some(token),
             Err(error) => return reply.error(error),
         }
-        let limit = self.session.app.config.max_unanswered_per_connection;
-        if let Err(full) = reply.take_place(limit, bytes) {
-            return reply.error(match full {
-                Full::Requests => error::too_many_unanswered(limit),
-                Full::Bytes => error::too_much_unanswered(UNANSWERED_BYTES),
-            });
+        let limit = self.context.config.max_unanswered_per_connection;
+        match UnansweredPermit::acquire(&self.session, limit, bytes) {
+            Ok(permit) => reply.permit = Some(permit),
+            Err(Full::Requests) => return reply.error(error::too_many_unanswered(limit)),
+            Err(Full::Bytes) => return reply.error(error::too_much_unanswered(MAX_UNANSWERED_BYTES)),
         }
-        match routes::event(&packet.event) {
+        let named = |(name, _): &&(&str, Handler)| *name == packet.event;
+        match self.events.iter().find(named) {
             Some(_) if is_binary => reply.error(error::invalid_request(
                 "binary is not taken: no event has a use for a Buffer, Blob or typed array; send texts",
             )),
-            Some(handle) => handle(reply, Payload(packet.payload)),
+            Some((_, handle)) => handle(&self.context, reply, Payload(packet.payload)),
             None => {
-                let known: Vec<&str> = routes::EVENTS.iter().map(|(name, _)| *name).collect();
+                let known: Vec<&str> = self.events.iter().map(|(name, _)| *name).collect();
                 let known = known.join(", ");
-                let message = format!("no event is called {:?}; known are {known}", reply.event);
+                let message = format!("no event is called {:?}; known are {known}", reply.event());
                 reply.error(WireError::new(ErrorCode::UnknownEvent, message));
             }
         }
@@ -150,210 +151,3 @@ impl<'de: 'a, 'a> Deserialize<'de> for Packet<'a> {
 /// A string that is borrowed unless it has escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The answer that a request is owed. It is given by consuming it, so there can't be two; and dropped, it answers by
-/// itself, so there can't be none.
-pub struct Reply {
-    /// Whose request it is.
-    pub session: Arc<Session>,
-    /// The id that the client gave the message, for clients that ask for no answer.
-    pub client_message_id: Option<String>,
-    socket: Arc<Socket>,
-    event: String,
-    ack: Option<i64>,
-    /// Its place among the requests of its connection that wait for their answer.
-    place: Option<Place>,
-    /// A stop waits for it.
-    admitted: Option<TaskTrackerToken>,
-    answered: bool,
-}
-
-/// One of the requests of a connection that wait for their answer, and its bytes, until it is dropped.
-struct Place(Arc<Session>, usize);
-
-/// Why no more requests of a connection can wait.
-enum Full {
-    Requests,
-    Bytes,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
-        self.0.unanswered_bytes.fetch_sub(self.1, Ordering::Relaxed);
-    }
-}
-
-impl Reply {
-    fn new(session: Arc<Session>, socket: Arc<Socket>, event: &str, ack: Option<i64>) -> Self {
-        let event = error::short(event);
-        Self {
-            session,
-            socket,
-            event,
-            ack,
-            client_message_id: None,
-            place: None,
-            admitted: None,
-            answered: false,
-        }
-    }
-
-    /// Counts this request of so many bytes among those that wait, unless `limit` or too many bytes do already.
-    fn take_place(&mut self, limit: u32, bytes: usize) -> Result<(), Full> {
-        let waiting = self.session.unanswered.fetch_add(1, Ordering::Relaxed);
-        let before = self.session.unanswered_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.session), bytes);
-        if waiting >= limit {
-            return Err(Full::Requests);
-        }
-        if before > 0 && before + bytes > UNANSWERED_BYTES {
-            return Err(Full::Bytes);
-        }
-        self.place = Some(place);
-        Ok(())
-    }
-
-    /// Answers later, with what `work` comes to. The requests of a connection that are answered later keep their order:
-    /// `work` begins when the one before it has been answered, and its answer written to the client. It is given up when
-    /// the connection ends, so it should only read; it takes its turn for that by itself ([`App::read`]).
-    ///
-    /// [`App::read`]: crate::app::App::read
-    pub fn later<T, F>(self, work: impl FnOnce(Arc<Session>) -> F + Send + 'static)
-    where
-        T: Serialize + Send + Sync,
-        F: Future<Output = Result<T, WireError>> + Send,
-    {
-        self.later_then(work, |_, _| ());
-    }
-
-    /// As [`later`](Self::later); `then` runs when a good answer is on its way, before anything is told after it.
-    pub fn later_then<T, F>(
-        self,
-        work: impl FnOnce(Arc<Session>) -> F + Send + 'static,
-        then: impl FnOnce(&Session, &T) + Send + 'static,
-    ) where
-        T: Serialize + Send + Sync,
-        F: Future<Output = Result<T, WireError>> + Send,
-    {
-        let waiting = match self.waits() {
-            Ok(waiting) => waiting,
-            Err(OverBudget) => return self.error(error::too_much_waits()),
-        };
-        let mut turn = self.session.turn();
-        let supervisor = self.session.app.supervisor.clone();
-        supervisor.request(self.event.clone(), async move {
-            let session = Arc::clone(&self.session);
-            let working = async {
-                session.may_begin(&mut turn).await?;
-                drop(waiting);
-                // In a place of its own, made now: a thousand can wait, and what the work of one needs is much.
-                Box::pin(work(Arc::clone(&session))).await
-            };
-            if let Some(outcome) = session.link.gone().run_until_cancelled(working).await {
-                self.answer(outcome, then);
-            }
-            drop(turn);
-        });
-    }
-
-    /// As [`later`](Self::later) for work that changes something: what has begun is brought to its end, whether the
-    /// connection is still there or not.
-    pub fn later_to_the_end<T, F>(self, work: impl FnOnce(Arc<Session>) -> F + Send + 'static)
-    where
-        T: Serialize + Send + Sync,
-        F: Future<Output = Result<T, WireError>> + Send,
-    {
-        let waiting = match self.waits() {
-            Ok(waiting) => waiting,
-            Err(OverBudget) => return self.error(error::too_much_waits()),
-        };
-        let mut turn = self.session.turn();
-        let supervisor = self.session.app.supervisor.clone();
-        supervisor.request(self.event.clone(), async move {
-            let session = Arc::clone(&self.session);
-            let begins = session
-                .link
-                .gone()
-                .run_until_cancelled(session.may_begin(&mut turn))
-                .await;
-            drop(waiting);
-            if let Some(begins) = begins {
-                let outcome = match begins {
-                    // As above.
-                    Ok(()) => Box::pin(work(Arc::clone(&session))).await,
-                    Err(stopping) => Err(stopping),
-                };
-                self.answer(outcome, |_, _| ());
-            }
-            drop(turn);
-        });
-    }
-
-    /// Counts this request among those that wait for their turn.
-    fn waits(&self) -> Result<WaitingRequest, OverBudget> {
-        let sent = self.place.as_ref().map_or(0, |Place(_, bytes)| *bytes);
-        WaitingRequest::new(&self.session.link, WAITING_BYTES + sent)
-    }
-
-    fn answer<T: Serialize>(self, outcome: Result<T, WireError>, then: impl FnOnce(&Session, &T)) {
-        match outcome {
-            Ok(fields) => {
-                let session = Arc::clone(&self.session);
-                self.ok(&fields);
-                then(&session, &fields);
-            }
-            Err(error) => self.error(error),
-        }
-    }
-
-    /// It was done.
-    pub fn ok(mut self, fields: impl Serialize) {
-        self.answered = true;
-        if let Some(ack) = self.ack {
-            self.acknowledge(ack, &Answer::Ok(fields));
-        }
-    }
-
-    /// It was refused or failed. A client that asked for no answer hears of it all the same.
-    pub fn error(mut self, error: WireError) {
-        self.fail(error);
-    }
-
-    fn fail(&mut self, error: WireError) {
-        self.answered = true;
-        tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "a request failed");
-        if let Some(ack) = self.ack {
-            return self.acknowledge(ack, &Answer::<()>::Error(error));
-        }
-        let failed = RequestFailed {
-            event: std::mem::take(&mut self.event),
-            client_message_id: self.client_message_id.take(),
-            error,
-        };
-        emit::event(&self.socket, events::REQUEST_FAILED, &failed);
-    }
-
-    fn acknowledge(&self, ack: i64, answer: &impl Serialize) {
-        emit::answer(&self.socket, &self.session.link, ack, answer);
-    }
-}
-
-impl Drop for Reply {
-    /// Whoever held it has panicked, or was cut off at the end of a stop: the client is told.
-    fn drop(&mut self) {
-        if self.answered || !self.socket.connected() || self.session.link.gone().is_cancelled() {
-            return;
-        }
-        let app = &self.session.app;
-        let stopping = app.stopping.is_cancelled();
-        if stopping && app.supervisor.failed().is_none() {
-            return self.fail(error::cut_off());
-        }
-        // A part that panicked is logged by itself, and may have held thousands of these.
-        if !stopping && !std::thread::panicking() {
-            tracing::error!(connection = %self.socket.id, event = self.event, "a request was left unanswered");
-        }
-        self.fail(error::failed());
-    }
-}

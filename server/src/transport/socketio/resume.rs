@@ -1,4 +1,4 @@
-//! Sending a client that connects with a cursor what it missed, as the events that it would have heard.
+//! Sending a client that connects with a cursor what it missed, as the events that it would have received.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,23 +9,25 @@ use shared::sync::{Receipt, SyncDone, SyncReset};
 use shared::{Conversation, ErrorCode, Message, SyncEvent, UserId, WireError, events, limits};
 use socketioxide::extract::SocketRef;
 
-use super::{Session, emit};
-use crate::chat::inbox;
+use super::emit;
+use super::session::Session;
+use crate::chat;
+use crate::delivery::budget::{Held, OverBudget};
 use crate::domain::Cursor;
+use crate::error;
 use crate::storage::size;
-use crate::transport::tcp::budget::{Held, OverBudget};
-use crate::transport::tcp::connection::EndReason;
-use crate::{chat, error};
+use crate::transport::context::Context;
+use crate::transport::tcp::end_reason::EndReason;
 
 /// Reads that may fail although the store answers between them; then the connection is ended, so that the client comes
 /// back with its cursor.
-const FAILURES: u32 = 5;
+const MAX_FAILURES: u32 = 5;
 
-/// Pause after each of them.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Time before a read that failed is tried again.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Conversations that are read at once.
-const CONVERSATIONS: usize = 50;
+const MAX_CONVERSATIONS: usize = 50;
 
 /// A connection that wants what it missed.
 #[derive(Clone)]
@@ -47,37 +49,36 @@ impl Resume {
     }
 
     /// Sends it, unless the connection ends before.
-    pub async fn run(self, socket: SocketRef) {
+    pub async fn run(self, context: &Context, socket: SocketRef) {
         let gone = self.session.link.gone().clone();
-        gone.run_until_cancelled(self.send(socket)).await;
+        gone.run_until_cancelled(self.send(context, socket)).await;
     }
 
-    async fn send(mut self, socket: SocketRef) {
-        let app = Arc::clone(&self.session.app);
-        let mut turn = self.session.turn();
-        turn.comes().await;
+    async fn send(mut self, context: &Context, socket: SocketRef) {
+        let mut order = self.session.next_in_order();
+        order.wait().await;
         let mut failures = 0;
         let mut since = if self.since.is_empty() {
-            Ok(app.delivery_watermark.cursor())
+            Ok(context.chat.cursor())
         } else {
-            Cursor::parse(&self.since).map_err(error::invalid_cursor)
+            Cursor::parse(&self.since).map_err(|error| chat::Error::from(error).into())
         };
         let mut pushed = 0;
         let mut more = !self.since.is_empty();
         while let (Ok(cursor), true) = (&since, more && pushed < limits::SYNC_PUSH && !self.broken) {
             // Nobody's turn to read is held meanwhile, nor through the pause below.
-            app.reads.up().await;
-            match self.page(&socket, cursor).await {
+            context.chat.reader.reads.store_answers().await;
+            match self.page(context, &socket, cursor).await {
                 Ok((count, next, has_more)) => {
                     pushed += count;
                     more = has_more;
                     since = Ok(next);
                 }
                 Err(failed) if failed.code == ErrorCode::SyncReset => since = Err(failed),
-                Err(_) if failures == FAILURES => return self.session.link.close(),
+                Err(_) if failures == MAX_FAILURES => return self.session.link.close(),
                 Err(_) => {
                     failures += 1;
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         }
@@ -86,24 +87,30 @@ impl Resume {
                 let done = SyncDone {
                     next: next.to_string(),
                     has_more: more,
+                    protocol: shared::PROTOCOL_VERSION,
                 };
                 self.emit(&socket, events::SYNC_DONE, &done).await;
-                self.session.caught_up(!more && !self.broken);
+                self.session.registration.set_caught_up(!more && !self.broken);
             }
             Err(error) => {
                 let reset = SyncReset { message: error.message };
                 self.emit(&socket, events::SYNC_RESET, &reset).await;
             }
         }
-        drop(turn);
+        drop(order);
     }
 
-    /// Sends one page, and how each conversation in it stands. Returns how many changes it had, the cursor behind it
+    /// Sends one page, and how each conversation in it stands. Returns how many changes it had, the cursor after it
     /// and whether there is more.
-    async fn page(&mut self, socket: &SocketRef, since: &Cursor) -> Result<(usize, Cursor, bool), WireError> {
-        let (app, me) = (Arc::clone(&self.session.app), self.session.caller.user);
+    async fn page(
+        &mut self,
+        context: &Context,
+        socket: &SocketRef,
+        since: &Cursor,
+    ) -> Result<(usize, Cursor, bool), WireError> {
+        let (chat, me) = (&context.chat, self.session.caller.user);
         self.session.ready_for_more().await;
-        let missed = app.read(me, chat::missed(&*app.store, me, since, limits::PAGE)).await?;
+        let missed = chat.missed(me, since, limits::PAGE).await?;
         let held = self
             .hold(missed.events.iter().map(length).sum())
             .map_err(|OverBudget| self.has_no_room())?;
@@ -114,11 +121,11 @@ impl Resume {
         }
         let count = missed.events.len();
         drop((missed.events, held));
-        let (mut pairs, mut most) = (&pairs[..], CONVERSATIONS);
+        let (mut pairs, mut most) = (&pairs[..], MAX_CONVERSATIONS);
         while !pairs.is_empty() {
             let (now, later) = pairs.split_at(pairs.len().min(most));
             self.session.ready_for_more().await;
-            let conversations = app.read(me, inbox::conversations(&*app.store, now)).await?;
+            let conversations = chat.conversations_with(now, me).await?;
             let _held = match self.hold(conversations.iter().map(conversation_length).sum()) {
                 Ok(held) => held,
                 // Each can bring a large message of an old database.

@@ -14,9 +14,10 @@ use hyper::body::{Frame, SizeHint};
 use shared::UserId;
 
 use super::body::Bounded;
-use super::budget::{OWN_BYTES, OfUser, OverBudget};
-use super::connection::{CloseHandle, Connection, EndReason};
+use super::connection::{CloseHandle, Connection};
+use super::end_reason::EndReason;
 use super::link::Link;
+use crate::delivery::budget::{OWN_BYTES, OfUser, OverBudget};
 use crate::error::{self, HttpError};
 
 /// What a connection on a reserved place may ask for.

@@ -184,6 +184,7 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
+    use crate::transport::tcp::link::Sessions;
     use crate::transport::tcp::registry::Registry;
 
     #[tokio::test(start_paused = true)]
@@ -196,7 +197,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_ends_with_its_session() {
         let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        let link = Link::new(&Registry::new(), None);
+        let link = Link::new(&Sessions::new(&Registry::new()), None);
         link.is_gone();
         let bounded = Bounded::of_session(never, &link);
         let error = to_bytes(Body::new(bounded), 10).await.unwrap_err();
@@ -205,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_end_the_last_packet_too() {
-        let link = Link::new(&Registry::new(), None);
+        let link = Link::new(&Sessions::new(&Registry::new()), None);
         let post = async || {
             let frames = [
                 Frame::data(Bytes::from_static(b"40")),

@@ -12,69 +12,22 @@ use shared::UserId;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use super::budget::Account;
+use super::end_reason::EndReason;
 use super::intake::{self, Charge, Requests};
-use super::link::Link;
-use super::listener::Place;
-use super::registry::{Registry, network};
+use super::link::{Carrier, Link};
+use super::places::Place;
+use super::registry::{MAX_SECONDS, Overdue, Registry, network};
+use crate::delivery::budget::Account;
 
 /// Seconds without a byte from a client after which its WebSocket is ended: the library sends a ping every 25 s and
 /// gives 20 s for the answer, but can't end a connection whose writer is stuck.
-const SILENCE: u32 = 46;
-
-/// Seconds over which the rate of a reader is measured, and in which a message that has begun must be complete.
-pub(super) const PATIENCE: u32 = 30;
+const MAX_SILENT_SECONDS: u32 = 46;
 
 /// The least rate in bytes a second at which what waits must be read.
-const LEAST_RATE: u64 = 1_024;
+const MIN_RATE: u64 = 1_024;
 
 /// No message has begun that is not complete.
 const COMPLETE: u32 = u32::MAX;
-
-/// Why a connection was ended by the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
-    /// More waited for it than may wait.
-    Unread,
-    /// It took what waited for it more slowly than the least rate, or not at all.
-    TooSlow,
-    /// Nothing came from it for longer than a ping and its answer may take.
-    Silent,
-    /// It sent much that waits for its rest or for who it is, while others did the same; or the rest did not come in time.
-    Intake,
-    /// It asked again and again to be connected.
-    Connects,
-    /// It asked for a namespace that does not exist.
-    Namespace,
-    /// It sent by polling what is not allowed there, or two bodies at a time.
-    Protocol,
-}
-
-impl EndReason {
-    /// Every reason.
-    pub const ALL: [Self; 7] = [
-        Self::Unread,
-        Self::TooSlow,
-        Self::Silent,
-        Self::Intake,
-        Self::Connects,
-        Self::Namespace,
-        Self::Protocol,
-    ];
-
-    /// What the log and the counters call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unread => "unread",
-            Self::TooSlow => "too_slow",
-            Self::Silent => "silent",
-            Self::Intake => "intake",
-            Self::Connects => "connects",
-            Self::Namespace => "namespace",
-            Self::Protocol => "protocol",
-        }
-    }
-}
 
 /// An accepted connection.
 pub struct Connection {
@@ -90,13 +43,13 @@ pub struct Connection {
     /// Bytes of others that wait and are charged to nobody. Taken off first, so that what is charged stays so until it is written.
     uncharged: AtomicUsize,
     /// Engine.IO sessions that were begun here by polling and have not authenticated.
-    pub(super) unknown_sessions: AtomicUsize,
+    pub(super) unknown_sessions: Arc<AtomicUsize>,
     /// What was read and waits. Held to note one read, request or answer; of WebSockets, one of a long message.
     intake: Mutex<Waits>,
     /// Since which second the message that came last is not complete; [`COMPLETE`] if it is.
     incomplete: AtomicU32,
     /// The second in which something was read.
-    heard: AtomicU32,
+    last_read: AtomicU32,
     written: AtomicU64,
     /// Whether the last attempt to write found no room.
     blocked: AtomicBool,
@@ -125,16 +78,16 @@ impl Connection {
             link: OnceLock::new(),
             answers: Account::new(&registry.budget),
             uncharged: AtomicUsize::new(0),
-            unknown_sessions: AtomicUsize::new(0),
+            unknown_sessions: Arc::default(),
             intake: Mutex::default(),
             incomplete: AtomicU32::new(COMPLETE),
-            heard: AtomicU32::new(now),
+            last_read: AtomicU32::new(now),
             written: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             measured: (AtomicU32::new(now), AtomicU64::new(0)),
         });
-        registry.add(&connection);
+        registry.add(Arc::downgrade(&connection) as Weak<dyn Overdue>);
         connection
     }
 
@@ -153,10 +106,11 @@ impl Connection {
         &self.answers
     }
 
-    /// The connection is a session's WebSocket from now on.
-    pub(super) fn becomes(&self, link: Link) {
+    /// The connection is, or is about to become, the WebSocket of this session.
+    pub(super) fn carries(self: &Arc<Self>, link: &Link) {
+        link.set_carrier(Arc::downgrade(self) as Weak<dyn Carrier>);
         // A connection is upgraded once.
-        let _ = self.link.set(link);
+        let _ = self.link.set(link.clone());
     }
 
     /// The session whose WebSocket it is, if it is one.
@@ -192,12 +146,12 @@ impl Connection {
         self.intake.lock().requests.is_one_head()
     }
 
-    /// Notes that something came, or the end.
-    pub(super) fn hear(&self) {
-        self.heard.store(self.registry.now(), Ordering::Relaxed);
+    /// Something came, or the end.
+    pub(super) fn received(&self) {
+        self.last_read.store(self.registry.now(), Ordering::Relaxed);
     }
 
-    /// Notes what was read of requests. False if the connection is to be read from no more.
+    /// Counts what was read of requests. False if the connection is to be read from no more.
     pub(super) fn read(&self, read: &[u8]) -> bool {
         let mut intake = self.intake.lock();
         let waits = intake.requests.read(read);
@@ -206,13 +160,13 @@ impl Connection {
         self.end_unless(may)
     }
 
-    /// Notes how much was read of a message that is not complete. False if the connection is to be read from no more.
+    /// Counts how much was read of a message that is not complete. False if the connection is to be read from no more.
     pub(super) fn hold(&self, bytes: usize) -> bool {
         let may = self.charge(&mut self.intake.lock(), bytes);
         self.end_unless(may)
     }
 
-    /// Notes whether another message than before is not complete.
+    /// Remembers whether another message than before is not complete.
     pub(super) fn begin_message(&self, begun: bool) {
         let since = if begun { self.registry.now() } else { COMPLETE };
         self.incomplete.store(since, Ordering::Relaxed);
@@ -236,7 +190,7 @@ impl Connection {
         may
     }
 
-    /// Notes what was written.
+    /// Counts what was written.
     pub(super) fn wrote(&self, bytes: usize) {
         self.blocked.store(false, Ordering::Relaxed);
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -258,7 +212,7 @@ impl Connection {
         before.unwrap_or(0).min(bytes)
     }
 
-    /// Notes that there is no room to write.
+    /// There is no room to write.
     pub(super) fn block(&self) {
         self.blocked.store(true, Ordering::Relaxed);
     }
@@ -278,8 +232,8 @@ impl Connection {
     /// Ends the connection in both directions, once; what was not sent yet is lost.
     pub fn end(&self, reason: EndReason) {
         if !self.ended.swap(true, Ordering::Relaxed) {
-            self.registry.note_end(reason);
-            tracing::warn!(peer = %self.address, reason = reason.name(), "a connection was ended");
+            self.registry.count_end(reason);
+            tracing::warn!(peer = %self.address, reason = reason.name(), "tcp: a connection was ended");
             if let Some(link) = self.link.get() {
                 link.is_gone();
             }
@@ -287,27 +241,27 @@ impl Connection {
         }
     }
 
-    /// Ends it without a word.
+    /// Ends it without counting that, or logging it.
     pub(super) fn shut_down(&self) {
         // It fails only if the peer was faster.
         let _ = SockRef::from(&self.tcp).shutdown(Shutdown::Both);
     }
 
     /// Why it should be ended at this second, if it should.
-    pub(super) fn overdue(&self, now: u32) -> Option<EndReason> {
-        let silent = now.saturating_sub(self.heard.load(Ordering::Relaxed)) > SILENCE;
+    fn overdue(&self, now: u32) -> Option<EndReason> {
+        let silent = now.saturating_sub(self.last_read.load(Ordering::Relaxed)) > MAX_SILENT_SECONDS;
         if silent && self.is_upgraded() {
             return Some(EndReason::Silent);
         }
         let since = self.incomplete.load(Ordering::Relaxed);
-        if since != COMPLETE && now.saturating_sub(since) > PATIENCE {
+        if since != COMPLETE && now.saturating_sub(since) > MAX_SECONDS {
             return Some(EndReason::Intake);
         }
         let (since, of) = &self.measured;
         let written = self.written.load(Ordering::Relaxed);
         let blocked = self.blocked.load(Ordering::Relaxed);
-        let over = now.saturating_sub(since.load(Ordering::Relaxed)) >= PATIENCE;
-        let slow = written - of.load(Ordering::Relaxed) < LEAST_RATE * u64::from(PATIENCE);
+        let over = now.saturating_sub(since.load(Ordering::Relaxed)) >= MAX_SECONDS;
+        let slow = written - of.load(Ordering::Relaxed) < MIN_RATE * u64::from(MAX_SECONDS);
         if blocked && over && slow {
             return Some(EndReason::TooSlow);
         }
@@ -319,10 +273,28 @@ impl Connection {
     }
 }
 
+impl Overdue for Connection {
+    fn end_if_overdue(&self, now: u32) {
+        if let Some(reason) = self.overdue(now) {
+            self.end(reason);
+        }
+    }
+}
+
+impl Carrier for Connection {
+    fn end(&self, reason: EndReason) {
+        Self::end(self, reason);
+    }
+
+    fn shut_down(&self) {
+        Self::shut_down(self);
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(link) = self.link.get() {
-            link.departs(self);
+            link.carrier_is_gone(self.address);
         }
     }
 }

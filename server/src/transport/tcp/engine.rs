@@ -6,7 +6,7 @@
 //!
 //! The library keeps the head of the first request as long as the connection lives. Its header values are slices of
 //! hyper's read buffer, so each connection would pin that buffer, however large a client made its headers. Here the
-//! few parts that are needed are copied, and the rest is dropped. RemoteChange origins are turned away too: browsers do not
+//! few parts that are needed are copied, and the rest is dropped. Other origins are turned away too: browsers do not
 //! apply CORS to WebSockets.
 
 use std::sync::Arc;
@@ -25,14 +25,11 @@ use tokio::time::timeout;
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
 use super::few;
-use super::link::Link;
+use super::link::{Link, Sessions};
 use super::origins::OriginCheck;
 use super::registry::Registry;
 use super::{unserved, upgrade};
 use crate::error::{self, HttpError};
-
-/// Where Socket.IO listens.
-pub const PATH: &str = "/socket.io";
 
 /// What the handshake, the upgrade and the authentication read.
 const KEPT: [HeaderName; 8] = [
@@ -50,18 +47,18 @@ const KEPT: [HeaderName; 8] = [
 const PARAMETERS: [&str; 4] = ["EIO", "transport", "sid", "token"];
 
 /// Largest answer that begins a session, in bytes; the library's has some 120.
-const OPEN_BYTES: usize = 4_096;
+const MAX_OPEN_BYTES: usize = 4_096;
 
 /// Largest body of a polling client, which can hold many events, in bytes: as long as the stock server's, because old clients
 /// do not ask how much it may be and send all that waits in one.
-pub const POLL_BYTES: u64 = 1 << 20;
+pub const MAX_POLL_BYTES: u64 = 1 << 20;
 
 /// What clients are told to be the longest body, half of what is taken: they count attachments as if base64 took a third more,
 /// and that of a single byte takes four times as much.
-const BODY_BYTES: u64 = POLL_BYTES / 2;
+const ANNOUNCED_BODY_BYTES: u64 = MAX_POLL_BYTES / 2;
 
 /// How long a WebSocket may wait until what was kept for polls was polled.
-const PROBE: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The library's answer to a session that it does not know.
 const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
@@ -71,8 +68,10 @@ const UNKNOWN_SESSION: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 pub struct Gate {
     /// Who may connect.
     pub origins: Arc<OriginCheck>,
-    /// The connections and sessions.
+    /// What connections and sessions share.
     pub registry: Arc<Registry>,
+    /// The sessions that poll.
+    pub sessions: Arc<Sessions>,
 }
 
 /// Lets a request of Engine.IO through to the library, stripped, with the link of its session.
@@ -109,20 +108,23 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     if parameter(query, "EIO") != Some("4") {
         unserved::say(unserved::PROTOCOL);
     }
-    match parameter(query, "sid").map(|id| gate.registry.session(id)) {
+    match parameter(query, "sid").map(|id| gate.sessions.find(id)) {
         None => {
             let place = match websocket {
-                true if gate.registry.too_many_departed(&connection) => {
+                true if gate.registry.too_many_departed(connection.address()) => {
                     return HttpError(error::too_many_sessions()).into_response();
                 }
                 // As many as there are connections.
                 true => None,
-                false => match gate.registry.enter_unknown(&connection) {
+                false => match gate
+                    .registry
+                    .enter_unknown(connection.address(), &connection.unknown_sessions)
+                {
                     Some(place) => Some(place),
                     None => return HttpError(error::too_many_sessions()).into_response(),
                 },
             };
-            let link = Link::new(&gate.registry, place);
+            let link = Link::new(&gate.sessions, place);
             head.extensions.insert(link.clone());
             let response = next.run(Request::from_parts(head, body)).await;
             upgrade::agreed(begun(response, &connection, &link).await, subprotocol)
@@ -138,7 +140,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                 return StatusCode::BAD_REQUEST.into_response();
             }
             // What was kept for a poll is polled while the WebSocket is tried.
-            if timeout(PROBE, link.rest_is_taken()).await.is_err() {
+            if timeout(PROBE_TIMEOUT, link.rest_is_taken()).await.is_err() {
                 link.no_upgrade();
                 return StatusCode::BAD_REQUEST.into_response();
             }
@@ -149,7 +151,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                     StatusCode::BAD_REQUEST.into_response()
                 }
                 StatusCode::SWITCHING_PROTOCOLS => {
-                    link.moves_to(&connection);
+                    connection.carries(&link);
                     upgrade::agreed(response, subprotocol)
                 }
                 _ => {
@@ -191,18 +193,18 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     }
 }
 
-/// Notes the session that an answer begins, if it does.
+/// Begins the session of an answer, if it begins one.
 async fn begun(response: Response, connection: &Arc<Connection>, link: &Link) -> Response {
     match response.status() {
         // Frames are followed from the first one on, and a client has to wait for the answer before it sends any.
         StatusCode::SWITCHING_PROTOCOLS if !connection.is_one_head() => StatusCode::BAD_REQUEST.into_response(),
         StatusCode::SWITCHING_PROTOCOLS => {
-            link.moves_to(connection);
+            connection.carries(link);
             response
         }
         StatusCode::OK => {
             let (mut head, body) = response.into_parts();
-            let Ok(open) = body::to_bytes(body, OPEN_BYTES).await else {
+            let Ok(open) = body::to_bytes(body, MAX_OPEN_BYTES).await else {
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             };
             let Some((id, open)) = opened(&open) else {
@@ -216,12 +218,12 @@ async fn begun(response: Response, connection: &Arc<Connection>, link: &Link) ->
     }
 }
 
-/// The id in the packet that opens a session, and that packet with a smaller [`BODY_BYTES`].
+/// The id in the packet that opens a session, and that packet with a smaller [`ANNOUNCED_BODY_BYTES`].
 fn opened(open: &[u8]) -> Option<(String, String)> {
     let json = open.strip_prefix(b"0")?;
     let mut open: serde_json::Map<String, Value> = serde_json::from_slice(json).ok()?;
     let id = open.get("sid")?.as_str()?.to_owned();
-    open.insert("maxPayload".to_owned(), BODY_BYTES.into());
+    open.insert("maxPayload".to_owned(), ANNOUNCED_BODY_BYTES.into());
     Some((id, format!("0{}", Value::Object(open))))
 }
 

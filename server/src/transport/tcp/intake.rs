@@ -3,20 +3,23 @@
 //! The head of a request waits for its end, a body for its answer, a message of a WebSocket for its last frame. The first
 //! [`FREE`] bytes of a connection are counted by nobody else. What goes beyond is charged to whoever sends it, an address or
 //! a user, and to all. An owner may hold no more than what is still free, and a connection no more than an eighth of what
-//! its owner may hold besides (dynamic thresholds, as in [`budget`](super::budget)): many that hold much get less each, one
+//! its owner may hold besides (dynamic thresholds, as in [`budget`](crate::delivery::budget)): many that hold much get less each, one
 //! owner never takes more than half, and those that hold most leave room for nearly as much of one more.
 
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::budget::{Share, Shares};
+use crate::delivery::budget::{Share, Shares};
 
 /// Bytes of a connection that are counted by nobody else: as much as is allocated for one that sends a single byte.
 pub(super) const FREE: usize = 8 << 10;
 
 /// Most bytes beyond [`FREE`] of each connection.
 pub(super) const INTAKE_BYTES: usize = 32 << 20;
+
+/// Largest head of a request in bytes, and as much as is read ahead.
+pub(super) const HEADER_BYTES: usize = 32 * 1024;
 
 /// What a connection holds may take one part in so many of what is still free.
 const CONNECTION_SHARE: usize = 8;
@@ -87,6 +90,21 @@ impl Drop for Charge {
     }
 }
 
+/// How much waits of one session, and its charge.
+#[derive(Default)]
+pub(super) struct Waits {
+    bytes: usize,
+    charge: Option<Charge>,
+}
+
+impl Waits {
+    /// Changes how much waits. False if it is more than may wait.
+    pub(super) fn change(&mut self, to: impl FnOnce(usize) -> usize, owner: impl FnOnce() -> Option<Charge>) -> bool {
+        self.bytes = to(self.bytes);
+        charge(&mut self.charge, self.bytes, owner)
+    }
+}
+
 /// How much was read of requests that are not answered yet, and where in it a head ended.
 #[derive(Default)]
 pub(super) struct Requests {
@@ -103,7 +121,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// Notes what was read, and returns how much waits.
+    /// Counts what was read, and returns how much waits.
     pub(super) fn read(&mut self, read: &[u8]) -> usize {
         self.drop_body();
         let mut at = 0;
@@ -160,7 +178,7 @@ impl Requests {
             (body, taken)
         });
         // No more than this is read ahead.
-        self.bytes = rest.min(super::listener::HEADER_BYTES);
+        self.bytes = rest.min(HEADER_BYTES);
         self.first = 0;
         self.rest = self.rest.min(self.bytes);
         self.bytes

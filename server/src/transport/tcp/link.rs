@@ -5,6 +5,7 @@
 //! the session. A session that polls comes over changing connections, which may be a proxy's and carry other people's
 //! requests as well, so it is never ended by ending one of those.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -16,46 +17,59 @@ use socketioxide::socket::Socket;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Account, OverBudget};
-use super::connection::{CloseHandle, Connection, EndReason, PATIENCE};
+use super::end_reason::EndReason;
+use super::intake::Waits;
 use super::packets::{ATTACHMENT, CONNECT, Waiting};
-use super::registry::Registry;
+use super::registry::{DepartedPlace, MAX_SECONDS, Overdue, Registry, UnknownPlace};
 use super::unserved;
-use super::waiting::Waits;
+use crate::delivery::budget::{Account, OverBudget};
 
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
-const ABSENCE: u32 = 46;
+const MAX_ABSENT_SECONDS: u32 = 46;
 
 /// Bytes that a session may send before it has authenticated: a token is much shorter. The library has a task for each
 /// packet that asks to connect, however many there are.
-const HANDSHAKE_BYTES: usize = 16 << 10;
+const MAX_HANDSHAKE_BYTES: usize = 16 << 10;
 
 /// How often a session may ask to connect, beside the times that it was refused. Once is enough, but clients whose users
 /// connect twice in a row say it twice.
-const CONNECTS: usize = 8;
+const MAX_CONNECTS: usize = 8;
 
 /// The way to one session's client.
 #[derive(Clone)]
 pub struct Link(Arc<Session>);
 
-/// A link that does not keep anything alive.
-#[derive(Clone)]
-pub(super) struct WeakLink(Weak<Session>);
+/// The connection that carries a session, as its WebSocket.
+pub(super) trait Carrier: Send + Sync {
+    /// Ends it, and counts and logs why.
+    fn end(&self, reason: EndReason);
+
+    /// Ends it without that.
+    fn shut_down(&self);
+}
+
+/// The sessions that began by polling, by their ids.
+pub struct Sessions {
+    registry: Arc<Registry>,
+    /// Held to look up or change one entry, or to list all.
+    links: Mutex<HashMap<Box<str>, Weak<Session>>>,
+}
 
 struct Session {
     registry: Arc<Registry>,
+    sessions: Arc<Sessions>,
     account: Account,
     /// Its id, if it began by polling.
     polls: OnceLock<Box<str>>,
     /// The second in which it last polled.
     polled: AtomicU32,
     /// Its WebSocket, if it has one or is about to. Held to put it in or copy it.
-    socket: Mutex<Option<CloseHandle>>,
+    socket: Mutex<Option<Weak<dyn Carrier>>>,
     /// Whether its one upgrade was asked for.
     upgrades: AtomicBool,
     /// Packets of a poll that its client could not be given yet. Held to put them in or take them out.
     rest: Mutex<Option<Bytes>>,
-    /// Told when they were taken.
+    /// Notified when they were taken.
     rest_taken: Notify,
     /// Its place among those that have not authenticated. Held to take it out.
     unknown: Mutex<Option<UnknownPlace>>,
@@ -69,7 +83,7 @@ struct Session {
     handshake: AtomicUsize,
     /// Whether a body is being taken.
     posts: AtomicBool,
-    /// What came by polling of an event that is not complete. Held to note one packet.
+    /// What came by polling of an event that is not complete. Held to count one packet.
     waiting: Mutex<Waiting>,
     /// Requests that wait for their turn. Held to add one or take it off.
     requests: Mutex<Waits>,
@@ -77,17 +91,12 @@ struct Session {
     gone: CancellationToken,
 }
 
-/// A place among the sessions of nobody: in all, of an address, of a connection.
-pub(super) struct UnknownPlace {
-    pub(super) registry: Arc<Registry>,
-    pub(super) address: IpAddr,
-    pub(super) connection: CloseHandle,
-}
-
 impl Link {
-    pub(super) fn new(registry: &Arc<Registry>, place: Option<UnknownPlace>) -> Self {
+    pub(super) fn new(sessions: &Arc<Sessions>, place: Option<UnknownPlace>) -> Self {
+        let registry = &sessions.registry;
         Self(Arc::new(Session {
             registry: Arc::clone(registry),
+            sessions: Arc::clone(sessions),
             account: Account::new(&registry.budget),
             polls: OnceLock::new(),
             polled: AtomicU32::new(registry.now()),
@@ -144,10 +153,10 @@ impl Link {
         self.0.user.get().copied()
     }
 
-    /// Notes packets that ask to connect. False, and the end of the session, if it asked too often: the library has a task
+    /// Counts packets that ask to connect. False, and the end of the session, if it asked too often: the library has a task
     /// for each of them, before anything of ours.
     pub(super) fn asks_to_connect(&self, packets: usize) -> bool {
-        let may = packets == 0 || self.0.connects.fetch_add(packets, Ordering::Relaxed) + packets <= CONNECTS;
+        let may = packets == 0 || self.0.connects.fetch_add(packets, Ordering::Relaxed) + packets <= MAX_CONNECTS;
         if !may {
             self.end(EndReason::Connects);
         }
@@ -163,7 +172,7 @@ impl Link {
         Some(Posting(self.clone()))
     }
 
-    /// Notes a packet that came by polling. False, and the end of the session, if it may not come.
+    /// Counts a packet that came by polling. False, and the end of the session, if it may not come.
     pub(super) fn packet(&self, beginning: &[u8], bytes: usize) -> bool {
         let session = &self.0;
         let owner = || self.user().map(|user| session.registry.messages.of(user));
@@ -198,11 +207,11 @@ impl Link {
         self.0.connects.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Its WebSocket has ended.
-    pub(super) fn departs(&self, connection: &Connection) {
+    /// Its WebSocket, which came from this address, has ended.
+    pub(super) fn carrier_is_gone(&self, address: IpAddr) {
         if !self.is_known() {
             // There is one WebSocket.
-            let _ = self.0.departed.set(self.0.registry.depart(connection));
+            let _ = self.0.departed.set(self.0.registry.depart(address));
         }
     }
 
@@ -211,10 +220,10 @@ impl Link {
         self.0.user.get().is_some()
     }
 
-    /// Notes what was read of the session. False, and the end of it, if that is too much for one that is not known.
+    /// Counts what was read of the session. False, and the end of it, if that is too much for one that is not known.
     pub(super) fn read(&self, bytes: usize) -> bool {
         let read = || self.0.handshake.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let may = self.is_known() || read() <= HANDSHAKE_BYTES;
+        let may = self.is_known() || read() <= MAX_HANDSHAKE_BYTES;
         if !may {
             self.end(EndReason::Intake);
         }
@@ -242,11 +251,11 @@ impl Link {
             return;
         }
         session.gone.cancel();
-        if let Some(connection) = self.connection() {
-            connection.end(reason);
+        if let Some(carrier) = self.carrier() {
+            carrier.end(reason);
         } else {
-            session.registry.note_end(reason);
-            tracing::warn!(reason = reason.name(), "a polling session was ended");
+            session.registry.count_end(reason);
+            tracing::warn!(reason = reason.name(), "engine.io: a polling session was ended");
         }
         if let Some(id) = session.polls.get() {
             session.registry.close_session(id);
@@ -256,8 +265,8 @@ impl Link {
     /// Ends the transport without counting it as somebody's fault.
     pub fn close(&self) {
         self.0.gone.cancel();
-        if let Some(connection) = self.connection() {
-            connection.shut_down();
+        if let Some(carrier) = self.carrier() {
+            carrier.shut_down();
         }
         if let Some(id) = self.0.polls.get() {
             self.0.registry.close_session(id);
@@ -269,15 +278,11 @@ impl Link {
         self.0.gone.cancel();
     }
 
-    pub(super) fn downgrade(&self) -> WeakLink {
-        WeakLink(Arc::downgrade(&self.0))
-    }
-
     /// The session began by polling, under this id.
     pub(super) fn polls_as(&self, id: &str) {
-        // It is told once, by the answer to the request that the link was made for.
+        // It is said once, by the answer to the request that the link was made for.
         let _ = self.0.polls.set(id.into());
-        self.0.registry.add_session(id, self);
+        self.0.sessions.links.lock().insert(id.into(), Arc::downgrade(&self.0));
     }
 
     /// A poll has begun or was answered.
@@ -328,32 +333,49 @@ impl Link {
     }
 
     /// This connection is, or is about to become, its WebSocket.
-    pub(super) fn moves_to(&self, connection: &Arc<Connection>) {
-        *self.0.socket.lock() = Some(CloseHandle::new(connection));
-        connection.becomes(self.clone());
+    pub(super) fn set_carrier(&self, carrier: Weak<dyn Carrier>) {
+        *self.0.socket.lock() = Some(carrier);
     }
 
-    fn connection(&self) -> Option<Arc<Connection>> {
-        self.0.socket.lock().as_ref().and_then(CloseHandle::connection)
+    fn carrier(&self) -> Option<Arc<dyn Carrier>> {
+        self.0.socket.lock().as_ref().and_then(Weak::upgrade)
     }
 
     /// Ends it if it polls no more, or an event that came by polling lacks its attachments for too long.
-    pub(super) fn end_if_overdue(&self, now: u32) {
-        let late = |since, patience| now.saturating_sub(since) > patience;
-        let absent = late(self.0.polled.load(Ordering::Relaxed), ABSENCE);
+    fn end_if_overdue(&self, now: u32) {
+        let late = |since, seconds| now.saturating_sub(since) > seconds;
+        let absent = late(self.0.polled.load(Ordering::Relaxed), MAX_ABSENT_SECONDS);
         let incomplete = self.0.waiting.lock().since();
         // A WebSocket is looked after by itself.
         if absent && self.0.socket.lock().is_none() {
             self.end(EndReason::Silent);
-        } else if incomplete.is_some_and(|since| late(since, PATIENCE)) {
+        } else if incomplete.is_some_and(|since| late(since, MAX_SECONDS)) {
             self.end(EndReason::Intake);
         }
     }
 }
 
-impl WeakLink {
-    pub(super) fn upgrade(&self) -> Option<Link> {
-        self.0.upgrade().map(Link)
+impl Sessions {
+    /// No sessions yet; `registry` ends those that become overdue.
+    pub fn new(registry: &Arc<Registry>) -> Arc<Self> {
+        let sessions = Arc::new(Self {
+            registry: Arc::clone(registry),
+            links: Mutex::default(),
+        });
+        registry.add(Arc::downgrade(&sessions) as Weak<dyn Overdue>);
+        sessions
+    }
+
+    /// A session that lives.
+    pub(super) fn find(&self, id: &str) -> Option<Link> {
+        self.links.lock().get(id)?.upgrade().map(Link)
+    }
+}
+
+impl Overdue for Sessions {
+    fn end_if_overdue(&self, now: u32) {
+        let links: Vec<Arc<Session>> = self.links.lock().values().filter_map(Weak::upgrade).collect();
+        links.into_iter().for_each(|session| Link(session).end_if_overdue(now));
     }
 }
 
@@ -361,7 +383,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.gone.cancel();
         if let Some(id) = self.polls.get() {
-            self.registry.remove_session(id);
+            self.sessions.links.lock().remove(id);
         }
     }
 }
@@ -372,23 +394,5 @@ pub(super) struct Posting(Link);
 impl Drop for Posting {
     fn drop(&mut self) {
         self.0.0.posts.store(false, Ordering::Release);
-    }
-}
-
-/// A place among the WebSockets that left without authenticating.
-pub(super) struct DepartedPlace {
-    pub(super) registry: Arc<Registry>,
-    pub(super) address: IpAddr,
-}
-
-impl Drop for DepartedPlace {
-    fn drop(&mut self) {
-        self.registry.forget_departed(self);
-    }
-}
-
-impl Drop for UnknownPlace {
-    fn drop(&mut self) {
-        self.registry.leave_unknown(self);
     }
 }

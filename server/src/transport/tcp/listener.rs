@@ -11,26 +11,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::connection::{CloseHandle, Connection};
+use super::intake::HEADER_BYTES;
+use super::places::Places;
 use super::registry::Registry;
 use super::stream::Stream;
 
-/// Places that are kept for probes when all others are taken.
-const RESERVE: usize = 64;
-
 /// How long a client may take to send the head of a request on one of them.
-const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
+const RESERVED_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Largest head of a request in bytes, and as much as is read ahead.
-pub(super) const HEADER_BYTES: usize = 32 * 1024;
 
 /// How long sent data may stay unacknowledged before the kernel ends the connection: a reader that has stalled would
 /// otherwise hold its writer for ever. As long as a Socket.IO ping and its answer may take.
@@ -39,15 +34,15 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(45);
 /// Bytes that the kernel takes beyond what is on its way to the client: what waits longer waits here, where it is charged.
 const UNSENT_BYTES: u32 = 128 << 10;
 
-/// Pause after `accept` failed, when the process has no more file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time before `accept` is tried again after it failed: the process has no more file descriptors then.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// File descriptors that the process needs beside its connections: for the store, the log, the runtime.
-const OTHER_FILES: u64 = 200;
+const RESERVED_FILES: u64 = 200;
 
 /// Raises the limit of open files as far as the system allows. Many systems begin with 1,024.
 pub fn raise_file_limit(connections: u32) {
-    let wanted = u64::from(connections) + OTHER_FILES;
+    let wanted = u64::from(connections) + RESERVED_FILES;
     match rlimit::increase_nofile_limit(wanted) {
         Ok(files) if files < wanted => {
             tracing::warn!(
@@ -61,38 +56,6 @@ pub fn raise_file_limit(connections: u32) {
     }
 }
 
-/// A connection's place among those the server holds.
-pub struct Place {
-    _permit: OwnedSemaphorePermit,
-    reserved: bool,
-}
-
-impl Place {
-    /// Whether it is one of those that are kept for probes.
-    pub fn is_reserved(&self) -> bool {
-        self.reserved
-    }
-}
-
-/// The places of a server.
-struct Places {
-    ordinary: Arc<Semaphore>,
-    reserve: Arc<Semaphore>,
-}
-
-impl Places {
-    fn take(&self) -> Option<Place> {
-        let of = |places: &Arc<Semaphore>, reserved| {
-            let permit = Arc::clone(places).try_acquire_owned().ok()?;
-            Some(Place {
-                _permit: permit,
-                reserved,
-            })
-        };
-        of(&self.ordinary, false).or_else(|| of(&self.reserve, true))
-    }
-}
-
 /// Serves connections until `stop` is cancelled, then lets the ones in progress end, for at most `grace`. `limit` are
 /// held at a time, and some more that only probes can use.
 pub async fn serve(
@@ -103,10 +66,7 @@ pub async fn serve(
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let places = Places {
-        ordinary: Arc::new(Semaphore::new(limit)),
-        reserve: Arc::new(Semaphore::new(RESERVE)),
-    };
+    let places = Places::new(limit);
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     let mut failing = false;
@@ -121,13 +81,13 @@ pub async fn serve(
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(%error, "connections can't be accepted");
                 }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             }
         };
         failing = false;
-        let Some(place) = places.take() else {
-            registry.note_refused_connection();
+        let Some(place) = places.acquire() else {
+            registry.count_refused_connection();
             continue;
         };
         if let Err(error) = tune(&tcp) {
@@ -145,7 +105,11 @@ pub async fn serve(
             });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(if reserved { RESERVE_TIMEOUT } else { HEADER_TIMEOUT })
+            .header_read_timeout(if reserved {
+                RESERVED_HEADER_TIMEOUT
+            } else {
+                HEADER_TIMEOUT
+            })
             .keep_alive(!reserved)
             .max_buf_size(HEADER_BYTES)
             .serve_connection(TokioIo::new(Stream::new(connection)), TowerToHyperService::new(service))

@@ -7,7 +7,7 @@
 //! WebSocket. So that both come to the same count of missing attachments, whatever the order, everything that is not allowed
 //! where it comes ends the session here too, also what the library only refuses.
 
-use super::connection::EndReason;
+use super::end_reason::EndReason;
 use super::intake::{self, Charge};
 
 /// As many bytes of a packet's beginning as say what it is: `40`, or `45`, at most two digits and a dash.

@@ -1,12 +1,12 @@
-//! Every TCP connection and every session that polls: counted, found, and looked after.
+//! What the TCP connections and Engine.IO sessions of one server share: their clock, their bounds, their counters.
 //!
-//! [`Registry::look_after`] ends what is overdue: WebSockets whose client is silent, connections that do not read at the
-//! least rate, sessions that poll no more. What the server had to end or to refuse is counted, and said in
+//! [`Registry::run`] ends what is overdue: WebSockets whose client is silent, connections that do not read at the
+//! least rate, sessions that poll no more. What the server had to end or to refuse is counted, and logged in
 //! one line at a time, however often it happens.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -15,25 +15,27 @@ use shared::UserId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::budget::Budget;
-use super::connection::{CloseHandle, Connection, EndReason};
+use super::end_reason::EndReason;
 use super::intake::Intake;
-use super::link::{DepartedPlace, Link, UnknownPlace, WeakLink};
+use crate::delivery::budget::Budget;
+
+/// Seconds over which the rate of a reader is measured, and in which what has begun must be complete.
+pub(super) const MAX_SECONDS: u32 = 30;
 
 /// Most sessions that poll and have not authenticated.
-const UNKNOWN_SESSIONS: usize = 4_096;
+const MAX_UNKNOWN: usize = 4_096;
 
 /// Most of them from one address; of IPv6, from one /64 network.
-const UNKNOWN_OF_ADDRESS: u32 = 2_048;
+const MAX_UNKNOWN_OF_ADDRESS: u32 = 2_048;
 
 /// Most of them begun on one connection; a proxy's carries those of many clients.
-const UNKNOWN_OF_CONNECTION: usize = 64;
+const MAX_UNKNOWN_OF_CONNECTION: usize = 64;
 
-/// How often what is overdue is looked for.
-const LOOK: Duration = Duration::from_secs(2);
+/// How often what is overdue is looked for, in seconds.
+const CHECK_INTERVAL: u32 = 2;
 
-/// How often it is said what was refused and ended, if anything was.
-const REPORT: u32 = 10;
+/// How often what was refused and ended is logged, if anything was; in seconds.
+const REPORT_INTERVAL: u32 = 10;
 
 /// The connections and sessions of one server.
 pub struct Registry {
@@ -49,10 +51,8 @@ pub struct Registry {
     pub(super) requests: Intake<UserId>,
     /// Connections that the server has closed, whose client may still be sending.
     pub(super) lingering: TaskTracker,
-    /// Held to add one connection, or to list all.
-    connections: Mutex<Vec<Weak<Connection>>>,
-    /// The sessions that began by polling, by their ids. Held to look up or change one entry, or to list all.
-    sessions: Mutex<HashMap<Box<str>, WeakLink>>,
+    /// What may become overdue. Held to add one, or to list all.
+    watched: Mutex<Vec<Weak<dyn Overdue>>>,
     /// Sessions of nobody. Held to change one entry.
     unknown: Mutex<Counted>,
     /// WebSockets that left without authenticating and of which the library still keeps something. Held to change one
@@ -63,6 +63,25 @@ pub struct Registry {
     ended: [AtomicU64; EndReason::ALL.len()],
     refused_connections: AtomicU64,
     refused_sessions: AtomicU64,
+}
+
+/// What is ended when it is overdue.
+pub(super) trait Overdue: Send + Sync {
+    /// Ends what is overdue at this second.
+    fn end_if_overdue(&self, now: u32);
+}
+
+/// A place among the sessions of nobody: in all, of an address, of a connection.
+pub(super) struct UnknownPlace {
+    registry: Arc<Registry>,
+    address: IpAddr,
+    of_connection: Arc<AtomicUsize>,
+}
+
+/// A place among the WebSockets that left without authenticating.
+pub(super) struct DepartedPlace {
+    registry: Arc<Registry>,
+    address: IpAddr,
 }
 
 /// How many there are in all, and of each address.
@@ -81,8 +100,7 @@ impl Registry {
             messages: Intake::default(),
             requests: Intake::default(),
             lingering: TaskTracker::new(),
-            connections: Mutex::default(),
-            sessions: Mutex::default(),
+            watched: Mutex::default(),
             unknown: Mutex::default(),
             departed: Mutex::default(),
             closer: OnceLock::new(),
@@ -99,7 +117,7 @@ impl Registry {
     }
 
     /// Says how a session of the library is ended.
-    pub fn closes_by(&self, closer: Closer) {
+    pub fn set_closer(&self, closer: Closer) {
         // There is one server to a registry.
         let _ = self.closer.set(closer);
     }
@@ -109,27 +127,16 @@ impl Registry {
         self.now.load(Ordering::Relaxed)
     }
 
-    pub(super) fn add(&self, connection: &Arc<Connection>) {
-        let mut connections = self.connections.lock();
-        if connections.len() == connections.capacity() {
-            connections.retain(|connection| connection.strong_count() > 0);
+    /// Ends this from now on when it is overdue.
+    pub(super) fn add(&self, overdue: Weak<dyn Overdue>) {
+        let mut watched = self.watched.lock();
+        if watched.len() == watched.capacity() {
+            watched.retain(|one| one.strong_count() > 0);
         }
-        connections.push(Arc::downgrade(connection));
+        watched.push(overdue);
     }
 
-    pub(super) fn add_session(&self, id: &str, link: &Link) {
-        self.sessions.lock().insert(id.into(), link.downgrade());
-    }
-
-    pub(super) fn remove_session(&self, id: &str) {
-        self.sessions.lock().remove(id);
-    }
-
-    /// A session that began by polling and lives.
-    pub(super) fn session(&self, id: &str) -> Option<Link> {
-        self.sessions.lock().get(id)?.upgrade()
-    }
-
+    /// Has the library end a session that began by polling.
     pub(super) fn close_session(&self, id: &str) {
         if let Some(close) = self.closer.get() {
             close(id);
@@ -137,30 +144,35 @@ impl Registry {
     }
 
     /// A place for a session of somebody who is not known yet, or `None` if there are too many.
-    pub(super) fn enter_unknown(self: &Arc<Self>, connection: &Arc<Connection>) -> Option<UnknownPlace> {
-        let address = network(connection.address());
-        let of_connection = connection.unknown_sessions.load(Ordering::Relaxed);
+    /// `of_connection` counts those that were begun on its connection.
+    pub(super) fn enter_unknown(
+        self: &Arc<Self>,
+        address: IpAddr,
+        of_connection: &Arc<AtomicUsize>,
+    ) -> Option<UnknownPlace> {
+        let address = network(address);
+        let begun = of_connection.load(Ordering::Relaxed);
         let mut unknown = self.unknown.lock();
         let (all, by_address) = &mut *unknown;
         let of_address = by_address.get(&address).copied().unwrap_or(0);
-        if *all >= UNKNOWN_SESSIONS || of_address >= UNKNOWN_OF_ADDRESS || of_connection >= UNKNOWN_OF_CONNECTION {
+        if *all >= MAX_UNKNOWN || of_address >= MAX_UNKNOWN_OF_ADDRESS || begun >= MAX_UNKNOWN_OF_CONNECTION {
             drop(unknown);
             self.refused_sessions.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         *all += 1;
         *by_address.entry(address).or_default() += 1;
-        connection.unknown_sessions.fetch_add(1, Ordering::Relaxed);
+        of_connection.fetch_add(1, Ordering::Relaxed);
         Some(UnknownPlace {
             registry: Arc::clone(self),
             address,
-            connection: CloseHandle::new(connection),
+            of_connection: Arc::clone(of_connection),
         })
     }
 
     /// A place for what the library keeps, for ten seconds, of a WebSocket that has ended without authenticating.
-    pub(super) fn depart(self: &Arc<Self>, connection: &Connection) -> DepartedPlace {
-        let address = network(connection.address());
+    pub(super) fn depart(self: &Arc<Self>, address: IpAddr) -> DepartedPlace {
+        let address = network(address);
         let mut departed = self.departed.lock();
         departed.0 += 1;
         *departed.1.entry(address).or_default() += 1;
@@ -171,10 +183,10 @@ impl Registry {
     }
 
     /// Whether so many WebSockets of this address, or of all, have left like that that no more are begun.
-    pub(super) fn too_many_departed(&self, connection: &Connection) -> bool {
+    pub(super) fn too_many_departed(&self, address: IpAddr) -> bool {
         let departed = self.departed.lock();
-        let of_address = departed.1.get(&network(connection.address())).copied().unwrap_or(0);
-        let too_many = departed.0 >= UNKNOWN_SESSIONS || of_address >= UNKNOWN_OF_ADDRESS;
+        let of_address = departed.1.get(&network(address)).copied().unwrap_or(0);
+        let too_many = departed.0 >= MAX_UNKNOWN || of_address >= MAX_UNKNOWN_OF_ADDRESS;
         drop(departed);
         if too_many {
             self.refused_sessions.fetch_add(1, Ordering::Relaxed);
@@ -182,22 +194,11 @@ impl Registry {
         too_many
     }
 
-    pub(super) fn forget_departed(&self, place: &DepartedPlace) {
-        leave(&mut self.departed.lock(), place.address);
-    }
-
-    pub(super) fn leave_unknown(&self, place: &UnknownPlace) {
-        leave(&mut self.unknown.lock(), place.address);
-        if let Some(connection) = place.connection.connection() {
-            connection.unknown_sessions.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn note_end(&self, reason: EndReason) {
+    pub(super) fn count_end(&self, reason: EndReason) {
         self.ended[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn note_refused_connection(&self) {
+    pub(super) fn count_refused_connection(&self) {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -215,11 +216,11 @@ impl Registry {
     }
 
     /// Ends what is overdue, until `stop` is cancelled.
-    pub async fn look_after(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let start = tokio::time::Instant::now();
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut looked, mut reported, mut told) = (0, 0, self.counters());
+        let (mut checked, mut reported, mut logged) = (0, 0, self.counters());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -227,50 +228,55 @@ impl Registry {
             }
             let now = u32::try_from(start.elapsed().as_secs()).unwrap_or(u32::MAX);
             self.now.store(now, Ordering::Relaxed);
-            if now >= looked + LOOK.as_secs() as u32 {
-                looked = now;
+            if now >= checked + CHECK_INTERVAL {
+                checked = now;
                 self.end_overdue(now);
             }
-            if now >= reported + REPORT {
+            if now >= reported + REPORT_INTERVAL {
                 reported = now;
-                told = self.report(told);
+                logged = self.report(logged);
             }
         }
     }
 
     fn end_overdue(&self, now: u32) {
-        let connections: Vec<Arc<Connection>> = {
-            let mut connections = self.connections.lock();
-            connections.retain(|connection| connection.strong_count() > 0);
-            connections.iter().filter_map(Weak::upgrade).collect()
+        let watched: Vec<Arc<dyn Overdue>> = {
+            let mut watched = self.watched.lock();
+            watched.retain(|one| one.strong_count() > 0);
+            watched.iter().filter_map(Weak::upgrade).collect()
         };
-        for connection in connections {
-            if let Some(reason) = connection.overdue(now) {
-                connection.end(reason);
-            }
-        }
-        let sessions: Vec<Link> = self.sessions.lock().values().filter_map(WeakLink::upgrade).collect();
-        for session in sessions {
-            session.end_if_overdue(now);
-        }
+        watched.iter().for_each(|one| one.end_if_overdue(now));
     }
 
-    /// One line for what was refused since the last one, and returns what is told then.
-    fn report(&self, told: Vec<(&'static str, u64)>) -> Vec<(&'static str, u64)> {
+    /// One line for what was refused since the last one. Returns what is logged then.
+    fn report(&self, logged: Vec<(&'static str, u64)>) -> Vec<(&'static str, u64)> {
         let counters = self.counters();
         let news: Vec<String> = counters
             .iter()
-            .zip(&told)
+            .zip(&logged)
             .filter(|((_, now), (_, before))| now > before)
             .map(|((name, now), (_, before))| format!("{name} {}", now - before))
             .collect();
         if !news.is_empty() {
             tracing::warn!(
                 counts = news.join(", "),
-                "connections and sessions were ended or refused"
+                "tcp: connections and sessions were ended or refused"
             );
         }
         counters
+    }
+}
+
+impl Drop for UnknownPlace {
+    fn drop(&mut self) {
+        leave(&mut self.registry.unknown.lock(), self.address);
+        self.of_connection.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for DepartedPlace {
+    fn drop(&mut self) {
+        leave(&mut self.registry.departed.lock(), self.address);
     }
 }
 

@@ -31,10 +31,10 @@ pub struct Stream {
 }
 
 /// Bytes of a buffer that a connection may keep for messages to come without being charged for it: twice the largest event.
-const KEPT: usize = 2 * shared::limits::EVENT_BYTES;
+const MAX_KEPT: usize = 2 * shared::limits::EVENT_BYTES;
 
 /// How long a connection that the server closes is still read, see [`linger`].
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Reads and drops what a client sends while what it was sent last is on its way. If bytes were left unread, the kernel
 /// would tell the client that the connection broke, and drop what it has not yet sent: answers would be lost.
@@ -51,7 +51,7 @@ async fn linger(connection: Arc<Connection>) {
         }
     };
     // A client that goes on sending is cut off.
-    let _ = tokio::time::timeout(LINGER, reading).await;
+    let _ = tokio::time::timeout(LINGER_TIMEOUT, reading).await;
 }
 
 impl Stream {
@@ -66,10 +66,10 @@ impl Stream {
         }
     }
 
-    /// Notes what was read. False if the connection is to be read from no more.
-    fn note(&mut self, read: &mut [u8]) -> bool {
+    /// Counts what was read. False if the connection is to be read from no more.
+    fn count_read(&mut self, read: &mut [u8]) -> bool {
         let connection = &self.connection;
-        connection.hear();
+        connection.received();
         let Some(link) = connection.link() else {
             return connection.read(read);
         };
@@ -88,7 +88,7 @@ impl Stream {
             connection.begin_message(self.held > 0);
         }
         // What is long is kept for long: it stays charged.
-        let kept = Some(self.frames.kept()).filter(|kept| *kept > KEPT).unwrap_or(0);
+        let kept = Some(self.frames.kept()).filter(|kept| *kept > MAX_KEPT).unwrap_or(0);
         before.max(self.held) <= FREE || connection.hold(self.held.max(kept))
     }
 
@@ -137,7 +137,7 @@ impl AsyncRead for Stream {
                     if bytes == 0 {
                         self.read_to_the_end.store(true, Ordering::Relaxed);
                     }
-                    if self.note(&mut unfilled[..bytes]) {
+                    if self.count_read(&mut unfilled[..bytes]) {
                         buf.advance(bytes);
                     }
                     return Poll::Ready(Ok(()));

@@ -1,19 +1,11 @@
 //! Requests of a session that wait for their turn, and their bounds in bytes.
 //!
-//! Requests that read are answered one after the other, as their client takes the answers: who takes none lets all that it
-//! asks for wait. What they take in memory is charged to their user, as what is read of clients and not complete is
-//! ([`intake`]).
+//! Requests that read are answered one after the other, as their client takes the answers: a client that takes none lets all
+//! its requests wait. What they take in memory is charged to their user, as what is read of clients and not complete is
+//! ([`intake`](super::intake)).
 
-use super::budget::OverBudget;
-use super::intake::{self, Charge};
 use super::link::Link;
-
-/// What waits of one session.
-#[derive(Default)]
-pub(super) struct Waits {
-    bytes: usize,
-    charge: Option<Charge>,
-}
+use crate::delivery::budget::OverBudget;
 
 /// A request that waits for its turn, until this is dropped.
 pub struct WaitingRequest {
@@ -40,11 +32,8 @@ impl WaitingRequest {
 
     fn change(&self, to: impl FnOnce(usize) -> usize) -> bool {
         let (waits, registry) = self.link.requests();
-        let mut waits = waits.lock();
         let owner = || self.link.user().map(|user| registry.requests.of(user));
-        let bytes = to(waits.bytes);
-        waits.bytes = bytes;
-        intake::charge(&mut waits.charge, bytes, owner)
+        waits.lock().change(to, owner)
     }
 }
 

@@ -17,7 +17,7 @@ async fn unread(store: &dyn InboxStore, user: UserId, peer: UserId) -> u32 {
     store.summaries(&[(user, peer)]).await.unwrap()[0].unread
 }
 
-pub(crate) async fn counts_what_the_peer_wrote_behind_the_watermark(engine: &dyn Engine) {
+pub(crate) async fn counts_what_the_peer_wrote_after_the_watermark(engine: &dyn Engine) {
     let store = open_ready(engine).await;
     let [ada, bob, eve] = people(&*store).await;
     assert_eq!(unread(&*store, ada, bob).await, 0);
@@ -36,7 +36,7 @@ pub(crate) async fn counts_what_the_peer_wrote_behind_the_watermark(engine: &dyn
         assert_eq!(unread(&*store, ada, bob).await, rest, "read up to {index}");
         assert_eq!(store.total_unread(ada, UNREAD).await, Ok(rest + 1));
     }
-    // Having received is not having read, and nobody reads for others.
+    // Having received is not having read, and no user reads for another.
     mark(
         &*store,
         eve,
@@ -80,7 +80,7 @@ pub(crate) async fn ends_with_an_answer(engine: &dyn Engine) {
     assert_eq!(numbers().await, (0, 0));
 }
 
-/// What somebody read with the program before this one is known to nobody.
+/// What was read with the program before this one is not known.
 pub(crate) async fn begins_with_the_first_start(engine: &dyn Engine) {
     let store = open_ready(engine).await;
     let [ada, bob, eve] = people(&*store).await;
@@ -143,7 +143,7 @@ pub(crate) async fn counts_many_conversations_together(engine: &dyn Engine) {
     let store = open_ready(engine).await;
     let [ada, bob, eve, cleo, dan, fay] = people(&*store).await;
     let peers = [bob, eve, cleo, dan, fay];
-    // Together more than are looked for at once; and few, at first.
+    // Together more than one query counts; and few, at first.
     for (round, each) in [20_usize, 980].into_iter().enumerate() {
         let mut halves = Vec::new();
         for peer in peers {

@@ -1,10 +1,13 @@
-//! What a user missed since a cursor, as they may see it.
+//! Catching up: what a user missed since a cursor, as the user may see it.
 
 use std::collections::HashMap;
 
-use shared::sync::Receipt;
-use shared::{MessageId, Settings, SyncEvent, UserId};
+use shared::sync::{Receipt, Sync as SyncRequest, Synced};
+use shared::{MessageId, Settings, SyncEvent, UserId, limits};
 
+use super::Chat;
+use super::error::Error;
+use super::paging::checked_limit;
 use crate::domain::{Change, Cursor, Marker};
 use crate::storage::{ChangesError, Store, StoreError};
 
@@ -12,14 +15,58 @@ use crate::storage::{ChangesError, Store, StoreError};
 pub struct Missed {
     /// What changed, oldest first.
     pub events: Vec<SyncEvent>,
-    /// The cursor behind it.
+    /// The cursor after it.
     pub next: Cursor,
     /// Whether there is more now.
     pub more: bool,
 }
 
-/// Reads up to `limit` changes that concern a user since a cursor; each can be a few events.
-pub async fn missed(store: &dyn Store, user: UserId, since: &Cursor, limit: usize) -> Result<Missed, ChangesError> {
+impl<R> Chat<R> {
+    /// What changed for a user since the cursor of a request, or without a cursor what there is.
+    ///
+    /// # Errors
+    /// The limit or the cursor can't be used, or reading failed.
+    pub async fn sync(&self, user: UserId, request: SyncRequest) -> Result<Synced, Error> {
+        let limit = checked_limit(request.limit)?.unwrap_or(limits::PAGE);
+        let Some(since) = request.since.filter(|since| !since.is_empty()) else {
+            return self.begin(user).await;
+        };
+        let missed = self.missed(user, &Cursor::parse(&since)?, limit).await?;
+        Ok(Synced {
+            events: missed.events,
+            next: missed.next.to_string(),
+            has_more: missed.more,
+            inbox: None,
+        })
+    }
+
+    /// The cursor is taken first: what changes while the inbox is read comes after it.
+    async fn begin(&self, user: UserId) -> Result<Synced, Error> {
+        let next = self.cursor().to_string();
+        let inbox = self.conversations(user, None, limits::DEFAULT_PAGE).await?;
+        Ok(Synced {
+            events: Vec::new(),
+            next,
+            has_more: false,
+            inbox: Some(inbox),
+        })
+    }
+
+    /// Reads up to `limit` changes that concern a user since a cursor; each can be a few events.
+    ///
+    /// # Errors
+    /// The cursor can't be used, or reading failed.
+    pub async fn missed(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Missed, Error> {
+        self.read(user, missed(&*self.reader.store, user, since, limit)).await
+    }
+
+    /// The cursor of a client that has received everything up to now.
+    pub fn cursor(&self) -> Cursor {
+        self.dispatcher.watermark.cursor()
+    }
+}
+
+async fn missed(store: &dyn Store, user: UserId, since: &Cursor, limit: usize) -> Result<Missed, ChangesError> {
     let page = store.changes(user, since, limit).await?;
     let settings = settings_of_readers(store, user, &page.changes).await?;
     let shown = |reader: UserId| {
@@ -65,7 +112,7 @@ async fn settings_of_readers(
 }
 
 /// What a marker says. Having read implies having received, which is then not said as well.
-pub fn receipts(marker: &Marker, read_shown: bool) -> impl Iterator<Item = SyncEvent> {
+fn receipts(marker: &Marker, read_shown: bool) -> impl Iterator<Item = SyncEvent> {
     let receipt = |up_to: MessageId, at| Receipt {
         user_id: marker.user,
         peer_id: Some(marker.peer),

@@ -51,14 +51,14 @@ pub struct Budget {
 
 /// Bytes of several connections.
 #[derive(Default)]
-pub(super) struct Share {
+pub(crate) struct Share {
     waiting: AtomicIsize,
     /// Those of them that are not bounded by this share.
     large: AtomicIsize,
 }
 
 /// The shares of those who have one. Held to look up or add one; what nobody has any more is swept out when it grows.
-pub(super) struct Shares<K>(Mutex<HashMap<K, Weak<Share>>>);
+pub(crate) struct Shares<K>(Mutex<HashMap<K, Weak<Share>>>);
 
 impl<K> Default for Shares<K> {
     fn default() -> Self {
@@ -68,7 +68,7 @@ impl<K> Default for Shares<K> {
 
 impl<K: Hash + Eq> Shares<K> {
     /// Whoever has one, and a new one otherwise.
-    pub(super) fn of(&self, owner: K) -> Arc<Share> {
+    pub(crate) fn of(&self, owner: K) -> Arc<Share> {
         let mut shares = self.0.lock();
         if let Some(share) = shares.get(&owner).and_then(Weak::upgrade) {
             return share;
@@ -85,12 +85,12 @@ impl<K: Hash + Eq> Shares<K> {
 impl Share {
     /// Changes it, and returns how much it is then. What is taken off may come before what it was part of, so it can be less
     /// than nothing for a moment.
-    pub(super) fn change(&self, by: isize) -> usize {
+    pub(crate) fn change(&self, by: isize) -> usize {
         let before = self.waiting.fetch_add(by, Ordering::SeqCst);
         usize::try_from(before.saturating_add(by)).unwrap_or(0)
     }
 
-    pub(super) fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         usize::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
@@ -145,7 +145,7 @@ impl Budget {
     ///
     /// # Errors
     /// [`OverBudget`] if so many may not wait for the user.
-    pub(super) fn charge_user(&self, user: UserId, bytes: usize) -> Result<OfUser, OverBudget> {
+    pub(crate) fn charge_user(&self, user: UserId, bytes: usize) -> Result<OfUser, OverBudget> {
         let charged = OfUser {
             user: self.users.of(user),
             bytes: isize::try_from(bytes).map_err(|_| OverBudget)?,
@@ -162,7 +162,7 @@ impl Budget {
 }
 
 /// Bytes that wait for a user, until this is dropped.
-pub(super) struct OfUser {
+pub(crate) struct OfUser {
     user: Arc<Share>,
     bytes: isize,
     is_large: bool,

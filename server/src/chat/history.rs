@@ -1,34 +1,113 @@
-//! Which part of a conversation a request asks for.
+//! The messages between two people: a page, or all of them.
 //!
 //! A page keeps the number of messages that was asked for, however long they are. So a long one is not held: it is found
 //! out where it begins, and it is read and written piece by piece.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use serde::Deserialize;
-use shared::{ErrorCode, Message, MessageId, Timestamp, UserId, WireError, limits};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use shared::{Message, MessageId, Timestamp, UserId, limits};
 
-use super::extract;
-use crate::app::App;
+use super::Chat;
+use super::error::Error;
+use super::reader::Reader;
+use crate::auth::Caller;
 use crate::domain::{Bounds, Conversation, End, Position};
-use crate::error;
 use crate::storage::size;
 
-/// Query of the history endpoint, as it comes.
-#[derive(Deserialize)]
-pub struct PageQuery {
-    limit: Option<String>,
-    before: Option<String>,
-    after: Option<String>,
-    around: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
+/// The part of a conversation that a request names.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct PageRequest {
+    /// How many messages, checked ([`checked_limit`](super::checked_limit)).
+    pub limit: Option<usize>,
+    /// Only messages before this one.
+    pub before: Option<MessageId>,
+    /// Only messages after this one.
+    pub after: Option<MessageId>,
+    /// This message and those around it.
+    pub around: Option<MessageId>,
+    /// Only messages of this time and later.
+    pub from: Option<Timestamp>,
+    /// Only messages of this time and earlier.
+    pub to: Option<Timestamp>,
+}
+
+/// What a request for history is answered with.
+pub enum History {
+    /// A page.
+    Page(Vec<Message>),
+    /// More than is held at once.
+    Pieces(Pieces),
+}
+
+/// Messages in pieces, each read when the one before has been taken.
+pub type Pieces = BoxStream<'static, Result<Vec<Message>, Error>>;
+
+/// Whether a caller may read a conversation.
+///
+/// # Errors
+/// Only its two people and administrators may.
+pub fn check_reader(caller: Caller, conversation: Conversation) -> Result<(), Error> {
+    match caller.admin || conversation.includes(caller.user) {
+        true => Ok(()),
+        false => Err(Error::Forbidden(
+            "only the two people of a conversation may read it".to_owned(),
+        )),
+    }
+}
+
+impl<R> Chat<R> {
+    /// The messages of a conversation that a request names, or all of them; oldest first. They are read when it is the turn of
+    /// `reader`.
+    ///
+    /// # Errors
+    /// The request can't be met, or reading failed. Reading on can fail later, too.
+    pub async fn history(
+        &self,
+        reader: UserId,
+        conversation: Conversation,
+        request: PageRequest,
+    ) -> Result<History, Error> {
+        let page = request.check()?;
+        let reader = ConversationReader {
+            reader: self.reader.clone(),
+            user: reader,
+            conversation,
+        };
+        let Some(page) = page else {
+            return Ok(History::Pieces(whole(reader)));
+        };
+        Ok(match page.read(&reader).await? {
+            Contents::Whole(messages) => History::Page(messages),
+            Contents::Long(stretch) => History::Pieces(pieces(reader, stretch)),
+        })
+    }
+}
+
+/// All messages.
+fn whole(reader: ConversationReader) -> Pieces {
+    let chunks = reader.reader.store.history(reader.conversation);
+    stream::try_unfold((reader, chunks), async |(reader, mut chunks)| {
+        let next = async { chunks.next().await.transpose() };
+        let chunk: Option<Vec<Message>> = reader.reader.read(reader.user, next).await?;
+        Ok(chunk.map(|chunk| (chunk, (reader, chunks))))
+    })
+    .boxed()
+}
+
+/// Some of them.
+fn pieces(reader: ConversationReader, stretch: Stretch) -> Pieces {
+    stream::try_unfold((reader, stretch), async |(reader, stretch)| {
+        let next = stretch.next(&reader).await?;
+        Ok(next.map(|(piece, rest)| (piece, (reader, rest))))
+    })
+    .boxed()
 }
 
 /// A page that was asked for, checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+struct Page {
     anchor: Anchor,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
@@ -44,38 +123,22 @@ enum Anchor {
     Around(MessageId),
 }
 
-/// A page size, if one was asked for.
-pub fn limit(text: Option<&str>) -> Result<Option<usize>, WireError> {
-    checked_limit(extract::parameter::<usize>("limit", text)?)
-}
-
-/// Checks a page size.
-pub fn checked_limit(limit: Option<usize>) -> Result<Option<usize>, WireError> {
-    match limit {
-        Some(0) => Err(error::invalid_request(format!("limit: must be 1 to {}", limits::PAGE))),
-        Some(limit) if limit > limits::PAGE => Err(error::invalid_request(format!(
-            "limit: {limit} is too much; 1 to {} are allowed",
-            limits::PAGE
-        ))),
-        limit => Ok(limit),
-    }
-}
-
-impl PageQuery {
-    /// The page, or `None` if no parameter asks for one: then the whole history is meant.
-    pub fn check(&self) -> Result<Option<Page>, WireError> {
-        let limit = limit(self.limit.as_deref())?;
-        let id = |name, text: &Option<String>| text.as_deref().map(|text| extract::id(name, text)).transpose();
-        let (before, after, around) = (
-            id("before", &self.before)?,
-            id("after", &self.after)?,
-            id("around", &self.around)?,
-        );
-        let from = extract::parameter("from", self.from.as_deref())?;
-        let to = extract::parameter("to", self.to.as_deref())?;
+impl PageRequest {
+    /// The page, or `None` if nothing asks for one: then the whole history is meant.
+    fn check(self) -> Result<Option<Page>, Error> {
+        let Self {
+            limit,
+            before,
+            after,
+            around,
+            from,
+            to,
+        } = self;
         let anchor = match around {
             Some(_) if before.is_some() || after.is_some() => {
-                return Err(error::invalid_request("around: can't be combined with before or after"));
+                return Err(Error::Invalid(
+                    "around: can't be combined with before or after".to_owned(),
+                ));
             }
             Some(id) => Anchor::Around(id),
             None => Anchor::Between { after, before },
@@ -92,8 +155,7 @@ impl PageQuery {
 }
 
 /// What a page holds.
-#[derive(Debug)]
-pub enum Contents {
+enum Contents {
     /// All of it.
     Whole(Vec<Message>),
     /// Where it lies: it is too long to be held.
@@ -101,32 +163,29 @@ pub enum Contents {
 }
 
 /// So many messages from one place on, oldest first.
-#[derive(Debug, Clone, Copy)]
-pub struct Stretch {
+struct Stretch {
     bounds: Bounds,
     count: usize,
 }
 
 /// Reads a conversation for somebody, each piece when it is their turn.
-#[derive(Clone)]
-pub struct Reader {
-    /// The server.
-    pub app: Arc<App>,
+struct ConversationReader {
+    reader: Reader,
     /// For whom.
-    pub user: UserId,
+    user: UserId,
     /// What.
-    pub chat: Conversation,
+    conversation: Conversation,
 }
 
-impl Reader {
+impl ConversationReader {
     /// The messages at one end of the bounds, up to `limit` and up to one piece.
-    async fn piece(&self, bounds: Bounds, end: End, limit: usize) -> Result<Vec<Message>, WireError> {
-        let Self { app, user, chat } = self;
-        app.read(*user, app.store.page(*chat, bounds, end, limit)).await
+    async fn piece(&self, bounds: Bounds, end: End, limit: usize) -> Result<Vec<Message>, Error> {
+        let page = self.reader.store.page(self.conversation, bounds, end, limit);
+        self.reader.read(self.user, page).await
     }
 
     /// Where the messages at one end of the bounds are listed, oldest first, however many pieces they are.
-    async fn places(&self, mut bounds: Bounds, end: End, limit: usize) -> Result<VecDeque<Position>, WireError> {
+    async fn places(&self, mut bounds: Bounds, end: End, limit: usize) -> Result<VecDeque<Position>, Error> {
         let mut places: VecDeque<Position> = VecDeque::new();
         loop {
             let piece = self.piece(bounds, end, limit - places.len()).await?;
@@ -145,22 +204,17 @@ impl Reader {
         }
     }
 
-    async fn position(&self, name: &str, id: MessageId) -> Result<(Message, Position), WireError> {
-        let Self { app, user, chat } = self;
-        let message = app.read(*user, app.store.message(*chat, id)).await?;
-        let message = message.ok_or_else(|| {
-            WireError::new(
-                ErrorCode::MessageNotFound,
-                format!("{name}: this conversation has no message {id}"),
-            )
-        })?;
+    async fn position(&self, parameter: &'static str, id: MessageId) -> Result<(Message, Position), Error> {
+        let message = self.reader.store.message(self.conversation, id);
+        let message = self.reader.read(self.user, message).await?;
+        let message = message.ok_or(Error::UnknownMessage { parameter, id })?;
         let place = Position::of(&message);
         Ok((message, place))
     }
 }
 
 impl Stretch {
-    /// Those that lie between these places, both included, in front of `before`.
+    /// Those that lie between these places, both included, and before `before`.
     fn from(places: &VecDeque<Position>, before: Option<Position>) -> Self {
         Self {
             bounds: Bounds {
@@ -171,8 +225,8 @@ impl Stretch {
         }
     }
 
-    /// The next piece, and what is left behind it; none at the end.
-    pub async fn next(mut self, reader: &Reader) -> Result<Option<(Vec<Message>, Self)>, WireError> {
+    /// The next piece, and what is left after it; none at the end.
+    async fn next(mut self, reader: &ConversationReader) -> Result<Option<(Vec<Message>, Self)>, Error> {
         if self.count == 0 {
             return Ok(None);
         }
@@ -189,20 +243,20 @@ impl Stretch {
 
 impl Page {
     /// Reads the page, oldest message first, or finds where it lies.
-    pub async fn read(self, reader: &Reader) -> Result<Contents, WireError> {
+    async fn read(self, reader: &ConversationReader) -> Result<Contents, Error> {
         match self.anchor {
             Anchor::Between { after, before } => self.between(reader, after, before).await,
             Anchor::Around(id) => self.around(reader, id).await,
         }
     }
 
-    /// Forwards if the start is named, else backwards from the end: whoever names neither wants the newest.
+    /// Forwards if the start is named, else backwards from the end: a request that names neither wants the newest.
     async fn between(
         self,
-        reader: &Reader,
+        reader: &ConversationReader,
         after: Option<MessageId>,
         before: Option<MessageId>,
-    ) -> Result<Contents, WireError> {
+    ) -> Result<Contents, Error> {
         let bounds = self.range();
         let after = match after {
             Some(id) => Some(reader.position("after", id).await?.1),
@@ -234,25 +288,25 @@ impl Page {
     }
 
     /// The message itself in the middle, or nearer to an end of the conversation if there is not enough on one side.
-    async fn around(self, reader: &Reader, id: MessageId) -> Result<Contents, WireError> {
+    async fn around(self, reader: &ConversationReader, id: MessageId) -> Result<Contents, Error> {
         let (message, place) = reader.position("around", id).await?;
         let bounds = self.range();
         let others = self.limit - 1;
-        let in_front = Bounds {
+        let older_bounds = Bounds {
             before: earlier(bounds.before, Some(place)),
             ..bounds
         };
-        let behind = Bounds {
+        let newer_bounds = Bounds {
             after: bounds.after.max(Some(place)),
             ..bounds
         };
-        // How many of those behind it belong to the page, and how many of those in front of it.
+        // How many of those after it belong to the page, and how many of those before it.
         let shares = |older: usize, newer: usize| {
             let ahead = newer.min(others.div_ceil(2).max(others.saturating_sub(older)));
             (ahead, older.min(others - ahead))
         };
-        let mut older = reader.piece(in_front, End::Newest, others).await?;
-        let mut newer = reader.piece(behind, End::Oldest, others).await?;
+        let mut older = reader.piece(older_bounds, End::Newest, others).await?;
+        let mut newer = reader.piece(newer_bounds, End::Oldest, others).await?;
         if is_all(&older, others) && is_all(&newer, others) {
             let (ahead, back) = shares(older.len(), newer.len());
             newer.truncate(ahead);
@@ -262,8 +316,8 @@ impl Page {
             return Ok(Contents::Whole(older));
         }
         drop((older, newer));
-        let mut older = reader.places(in_front, End::Newest, others).await?;
-        let mut newer = reader.places(behind, End::Oldest, others).await?;
+        let mut older = reader.places(older_bounds, End::Newest, others).await?;
+        let mut newer = reader.places(newer_bounds, End::Oldest, others).await?;
         let (ahead, back) = shares(older.len(), newer.len());
         newer.truncate(ahead);
         older.drain(..older.len() - back);

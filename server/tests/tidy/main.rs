@@ -6,6 +6,9 @@ use std::process::Command;
 
 use shared::{ErrorCode, UserId, events};
 
+mod imports;
+mod source;
+
 /// Longer files are two files.
 const MOST_LINES: usize = 400;
 
@@ -93,6 +96,20 @@ fn the_protocol_names_every_event_and_every_code() {
         .filter(|name| !protocol.contains(name))
         .collect();
     assert!(missing.is_empty(), "shared/PROTOCOL.md does not name {missing:?}");
+}
+
+#[test]
+fn the_protocols_version_is_the_same_everywhere() {
+    let version = shared::PROTOCOL_VERSION;
+    let protocol = read(Path::new("shared/PROTOCOL.md"));
+    assert!(protocol.contains(&format!("This is version {version} of the protocol.")));
+    assert!(protocol.contains(&format!("\"protocol\":{version}")));
+    let changelog = read(Path::new("server/CHANGELOG.md"));
+    let newest = changelog.lines().find(|line| line.starts_with("## ["));
+    assert!(
+        newest.is_some_and(|line| line.ends_with(&format!("protocol {version}"))),
+        "{newest:?}"
+    );
 }
 
 #[test]

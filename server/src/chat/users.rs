@@ -1,0 +1,126 @@
+//! Users: creating, finding and listing them, each as the caller may see them.
+
+use std::collections::BTreeSet;
+
+use shared::user::{CreatedUser, CreatedUsers, UserList};
+use shared::{User, UserId, limits};
+use unicode_normalization::UnicodeNormalization;
+
+use super::Chat;
+use super::error::Error;
+use crate::auth::Caller;
+use crate::clock;
+use crate::delivery::privacy;
+use crate::domain::Username;
+use crate::storage::StoreError;
+
+impl<R> Chat<R> {
+    /// Creates the users of these names, or finds the ones that exist.
+    ///
+    /// # Errors
+    /// There are too few or too many names, one can't be given, the server is stopping, or the store failed.
+    pub async fn create_users(&self, names: Vec<String>) -> Result<CreatedUsers, Error> {
+        if names.is_empty() || names.len() > limits::USERS_PER_REQUEST {
+            return Err(Error::Invalid(format!(
+                "usernames has {} names; 1 to {} are allowed",
+                names.len(),
+                limits::USERS_PER_REQUEST
+            )));
+        }
+        let check = |name: String| Username::new(name.clone()).map_err(|cause| Error::Username { name, cause });
+        let names = names.into_iter().map(check).collect::<Result<Vec<_>, _>>()?;
+        let _admitted = self.admission.admit()?;
+        let mut known = Vec::with_capacity(names.len());
+        for name in &names {
+            known.push(self.decomposed(name.as_str()).await?);
+        }
+        let new: Vec<Username> = names
+            .into_iter()
+            .zip(&known)
+            .filter_map(|(name, known)| known.is_none().then_some(name))
+            .collect();
+        let mut users = self.reader.store.create_users(&new, clock::now()).await?.into_iter();
+        let users = known.into_iter().filter_map(|known| match known {
+            Some(user) => Some((user, false)),
+            None => users.next(),
+        });
+        let users = users.map(|(user, created)| CreatedUser { user, created }).collect();
+        Ok(CreatedUsers { users })
+    }
+
+    /// The user of an old database whose name looks like this one and is written in another way, if nobody has it as it is.
+    async fn decomposed(&self, name: &str) -> Result<Option<User>, StoreError> {
+        let store = &self.reader.store;
+        let other: String = name.nfd().collect();
+        if other == name || !store.users_named(name).await?.is_empty() {
+            return Ok(None);
+        }
+        Ok(store.users_named(&other).await?.into_iter().next())
+    }
+
+    /// Everyone of this name.
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub async fn users_named(&self, caller: Caller, name: &str) -> Result<UserList, Error> {
+        let mut users = Vec::new();
+        for name in spellings(name) {
+            users.extend(self.read(caller.user, self.reader.store.users_named(&name)).await?);
+        }
+        let users = self.as_seen(caller, users).await?;
+        Ok(UserList { users, next: None })
+    }
+
+    /// Whether a caller may list all users.
+    ///
+    /// # Errors
+    /// Only administrators may.
+    pub fn may_list_users(&self, caller: Caller) -> Result<(), Error> {
+        match caller.admin {
+            true => Ok(()),
+            false => Err(Error::Forbidden(
+                "only an administrator may list all users; name one with ?username=".to_owned(),
+            )),
+        }
+    }
+
+    /// A page of all users, in the order of their ids, for [those who may](Self::may_list_users).
+    ///
+    /// # Errors
+    /// Reading failed.
+    pub async fn list_users(&self, caller: Caller, after: Option<UserId>, limit: usize) -> Result<UserList, Error> {
+        // One more than asked for tells whether there is a next page.
+        let mut users = self
+            .read(caller.user, self.reader.store.list_users(after, limit + 1))
+            .await?;
+        let more = users.len() > limit;
+        users.truncate(limit);
+        let next = if more { users.last().map(|user| user.id) } else { None };
+        Ok(UserList { users, next })
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// There is none, or reading failed.
+    pub async fn user(&self, caller: Caller, id: UserId) -> Result<User, Error> {
+        fail::fail_point!("http::find_user");
+        let found = self.read(caller.user, self.reader.store.user(id)).await?;
+        let mut seen = self.as_seen(caller, found.into_iter().collect()).await?;
+        seen.pop().ok_or(Error::UnknownUser(id))
+    }
+
+    /// Users as the caller may see them: an administrator sees them as they are.
+    async fn as_seen(&self, caller: Caller, users: Vec<User>) -> Result<Vec<User>, Error> {
+        if caller.admin {
+            return Ok(users);
+        }
+        let seen = privacy::as_seen(&*self.reader.store, caller.user, users);
+        self.read(caller.user, seen).await
+    }
+}
+
+/// The ways to write a name that look the same. Names given here are composed; those of old databases need not be.
+fn spellings(name: &str) -> BTreeSet<String> {
+    [name.to_owned(), name.nfc().collect(), name.nfd().collect()].into()
+}

@@ -1,0 +1,122 @@
+//! From a configuration to a running server, and to its orderly end.
+//!
+//! [`load`](self) reads and opens what is needed, [`assemble`] builds the parts, [`stop`] ends them in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::now;
+use crate::config::Config;
+use crate::routes;
+use crate::storage;
+use crate::storage::open::{OpenError, Opened};
+use crate::supervisor::Supervisor;
+use crate::transport::http::router;
+use crate::transport::socketio::namespaces;
+use crate::transport::tcp::{bind, listener};
+use assemble::Loaded;
+
+mod assemble;
+mod error;
+mod load;
+pub mod stop;
+
+pub use error::RunError;
+
+/// A server that takes connections.
+pub struct Started {
+    /// Where.
+    pub address: SocketAddr,
+    /// The database and its hosts, for people; nothing if it is embedded.
+    pub database: Option<String>,
+}
+
+/// Runs a server until `stop` is cancelled, also while it starts. `started` is called once connections are accepted.
+///
+/// # Errors
+/// The server could not start, or a part of it failed.
+pub async fn run(config: Config, stop: CancellationToken, started: impl FnOnce(&Started)) -> Result<(), RunError> {
+    storage::open::check(&config).await?;
+    run_with(config, stop, storage::open::open, started).await
+}
+
+/// [`run`] with the store that `open` opens, whatever the configuration names.
+///
+/// # Errors
+/// The server could not start, or a part of it failed.
+pub async fn run_with(
+    config: Config,
+    stop: CancellationToken,
+    open: impl AsyncFnOnce(&Config, &Supervisor) -> Result<Opened, OpenError>,
+    started: impl FnOnce(&Started),
+) -> Result<(), RunError> {
+    let client_files = load::client(&config).await?;
+    let Some(secret) = unless_stopped(&stop, load::secret(&config)).await? else {
+        return Ok(());
+    };
+    if config.legacy_open_history {
+        tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
+    }
+    listener::raise_file_limit(config.max_connections);
+    // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
+    let bound = bind::bind(&config.host, config.port).await?;
+    let supervisor = Supervisor::default();
+    let Some((store, message_ids, database)) = unless_stopped(&stop, load::store(open(&config, &supervisor))).await?
+    else {
+        return Ok(());
+    };
+    let (listener, address) = match bound.listen() {
+        Ok(listening) => listening,
+        Err(error) => {
+            // Why it can't listen says more than how closing the store went.
+            let _ = store.close(now()).await;
+            return Err(error.into());
+        }
+    };
+
+    let loaded = Loaded {
+        config,
+        client_files,
+        secret,
+        store,
+        message_ids,
+    };
+    let context = assemble::assemble(loaded, supervisor);
+    let (sockets, io) = namespaces::build();
+    namespaces::serve(&io, &context, routes::EVENTS);
+    let router = router::build(routes::routes(), Arc::clone(&context), sockets);
+    let supervisor = context.supervisor.clone();
+    let serving = listener::serve(
+        listener,
+        router,
+        Arc::clone(&context.registry),
+        context.config.max_connections as usize,
+        supervisor.stopping().clone(),
+        stop::CONNECTIONS_DEADLINE,
+    );
+    let serving = supervisor.child().spawn("listener", serving);
+    tracing::info!(%address, database, "listening");
+    started(&Started { address, database });
+
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = supervisor.stopping().cancelled() => {}
+    }
+    tracing::info!("stopping");
+    stop::stop(context, &io, serving).await;
+    match supervisor.failed() {
+        Some(part) => Err(RunError::Part(part)),
+        None => Ok(()),
+    }
+}
+
+/// A step of the start; nothing if the server is to stop before it is done: then nobody waits for a database that
+/// does not answer, or for a file that can't be read.
+async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    step: impl Future<Output = Result<T, RunError>>,
+) -> Result<Option<T>, RunError> {
+    stop.run_until_cancelled(step).await.transpose()
+}

@@ -1,0 +1,73 @@
+//! The parts of a server, wired together and started.
+
+use std::sync::Arc;
+
+use crate::auth::Verifier;
+use crate::chat::{Limits, MessageIdGenerator, Parts};
+use crate::config::{Config, Secret};
+use crate::delivery::registration::Registrar;
+use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
+use crate::storage::Store;
+use crate::supervisor::Supervisor;
+use crate::transport::client_files::ClientFiles;
+use crate::transport::context::{Chat, Context};
+use crate::transport::store_check::StoreCheck;
+use crate::transport::tcp::registry::Registry;
+
+/// What was read and opened.
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    pub(super) client_files: ClientFiles,
+    pub(super) secret: Secret,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) message_ids: MessageIdGenerator,
+}
+
+/// Builds the parts, and starts those that run beside the requests.
+pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
+    let Loaded {
+        config,
+        client_files,
+        secret,
+        store,
+        message_ids,
+    } = loaded;
+    let registry = Registry::new();
+    let connections = Arc::new(Connections::new(config.max_connections_per_user as usize));
+    let dispatcher = Dispatcher {
+        connections: Arc::clone(&connections),
+        watermark: DeliveryWatermark::new(store.clone()),
+        conversation_notifier: Arc::default(),
+        budget: Arc::clone(&registry.budget),
+    };
+    let registrar = Registrar {
+        presence_subscriptions: Arc::new(PresenceSubscriptions::new(Arc::clone(&store), Arc::clone(&connections))),
+        presence_writer: Arc::default(),
+        connections,
+    };
+    let parts = Parts {
+        store: Arc::clone(&store),
+        message_ids,
+        dispatcher,
+        registrar,
+        limits: Limits {
+            messages: config.max_queued_messages as usize,
+            bytes: config.max_queued_bytes as usize,
+        },
+        max_message_bytes: config.max_message_bytes as usize,
+    };
+    let chat = Arc::new(Chat::start(parts, &supervisor));
+    chat.start_background(&supervisor);
+    let stop = supervisor.stopping().clone();
+    supervisor.spawn("connections", Arc::clone(&registry).run(stop));
+    Arc::new(Context {
+        chat,
+        verifier: Verifier::new(&secret),
+        store,
+        store_check: StoreCheck::default(),
+        client_files,
+        registry,
+        supervisor,
+        config,
+    })
+}

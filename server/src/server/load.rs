@@ -1,0 +1,57 @@
+//! What a server reads and opens before it takes connections.
+
+use std::io;
+use std::sync::Arc;
+
+use super::error::RunError;
+use crate::auth::secret::{self, SecretError};
+use crate::chat::MessageIdGenerator;
+use crate::clock::now;
+use crate::config::{Config, Secret};
+use crate::storage::Store;
+use crate::storage::open::{OpenError, Opened};
+use crate::transport::client_files::ClientFiles;
+
+/// Loads the secret that tokens are checked with, or creates it.
+pub(super) async fn secret(config: &Config) -> Result<Secret, RunError> {
+    let config = config.clone();
+    let loaded = tokio::task::spawn_blocking(move || secret::load(&config)).await;
+    let loaded = loaded.unwrap_or_else(|panic| Err(io::Error::from(panic).into()));
+    loaded.map_err(|error| match error {
+        SecretError::DataDir(..) => RunError::Setting {
+            name: "DATA_DIR",
+            why: error.to_string(),
+        },
+        error @ SecretError::File(_) => RunError::Secret(error),
+    })
+}
+
+/// Reads the files of the client, if there are to be any.
+pub(super) async fn client(config: &Config) -> Result<ClientFiles, RunError> {
+    let Some(folder) = config.client_dist.clone() else {
+        return Ok(ClientFiles::default());
+    };
+    let read = tokio::task::spawn_blocking(move || ClientFiles::read(&folder)).await;
+    let name = "CLIENT_DIST";
+    read.unwrap_or_else(|panic| Err(panic.to_string()))
+        .map_err(|why| RunError::Setting { name, why })
+}
+
+/// Waits for the store to be opened, and begins the lease and the message ids on it. Also returns the database and its hosts, for people.
+pub(super) async fn store(
+    opening: impl Future<Output = Result<Opened, OpenError>>,
+) -> Result<(Arc<dyn Store>, MessageIdGenerator, Option<String>), RunError> {
+    let Opened { store, database } = opening.await?;
+    let begun = async {
+        store.heartbeat(now()).await?;
+        store.newest().await
+    };
+    match begun.await {
+        Ok(newest) => Ok((store, MessageIdGenerator::new(Arc::new(now), newest), database)),
+        Err(error) => {
+            // Why it could not begin says more than how closing went.
+            let _ = store.close(now()).await;
+            Err(error.into())
+        }
+    }
+}

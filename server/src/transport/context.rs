@@ -1,0 +1,35 @@
+//! What the handlers of both transports share.
+
+use std::sync::Arc;
+
+use super::client_files::ClientFiles;
+use super::socketio::reply::Reply;
+use super::store_check::StoreCheck;
+use super::tcp::registry::Registry;
+use crate::auth::Verifier;
+use crate::config::Config;
+use crate::storage::Store;
+use crate::supervisor::Supervisor;
+
+/// A chat whose requests are answered over Socket.IO.
+pub type Chat = crate::chat::Chat<Reply>;
+
+/// What the handlers of one server share.
+pub struct Context {
+    /// As configured.
+    pub config: Config,
+    /// What they call.
+    pub chat: Arc<Chat>,
+    /// Checks tokens.
+    pub verifier: Verifier,
+    /// Where the users of tokens are looked up.
+    pub store: Arc<dyn Store>,
+    /// Whether it does its work.
+    pub store_check: StoreCheck,
+    /// The client, for pages that load it from here.
+    pub client_files: ClientFiles,
+    /// The TCP connections, and the sessions that poll.
+    pub registry: Arc<Registry>,
+    /// Owns the tasks of requests, and says when the server begins to stop: it is no longer ready then.
+    pub supervisor: Supervisor,
+}

@@ -1,0 +1,156 @@
+//! One authenticated connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use shared::WireError;
+use tokio::sync::oneshot;
+
+use crate::auth::Caller;
+use crate::chat::SubmitError;
+use crate::chat::typing::TypingRate;
+use crate::delivery::budget::CONNECTION_BYTES;
+use crate::delivery::registration::Registration;
+use crate::supervisor::Supervisor;
+use crate::transport::tcp::link::Link;
+
+/// Most bytes of one connection's requests that may wait for their answer. An answer repeats a message, and many can be
+/// given at once: they have to fit into what may wait for the client to read them.
+pub(super) const MAX_UNANSWERED_BYTES: usize = CONNECTION_BYTES / 2;
+
+/// One authenticated connection.
+pub struct Session {
+    /// Who it is.
+    pub caller: Caller,
+    /// The connection, registered until the session is dropped.
+    pub registration: Registration,
+    /// The way to its client.
+    pub link: Link,
+    /// How often this connection said that its user types, lately. Held to count one up.
+    pub typing: Mutex<TypingRate>,
+    /// Owns the tasks of its requests.
+    pub(super) supervisor: Supervisor,
+    /// Requests that wait for their answer.
+    unanswered: AtomicU32,
+    /// Bytes of those requests.
+    unanswered_bytes: AtomicUsize,
+    /// The end of the last request that is answered later. Held to put the next one after it.
+    last: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl Session {
+    /// The session of a connection that was just let in.
+    pub fn new(caller: Caller, registration: Registration, link: Link, supervisor: Supervisor) -> Self {
+        Self {
+            caller,
+            registration,
+            link,
+            supervisor,
+            unanswered: AtomicU32::new(0),
+            unanswered_bytes: AtomicUsize::new(0),
+            last: Mutex::default(),
+            typing: Mutex::default(),
+        }
+    }
+
+    /// The next place in the order of this connection's requests that are answered later.
+    pub(super) fn next_in_order(&self) -> RequestOrder {
+        let (end, ended) = oneshot::channel();
+        RequestOrder {
+            previous: self.last.lock().replace(ended),
+            _end: end,
+        }
+    }
+
+    /// Waits for the requests before, and until the answer before has been written to the client.
+    ///
+    /// # Errors
+    /// The server stops, which does not wait for clients that do not read.
+    pub(super) async fn may_begin(&self, order: &mut RequestOrder) -> Result<(), WireError> {
+        order.wait().await;
+        tokio::select! {
+            biased;
+            () = self.ready_for_more() => Ok(()),
+            () = self.supervisor.stopping().cancelled() => Err(SubmitError::Stopping.into()),
+        }
+    }
+
+    /// Waits until so much of what was sent before has been written to the client that the next page may be read.
+    pub async fn ready_for_more(&self) {
+        self.link.ready_for_more().await;
+    }
+
+    /// Takes the connection out of the registry. It may be called again.
+    pub fn leave(&self) {
+        self.registration.leave();
+        self.link.is_gone();
+    }
+}
+
+/// A connection can end before the library calls any handler of ours; but what it holds is dropped then, too.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// A place in the order of one connection's requests that are answered later: only one of them works at a time. The next one
+/// begins when this is dropped.
+pub struct RequestOrder {
+    previous: Option<oneshot::Receiver<()>>,
+    _end: oneshot::Sender<()>,
+}
+
+impl RequestOrder {
+    /// Waits for the end of the request before.
+    pub async fn wait(&mut self) {
+        if let Some(previous) = self.previous.take() {
+            // Nothing is ever sent: the other end is dropped.
+            let _ = previous.await;
+        }
+    }
+}
+
+/// One of the requests of a connection that wait for their answer, and its bytes, until it is dropped.
+pub(super) struct UnansweredPermit {
+    session: Arc<Session>,
+    bytes: usize,
+}
+
+/// Why no more requests of a connection can wait.
+pub(super) enum Full {
+    Requests,
+    Bytes,
+}
+
+impl UnansweredPermit {
+    /// Counts a request of so many bytes among those that wait, unless `limit` or too many bytes do already.
+    pub(super) fn acquire(session: &Arc<Session>, limit: u32, bytes: usize) -> Result<Self, Full> {
+        let waiting = session.unanswered.fetch_add(1, Ordering::Relaxed);
+        let before = session.unanswered_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let permit = Self {
+            session: Arc::clone(session),
+            bytes,
+        };
+        if waiting >= limit {
+            return Err(Full::Requests);
+        }
+        if before > 0 && before + bytes > MAX_UNANSWERED_BYTES {
+            return Err(Full::Bytes);
+        }
+        Ok(permit)
+    }
+
+    /// The bytes of the request.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for UnansweredPermit {
+    fn drop(&mut self) {
+        self.session.unanswered.fetch_sub(1, Ordering::Relaxed);
+        self.session.unanswered_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
