@@ -134,9 +134,15 @@ pub(super) fn write_error(code: i32, message: &str) -> String {
 }
 
 /// The index that the server's message of a duplicate key names.
-pub(super) fn index_of(message: &str) -> Option<&str> {
+fn index_of(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once(" index: ")?;
     rest.split(' ').next()
+}
+
+/// The index that the server's message of a duplicate key names, unless it is `own` or that of `_id`, by which what is stored
+/// twice is found.
+pub(super) fn foreign_index<'a>(message: &'a str, own: &str) -> Option<&'a str> {
+    index_of(message).filter(|index| !["_id_", own].contains(index))
 }
 
 /// Waits for an operation of the driver for at most `limit`.

@@ -22,6 +22,10 @@ use crate::storage::StoreError;
 /// The field that keeps new names unique: equal to `username`, but only in documents written here.
 pub(super) const USERNAME_KEY: &str = "usernameKey";
 
+/// The index by which a message of the same client's id is found, and the one by which a user of the same name is.
+pub(super) const MESSAGE_UNIQUE: &str = "clientMessageId_sender_unique";
+pub(super) const USERNAME_UNIQUE: &str = "usernameKey_unique";
+
 /// The field of an inbox that says that there may be unread messages.
 pub(super) const HINT: &str = "mayHaveUnread";
 
@@ -76,17 +80,12 @@ fn wanted() -> [Index; 14] {
         // The id first: ids that grow with time then touch one end of the index.
         index(
             names::MESSAGES,
-            "clientMessageId_sender_unique",
+            MESSAGE_UNIQUE,
             doc! { CLIENT_MESSAGE_ID: 1, "sender": 1 },
             Kind::Unique,
         ),
         index(names::USERS, "username_1", doc! { "username": 1 }, Kind::Plain),
-        index(
-            names::USERS,
-            "usernameKey_unique",
-            doc! { USERNAME_KEY: 1 },
-            Kind::Unique,
-        ),
+        index(names::USERS, USERNAME_UNIQUE, doc! { USERNAME_KEY: 1 }, Kind::Unique),
         index(names::USERS, "onlineNodes_1", doc! { "onlineNodes": 1 }, Kind::Sparse),
         // Of all users, for nodes that poll what other processes change.
         index(

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use super::batches::Batches;
 use super::document;
-use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, retrying, store_error};
-use super::indexes::USERNAME_KEY;
+use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, foreign_index, retrying, store_error};
+use super::indexes::{USERNAME_KEY, USERNAME_UNIQUE};
 use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use super::{names, query};
 use crate::domain::Username;
@@ -26,9 +26,6 @@ use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Indexes by which a user that is stored twice is found.
-const OWN_INDEXES: [&str; 2] = ["_id_", "usernameKey_unique"];
 
 /// A user, and their settings.
 type Person = (Option<User>, Settings);
@@ -118,7 +115,7 @@ impl Users {
             return StoreError::Failed("a user was not stored".into());
         }
         let foreign = write_errors().find_map(|error| {
-            let index = index_of(&error.message).filter(|index| !OWN_INDEXES.contains(index))?;
+            let index = foreign_index(&error.message, USERNAME_UNIQUE)?;
             Some((missing.get(error.index)?.username.as_str(), index))
         });
         if let Some((name, index)) = foreign {
