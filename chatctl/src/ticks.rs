@@ -1,4 +1,4 @@
-//! The ticks behind a user's own messages: one is stored for good, two received by the other one, coloured two read.
+//! The ticks after a user's own messages: one is stored for good, two received by the other one, coloured two read.
 
 use anstyle::{AnsiColor, Style};
 use chatctl_terminal::output::DIM;
@@ -45,7 +45,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// The place of a message.
+    /// The position of a message.
     pub(crate) fn of(message: &Message) -> Self {
         Self {
             at: message.created_at,
@@ -53,7 +53,7 @@ impl Position {
         }
     }
 
-    /// The place of a message of which only the id is known.
+    /// The position of a message of which only the id is known.
     pub(crate) fn unknown(id: MessageId) -> Self {
         Self { at: None, id }
     }
@@ -63,7 +63,7 @@ impl Position {
         self.id
     }
 
-    /// Whether this is at or behind another place. Ids grow with time; they decide where a time is not known.
+    /// Whether this is at another position or after it. Ids grow with time; they decide where a time is not known.
     pub(crate) fn reaches(self, other: Self) -> bool {
         match (self.at, other.at) {
             (Some(mine), Some(theirs)) => (mine, self.id) >= (theirs, other.id),
@@ -82,7 +82,7 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// What stands behind an own message at this place.
+    /// What stands after an own message at this position.
     pub(crate) fn tick(self, position: Position) -> Tick {
         let reached = |mark: Option<Position>| mark.is_some_and(|mark| mark.reaches(position));
         if reached(self.read) {

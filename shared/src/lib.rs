@@ -32,6 +32,10 @@ pub mod sync;
 pub mod time;
 pub mod user;
 
+/// The version of the protocol that this server speaks: `PROTOCOL.md`, "Versions", says what raises it. Clients read it in
+/// [`sync::SyncDone`], tools in the answer to `GET /`.
+pub const PROTOCOL_VERSION: u32 = 1;
+
 pub use claims::{Claims, Role};
 pub use conversation::Conversation;
 pub use error::{ErrorCode, WireError};

@@ -247,7 +247,7 @@ pub enum Curve {
     Page,
 }
 
-/// The help behind `chatctl bench --help`.
+/// The help at the end of `chatctl bench --help`.
 pub const HELP: &str = "\
 It speaks raw frames over WebSocket and runs against any server with the same contract for clients, one without \
 acknowledgements or POST /users included: messages then count when they are delivered, and the ids of users are made \

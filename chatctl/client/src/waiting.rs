@@ -30,7 +30,7 @@ pub(super) struct Waiting {
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting")
-            .field("told", &self.notified)
+            .field("notified", &self.notified)
             .finish_non_exhaustive()
     }
 }

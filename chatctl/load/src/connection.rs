@@ -104,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// Hears what was missed, to its end. Returns the cursor behind it.
+    /// Receives what was missed, to its end. Returns the cursor after it.
     ///
     /// # Errors
     /// If the connection ends before.

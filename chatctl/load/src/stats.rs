@@ -56,7 +56,7 @@ impl Latencies {
         })
     }
 
-    /// Points of the percentile curve, closer together towards its end, up to the last that a latency stands behind.
+    /// Points of the percentile curve, closer together towards its end, up to the last that a latency supports.
     fn curve(&self) -> Vec<(f64, f64)> {
         // Each step of 32 divides by ten the share of messages that took longer.
         let shares = (0..=192).map(|step| 1.0 - 10_f64.powf(-f64::from(step) / 32.0));

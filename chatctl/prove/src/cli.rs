@@ -62,7 +62,7 @@ fn has_extension(path: &Path, extension: &str) -> bool {
         .is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
-/// The help behind `chatctl prove --help`.
+/// The help at the end of `chatctl prove --help`.
 pub const HELP: &str = "\
 Every device keeps a copy of its user's conversations and settings as PROTOCOL.md describes: it connects with its \
 cursor, is cut off at random moments, comes back with the cursor it has or, after a crash, with the copy and cursor \

@@ -149,7 +149,7 @@ impl Script {
             left -= weight;
             left < 0.0
         });
-        // Rounding can leave a rest behind the last one.
+        // Rounding can leave a rest after the last one.
         let to = chosen.or(self.partners.last()).map_or(0, |(to, _)| *to);
         SendStep {
             to,

@@ -99,7 +99,7 @@ impl EditorContext {
         self.recalled.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Puts a text in the place of the line, with the cursor behind it. Of the editor's commands only a completion does
+    /// Puts a text in the place of the line, with the cursor after it. Of the editor's commands only a completion does
     /// that: replacing leaves the cursor where the line begins.
     pub(super) fn replace(&self, text: Option<String>) -> Cmd {
         match text {

@@ -1,6 +1,6 @@
 //! Where the ticks of one's own messages stand on the screen, so that they can change there.
 //!
-//! What is printed stands above the prompt, row by row, and moves up together. So a place is known by how many rows were
+//! What is printed stands above the prompt, row by row, and moves up together. So a spot is known by how many rows were
 //! printed since, until something disturbs that: another width of the terminal, a cleared screen, a question.
 
 use std::collections::VecDeque;
@@ -86,7 +86,7 @@ impl PaintedTicks {
         })
     }
 
-    /// What paints the ticks that are others `now`, with the cursor at the begin of the row behind all that was printed, and
+    /// What paints the ticks that are others `now`, with the cursor at the begin of the row below all that was printed, and
     /// leaves it there. Those more than `reach` rows above can't be reached any more.
     pub(crate) fn changed(&mut self, now: impl Fn(Position) -> Tick, reach: usize) -> Option<String> {
         let rows = self.rows;

@@ -7,7 +7,7 @@ use shared::{Message, MessageId, Timestamp};
 
 use crate::ticks::{Position, Reach, Tick};
 
-/// Messages whose place is remembered.
+/// Messages whose position is remembered.
 const MAX_POSITIONS: usize = 20_000;
 /// Own messages that are remembered as not read.
 const MAX_UNREAD: usize = 1_000;
@@ -41,7 +41,7 @@ impl SentMessages {
         self.positions.insert(message.id, Position::of(message));
     }
 
-    /// An own message is shown; with what behind it.
+    /// An own message is shown; returns what stands after it.
     pub(crate) fn own_message_shown(&mut self, message: &Message) -> Tick {
         self.peer_message_shown(message);
         let (position, at) = (Position::of(message), message.created_at);
@@ -59,7 +59,7 @@ impl SentMessages {
         tick
     }
 
-    /// How far a message at this place came.
+    /// How far a message at this position came.
     pub(crate) fn tick(&self, position: Position) -> Tick {
         self.reach.tick(position)
     }

@@ -4,7 +4,7 @@
 //! - One message is in flight at a time; it is repeated under the same `clientMessageId` until the server has stored
 //!   or refused it for good.
 //! - The server's cursor tells what was missed: it is asked for after every connect. What arrives meanwhile is held
-//!   back, so that it is shown behind what was missed.
+//!   back, so that it is shown after what was missed.
 //! - A message of this user's own whose draft may still be unanswered is held back too: it may be that draft, stored
 //!   by a try whose answer was lost.
 //! - What was heard is marked as received, what is shown to somebody as read, together for all that comes at once.

@@ -68,7 +68,7 @@ impl View {
         }
     }
 
-    /// The ticks that stand behind a [`TICK_PLACEHOLDER`] in the words that were made last.
+    /// The ticks that stand after a [`TICK_PLACEHOLDER`] in the words that were made last.
     pub(crate) fn take_ticks(&mut self) -> Vec<(Position, Tick)> {
         std::mem::take(&mut self.ticks)
     }
@@ -268,7 +268,7 @@ impl View {
         Some(format!("{sign} {DIM}read up to {time} by {name}{DIM:#}"))
     }
 
-    /// Time, name, text; ticks behind what is our own, at least one, for it is stored.
+    /// Time, name, text; ticks after what is our own, at least one, for it is stored.
     fn message(&mut self, message: &Message) -> String {
         let at = message.created_at.map(output::local);
         let mut lines = String::new();

@@ -14,7 +14,7 @@ use chatctl_terminal::output::{self, DIM};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::events::{self, AUTHENTICATION_ERROR, Answer};
-use shared::sync::{Sync, SyncEvent, Synced};
+use shared::sync::{SyncEvent, SyncRequest, Synced};
 use shared::{ErrorCode, UserId};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -57,7 +57,7 @@ struct Watcher {
     /// Where Socket.IO listens.
     socket: String,
     me: UserId,
-    /// Everything in front of it was printed; empty to begin.
+    /// Everything before it was printed; empty to begin.
     cursor: String,
     /// There for people only.
     names: Option<Names>,
@@ -153,13 +153,13 @@ impl Watcher {
     /// Asks for the next page of what was missed.
     fn ask(&self, connection: &Connection) {
         let since = Some(self.cursor.clone());
-        connection.request(Request::Sync(Sync { since, limit: None }));
+        connection.request(Request::Sync(SyncRequest { since, limit: None }));
     }
 
     fn print_page(&mut self, page: Synced) -> io::Result<()> {
         let last = page.events.len().saturating_sub(1);
         for (index, change) in page.events.into_iter().enumerate() {
-            // Only behind the last one is everything of the page printed.
+            // Only after the last one is everything of the page printed.
             let cursor = (index == last).then(|| page.next.clone());
             let (name, payload) = as_event(self.me, change)?;
             self.print(&Event { name, payload, cursor })?;

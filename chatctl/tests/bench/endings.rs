@@ -4,7 +4,7 @@ use serde_json::Value;
 use testkit::process::{Process, eventually};
 use testkit::{Engine, Server};
 
-use crate::{PATIENCE, command, for_people, verdict};
+use crate::{TIMEOUT, command, for_people, verdict};
 
 #[test]
 fn a_server_that_ends_ends_the_run() {
@@ -13,11 +13,11 @@ fn a_server_that_ends_ends_the_run() {
         let ids = server.users(["left-000001", "left-000002"]);
         let arguments = "messages --users 2 --duration 1h --warmup 0s --drain 1h --prefix left";
         let mut process = Process::spawn(&mut command(server.folder(), &server.url(), server.secret(), arguments));
-        eventually("messages are stored", PATIENCE, || {
+        eventually("messages are stored", TIMEOUT, || {
             (!server.history(&ids[0], &ids[1]).is_empty()).then_some(())
         });
         server.stop(signal);
-        let status = process.wait(PATIENCE).expect("it ends");
+        let status = process.wait(TIMEOUT).expect("it ends");
         assert_eq!(status.code(), Some(1), "{}", process.stderr());
         let report: Value = serde_json::from_str(&process.stdout()).unwrap();
         let ended = report["cutOff"].as_str().expect("a text");
@@ -37,11 +37,11 @@ fn the_verdict_says_why_a_run_was_cut_off() {
         server.secret(),
         arguments,
     ));
-    eventually("messages are stored", PATIENCE, || {
+    eventually("messages are stored", TIMEOUT, || {
         (!server.history(&ids[0], &ids[1]).is_empty()).then_some(())
     });
     server.stop("TERM");
-    assert_eq!(process.wait(PATIENCE).expect("it ends").code(), Some(1));
+    assert_eq!(process.wait(TIMEOUT).expect("it ends").code(), Some(1));
     let verdict = verdict(&process.stdout());
     assert!(
         verdict.starts_with("FAILED") && verdict.contains("stopped"),
@@ -60,11 +60,11 @@ fn a_server_that_ends_ends_the_reading() {
     let before = server.open_files();
     let arguments = "history --duration 1h --warmup 1h --conversations 1 --concurrency 8";
     let mut process = Process::spawn(&mut command(server.folder(), &server.url(), server.secret(), arguments));
-    eventually("it reads", PATIENCE, || {
+    eventually("it reads", TIMEOUT, || {
         (server.open_files() >= before + 8).then_some(())
     });
     server.stop("TERM");
-    let status = process.wait(PATIENCE).expect("it ends");
+    let status = process.wait(TIMEOUT).expect("it ends");
     let said = process.stderr();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("the connection broke while it was read"), "{said}");

@@ -16,7 +16,7 @@ use testkit::{Engine, Server};
 use crate::peer::{Manner, Peer};
 
 /// How long a run may take; slow machines are meant to pass.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn server() -> &'static Server {
     Server::shared(Engine::Embedded)
@@ -205,11 +205,11 @@ fn an_interrupt_ends_with_a_report() {
     let ids = server.users(["stopped-000001", "stopped-000002"]);
     let arguments = "messages --users 2 --duration 1h --warmup 0s --prefix stopped";
     let mut process = Process::spawn(&mut command(server.folder(), &server.url(), server.secret(), arguments));
-    eventually("messages are stored", PATIENCE, || {
+    eventually("messages are stored", TIMEOUT, || {
         (!server.history(&ids[0], &ids[1]).is_empty()).then_some(())
     });
     process.signal("INT");
-    let status = process.wait(PATIENCE).expect("it ends");
+    let status = process.wait(TIMEOUT).expect("it ends");
     assert_eq!(status.code(), Some(0), "{}", process.stderr());
     let report: Value = serde_json::from_str(&process.stdout()).unwrap();
     assert_eq!(report["interrupted"], true);

@@ -9,7 +9,7 @@ use testkit::process::eventually;
 use testkit::server::{fresh_database, with_database};
 use testkit::{Engine, Server, Setup, mongod};
 
-use crate::program::{PATIENCE, Script, bare, chatctl, command, ended};
+use crate::program::{Script, TIMEOUT, bare, chatctl, command, ended};
 use crate::{server, users};
 
 /// Three messages from the first user to the second.
@@ -67,7 +67,7 @@ fn users_shows_who_is_there() {
     let [(ada, id), (bob, _)] = users(server());
     let online = Script::connected(server(), &ada, &bob, &["--stay"]);
     // The server notes presence a moment after it has accepted a connection.
-    let list = eventually("somebody is online", PATIENCE, || {
+    let list = eventually("somebody is online", TIMEOUT, || {
         let list = chatctl(server(), &["users"]).output();
         list.contains(&format!("● {ada}")).then_some(list)
     });

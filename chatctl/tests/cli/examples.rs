@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use testkit::process::Process;
 use testkit::{Engine, Server};
 
-use crate::program::PATIENCE;
+use crate::program::TIMEOUT;
 
 /// More than is pushed to a client that comes back.
-const MISSED: usize = shared::limits::SYNC_PUSH + 300;
+const MISSED: usize = shared::limits::MAX_SYNC_PUSH + 300;
 
 /// The blocks of a document that are marked as this language.
 pub(crate) fn blocks(document: &str, language: &str) -> Vec<String> {
@@ -53,7 +53,7 @@ impl<'a> Folder<'a> {
                 .env("PYTHONPATH", testkit::python::packages())
                 .env_remove("JWT_SECRET"),
         );
-        let status = process.wait(PATIENCE);
+        let status = process.wait(TIMEOUT);
         let wrote = (process.stdout(), process.stderr());
         assert!(status.is_some_and(|status| status.success()), "{wrote:?}\n{text}");
         wrote.0.lines().map(str::to_owned).collect()

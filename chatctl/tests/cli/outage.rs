@@ -5,7 +5,7 @@ use testkit::process::{Process, eventually};
 use testkit::server::with_database;
 use testkit::{Server, Setup};
 
-use crate::program::{PATIENCE, chatctl, command};
+use crate::program::{TIMEOUT, chatctl, command};
 use crate::screen::Screen;
 use crate::users;
 
@@ -30,7 +30,7 @@ fn a_database_that_is_away_is_told_of_once() {
         .map(|arguments| Process::spawn(&mut command(&server, arguments)))
         .collect();
     for process in &waiting {
-        eventually("it is told", PATIENCE, || process.stderr().contains(LINE).then_some(()));
+        eventually("it is told", TIMEOUT, || process.stderr().contains(LINE).then_some(()));
     }
     let screen = Screen::start(&server, &["users"]);
     screen.wait_for("waiting for the server at");
@@ -63,7 +63,7 @@ fn a_database_that_is_away_is_told_of_once() {
     });
     for process in &mut waiting {
         process.close_stdin();
-        let status = process.wait(PATIENCE).expect("it ends");
+        let status = process.wait(TIMEOUT).expect("it ends");
         let said = process.stderr();
         assert_eq!((status.code(), said.matches(LINE).count()), (Some(0), 1), "{said}");
     }
@@ -87,7 +87,7 @@ fn a_chat_shows_what_waits_for_the_database_and_why_and_keeps_its_connection() {
     screen.line("second meanwhile");
     screen.wait_for("… second meanwhile");
     // The server gives up its try, says so, and is asked again: that is an answer, and no reason to leave.
-    eventually("the try is given up", PATIENCE, || {
+    eventually("the try is given up", TIMEOUT, || {
         server.stderr().contains("messages are not stored").then_some(())
     });
     mongod.resume(0);

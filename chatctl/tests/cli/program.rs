@@ -9,7 +9,7 @@ use testkit::Server;
 use testkit::process::Process;
 
 /// How long anything may take; slow machines are meant to pass.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The path of the program.
 pub(crate) const CHATCTL: &str = env!("CARGO_BIN_EXE_chatctl");
@@ -181,7 +181,7 @@ impl Script {
     /// The next event it prints.
     #[track_caller]
     pub(crate) fn any_event(&mut self) -> Value {
-        let line = self.process.next_line(&mut self.position, Instant::now() + PATIENCE);
+        let line = self.process.next_line(&mut self.position, Instant::now() + TIMEOUT);
         let line = line.unwrap_or_else(|| panic!("no further event; {}", self.process.stderr()));
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON ({error}): {line}"))
     }
@@ -200,7 +200,7 @@ impl Script {
     /// Waits for its end. The exit status, the events about messages that nobody has read, and standard error.
     #[track_caller]
     pub(crate) fn end(mut self) -> (i32, Vec<Value>, String) {
-        let status = self.process.wait(PATIENCE).expect("it ends");
+        let status = self.process.wait(TIMEOUT).expect("it ends");
         let unread = &self.process.stdout()[self.position..];
         let events = unread
             .lines()

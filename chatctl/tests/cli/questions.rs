@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use testkit::process::eventually;
 use testkit::{Engine, Server};
 
-use crate::program::{PATIENCE, chatctl};
+use crate::program::{TIMEOUT, chatctl};
 use crate::screen::Screen;
 use crate::users;
 
@@ -24,7 +24,7 @@ fn chat_asks_who_and_with_whom() {
     screen.wait_for(&format!("no messages with {ada} yet"));
 
     // The server notes presence a moment after it has accepted a connection.
-    eventually("bob is online", PATIENCE, || {
+    eventually("bob is online", TIMEOUT, || {
         let users = chatctl(&server, &["users"]).output();
         users.contains(&format!("● {bob}")).then_some(())
     });

@@ -10,7 +10,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use testkit::Server;
 use testkit::process::eventually;
 
-use crate::program::{CHATCTL, PATIENCE, environment};
+use crate::program::{CHATCTL, TIMEOUT, environment};
 
 /// So many rows that nothing scrolls away.
 const ROWS: u16 = 300;
@@ -147,7 +147,7 @@ impl Screen {
     /// Waits until the rows satisfy `found`.
     #[track_caller]
     pub(crate) fn wait<T>(&self, what: &str, found: impl Fn(&[String]) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut state = self.shared.lock();
         loop {
             let rows = rows(&state.parser);
@@ -172,7 +172,7 @@ impl Screen {
     /// Waits for the program's end; its exit status.
     pub(crate) fn end(&mut self) -> u32 {
         let screen = self.rows().join("\n");
-        eventually(&format!("the end of\n{screen}"), PATIENCE, || {
+        eventually(&format!("the end of\n{screen}"), TIMEOUT, || {
             self.child
                 .try_wait()
                 .expect("a child can be awaited")

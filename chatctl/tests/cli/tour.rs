@@ -14,7 +14,7 @@ use testkit::server::{binary, fresh_database, with_database};
 use testkit::{Engine, Server, mongod};
 
 use crate::examples::blocks;
-use crate::program::{CHATCTL, PATIENCE, bare};
+use crate::program::{CHATCTL, TIMEOUT, bare};
 
 /// Starts what the example would have built, and notes the process id of a server.
 const CARGO: &str = r#"#!/bin/sh
@@ -75,7 +75,7 @@ impl Newcomer {
     fn pastes(&self, text: &str) -> String {
         let mut process = self.shell(text);
         process.close_stdin();
-        let status = process.wait(PATIENCE * 3);
+        let status = process.wait(TIMEOUT * 3);
         let (stdout, stderr) = (process.stdout(), process.stderr());
         assert!(
             status.is_some_and(|status| status.success()),
@@ -88,13 +88,13 @@ impl Newcomer {
     #[track_caller]
     fn starts(&self, text: &str, line: &str) -> Process {
         let mut process = self.shell(text);
-        let (mut position, deadline) = (0, Instant::now() + PATIENCE);
+        let (mut position, deadline) = (0, Instant::now() + TIMEOUT);
         while let Some(next) = process.next_line(&mut position, deadline) {
             if next.contains(line) {
                 return process;
             }
         }
-        let status = process.wait(PATIENCE);
+        let status = process.wait(TIMEOUT);
         let (stdout, stderr) = (process.stdout(), process.stderr());
         panic!("never said {line:?} ({status:?}):\n{text}\n{stdout}\n{stderr}");
     }
@@ -104,7 +104,7 @@ impl Newcomer {
         if let Ok(pid) = fs::read_to_string(self.note()) {
             let _ = Command::new("kill").args(["-KILL", pid.trim()]).status();
             let _ = fs::remove_file(self.note());
-            eventually("the server is gone", PATIENCE, || {
+            eventually("the server is gone", TIMEOUT, || {
                 (!Path::new("/proc").join(pid.trim()).exists()).then_some(())
             });
         }

@@ -13,7 +13,7 @@ use testkit::process::{Process, eventually};
 use crate::peer::{Manner, Peer};
 
 /// How long a run may take; slow machines are meant to pass.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Few users, but enough of everything.
 const SMALL: &str = "--users 6 --devices 2 --rate 150 --duration 3s --seed 7";
 
@@ -235,9 +235,9 @@ fn an_interrupt_begins_the_audit() {
         &touch,
     ];
     let mut process = Process::spawn(&mut command(&peer, folder.path(), &arguments));
-    eventually("the users write", PATIENCE, || ready.exists().then_some(()));
+    eventually("the users write", TIMEOUT, || ready.exists().then_some(()));
     process.signal("INT");
-    let status = process.wait(PATIENCE).expect("it ends");
+    let status = process.wait(TIMEOUT).expect("it ends");
     assert_eq!(status.code(), Some(0), "{}{}", process.stdout(), process.stderr());
     let verdict: Value = serde_json::from_str(&process.stdout()).unwrap();
     assert_eq!(

@@ -165,8 +165,8 @@ impl UserStore for NullStore {
 
     async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
         let users = self.users.lock();
-        let behind = users.values().filter(|user| after.is_none_or(|after| user.id > after));
-        Ok(behind.take(limit).cloned().collect())
+        let rest = users.values().filter(|user| after.is_none_or(|after| user.id > after));
+        Ok(rest.take(limit).cloned().collect())
     }
 
     async fn settings(&self, users: &[UserId]) -> Result<Vec<Settings>, StoreError> {

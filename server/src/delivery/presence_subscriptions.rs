@@ -2,7 +2,7 @@
 //!
 //! A user with a connection here is online; of others the store says whether another process serves them. What was
 //! sent last is kept for each user who is followed, so that only changes are sent. A departure is sent only
-//! [`limits::ABSENCE`] after it happened: a user who is back by then never left.
+//! [`limits::ABSENCE_DELAY`] after it happened: a user who is back by then never left.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// After so many heartbeats without another process those who are absent are checked all the same: programs without
 /// heartbeats can bring them online, too.
-const MAX_HEARTBEATS_UNCHECKED: u32 = 20;
+const MAX_HEARTBEAT_INTERVALS_UNCHECKED: u32 = 20;
 
 /// A connection would follow more users than are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -185,7 +185,7 @@ impl PresenceSubscriptions {
                 _ = beat.tick(), if self.store.is_shared() => {
                     let before = std::mem::replace(&mut others, self.store.others_live());
                     unchecked += 1;
-                    if others || before || unchecked >= MAX_HEARTBEATS_UNCHECKED {
+                    if others || before || unchecked >= MAX_HEARTBEAT_INTERVALS_UNCHECKED {
                         unchecked = 0;
                         self.check_absent();
                     }
@@ -271,7 +271,7 @@ impl PresenceSubscriptions {
 /// How long a user who left at this time must still be away before that is sent.
 fn still_absent(left: Timestamp) -> Option<Duration> {
     let absent = Duration::from_millis(u64::try_from(now().millis() - left.millis()).unwrap_or(0));
-    limits::ABSENCE.checked_sub(absent).filter(|wait| !wait.is_zero())
+    limits::ABSENCE_DELAY.checked_sub(absent).filter(|wait| !wait.is_zero())
 }
 
 impl Table {

@@ -1,34 +1,35 @@
 //! The store in a MongoDB deployment: a replica set, or a standalone server.
 //!
-//! The database stays one that a Mongoose program can read and write at the same time: collections `users` and
-//! `messages` keep their shape, every added field is optional, and `node_ids`, `markers`, `inboxes`, `renewals` and `meta` are
-//! new.
+//! The database stays one that a Mongoose program can read and write at the same time: collections `users` and `messages`
+//! keep their shape, every added field is optional, and `nodes`, `markers`, `inboxes`, `renewals` and `meta` are new.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `connect` | from a connection string to a database; errors that never repeat it |
+//! | `connect` | from a connection string to a database; `connections` counts what the driver makes |
+//! | `connection_string` | what is wrong with one, in words that never repeat it |
 //! | `uri` | the connection string of a Node.js program, made into one that this driver takes |
-//! | `opening` | the ways to open it |
+//! | `opening`, `closing` | the ways to open it; what is still written at the end of a process |
 //! | `choice` | which database is meant by a string that names none |
 //! | `advice` | what to do about a deployment that can't be used |
 //! | `shapes` | documents that other programs wrote in another shape |
-//! | `indexes` | what is created at the start, beside what others created; `duplicates` names what is in the way |
-//! | `integrity` | whether it is still the same database with its indexes, while the server runs |
+//! | `names`, `timeouts` | the names of collections; how long a command may take |
+//! | `indexes` | what is created at the start, beside what others created; `duplicates` names what prevents one |
+//! | `integrity` | whether work is admitted: only while it is still the same database with its indexes, which `verifier` finds out |
+//! | `store` | the calls of the traits, each led to the part that does it |
 //! | `append` | the durable write of a batch, its retries, what a duplicate key means, and what took too long |
-//! | `history` | messages, pages and whole conversations |
+//! | `history` | messages, pages and whole conversations; `newest` is the greatest time of a message |
 //! | `window` | why catching up skips nothing: the argument about time |
 //! | `pages` | from a cursor to a page, and to the next cursor |
 //! | `feed` | what changed for a user |
-//! | `follower` | what other programs write, and what dead ones left |
+//! | `change_poller` | what other programs write, and what dead ones left |
 //! | `markers` | who has received and read what |
 //! | `inbox` | the list of a user's conversations: how it is written, built and read |
-//! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts little for many |
+//! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts, `union` runs many pipelines with few commands |
 //! | `users` | creating and finding users |
-//! | `settings` | what users let others know |
+//! | `settings` | what users let others see |
 //! | `meta` | the few documents about the database as a whole |
-//! | `closing` | what the end of a process leaves to be written |
 //! | `presence` | who is online, across processes that can die; `lease` says which process is which |
-//! | `batches` | questions of many, read with few commands |
+//! | `batches` | reads for many callers with few commands |
 //! | `query` | a query to its end |
 //! | `document` | documents to wire types and back |
 //! | `error` | the driver's errors, time limits and retries |
@@ -72,6 +73,8 @@ mod change_poller;
 mod choice;
 mod closing;
 mod connect;
+mod connection_string;
+mod connections;
 mod document;
 mod duplicates;
 mod error;
@@ -94,6 +97,7 @@ mod shapes;
 mod store;
 mod summaries;
 mod timeouts;
+mod union;
 mod unread;
 mod uri;
 mod users;
@@ -114,7 +118,7 @@ pub struct MongoStore {
     feed: Feed,
     markers: Markers,
     summaries: Summaries,
-    /// Those that are asked for, many at a time.
+    /// The same for callers, many at a time.
     summary_lookup: Batches<(UserId, UserId), Summary>,
     inboxes: Inboxes,
     projector: Projector,
@@ -199,12 +203,12 @@ impl Store for MongoStore {
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {
         let released = self.leave(now, CLOSE_TIMEOUT).await;
         self.tasks.lock().clear();
-        // Immediate: a history that someone still reads must not hold up the end.
+        // Immediate: a history that somebody still reads must not delay the end.
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.connected.shut_down())
             .await
             .is_err()
         {
-            tracing::warn!("the MongoDB driver did not end in time");
+            tracing::warn!("close: the MongoDB driver did not end in time");
         }
         released
     }

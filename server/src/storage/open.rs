@@ -90,7 +90,7 @@ pub async fn open(config: &Config, parts: &Supervisor) -> Result<Opened, OpenErr
             let (uri, failed) = (&*text, named("MongoDB (MONGO_URI)"));
             if !passed_over.is_empty() {
                 let options = passed_over.join(", ");
-                tracing::info!(options, "options of MONGO_URI that mean nothing here are passed over");
+                tracing::info!(options, "options of MONGO_URI that mean nothing here are ignored");
             }
             let database = MongoStore::choose_database(uri).await;
             let database = match database {
@@ -117,7 +117,7 @@ pub async fn open(config: &Config, parts: &Supervisor) -> Result<Opened, OpenErr
             options.check = config.check_store;
             options.accept_loss = config.accept_loss;
             let (dir, parts) = (config.data_dir.clone(), parts.clone());
-            // It blocks, for as long as a migration takes: whoever stops the server meanwhile need not wait for that.
+            // It blocks, for as long as a migration takes: a stop meanwhile need not wait for that.
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open_with(&dir, &options, &parts)).await;
             let store = opened
                 .unwrap_or_else(|panic| Err(StoreError::Failed(panic.to_string())))

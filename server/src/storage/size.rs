@@ -43,7 +43,7 @@ pub(super) fn change_bytes(change: &Change) -> usize {
     }
 }
 
-/// Whether messages are a whole piece: there can be more, however few they are.
+/// Whether messages are a whole piece: more can follow, however few they are.
 pub fn is_piece(messages: &[Message]) -> bool {
     messages.iter().map(message_bytes).sum::<usize>() >= PIECE_BYTES
 }
@@ -61,7 +61,7 @@ pub fn that_fit(lengths: impl Iterator<Item = usize>, most: usize) -> usize {
 
 /// What was read of one kind for a page of which it may be only a part.
 ///
-/// It is enough when no page can hold all of it: then it tells where the page ends, and that there is more.
+/// It is enough when no page can hold all of it: then it shows where the page ends, and that there is more.
 #[derive(Debug)]
 pub(super) struct Enough {
     most: usize,
@@ -86,7 +86,7 @@ impl Enough {
         self.is_reached()
     }
 
-    /// Whether it is enough. A page holds its first item whatever its length, so it takes a second one to tell.
+    /// Whether it is enough. A page holds its first item whatever its length, so it takes a second one to decide.
     pub(super) fn is_reached(&self) -> bool {
         self.read > self.most || (self.read > 1 && self.bytes > PAGE_BYTES - ENVELOPE_BYTES)
     }

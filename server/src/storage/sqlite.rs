@@ -3,26 +3,27 @@
 //! | module | what it owns |
 //! |---|---|
 //! | `opening` | what is checked before a database is used, and the line that says what was found |
-//! | `directory` | the directory, its locks and its modes |
+//! | `data_dir` | the directory, its locks and its modes |
 //! | `files` | whether the paths still lead to the files that are open |
 //! | `untouched` | the files beside a database that is refused, as they were |
 //! | `known` | what was last known of the database, kept beside it |
 //! | `log_index` | how long the log was when a process died |
 //! | `room` | whether there is room for the next commit |
 //! | `schema` | tables, indexes, migrations, how a connection is set up |
+//! | `store` | the calls of the traits: jobs for the writer, and reads |
 //! | `writer` | the one thread that writes: group commit |
 //! | `checkpoint` | keeping the write-ahead log short, off the commit path |
 //! | `readers` | the connections that read beside it |
-//! | `numbers` | the numbers of changes, which cursors hold |
-//! | `projector`, `projection`, `runs` | what is derived from messages: feeds and the order of inboxes |
-//! | `append`, `pages`, `users`, `markers`, `feed`, `inbox` | the statements |
+//! | `sequence` | the numbers of changes, which cursors hold |
+//! | `projector`, `projection`, `projected`, `runs` | what is derived from messages: feeds and the order of inboxes; `verify` repairs it |
+//! | `append`, `pages`, `users`, `markers`, `feed`, `inbox`, `unread` | the statements |
 //! | `error` | what a failure of SQLite means to a caller |
 //!
 //! Every write is a job for the writer, and every read is short and on a connection of its own: no snapshot outlives a
 //! call, so nothing that a client does can keep the write-ahead log from being emptied.
 //!
-//! The directory is locked, so this process is the only one: whoever the database says is online when it is opened
-//! was left behind by a crash, and [`Store::heartbeat`] has nothing to do.
+//! The directory is locked, so this process is the only one: users whom the database calls online when it is opened were
+//! left so by a crash, and [`PresenceStore::heartbeat`](super::PresenceStore::heartbeat) has nothing to do.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,7 @@ pub struct EmbeddedStore {
     path: PathBuf,
     instance: Instance,
     readers: Arc<Readers>,
-    /// Before the writer, which it uses.
+    /// Dropped before the writer, which it uses.
     projector: Projector,
     room: Arc<Room>,
     writer: Arc<Writer>,
@@ -115,7 +116,7 @@ impl EmbeddedStore {
         })
     }
 
-    /// Writes and reads something. Where it is doubtful that a large commit would succeed, writes as much as one.
+    /// Writes and reads something. If it is uncertain that a large commit would succeed, writes as much as one.
     async fn ping_within(&self, deadline: Duration) -> Result<(), StoreError> {
         let both = async {
             if self.room.is_uncertain() {

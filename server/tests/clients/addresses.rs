@@ -30,6 +30,7 @@ fn a_stranger_is_told_what_this_is() {
     assert_eq!(answer.status, 200);
     let about = answer.json();
     assert_eq!(about["socketIo"], "/socket.io/");
+    assert_eq!(about["protocol"], shared::PROTOCOL_VERSION);
     for document in about["documents"].as_array().expect("a list") {
         let document = document.as_str().expect("a path");
         assert!(testkit::workspace().join(document).is_file(), "{document}");

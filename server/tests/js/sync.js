@@ -74,6 +74,9 @@ scenario(async ({ url, users, tokens }, check) => {
     const back = await connect("a", { since });
     const done = await back.hears("sync_done");
     assert.equal(done.hasMore, false);
+    // On connecting, and for a tool: the same version of the protocol.
+    const about = await (await fetch(url)).json();
+    assert.deepEqual([typeof done.protocol, done.protocol], ["number", about.protocol]);
     const told = back.heard.slice(0, back.heard.findIndex(([name]) => name === "sync_done"));
     const received = told.filter(([name]) => name === `receive_message_${a}`).map(([, message]) => message);
     assert.deepEqual(received.slice(-2), missed);

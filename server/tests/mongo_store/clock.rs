@@ -23,7 +23,7 @@ fn minted(mint: &MessageIdGenerator, sender: UserId, receiver: UserId) -> NewMes
     }
 }
 
-/// A mint as a server that starts now has it.
+/// A generator of ids as a server that starts now has it.
 async fn mint(clock: &TestClock, store: &MongoStore) -> MessageIdGenerator {
     MessageIdGenerator::new(clock.for_store(0), store.newest().await.unwrap())
 }
@@ -32,7 +32,7 @@ async fn append(store: &MongoStore, message: NewMessage) -> Message {
     store.append(&[message]).await.remove(0).unwrap().message
 }
 
-/// The messages of one catching up, and the cursor behind it.
+/// The messages of one catching up, and the cursor after it.
 async fn catch_up(store: &MongoStore, user: UserId, mut cursor: Cursor) -> (Vec<Message>, Cursor) {
     let mut messages = Vec::new();
     loop {
@@ -49,7 +49,7 @@ async fn catch_up(store: &MongoStore, user: UserId, mut cursor: Cursor) -> (Vec<
 }
 
 #[tokio::test]
-async fn messages_after_it_sort_behind_and_are_caught_up_once() {
+async fn messages_after_it_sort_later_and_are_caught_up_once() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;

@@ -32,7 +32,7 @@ async fn replica_set(members: usize) -> Arc<Mongod> {
 }
 
 #[tokio::test]
-async fn a_batch_that_was_applied_unheard_is_answered_as_stored() {
+async fn a_batch_that_was_applied_without_an_answer_is_answered_as_stored() {
     let server = replica_set(1).await;
     let fixture = Fixture::on(server.uri()).await;
     let store = fixture.open().await;
@@ -82,7 +82,7 @@ async fn one_bad_message_fails_alone() {
     fixture.end([store]).await;
 }
 
-/// Appends batch after batch until told to stop, then answers every message that was acknowledged.
+/// Appends batch after batch until it is stopped, then answers every message that was acknowledged.
 fn append_until(
     stop: &Arc<AtomicBool>,
     store: &Arc<MongoStore>,
@@ -217,7 +217,7 @@ async fn doubt(fixture: &Fixture, command: &str) {
 }
 
 #[tokio::test]
-async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
+async fn what_turns_out_to_be_stored_is_received_and_nothing_else_of_its_own() {
     let server = replica_set(1).await;
     let fixture = Fixture::on(server.uri()).await;
     let store = fixture.open().await;
@@ -238,7 +238,7 @@ async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
     let unknown = [minted(), with_client_id(minted(), "again")];
     assert!(store.append(&unknown).await.iter().all(Result::is_err));
     fixture.failed().await;
-    // Its sender tries again, and everybody whom it concerns is told by that.
+    // Its sender tries again, and everybody whom it concerns receives it by that.
     let again = with_client_id(minted(), "again");
     assert!(store.append(&[again]).await[0].as_ref().unwrap().duplicate);
     assert!(store.claim_delivery(unknown[1].id));
@@ -264,7 +264,7 @@ async fn what_turns_out_to_be_stored_is_heard_of_and_nothing_else_of_its_own() {
 }
 
 #[tokio::test]
-async fn settings_that_turn_out_to_be_changed_are_heard_of() {
+async fn settings_that_turn_out_to_be_changed_are_received() {
     let server = replica_set(1).await;
     let fixture = Fixture::on(server.uri()).await;
     let store = fixture.open().await;

@@ -67,7 +67,7 @@ impl Held {
     }
 }
 
-/// One of the changes that a feed has to tell, and one that concerns somebody else.
+/// One of the changes that a feed has to hold, and one that concerns somebody else.
 fn change(rng: &mut SmallRng, user: UserId, number: u32) -> (&'static str, Document, Vec<u8>) {
     let other = UserId::from_bytes(ObjectId::from_bytes([rng.random_range(100..103); 12]).bytes());
     let (left, right) = match rng.random_range(0..3) {
@@ -135,7 +135,7 @@ async fn nothing_is_skipped(seed: u64) {
             fixture.clock.set(Timestamp::from_millis(now + pause * 1_000));
         }
     }
-    // Everything is visible in the end, and the client reads on: what it is told it has to have.
+    // Everything is visible in the end, and the client reads on: it must receive all of it.
     let end = fixture.clock.now().millis() + 100_000;
     held.release(&fixture, end).await;
     fixture.clock.set(Timestamp::from_millis(end + 100_000));
@@ -277,7 +277,7 @@ async fn cursors_of_other_databases_and_of_lost_states_are_refused() {
         let cursor = Cursor { point, ..good.clone() };
         assert!(store.changes(ada, &cursor, 5).await.is_ok());
     }
-    // Another store of the same database knows the cursor.
+    // Another store of the same database accepts the cursor.
     let again = fixture.open().await;
     assert!(again.changes(ada, &good, 5).await.is_ok());
     other.end([stranger]).await;

@@ -1,4 +1,4 @@
-//! What it costs to tell how conversations stand; a figure, not a promise: `cargo test -p server --test mongo_store --
+//! What it costs to read how conversations stand; a figure, not a promise: `cargo test -p server --test mongo_store --
 //! --ignored --nocapture figures`.
 
 use std::time::{Duration, Instant};

@@ -99,7 +99,7 @@ async fn the_first_start_on_an_old_database_builds_all_inboxes() {
     let fixture = Fixture::new().await;
     fixture.insert("messages", old_messages(3_000)).await;
     let expected = expected(&fixture).await;
-    // One node begins, dies at whatever point, and others go on, all at once.
+    // One node begins, dies at whatever point, and others continue, all at once.
     drop(fixture.open().await);
     let release = doc! { "$set": { "build.until": DateTime::from_millis(0) } };
     fixture
@@ -142,7 +142,7 @@ async fn rebuilding_finds_what_was_imported_and_removes_what_is_gone() {
     for (user, peers) in [(ada, 2), (bob, 1), (eve, 1)] {
         assert_eq!(store.inbox(user, None, 10).await.unwrap().len(), peers);
     }
-    // What nobody can hear of: old messages are imported, others deleted.
+    // What no node can notice: old messages are imported, others deleted.
     fixture.insert("messages", old_messages(500)).await;
     for gone in &batch[1..] {
         let id = ObjectId::from_bytes(gone.id.bytes());

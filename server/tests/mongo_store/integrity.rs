@@ -122,7 +122,7 @@ async fn nothing_is_acknowledged_by_a_server_that_came_back_empty() {
         matches!(store.ping().await, Err(StoreError::Unavailable(why)) if why.contains("this is not the database"))
     })
     .await;
-    // At most what was on its way is there, and nobody was told of it.
+    // At most what was on its way is there, and it was not acknowledged.
     assert!(count(&fixture).await <= 1);
     assert!(store.user(bob).await.is_err());
     drop(store);

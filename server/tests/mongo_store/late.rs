@@ -1,4 +1,4 @@
-//! Commits that took too long: nobody is told of a message with a time that lies behind everybody's cursors.
+//! Commits that took too long: no message is acknowledged with a time before everybody's cursors.
 
 use bson::oid::ObjectId;
 use bson::{DateTime, doc};
@@ -35,7 +35,7 @@ async fn a_message_that_waited_in_the_queue_is_stored_as_changed_now() {
         let read = store.message(pair, message.id).await.unwrap();
         assert_eq!(read, expected.ok().map(|appended| appended.message));
     }
-    // Other nodes hear of some of them; none was renewed.
+    // Other nodes receive some of them; none was renewed.
     let renewals = fixture.all("renewals").await;
     assert!(
         renewals
@@ -55,7 +55,7 @@ async fn a_process_that_was_paused_while_it_committed_renews_before_it_answers()
         made_at(0, new_message(bob, ada, "two")),
     ];
     let since = other.cursor(other.committed_position());
-    // The append has looked at the clock when it waits for the database for the first time.
+    // The append has read the clock when it waits for the database for the first time.
     let pause = async { fixture.clock.set(at(31)) };
     let (outcomes, ()) = join(store.append(&batch), pause).await;
     for (new, outcome) in batch.iter().zip(outcomes) {
@@ -66,7 +66,7 @@ async fn a_process_that_was_paused_while_it_committed_renews_before_it_answers()
         );
     }
     assert_eq!(fixture.all("renewals").await.len(), 2, "other nodes are told");
-    // A client whose cursor lies behind the first time, but was made before the answer, is told.
+    // A client whose cursor comes after the first time, but was made before the answer, receives it.
     fixture.clock.set(at(61));
     let cursor = Cursor {
         point: at(1).millis(),
@@ -78,14 +78,14 @@ async fn a_process_that_was_paused_while_it_committed_renews_before_it_answers()
 }
 
 #[tokio::test]
-async fn a_message_that_landed_unheard_is_renewed_when_it_is_sent_again() {
+async fn a_message_that_was_stored_without_an_answer_is_renewed_when_it_is_sent_again() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
     let oid = |user: UserId| ObjectId::from_bytes(user.bytes());
     let first = made_at(0, with_client_id(new_message(ada, bob, "once"), "key"));
     let date = DateTime::from_millis(first.created_at.millis());
-    // The network gave an insert to the database long after its sender had given up; so nothing of it was told.
+    // The network gave an insert to the database long after its sender had given up; so it was not acknowledged.
     let document = doc! { "_id": ObjectId::from_bytes(first.id.bytes()), "sender": oid(ada), "receiver": oid(bob),
     "message": "once", "createdAt": date, "updatedAt": date, "__v": 0, "clientMessageId": "key" };
     fixture.insert("messages", [document]).await;
@@ -104,7 +104,7 @@ async fn a_message_that_landed_unheard_is_renewed_when_it_is_sent_again() {
     );
     assert_eq!(stored.get_datetime("createdAt").unwrap(), &date);
 
-    // The very same message, given again by a batch that knows nothing of its fate: likewise.
+    // The very same message, given again in a batch with another outcome of its own: likewise.
     fixture.clock.set(at(200));
     let outcome = store.append(&[first]).await.remove(0).unwrap();
     assert!(!outcome.duplicate);
@@ -143,7 +143,7 @@ async fn marks_and_settings_that_took_too_long_are_renewed() {
     let ada_now = fixture.all("users").await.remove(0);
     assert_eq!(updated_at(ada_now.get_document("settings").unwrap()), at(62).millis());
 
-    // Whoever was up to date before either was committed hears of both.
+    // A client that was up to date before either was committed receives both.
     let cursor = Cursor {
         point: at(1).millis(),
         ..store.cursor(0)

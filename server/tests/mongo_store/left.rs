@@ -1,4 +1,5 @@
-//! The inboxes of what several nodes and other programs wrote: each is written once, and none is forgotten, whoever dies.
+//! The inboxes of what several nodes and other programs wrote: each is written once, and none is forgotten, whichever node
+//! dies.
 
 use bson::doc;
 use bson::oid::ObjectId;
@@ -43,7 +44,7 @@ async fn what_a_dead_node_left_is_listed_by_the_next() {
     fixture.end([store]).await;
 }
 
-/// Lets a node live of which others know by which bytes its ids are known. `hears` is another node, and its stream.
+/// Lets a node live whose ids the others know by their bytes. `hears` is another node, and its stream.
 async fn introduce(
     fixture: &Fixture,
     node: &MongoStore,
@@ -55,7 +56,7 @@ async fn introduce(
     assert!(node.append(std::slice::from_ref(&first)).await[0].is_ok());
     assert_eq!(hear(hears, 1).await, [first.id]);
     node.heartbeat(fixture.clock.now()).await.unwrap();
-    // Whoever hears of this one reads the leases again before it looks for more.
+    // A node that receives this one reads the leases again before it reads more.
     let fence = mongooses(ada, bob, "fence", fixture.clock.now());
     fixture.insert("messages", [fence.clone()]).await;
     assert_eq!(hear(hears, 1).await, [id(&fence)]);
@@ -80,7 +81,7 @@ async fn each_node_writes_the_inboxes_of_what_it_stored_itself() {
     let messages = [minted(&message_ids, ada, eve), minted(&message_ids, bob, eve)];
     assert!(one.append(&messages).await.iter().all(Result::is_ok));
     assert_eq!(hear(&mut heard, 2).await, messages.each_ref().map(|new| new.id));
-    // Whoever has heard of a message there sees it there.
+    // A node that has received a message shows it.
     let summary = two.summaries(&[(eve, ada)]).await.unwrap().remove(0);
     assert_eq!((summary.last.unwrap().id, summary.unread), (messages[0].id, 1));
     assert!(peers(&two, bob).await.contains(&(eve, messages[1].id)));
@@ -135,10 +136,10 @@ async fn what_a_node_left_is_written_by_those_that_live_and_else_by_the_next() {
     }
 }
 
-/// What was heard of long after it was written counts as listed only when its inboxes are written, not as soon as enough time has
+/// What was received long after it was written counts as listed only when its inboxes are written, not as soon as enough time has
 /// passed since its own.
 #[tokio::test]
-async fn what_was_heard_of_late_is_listed_though_its_inboxes_were_not_written() {
+async fn what_was_received_late_is_listed_though_its_inboxes_were_not_written() {
     let server = tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap();
     let fixture = Fixture::on(server.uri()).await;
     let store = fixture.open().await;
@@ -167,7 +168,7 @@ async fn what_was_heard_of_late_is_listed_though_its_inboxes_were_not_written() 
 
     fixture.fail("update", 1_000_000, fails("inboxes")).await;
     assert_eq!(hear(&mut foreign, 1).await, [id(&theirs)]);
-    // Each is heard of by another look. It notes how far it is every few of them.
+    // Each is received by another poll. The node stores how far it is every few polls.
     for _ in 0..8 {
         let fence = mongooses(bob, eve, "fence", at(300));
         fixture.insert("messages", [fence.clone()]).await;

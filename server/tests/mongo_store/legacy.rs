@@ -255,7 +255,7 @@ async fn a_message_is_found_in_its_conversation_only() {
 }
 
 #[tokio::test]
-async fn whole_histories_go_on_behind_any_time_there_can_be() {
+async fn whole_histories_continue_after_any_time_there_can_be() {
     let fixture = Fixture::new().await;
     let [a, b] = [A, B].map(|id| ObjectId::parse_str(id).unwrap());
     // More of each kind than are read at once, and many of one moment.

@@ -1,4 +1,4 @@
-//! What only the primary has, and a failover could take back, is shown to nobody.
+//! What only the primary has, and a failover could take back, is never shown.
 
 use bson::doc;
 use bson::oid::ObjectId;

@@ -1,4 +1,4 @@
-//! Several nodes and a Mongoose program on one database: what one writes, the others hear of, even if it dies.
+//! Several nodes and a Mongoose program on one database: the others receive what one writes, even if it dies.
 
 use std::time::Duration;
 
@@ -34,14 +34,14 @@ pub(crate) fn id(document: &bson::Document) -> MessageId {
     MessageId::from_bytes(document.get_object_id("_id").unwrap().bytes())
 }
 
-/// The ids of the next `count` messages that are heard of, each counted once, from the smallest one on.
+/// The ids of the next `count` messages that are received, each counted once, from the smallest one on.
 pub(crate) async fn hear(foreign: &mut BoxStream<'static, Vec<RemoteChange>>, count: usize) -> Vec<MessageId> {
     let mut heard = hear_in_order(foreign, count).await;
     heard.sort();
     heard
 }
 
-/// The same, as they are heard of.
+/// The same, as they are received.
 async fn hear_in_order(foreign: &mut BoxStream<'static, Vec<RemoteChange>>, count: usize) -> Vec<MessageId> {
     let mut heard = Vec::new();
     while heard.len() < count {
@@ -73,7 +73,7 @@ async fn nodes_hear_each_other_and_not_themselves() {
     let second = [minted(&mints[1], ada, bob), minted(&mints[1], ada, ada)];
     assert!(one.append(&first).await.iter().all(Result::is_ok));
     assert!(two.append(&second).await.iter().all(Result::is_ok));
-    // Would one hear itself, there would be others among the first two.
+    // If a node received its own, there would be others among the first two.
     assert_eq!(hear(&mut heard_by_one, 2).await, second.each_ref().map(|new| new.id));
     assert_eq!(hear(&mut heard_by_two, 2).await, first.each_ref().map(|new| new.id));
 
@@ -97,7 +97,7 @@ async fn nodes_hear_each_other_and_not_themselves() {
 }
 
 #[tokio::test]
-async fn what_a_mongoose_program_writes_is_heard_listed_and_caught_up_with() {
+async fn what_a_mongoose_program_writes_is_received_listed_and_caught_up_with() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
@@ -124,7 +124,7 @@ async fn what_a_mongoose_program_writes_is_heard_listed_and_caught_up_with() {
         .collect();
     assert_eq!(messages, [false, true]);
 
-    // One that was renewed is heard of, however old its id is; so is one that another process announced.
+    // One that was renewed is received, however old its id is; so is one that another process announced.
     let old = mongooses(ada, bob, "paused", at(-5_000));
     let announcement = doc! { "_id": old.get_object_id("_id").unwrap(), "node": ObjectId::new(), "at": DateTime::from_millis(at(2).millis()) };
     fixture.insert("messages", [old.clone()]).await;
@@ -139,7 +139,7 @@ async fn what_a_mongoose_program_writes_is_heard_listed_and_caught_up_with() {
 }
 
 #[tokio::test]
-async fn live_cursors_wait_for_what_others_wrote_to_be_heard() {
+async fn live_cursors_wait_for_what_others_wrote_to_be_received() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
@@ -150,7 +150,7 @@ async fn live_cursors_wait_for_what_others_wrote_to_be_heard() {
     let theirs = mongooses(ada, bob, "text", at(0));
     fixture.insert("messages", [theirs.clone()]).await;
     fixture.clock.set(at(600));
-    // It is known, and on its way to whoever asked for it.
+    // It is read, and on its way to the receiver.
     until("it is listed", async || {
         peers(&store, ada).await == [(bob, id(&theirs))]
     })
@@ -167,7 +167,7 @@ async fn live_cursors_wait_for_what_others_wrote_to_be_heard() {
 
 /// Where it was announced, and where its second settles.
 #[tokio::test]
-async fn a_message_that_was_renewed_is_heard_of_once() {
+async fn a_message_that_was_renewed_is_received_once() {
     let fixture = Fixture::new().await;
     let store = fixture.open().await;
     let [ada, bob] = users(&store, ["ada", "bob"]).await;
@@ -177,7 +177,7 @@ async fn a_message_that_was_renewed_is_heard_of_once() {
         fixture.insert("messages", [fence.clone()]).await;
         assert_eq!(hear(foreign, 1).await, [id(&fence)]);
     };
-    // The first look is at all of the last minute.
+    // The first poll reads all of the last minute.
     fence(0, &mut foreign).await;
     let late = mongooses(ada, bob, "paused", at(-40));
     let announcement = doc! { "_id": late.get_object_id("_id").unwrap(), "node": ObjectId::new(), "at": DateTime::from_millis(at(0).millis()) };
@@ -189,7 +189,7 @@ async fn a_message_that_was_renewed_is_heard_of_once() {
     fixture.end([store]).await;
 }
 
-/// The next user whose settings are heard of.
+/// The next user whose settings are received.
 async fn hear_settings(foreign: &mut BoxStream<'static, Vec<RemoteChange>>) -> UserId {
     loop {
         for change in foreign.next().await.unwrap() {
@@ -201,7 +201,7 @@ async fn hear_settings(foreign: &mut BoxStream<'static, Vec<RemoteChange>>) -> U
 }
 
 #[tokio::test]
-async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_them() {
+async fn settings_that_another_node_changed_are_received_before_cursors_pass_them() {
     let fixture = Fixture::new().await;
     let (one, two) = (fixture.open().await, fixture.open().await);
     let [ada, bob] = users(&one, ["ada", "bob"]).await;
@@ -210,14 +210,14 @@ async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_the
         invisible: Some(on),
     };
     let (mut heard_by_one, mut heard_by_two) = (one.remote_changes(), two.remote_changes());
-    // Each hears of the other's change, and not of its own.
+    // Each receives the other's change, and not its own.
     one.change_settings(ada, invisible(true), at(0)).await.unwrap();
     two.change_settings(bob, invisible(true), at(0)).await.unwrap();
     assert_eq!(hear_settings(&mut heard_by_two).await, ada);
     assert_eq!(hear_settings(&mut heard_by_one).await, bob);
     assert!(two.settings(&[ada]).await.unwrap()[0].invisible);
 
-    // The cursors of the one stay before a change until it was told.
+    // The cursors of the one stay before a change until it was handed out.
     fixture.clock.set(at(3));
     two.change_settings(ada, invisible(false), at(3)).await.unwrap();
     fixture.clock.set(at(600));
@@ -231,13 +231,13 @@ async fn settings_that_another_node_changed_are_heard_of_before_cursors_pass_the
 }
 
 #[tokio::test]
-async fn what_was_stored_seconds_late_is_heard_of_at_once_and_once() {
+async fn what_was_stored_seconds_late_is_received_at_once_and_once() {
     let fixture = Fixture::new().await;
     let (one, two) = (fixture.open().await, fixture.open().await);
     let [ada, bob] = users(&one, ["ada", "bob"]).await;
     let mut heard = two.remote_changes();
     let message_ids = new_mint(&fixture);
-    // As after an election: they waited for their commit, and the other node has looked meanwhile.
+    // As after an election: they waited for their commit, and the other node has polled meanwhile.
     let late = [minted(&message_ids, ada, bob), minted(&message_ids, bob, ada)];
     fixture.clock.set(at(12));
     let fence = mongooses(ada, bob, "fence", at(12));
@@ -265,7 +265,7 @@ async fn what_was_stored_seconds_late_is_heard_of_at_once_and_once() {
     one.change_settings(bob, hidden, at(4)).await.unwrap();
     assert_eq!(hear_settings(&mut heard).await, bob);
 
-    // When their time settles, and that of the announcement, nothing is told again.
+    // When their time settles, and that of the announcement, nothing is handed out again.
     for moment in [40, 70, 90] {
         fixture.clock.set(at(moment));
         let fence = mongooses(ada, bob, "fence", at(moment));
@@ -277,7 +277,7 @@ async fn what_was_stored_seconds_late_is_heard_of_at_once_and_once() {
 
 /// Of two changes the later one can have a time that is no later: the clocks of nodes differ.
 #[tokio::test]
-async fn what_two_nodes_change_in_turn_is_heard_of_each_time() {
+async fn what_two_nodes_change_in_turn_is_received_each_time() {
     let fixture = Fixture::new().await;
     let (ahead, behind, hearing) = (
         fixture.open_skewed(5_000).await,

@@ -172,7 +172,7 @@ async fn inboxes_of_an_earlier_version_are_completed_once() {
         let inboxes = fixture.all("inboxes").await;
         assert_eq!(inboxes[0].get_document("lastIncoming").unwrap(), &last);
         store.close(at(0)).await.unwrap();
-        // All of them are looked through at the first start only.
+        // All of them are read at the first start only.
         assert_eq!(profiled.count_documents(scans.clone()).await.unwrap(), 1);
     }
     fixture.database.run_command(doc! { "profile": 0 }).await.unwrap();

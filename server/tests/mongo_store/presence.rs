@@ -185,7 +185,7 @@ async fn only_the_first_node_takes_a_mongoose_programs_users_offline() {
     fixture.end([first, second]).await;
 }
 
-/// A Mongoose program takes a user offline whose connection to it ended, and knows nothing of those to this server.
+/// A Mongoose program takes a user offline whose connection to it ended; it sees none of the connections to this server.
 #[tokio::test]
 async fn whoever_is_connected_here_stays_online_whatever_a_mongoose_program_says() {
     let fixture = Fixture::new().await;

@@ -1,4 +1,4 @@
-//! Marks while the database fails between their being stored and their being told.
+//! Marks while the database fails between storing them and delivering them.
 
 use std::sync::Arc;
 
@@ -41,9 +41,9 @@ async fn unread_message(store: &MongoStore) -> Mark {
     }
 }
 
-/// The primary has it, and nobody can say whether it stays.
+/// The primary has it, and whether it stays is unknown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mark_of_unknown_outcome_is_told_once_it_is_known() {
+async fn a_mark_of_unknown_outcome_is_delivered_once_it_is_known() {
     let deployment = deployment(3).await;
     let fixture = Fixture::on(deployment.uri()).await;
     let store = fixture.open().await;
@@ -72,7 +72,7 @@ async fn a_mark_of_unknown_outcome_is_told_once_it_is_known() {
 }
 
 #[tokio::test]
-async fn a_mark_is_told_though_the_settings_can_not_be_read_at_first() {
+async fn a_mark_is_delivered_though_the_settings_can_not_be_read_at_first() {
     let deployment = deployment(1).await;
     let fixture = Fixture::on(deployment.uri()).await;
     let store = fixture.open().await;

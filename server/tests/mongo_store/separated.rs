@@ -20,7 +20,7 @@ const BATCHES: i64 = 40;
 const BATCH: usize = 300;
 
 #[tokio::test]
-async fn all_is_heard_of_after_minutes_in_which_much_was_written() {
+async fn everything_is_received_after_minutes_in_which_much_was_written() {
     let server = Arc::new(tokio::task::spawn_blocking(|| Mongod::replica_set(1)).await.unwrap());
     let fixture = Fixture::on(server.uri()).await;
     let writer = fixture.open().await;

@@ -122,7 +122,7 @@ async fn a_full_disk_loses_nothing_and_heals() {
     let [ada, bob] = people(&store).await;
     let text = "x".repeat(2_000);
     let mut stored = Vec::new();
-    // Fills it, then goes on knocking.
+    // Fills it, then continues to knock.
     let mut refused = 0;
     while refused < 20 {
         let batch: Vec<_> = (0..50).map(|_| mint(ada, bob, &text)).collect();

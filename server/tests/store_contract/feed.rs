@@ -1,6 +1,6 @@
-//! Catching up: every change that concerns a user comes at least once, from wherever one goes on.
+//! Catching up: every change that concerns a user comes at least once, from whichever cursor a client continues.
 //!
-//! An engine may repeat what was in an earlier page, so a reader keeps what it was told by its key.
+//! An engine may repeat what was in an earlier page, so a reader stores what it receives by its key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// One that knows of nothing and goes on from now.
+    /// One that has nothing yet and continues from now.
     pub(crate) fn new(store: &dyn FeedStore, user: UserId) -> Self {
         Self {
             user,
@@ -186,8 +186,8 @@ pub(crate) async fn agrees_with_a_model(engine: &dyn Engine) {
     }
 }
 
-/// Whoever was given all up to a committed_position misses nothing that was committed after it was asked for.
-pub(crate) async fn goes_on_from_any_frontier(engine: &dyn Engine) {
+/// A client that was given everything up to a committed position misses nothing that was committed later.
+pub(crate) async fn continues_from_any_committed_position(engine: &dyn Engine) {
     let store = engine.open().await;
     let [ada, bob, eve] = people(&*store).await;
     let other = {
@@ -222,7 +222,7 @@ pub(crate) async fn never_skips_while_others_write(engine: &dyn Engine) {
                 while !ended.load(Ordering::Acquire) {
                     reader.page(&*store, limit).await;
                 }
-                // Pages that were begun before the end need not have what became visible behind them meanwhile; those
+                // Pages that were begun before the end need not have what became visible before them meanwhile; those
                 // that follow do.
                 for _ in 0..2 {
                     reader.catch_up(&*store, limit).await;
@@ -279,7 +279,7 @@ pub(crate) async fn never_skips_while_others_write(engine: &dyn Engine) {
     }
 }
 
-pub(crate) async fn goes_on_after_reopening(engine: &dyn Engine) {
+pub(crate) async fn continues_after_reopening(engine: &dyn Engine) {
     let mut store = engine.open().await;
     let [ada, bob] = people(&*store).await;
     let mut reader = Reader::new(&*store, ada);
@@ -305,7 +305,7 @@ pub(crate) async fn goes_on_after_reopening(engine: &dyn Engine) {
     assert_eq!(reader.heard, ids(&stored));
 }
 
-pub(crate) async fn tells_of_watermarks_to_both(engine: &dyn Engine) {
+pub(crate) async fn holds_watermarks_for_both(engine: &dyn Engine) {
     let store = engine.open().await;
     let [ada, bob, eve] = people(&*store).await;
     let mut readers = [ada, bob, eve].map(|user| Reader::new(&*store, user));
@@ -332,7 +332,7 @@ pub(crate) async fn tells_of_watermarks_to_both(engine: &dyn Engine) {
     assert_eq!(eve_told, HashMap::new());
 }
 
-pub(crate) async fn tells_of_settings_to_their_owner(engine: &dyn Engine) {
+pub(crate) async fn holds_settings_for_their_owner(engine: &dyn Engine) {
     let store = engine.open().await;
     let [ada, bob] = people(&*store).await;
     let mut readers = [ada, bob].map(|user| Reader::new(&*store, user));

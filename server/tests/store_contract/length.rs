@@ -70,7 +70,7 @@ pub(crate) async fn ends_pages_of_changes(engine: &dyn Engine) {
     }
 }
 
-/// Long messages come in smaller chunks and pages; whoever goes on from each has them all.
+/// Long messages come in smaller chunks and pages; a reader that continues after each has them all.
 pub(crate) async fn ends_chunks_and_pages_of_a_conversation(engine: &dyn Engine) {
     let store = engine.open().await;
     let [ada, bob] = people(&*store).await;

@@ -56,7 +56,7 @@ pub(crate) async fn takes_users_offline_on_closing(engine: &dyn Engine) {
     assert_eq!(seen, [(false, Some(later(9))), (false, Some(later(3))), (false, None)]);
 }
 
-pub(crate) async fn tells_the_newest_time(engine: &dyn Engine) {
+pub(crate) async fn returns_the_newest_time(engine: &dyn Engine) {
     let store = engine.open().await;
     assert_eq!(store.newest().await.unwrap(), None);
     let [ada, bob] = people(&*store).await;

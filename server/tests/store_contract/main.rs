@@ -92,11 +92,11 @@ contract! {
         is_empty_at_first
         has_what_concerns_the_user_in_order
         agrees_with_a_model
-        goes_on_from_any_frontier
+        continues_from_any_committed_position
         never_skips_while_others_write
-        goes_on_after_reopening
-        tells_of_watermarks_to_both
-        tells_of_settings_to_their_owner
+        continues_after_reopening
+        holds_watermarks_for_both
+        holds_settings_for_their_owner
         refuses_the_cursor_of_another_database;
     list in inbox:
         is_empty_without_messages
@@ -106,7 +106,7 @@ contract! {
         can_be_rebuilt_while_others_write
         knows_who_has_exchanged_a_message;
     unread in inbox:
-        counts_what_the_peer_wrote_behind_the_watermark
+        counts_what_the_peer_wrote_after_the_watermark
         stops_at_the_limit
         counts_many_conversations_together
         ends_with_an_answer
@@ -136,7 +136,7 @@ contract! {
     lifecycle:
         keeps_everything_over_a_restart
         takes_users_offline_on_closing
-        tells_the_newest_time
+        returns_the_newest_time
         answers_a_ping;
     length:
         ends_pages_of_changes

@@ -10,7 +10,7 @@ use shared::{Timestamp, UserId};
 use crate::data::{append_new, later, mark, message_id, mint, people, up_to};
 use crate::engine::Engine;
 
-/// What a store knows of one of two.
+/// What a store holds of one of two.
 async fn stored(store: &dyn InboxStore, user: UserId, peer: UserId) -> Option<Marker> {
     let summaries = store.summaries(&[(user, peer), (peer, user)]).await.unwrap();
     // Both people see the same.
@@ -35,7 +35,7 @@ fn marker(user: UserId, peer: UserId, delivered: Option<Watermark>, read: Option
     }
 }
 
-/// A mark said at a certain time.
+/// A mark made at a certain time.
 fn said(user: UserId, peer: UserId, kind: MarkKind, message: &NewMessage, millis: i64) -> Mark {
     Mark {
         at: later(millis),
@@ -123,7 +123,7 @@ pub(crate) async fn imply_receiving_by_reading(engine: &dyn Engine) {
     assert_eq!(told, (marker(ada, bob, at(2, 1), at(2, 1)), true, true));
     let told = one(said(ada, bob, MarkKind::Delivered, &messages[6], 2)).await;
     assert_eq!(told, (marker(ada, bob, at(6, 2), at(2, 1)), true, false));
-    // Read behind what was read, in front of what was received.
+    // Read after what was read, before what was received.
     let told = one(said(ada, bob, MarkKind::Read, &messages[4], 3)).await;
     assert_eq!(told, (marker(ada, bob, at(6, 2), at(4, 3)), false, true));
     let told = one(said(ada, bob, MarkKind::Delivered, &messages[5], 4)).await;
@@ -229,7 +229,7 @@ pub(crate) async fn end_at_the_furthest_of_concurrent_marks(engine: &dyn Engine)
                     let kind = [MarkKind::Delivered, MarkKind::Read][round % 2];
                     let message = &messages[(round * 7 + task * 3) % 9];
                     let marked = mark(&*store, ada, bob, kind, message.id).await;
-                    // What is told never goes back.
+                    // A watermark that was returned never goes back.
                     let now = (marked.marker.read, marked.marker.delivered);
                     let places = |marks: (Option<Watermark>, Option<Watermark>)| {
                         (marks.0.map(|mark| mark.place), marks.1.map(|mark| mark.place))

@@ -99,6 +99,20 @@ fn the_protocol_names_every_event_and_every_code() {
 }
 
 #[test]
+fn the_protocols_version_is_the_same_everywhere() {
+    let version = shared::PROTOCOL_VERSION;
+    let protocol = read(Path::new("shared/PROTOCOL.md"));
+    assert!(protocol.contains(&format!("This is version {version} of the protocol.")));
+    assert!(protocol.contains(&format!("\"protocol\":{version}")));
+    let changelog = read(Path::new("server/CHANGELOG.md"));
+    let newest = changelog.lines().find(|line| line.starts_with("## ["));
+    assert!(
+        newest.is_some_and(|line| line.ends_with(&format!("protocol {version}"))),
+        "{newest:?}"
+    );
+}
+
+#[test]
 fn lock_files_name_no_registry() {
     let lock = read(Path::new("server/tests/js/package-lock.json"));
     assert!(

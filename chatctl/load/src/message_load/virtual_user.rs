@@ -174,7 +174,7 @@ impl VirtualUser {
         Ok(())
     }
 
-    /// Books a frame, and those behind it that are here already.
+    /// Handles a frame, and those after it that are here already.
     async fn handle_frames(&mut self, first: &str) -> Result<(), ConnectError> {
         self.handle_frame(first).await?;
         for _ in 1..MAX_READS {

@@ -1,6 +1,6 @@
 //! The recount: a conversation as one of its two people must see it, from its messages and the acknowledged marks.
 
-use shared::limits::UNREAD;
+use shared::limits::MAX_UNREAD;
 use shared::{MessageId, UserId};
 
 use super::Index;
@@ -77,9 +77,9 @@ impl<'a> Conversation<'a> {
         self.history.documents.iter().max_by_key(|document| document.position)
     }
 
-    /// How many of the peer's messages lie behind a place, and behind the newest message of the one who looks: who has
+    /// How many of the peer's messages come after a position, and after the newest message of the one who looks: who has
     /// answered has read. All users of a run are new, so nothing is older than the first start of the server.
-    pub(super) fn unread_behind(&self, read: Option<Position>) -> u32 {
+    pub(super) fn unread_after(&self, read: Option<Position>) -> u32 {
         let own = self
             .history
             .documents
@@ -126,7 +126,7 @@ impl<'a> Conversation<'a> {
         } else {
             self.read.acked
         };
-        let unread = self.unread_behind(read).min(UNREAD);
+        let unread = self.unread_after(read).min(MAX_UNREAD);
         (shown.unread != unread).then(|| {
             let behind = read.map_or("the begin".to_owned(), |position| position.id.to_string());
             format!("unread is {}, and {unread} lie behind {behind}", shown.unread)

@@ -1,4 +1,4 @@
-//! The time line of a run as an SVG: faults as bands behind messages acknowledged a second, latencies, and devices that
+//! The time line of a run as an SVG: faults as bands below messages acknowledged a second, latencies, and devices that
 //! have caught up.
 
 use std::fmt::Write;

@@ -1,7 +1,7 @@
 //! What a [`ChatSession`] missed, by the server's cursor, and opening conversations from history.
 //!
 //! A chat begins with a cursor, then fetches the newest messages of its conversation: so nothing lies between the two.
-//! Later connections ask for everything behind the cursor. A server that knows no cursors, or not this one, leaves
+//! Later connections ask for everything after the cursor. A server that knows no cursors, or not this one, leaves
 //! only history: its newest page is looked through.
 
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use chatctl_client::http::Page;
 use chatctl_client::request::Request;
 use shared::conversation::{Inbox, ListConversations};
 use shared::events::Answer;
-use shared::limits::PAGE;
-use shared::sync::{Sync, SyncEvent, Synced};
+use shared::limits::MAX_PAGE;
+use shared::sync::{SyncEvent, SyncRequest, Synced};
 use shared::{ErrorCode, Message, UserId, WireError};
 
 use super::super::{ChatEvent, OPENING_MESSAGES};
@@ -32,7 +32,7 @@ enum Fetch {
 /// How far catching up is.
 #[derive(Debug, Default)]
 pub(super) struct CatchingUp {
-    /// Everything in front of it was heard.
+    /// Everything before it was received.
     cursor: Option<String>,
     /// An answer to `sync` is awaited.
     syncing: bool,
@@ -98,7 +98,7 @@ impl ChatSession {
     fn sync(&mut self) {
         self.catching_up.syncing = true;
         let since = self.catching_up.cursor.clone();
-        self.request(Request::Sync(Sync { since, limit: None }));
+        self.request(Request::Sync(SyncRequest { since, limit: None }));
     }
 
     /// The server gave the cursor that this connection was begun for.
@@ -155,11 +155,11 @@ impl ChatSession {
         self.fetch();
     }
 
-    /// Asks for the first page of the inbox, or for the one behind `cursor`.
+    /// Asks for the first page of the inbox, or for the one after `cursor`.
     pub(super) fn ask_inbox(&mut self, why: InboxRequest, cursor: Option<String>) {
         if self.online && !self.catching_up.old_server {
             self.inbox_state.asked(why);
-            let limit = Some(PAGE);
+            let limit = Some(MAX_PAGE);
             self.request(Request::Inbox(ListConversations { cursor, limit }));
         }
     }
@@ -213,7 +213,7 @@ impl ChatSession {
         }
         let (what, page) = match (self.opened, state.look_back) {
             (false, _) => (Fetch::Opening, Page::Newest(OPENING_MESSAGES)),
-            (true, true) => (Fetch::Missed, Page::Newest(PAGE)),
+            (true, true) => (Fetch::Missed, Page::Newest(MAX_PAGE)),
             (true, false) => return,
         };
         state.fetching = Some((self.peer, what));

@@ -26,7 +26,7 @@ impl ChatSession {
     /// Shows the newest messages of the conversation that is being opened.
     pub(super) fn show_opening(&mut self, with: UserId, mut messages: Vec<Message>) {
         let whole = messages.len() < OPENING_MESSAGES;
-        // What came live meanwhile is shown behind, as live.
+        // What came live meanwhile is shown after them, as live.
         messages.retain(|message| !self.held.iter().any(|held| held.message.id == message.id));
         // Our own that may be the unanswered draft are shown by its answer.
         let uncertain = self.outbox.uncertain();

@@ -1,4 +1,4 @@
-//! What to do about a deployment that can't be used: asks its servers what they are, and says what to run or write.
+//! What to do about a deployment that can't be used: queries its servers for what they are, and says what to run or write.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::storage::StoreError;
 
 /// How long the servers may take to say what they are.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(1);
-/// Servers that are asked.
+/// Most servers that are queried.
 const MAX_SERVERS: usize = 3;
 /// As [`super::error`] describes it.
 const UNAUTHORIZED: &str = "server error 13 ";
 
-/// Why no primary of this deployment can be used, if a server of it answers and tells.
+/// Why no primary of this deployment can be used, if a server of it answers.
 pub(super) async fn on_servers(uri: &str) -> Option<String> {
     let options = tokio::time::timeout(HELLO_TIMEOUT, ClientOptions::parse(uri))
         .await
@@ -26,14 +26,14 @@ pub(super) async fn on_servers(uri: &str) -> Option<String> {
         .ok()?;
     // At once: there is little time left.
     let (answers, otherwise) = tokio::join!(ask(&options), on_tls(&options));
-    let told = |(host, answer): &(ServerAddress, Document)| on_hello(&options, host, answer);
+    let advice = |(host, answer): &(ServerAddress, Document)| on_hello(&options, host, answer);
     match answers.is_empty() {
         true => otherwise,
-        false => answers.iter().find_map(told),
+        false => answers.iter().find_map(advice),
     }
 }
 
-/// What the servers say of themselves that answer.
+/// What the servers that answer say of themselves.
 async fn ask(options: &ClientOptions) -> Vec<(ServerAddress, Document)> {
     let hosts = options.hosts.iter().take(MAX_SERVERS).cloned();
     let answers = join_all(hosts.map(|host| hello(options, host))).await;
@@ -46,7 +46,7 @@ async fn on_tls(options: &ClientOptions) -> Option<String> {
     let is_asked = matches!(options.tls, Some(Tls::Enabled(_)));
     other.tls = Some(match is_asked {
         true => Tls::Disabled,
-        // Whose certificate it is does not matter here: nothing is told it.
+        // Whose certificate it is does not matter here: nothing secret is sent.
         false => Tls::Enabled(TlsOptions::builder().allow_invalid_certificates(true).build()),
     });
     let (host, _) = ask(&other).await.into_iter().next()?;
@@ -60,7 +60,7 @@ async fn on_tls(options: &ClientOptions) -> Option<String> {
     })
 }
 
-/// What one server says of itself. For this it asks for no login.
+/// What one server says of itself. It needs no login for this.
 async fn hello(options: &ClientOptions, host: ServerAddress) -> Option<(ServerAddress, Document)> {
     let mut options = options.clone();
     options.hosts = vec![host.clone()];

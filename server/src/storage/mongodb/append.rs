@@ -26,8 +26,9 @@ use tokio::time::Instant;
 use super::connect::Connected;
 use super::document::{self, CLIENT_MESSAGE_ID, user_key};
 use super::error::{
-    Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, is_retryable, store_error, write_error,
+    Backoff, DUPLICATE_KEY, INVALID_DOCUMENT, bounded, foreign_index, is_retryable, store_error, write_error,
 };
+use super::indexes::MESSAGE_UNIQUE;
 use super::integrity::Integrity;
 use super::names;
 use super::query;
@@ -46,8 +47,6 @@ mod renew;
 
 /// How long a batch is tried. Longer than an election takes.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Indexes by which a message that is stored twice is found.
-const OWN_INDEXES: [&str; 2] = ["_id_", "clientMessageId_sender_unique"];
 /// How often a duplicate key may lead to no document, before a unique index of another program is blamed.
 const MAX_VANISHED: u8 = 3;
 
@@ -179,7 +178,7 @@ impl Appender {
             };
             let text = write_error(failure.code, &failure.message);
             if failure.code == DUPLICATE_KEY && batch.vanished[index] < MAX_VANISHED {
-                let foreign = index_of(&failure.message).filter(|name| !OWN_INDEXES.contains(name));
+                let foreign = foreign_index(&failure.message, MESSAGE_UNIQUE);
                 duplicates.push((index, foreign.map(str::to_owned)));
             } else if is_retryable(failure.code) {
                 left = Err(StoreError::Unavailable(text));

@@ -1,10 +1,10 @@
-//! Reading for many with a few commands: what is request for while one batch is read is the next one.
+//! Reading for many callers with a few commands: what is requested while one batch is read becomes the next one.
 //!
-//! A batch that takes long is overtaken by the next ones: its connection may be lost without a word, and nobody else is to
-//! wait for that.
+//! The next batches overtake a batch that takes long: its connection may be lost without a word, and only its own callers
+//! should wait for that.
 //!
-//! A lone question goes at once. When thousands of clients come back together, each of them asks for one user and the
-//! state of a few conversations, and so many single commands would keep mongod from everything else.
+//! A lone request goes at once. When thousands of clients come back together, each of them needs one user and the state of a
+//! few conversations, and so many single commands would keep mongod from everything else.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
-/// A batch takes no more questions when it has so many keys.
+/// A batch takes no more requests when it has so many keys.
 const MAX_BATCH: usize = 500;
 
-/// Questions that wait; callers beyond that wait for a place.
+/// Requests that wait; callers beyond that wait for room.
 const MAX_WAITING: usize = 4_096;
 
 /// Batches that are read at a time, if each takes long.
@@ -28,21 +28,21 @@ const MAX_CONCURRENT: usize = 8;
 /// How long the next batch waits for the one before.
 const OVERTAKE_DELAY: Duration = Duration::from_millis(100);
 
-/// What is request for, and where the answer goes.
+/// Keys to read, and where the values go.
 struct Request<K, V> {
     keys: Vec<K>,
     reply: oneshot::Sender<Result<Vec<V>, StoreError>>,
 }
 
-/// The queue of questions. The task behind it ends when this is dropped.
+/// The queue of requests. Its task ends when this is dropped.
 pub(super) struct Batches<K, V> {
     queue: mpsc::Sender<Request<K, V>>,
-    /// Watches the task; told before it may end.
+    /// Watches the task; stopped before the task may end.
     parts: Supervisor,
 }
 
 impl<K: Copy + Send + 'static, V: Send + 'static> Batches<K, V> {
-    /// Starts the task, by the name that logs and tests know it by. `read` reads a value for each key, in the order given.
+    /// Starts the task, by the name that logs and tests use. `read` reads a value for each key, in the order given.
     pub(super) fn start<F>(name: &'static str, parts: &Supervisor, read: impl Fn(Vec<K>) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<Vec<V>, StoreError>> + Send + 'static,
@@ -102,7 +102,7 @@ where
     while reading.next().await.is_some() {}
 }
 
-/// What waits, up to a batch.
+/// The requests that wait, up to a batch.
 fn next_batch<K, V>(first: Request<K, V>, waiting: &mut mpsc::Receiver<Request<K, V>>) -> Vec<Request<K, V>> {
     let mut count = first.keys.len();
     let mut batch = vec![first];
@@ -112,7 +112,7 @@ fn next_batch<K, V>(first: Request<K, V>, waiting: &mut mpsc::Receiver<Request<K
         count += next.keys.len();
         batch.push(next);
     }
-    // Whoever no longer waits needs no answer.
+    // A caller who no longer waits needs no answer.
     batch.retain(|request| !request.reply.is_closed());
     batch
 }

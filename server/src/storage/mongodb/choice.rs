@@ -1,8 +1,8 @@
 //! Which database is meant by a connection string that names none.
 //!
-//! To Mongoose, and to every driver that it uses, that is `test`; to this server it was `realtime_chat`. Whoever moves from
-//! one to the other with such a string would find no users, and no token would be good. So the one that holds users is
-//! taken.
+//! To Mongoose, and to every driver that it uses, that is `test`; to this server it was `realtime_chat`. An operator who
+//! moves from one to the other with such a string would find no users, and no token would be good. So the database that
+//! holds users is taken.
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
@@ -18,7 +18,7 @@ use crate::storage::StoreError;
 
 /// The name that drivers take where none is given.
 const DRIVERS_DATABASE: &str = "test";
-/// How many documents are looked at for one that is a user of a chat: other programs have users, too.
+/// How many documents are read to find a user of a chat among them: other programs have users, too.
 const MAX_SAMPLE: i64 = 100;
 /// The error code of a login that may not read here.
 const UNAUTHORIZED: i32 = 13;
@@ -26,13 +26,13 @@ const UNAUTHORIZED: i32 = 13;
 /// Why no database was chosen.
 #[derive(Debug, thiserror::Error)]
 pub enum ChoiceError {
-    /// Somebody has to say which one.
+    /// The operator has to say which one.
     #[error(
         "it names no database, and both {DEFAULT_DATABASE} and {DRIVERS_DATABASE} hold users; add the one that is meant, \
          as in mongodb://…/{DRIVERS_DATABASE}"
     )]
     Both,
-    /// They could not be looked at.
+    /// They could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -57,7 +57,7 @@ pub(super) async fn choose(uri: &str) -> Result<String, ChoiceError> {
 }
 
 /// Warns if this database holds no users and one that may be meant does: a name with a mistake in it makes a new database.
-/// Failing to look harms nothing.
+/// If this fails, nothing is harmed.
 pub(super) async fn warn_if_elsewhere(database: &Database) {
     if !matches!(holds_users(database).await, Ok(false)) {
         return;
@@ -86,7 +86,7 @@ async fn holds_users(database: &Database) -> Result<bool, StoreError> {
         let found = users.find(doc! {}).projection(doc! { "username": 1 }).limit(MAX_SAMPLE);
         Ok(async { found.await?.try_collect::<Vec<_>>().await }.await)
     };
-    match bounded("looking for users", READ_TIMEOUT, sample).await? {
+    match bounded("finding users", READ_TIMEOUT, sample).await? {
         Ok(found) => Ok(found.iter().any(|user| user.get_str("username").is_ok())),
         Err(error) => match error.kind.as_ref() {
             ErrorKind::Command(command) if command.code == UNAUTHORIZED => Ok(false),

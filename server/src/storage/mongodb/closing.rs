@@ -9,7 +9,7 @@ use super::{MongoStore, error};
 use crate::storage::StoreError;
 
 impl MongoStore {
-    /// Writes what the end of this process leaves to be written, and says what could not be.
+    /// Writes what must still be written at the end of this process, and logs what could not be.
     pub(super) async fn leave(&self, now: Timestamp, limit: Duration) -> Result<(), StoreError> {
         let deadline = Instant::now() + limit;
         let in_time = async |what: &str, work: &mut (dyn Future<Output = Result<(), StoreError>> + Send + Unpin)| {
@@ -23,10 +23,10 @@ impl MongoStore {
             in_time("writing inboxes", &mut write)
         );
         if let Err(error) = &released {
-            tracing::warn!(%error, "users of this process stay online until its lease has run out");
+            tracing::warn!(%error, "close: users of this process stay online until its lease has run out");
         }
         if let Err(error) = written {
-            tracing::warn!(%error, "inboxes are behind; the next server that runs brings them up to date");
+            tracing::warn!(%error, "close: inboxes are not up to date; the next server that runs completes them");
         }
         released
     }

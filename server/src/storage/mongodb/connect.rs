@@ -3,25 +3,22 @@
 use std::future::IntoFuture;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bson::doc;
 use mongodb::error::ErrorKind;
 use mongodb::event::EventHandler;
-use mongodb::event::cmap::CmapEvent;
-use mongodb::event::sdam::{SdamEvent, TopologyDescription};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern, ReadPreference,
-    SelectionCriteria, ServerAddress, WriteConcern,
+    Acknowledgment, ClientOptions, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, Database, ServerInfo, ServerType};
-use tokio::sync::Notify;
+use mongodb::{Client, Database};
 use tokio::time::Instant;
 
+use super::advice;
+use super::connection_string::{check, hosts};
+use super::connections::Connections;
 use super::error::{Backoff, bounded, store_error, timed_out};
 use super::names::DEFAULT_DATABASE;
-use super::{advice, uri};
 use crate::storage::StoreError;
 
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
@@ -30,7 +27,7 @@ pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the driver waits for a connection, also when it watches the servers, likewise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long nothing is said of a deployment that does not answer at the start.
+/// A deployment that does not answer at the start is reported after this time.
 const REPORT_DELAY: Duration = Duration::from_secs(1);
 /// Most connections of each client to one server, likewise. The one that inserts uses as many as there are lanes.
 const MAX_CONNECTIONS: u32 = 32;
@@ -39,71 +36,11 @@ const MAX_CONNECTIONS: u32 = 32;
 pub(super) struct Connected {
     pub(super) database: Database,
     /// By a client that does not repeat a write by itself. For that the database would note beside each document which
-    /// statement of which session wrote it, which makes inserting messages a tenth dearer; and they are repeated anyway,
+    /// statement of which session wrote it, which makes inserting messages a tenth dearer. This server repeats them anyway,
     /// for longer than the driver does.
     pub(super) inserts: Database,
-    /// Those that both clients make.
+    /// The connections that both clients make.
     pub(super) connections: Arc<Connections>,
-}
-
-/// Counts connections to servers. The driver counts each before anything is sent on it.
-#[derive(Debug, Default)]
-pub(super) struct Connections {
-    made: AtomicU64,
-    /// How often a primary was come to know.
-    elections: AtomicU64,
-    more: Notify,
-}
-
-impl Connections {
-    /// How many were made so far.
-    pub(super) fn made(&self) -> u64 {
-        self.made.load(Ordering::SeqCst)
-    }
-
-    /// How often the driver has come to know a primary so far.
-    pub(super) fn elections(&self) -> u64 {
-        self.elections.load(Ordering::SeqCst)
-    }
-
-    /// Waits until one is made, or a primary is known; one that was made since the last call counts.
-    pub(super) async fn changed(&self) {
-        self.more.notified().await;
-    }
-
-    /// Lets [`changed`](Self::changed) return once more.
-    pub(super) fn recheck(&self) {
-        self.more.notify_one();
-    }
-
-    fn count(&self, event: &CmapEvent) {
-        if let CmapEvent::ConnectionReady(_) = event {
-            self.made.fetch_add(1, Ordering::SeqCst);
-            self.more.notify_one();
-        }
-    }
-
-    /// A primary that is another one, or was none before, counts as a new connection: it is to be looked at.
-    fn count_elections(&self, event: &SdamEvent) {
-        let SdamEvent::TopologyDescriptionChanged(event) = event else {
-            return;
-        };
-        let now = primary(&event.new_description);
-        if now.is_some() && now != primary(&event.previous_description) {
-            self.elections.fetch_add(1, Ordering::SeqCst);
-            self.made.fetch_add(1, Ordering::SeqCst);
-            self.more.notify_one();
-        }
-    }
-}
-
-/// Which member of a replica set takes writes, as the driver knows it.
-fn primary(topology: &TopologyDescription) -> Option<ServerAddress> {
-    let servers = topology.servers();
-    let primary = |(address, server): (&ServerAddress, ServerInfo<'_>)| {
-        (server.server_type() == ServerType::RsPrimary).then(|| address.clone())
-    };
-    servers.into_iter().find_map(primary)
 }
 
 impl Connected {
@@ -111,37 +48,6 @@ impl Connected {
     pub(super) async fn shut_down(&self) {
         let end = |database: &Database| database.client().clone().shutdown().immediate(true).into_future();
         tokio::join!(end(&self.database), end(&self.inserts));
-    }
-}
-
-/// Finds what is wrong with a connection string without asking anybody, and says it without what may be secret in it. With
-/// `mongodb+srv` the options are looked at only once the hosts are known.
-pub(super) async fn check(uri: &str) -> Result<(), String> {
-    let parsed =
-        ConnectionString::parse(uri).map_err(|_| format!("the connection string is not valid: {}", fault(uri)))?;
-    if uri.starts_with("mongodb+srv:") {
-        return Ok(());
-    }
-    let wrong = |error: mongodb::error::Error| format!("the connection string can't be used: {}", store_error(&error));
-    let mut options = ClientOptions::parse(parsed).await.map_err(wrong)?;
-    // A client that has nobody to ask: it only reads the files of certificates that are named.
-    options.hosts.clear();
-    // Such a client needs a host.
-    options.load_balanced = None;
-    let client = Client::with_options(options).map_err(wrong)?;
-    client.shutdown().immediate(true).await;
-    Ok(())
-}
-
-/// Where a connection string leads, for the log: the hosts, or the name by which they are looked up.
-pub(super) fn hosts(uri: &str) -> String {
-    match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
-        Ok(HostInfo::HostIdentifiers(hosts)) => {
-            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-            hosts.join(", ")
-        }
-        Ok(HostInfo::DnsRecord(name)) => name,
-        Ok(_) | Err(_) => "an unknown host".to_owned(),
     }
 }
 
@@ -158,17 +64,17 @@ pub(super) async fn open(uri: &str, database: Option<&str>) -> Result<Connected,
     report_wait(uri, connecting).await
 }
 
-/// Waits for a deployment, and says that it does if it takes long, and when that has come to a good end.
+/// Waits for a deployment. If that takes long, logs it, and again when it has succeeded.
 async fn report_wait<T, E>(uri: &str, connecting: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let begun = Instant::now();
     let mut connecting = pin!(connecting);
     if let Ok(done) = tokio::time::timeout(REPORT_DELAY, connecting.as_mut()).await {
         return done;
     }
-    tracing::warn!(hosts = hosts(uri), patience = ?OPEN_TIMEOUT, "waiting for MongoDB");
+    tracing::warn!(hosts = hosts(uri), patience = ?OPEN_TIMEOUT, "connect: waiting for MongoDB");
     let done = connecting.await;
     if done.is_ok() {
-        tracing::info!(waited = ?begun.elapsed(), "the wait for MongoDB is over");
+        tracing::info!(waited = ?begun.elapsed(), "connect: the wait for MongoDB is over");
     }
     done
 }
@@ -193,8 +99,9 @@ async fn connect(uri: &str, database: Option<&str>) -> Result<Connected, StoreEr
     inserts.retry_writes = Some(false);
     // By the client that reads.
     options.sdam_event_handler = Some(EventHandler::callback(move |event| electing.count_elections(&event)));
-    // Whatever the string says: nothing counts as written before a majority has it on disk. And nothing is read that a majority does
-    // not have: what a failover takes back was never shown. Whoever was told that a write is done reads it, from the primary.
+    // Whatever the string says: nothing counts as written before a majority has it on disk. And nothing is read that a
+    // majority does not have: what a failover takes back was never shown. A caller reads its own acknowledged writes, from
+    // the primary.
     let guarantees = DatabaseOptions::builder()
         .write_concern(durable())
         .read_concern(ReadConcern::majority())
@@ -223,7 +130,7 @@ fn unparsed(uri: &str, error: &mongodb::error::Error) -> StoreError {
     }
 }
 
-/// Waits until a primary answers to both clients that it takes writes, until `deadline` however soon the driver gives up.
+/// Waits until a primary answers to both clients that it takes writes; until `deadline`, even if the driver gives up sooner.
 async fn wait_for_primary(uri: &str, connected: &Connected, deadline: Instant) -> Result<(), StoreError> {
     let mut backoff = Backoff::default();
     let mut reason = None;
@@ -249,7 +156,7 @@ async fn wait_for_primary(uri: &str, connected: &Connected, deadline: Instant) -
     };
     match tokio::time::timeout_at(deadline, answered).await {
         Ok(done) => done,
-        // What to do, else the driver's own words: they name the servers, and what each of them answers.
+        // What to do, or else the driver's own words: they name the servers, and what each of them answers.
         Err(_) => Err(reason.unwrap_or_else(|| timed_out("connecting", OPEN_TIMEOUT))),
     }
 }
@@ -270,59 +177,13 @@ pub(super) async fn ping(database: &Database, limit: Duration) -> Result<(), Sto
     }
 }
 
-/// On the disks of a majority, or an error in a time shorter than [`super::WRITE_TIMEOUT`].
+/// On the disks of a majority, or an error in less time than [`WRITE_TIMEOUT`](super::timeouts::WRITE_TIMEOUT).
 pub(super) fn durable() -> WriteConcern {
     WriteConcern::builder()
         .w(Acknowledgment::Majority)
         .journal(true)
         .w_timeout(Duration::from_secs(5))
         .build()
-}
-
-/// Finds out what is wrong with a connection string. The driver's own words repeat what it stumbled over, and that can be
-/// half of a password: without its `@` a login stands where hosts do. So only names of options and schemes are repeated.
-fn fault(uri: &str) -> String {
-    const SHAPE: &str = "it should read mongodb://[user:password@]host[:port],…[/database][?option=value&…]";
-    let Some((scheme, rest)) = uri.split_once("://") else {
-        return SHAPE.into();
-    };
-    if !["mongodb", "mongodb+srv"].contains(&scheme) {
-        return format!("unsupported connection string scheme: {scheme}; {SHAPE}");
-    }
-    let (_login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let is_taken = |rest: &str| ConnectionString::parse(format!("{scheme}://{rest}")).is_ok();
-    if !is_taken(path) {
-        let hosts = path.split('/').next().unwrap_or_default();
-        return if hosts.is_empty() {
-            "it names no host".into()
-        } else if is_taken(hosts) {
-            "the name of its database has a character that none can have".into()
-        } else if scheme == "mongodb+srv" {
-            "with mongodb+srv it names one host, without a port; if that should be a login, the @ after it is missing: in \
-             .env a # ends a value that is not in quotes"
-                .into()
-        } else {
-            "the port must be a number from 1 to 65535; if that should be a login, the @ after it is missing: in .env a # \
-             ends a value that is not in quotes"
-                .into()
-        };
-    }
-    if !is_taken(rest) {
-        let all = || options.split('&');
-        let is_wrong = |option: &&str| !is_taken(&format!("{path}?{option}"));
-        // Of some only the combination is wrong.
-        let named: Vec<&str> = match all().any(|option| is_wrong(&option)) {
-            true => all().filter(is_wrong).collect(),
-            false => all().collect(),
-        };
-        let names = named.into_iter().map(|option| match option.contains('=') {
-            true => uri::name_of(option),
-            false => "(one without a value)",
-        });
-        return format!("one of its options is wrong: {}", names.collect::<Vec<_>>().join(", "));
-    }
-    "in its login, characters such as : / ? # [ ] @ % must be percent-encoded".into()
 }
 
 #[cfg(test)]

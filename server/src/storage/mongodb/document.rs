@@ -78,7 +78,7 @@ pub(super) fn user(document: &RawDocument) -> Option<User> {
             "_id" => id = value.as_object_id(),
             "username" => user.username = text(value).unwrap_or_default(),
             "isOnline" => user.is_online |= value.as_bool().unwrap_or(false),
-            // Another program may say otherwise, which knows of its own connections only.
+            // Another program may say otherwise: it sees its own connections only.
             "onlineNodes" => user.is_online |= value.as_array().is_some_and(|nodes| !nodes.is_empty()),
             "lastSeen" => user.last_seen = value.as_datetime().map(timestamp),
             _ => {}
@@ -124,7 +124,7 @@ pub(super) fn id_seconds(id: MessageId) -> u32 {
     u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
 
-/// A place in a conversation as the time that messages have in the database: none, for those without one.
+/// A position in a conversation as the time that messages have in the database: none, for those without one.
 pub(super) fn position_date(position: Position) -> Bson {
     match position.created_at {
         Position::UNDATED => Bson::Null,
@@ -132,7 +132,7 @@ pub(super) fn position_date(position: Position) -> Bson {
     }
 }
 
-/// A place in a conversation as a document. Such documents are ordered as the places are.
+/// A position in a conversation as a document. Such documents are ordered as the positions are.
 pub(super) fn encode_position(position: Position) -> Document {
     doc! { "at": position_date(position), "id": message_key(position.id) }
 }
@@ -172,7 +172,7 @@ pub(super) fn timestamp(date: DateTime) -> Timestamp {
     Timestamp::from_millis(date.timestamp_millis())
 }
 
-/// The fields that can be read; one with a broken value is passed over.
+/// The fields that can be read; one with a broken value is left out.
 fn fields(document: &RawDocument) -> impl Iterator<Item = (&str, RawBsonRef<'_>)> {
     let elements = document.iter_elements().map_while(Result::ok);
     elements.filter_map(|element| Some((element.key().as_str(), element.value().ok()?)))

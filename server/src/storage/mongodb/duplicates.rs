@@ -1,4 +1,4 @@
-//! What keeps a unique index from being built, said so that somebody can mend it: ids of documents, never what they hold.
+//! What keeps a unique index from being built, so that an operator can repair it: ids of documents, never what they hold.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use mongodb::Database;
 
 use super::error::bounded;
 
-/// How long it may take to find them; the whole collection is read.
+/// How long finding them may take; it reads the whole collection.
 const FIND_TIMEOUT: Duration = Duration::from_secs(60);
-/// Keys that are named.
+/// Keys that are named as examples.
 const MAX_EXAMPLES: i64 = 3;
 
 /// Describes the duplicates and what to do about them.
 ///
-/// They are those of a unique index on these fields of a collection; the first is the one that tells its documents.
+/// They are those of a unique index on these fields of a collection. The first field tells which documents are in the index.
 pub(super) async fn describe(database: &Database, collection: &str, fields: &[&str]) -> String {
     let field = fields.first().copied().unwrap_or_default();
     let remedy = format!("keep {field} in one document of each key and remove the field from the others");

@@ -1,7 +1,7 @@
 //! The one place where the driver's errors become [`StoreError`]s, and where operations get their time limits.
 //!
-//! The server's error texts repeat what a command held: filters, key values, whole documents. Of those only the
-//! numbers and names go on, so that no log can hold a message's text.
+//! The server's error texts repeat what a command held: filters, key values, whole documents. Only the numbers and names of
+//! them are passed on, so that no log can hold a message's text.
 
 use std::future::{Future, IntoFuture};
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub(super) fn store_error(error: &Error) -> StoreError {
 
 fn describe(error: &Error) -> String {
     match error.kind.as_ref() {
-        // These speak of hosts, and never of what was asked or of whom.
+        // These speak of hosts, and never of queries or of users.
         ErrorKind::ServerSelection { message, .. } => unreachable_hosts(message),
         kind @ (ErrorKind::Io(_)
         | ErrorKind::ConnectionPoolCleared { .. }
@@ -108,9 +108,8 @@ fn describe(error: &Error) -> String {
     }
 }
 
-/// Names each host and what is wrong with it, from the driver's account of all that it knows of the deployment:
-/// "… Servers: [ { Address: HOST, Type: Unknown, Error: Kind: REASON, labels: … }, … ] }". Without an error there the
-/// whole account is the better answer.
+/// Names each host and what is wrong with it, from the driver's account of the deployment: "… Servers: [ { Address: HOST,
+/// Type: Unknown, Error: Kind: REASON, labels: … }, … ] }". Without an error in it the whole account is the better answer.
 fn unreachable_hosts(account: &str) -> String {
     let host = |part: &str| {
         let (address, rest) = part.split_once(',')?;
@@ -135,9 +134,15 @@ pub(super) fn write_error(code: i32, message: &str) -> String {
 }
 
 /// The index that the server's message of a duplicate key names.
-pub(super) fn index_of(message: &str) -> Option<&str> {
+fn index_of(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once(" index: ")?;
     rest.split(' ').next()
+}
+
+/// The index that the server's message of a duplicate key names, unless it is `own` or that of `_id`, by which what is stored
+/// twice is found.
+pub(super) fn foreign_index<'a>(message: &'a str, own: &str) -> Option<&'a str> {
+    index_of(message).filter(|index| !["_id_", own].contains(index))
 }
 
 /// Waits for an operation of the driver for at most `limit`.

@@ -70,7 +70,7 @@ impl Feed {
         if since.instance != self.instance {
             return Err(ChangesError::Reset("the cursor belongs to another database"));
         }
-        // Every cursor lies further back than clocks may differ. One of a clock that was ahead would pass over what comes
+        // Every cursor lies further back than clocks may differ. A cursor of a clock that was ahead would miss what comes
         // until then.
         if since.point > now.millis() {
             return Err(ChangesError::Reset("the cursor lies in the future"));
@@ -145,7 +145,7 @@ impl Feed {
         query::until("reading changed messages", READ_TIMEOUT, find, read, is_enough).await
     }
 
-    /// Markers of which the index leads to one of the two people; `other` orders those of one moment.
+    /// Markers by an index that begins with one of the two people; `other` orders those of one moment.
     async fn markers(
         &self,
         branches: Vec<Document>,
@@ -182,8 +182,7 @@ impl Feed {
     }
 }
 
-/// What of one kind belongs to the page of the moment at which it begins; `within` tells it from the rest of a key
-/// of this kind.
+/// What of one kind belongs to the page of the moment at which it begins; `within` decides it for a key of this kind.
 fn tie(run: &Run, kind: u8, within: &dyn Fn(&[u8]) -> Tie) -> Tie {
     let Some((&first, rest)) = run.after.as_ref().and_then(|(_, key)| key.split_first()) else {
         return Tie::All;
@@ -195,7 +194,7 @@ fn tie(run: &Run, kind: u8, within: &dyn Fn(&[u8]) -> Tie) -> Tie {
     }
 }
 
-/// What lies behind the beginning of a page, as branches each of which one index delivers in the feed's order.
+/// What comes after the beginning of a page, as branches each of which one index delivers in the feed's order.
 fn filters(led: &str, user: UserId, at: i64, other: &str, tie: &Tie) -> Vec<Document> {
     let moment = DateTime::from_millis(at);
     let later = |comparison: &str| doc! { led: user_key(user), "updatedAt": { comparison: moment } };

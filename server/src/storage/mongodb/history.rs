@@ -23,15 +23,15 @@ use crate::domain::{Bounds, Conversation, End, Position};
 use crate::storage::StoreError;
 use crate::storage::size::{self, PIECE_BYTES};
 
-/// Most messages in one chunk of a history: enough that looking for the place where it begins costs little.
+/// Most messages in one chunk of a history: enough that finding where it begins costs little.
 const MAX_CHUNK: usize = 512;
 
 /// Messages that mongod sends at once. Left to itself it fills 16 MiB, which the driver then holds; this is at most
 /// 2 MiB of the longest messages.
 const BATCH_SIZE: u32 = 128;
 
-/// About how many bytes of documents of a history are read at once, and at most how many messages. With fewer, the
-/// beginning of each query is felt.
+/// About how many bytes of documents of a history are read at once, and at most how many messages. With fewer, the cost of
+/// beginning each query shows.
 const MAX_RANGE_BYTES: usize = 1024 * 1024;
 const MAX_RANGE: usize = 2_048;
 /// The first range, of whose messages nothing is known: together less than an answer of mongod can hold.
@@ -44,18 +44,18 @@ pub(super) struct History {
     integrity: Integrity,
 }
 
-/// A whole history on its way.
+/// A whole history while it is streamed.
 struct HistoryReader {
     messages: Collection<RawDocumentBuf>,
     integrity: Integrity,
     conversation: Conversation,
     /// What was read and is not given yet.
     read: VecDeque<Message>,
-    /// The time and id of the message behind which the next range begins; the time of whatever type the document has.
+    /// The time and id of the message after which the next range begins; the time of whatever type the document has.
     after: Option<(Bson, ObjectId)>,
     /// How many messages the next range has.
     range: usize,
-    /// Whether documents whose ids are none of ours are passed over in the database: there is no place behind them.
+    /// Whether the query leaves out documents whose ids are not ObjectIds: a range can't begin after one of them.
     only_object_ids: bool,
     ended: bool,
 }
@@ -199,7 +199,7 @@ fn time(message: &RawDocument) -> Bson {
     time.and_then(|time| Bson::try_from(time).ok()).unwrap_or(Bson::Null)
 }
 
-/// What lies in a conversation behind a message, in the order of the index.
+/// What comes in a conversation after a message, in the order of the index.
 fn after(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Document {
     let mut filter = filter(conversation, Bounds::default());
     let Some((time, id)) = after else { return filter };
@@ -214,7 +214,7 @@ fn after(conversation: Conversation, after: Option<&(Bson, ObjectId)>) -> Docume
         })
     };
     if let Bson::DateTime(at) = time {
-        // Ranges of the index and nothing else: a filter beside them costs a tenth of the reader.
+        // Ranges of the index and nothing else: a filter beside them costs a tenth of the whole.
         let later = with(doc! { "createdAt": { "$gt": at } });
         let tied = with(doc! { "createdAt": at, "_id": { "$gt": id } });
         return doc! { "$or": later.chain(tied).collect::<Vec<_>>() };
@@ -258,9 +258,9 @@ fn filter(conversation: Conversation, bounds: Bounds) -> Document {
         excluded.push(exclusion(before, "$gte"));
         match before.created_at {
             Position::UNDATED => {
-                // Not `null` in the branches: an index does not tell whether a time is null or missing, so each document would
-                // be read to compare it before the branches are merged, and the merge would take what is missing for less.
-                // The expression is compared after that: it uses no index.
+                // Not `null` in the branches: an index does not distinguish a time that is null from a missing one, so each
+                // document would be read to compare it before the branches are merged, and the merge would take what is
+                // missing for less. The expression is compared after that: it uses no index.
                 excluded.push(doc! { "$expr": { "$gt": ["$createdAt", Bson::Null] } });
                 range.insert("$not", doc! { "$gte": DateTime::MIN })
             }

@@ -1,4 +1,4 @@
-//! The indexes, created at the start beside whatever an existing database already has, and again should they get lost.
+//! The indexes: created at the start beside those that an existing database already has, and again if they get lost.
 //!
 //! Those that only make reads fast carry the names that Mongoose would give them, so that a Mongoose schema that
 //! declares the same index finds it instead of failing. The unique ones cover only documents that were written here:
@@ -22,10 +22,14 @@ use crate::storage::StoreError;
 /// The field that keeps new names unique: equal to `username`, but only in documents written here.
 pub(super) const USERNAME_KEY: &str = "usernameKey";
 
+/// The index by which a message of the same client's id is found, and the one by which a user of the same name is.
+pub(super) const MESSAGE_UNIQUE: &str = "clientMessageId_sender_unique";
+pub(super) const USERNAME_UNIQUE: &str = "usernameKey_unique";
+
 /// The field of an inbox that says that there may be unread messages.
 pub(super) const HINT: &str = "mayHaveUnread";
 
-/// Building on a large collection takes minutes, and goes on in the server should this end.
+/// Building on a large collection takes minutes, and continues in MongoDB if this process ends.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How long a renewal is kept: a process that was away for longer rebuilds its inboxes.
@@ -76,19 +80,14 @@ fn wanted() -> [Index; 14] {
         // The id first: ids that grow with time then touch one end of the index.
         index(
             names::MESSAGES,
-            "clientMessageId_sender_unique",
+            MESSAGE_UNIQUE,
             doc! { CLIENT_MESSAGE_ID: 1, "sender": 1 },
             Kind::Unique,
         ),
         index(names::USERS, "username_1", doc! { "username": 1 }, Kind::Plain),
-        index(
-            names::USERS,
-            "usernameKey_unique",
-            doc! { USERNAME_KEY: 1 },
-            Kind::Unique,
-        ),
+        index(names::USERS, USERNAME_UNIQUE, doc! { USERNAME_KEY: 1 }, Kind::Unique),
         index(names::USERS, "onlineNodes_1", doc! { "onlineNodes": 1 }, Kind::Sparse),
-        // Of all users, for those who follow what other processes change.
+        // Of all users, for nodes that poll what other processes change.
         index(
             names::USERS,
             "settings.updatedAt_1",
@@ -140,7 +139,7 @@ fn wanted() -> [Index; 14] {
 /// Creates the indexes that are missing. Returns whether there were no inboxes before.
 ///
 /// # Errors
-/// All that keeps unique ones from being built, so that it can be mended in one go.
+/// Everything that keeps unique ones from being built, so that all can be repaired in one go.
 pub(super) async fn create(database: &Database) -> Result<bool, StoreError> {
     let no_inboxes = list(database, names::INBOXES, READ_TIMEOUT).await?.is_empty();
     let mut wrong = Vec::new();
@@ -156,7 +155,7 @@ pub(super) async fn create(database: &Database) -> Result<bool, StoreError> {
     }
 }
 
-/// Those that nothing existing does the work of. One that is still being built is among them.
+/// The wanted indexes whose work no existing index does. One that is still being built is among them.
 pub(super) async fn missing(database: &Database, limit: Duration) -> Result<Vec<Index>, StoreError> {
     let mut existing: HashMap<&str, Vec<IndexModel>> = HashMap::new();
     let mut missing = Vec::new();
@@ -169,7 +168,7 @@ pub(super) async fn missing(database: &Database, limit: Duration) -> Result<Vec<
         // Reads are slower without it, but the database's owner chose something else.
         let is_given_up = index.kind != Kind::Unique && others.iter().any(|other| index.is_blocked_by(other));
         if is_given_up && !is_served {
-            tracing::debug!(index = index.path(), "another index is in the way of this one");
+            tracing::debug!(index = index.path(), "indexes: another index prevents this one");
         }
         if !is_served && !is_given_up {
             missing.push(index);
@@ -183,7 +182,7 @@ async fn list(database: &Database, collection: &str, limit: Duration) -> Result<
     let listing = async |unfinished: bool| {
         let mut list = doc! { "listIndexes": collection, "cursor": { "batchSize": 1_000 } };
         if unfinished {
-            // Otherwise those that are being built look like the others.
+            // Without this, indexes that are being built look like the others.
             list.insert("includeBuildUUIDs", true);
         }
         let listed = async { Ok(database.run_command(list).await) };
@@ -205,7 +204,7 @@ async fn list(database: &Database, collection: &str, limit: Duration) -> Result<
     let batch = batch.map_err(|_| StoreError::Failed("the list of indexes can't be understood".into()))?;
     let specified = batch.iter().filter_map(Bson::as_document);
     let finished = specified.filter(|index| !index.contains_key("buildUUID"));
-    // What the driver can't read is none of ours.
+    // An index that the driver can't read is not ours.
     Ok(finished
         .filter_map(|index| bson::deserialize_from_document(index.clone()).ok())
         .collect())
@@ -272,10 +271,10 @@ impl Index {
         given.is_some_and(|given| given.name.as_deref() == Some(self.name)) || self.has_keys_of(other)
     }
 
-    /// Builds it, or waits until whoever builds it has finished.
+    /// Builds it, or waits until another process that builds it has finished.
     pub(super) async fn build(&self, database: &Database) -> Result<(), StoreError> {
         let (collection, index) = (self.collection, self.name);
-        tracing::info!(collection, index, "building an index");
+        tracing::info!(collection, index, "indexes: building an index");
         let model = IndexModel::builder()
             .keys(self.keys.clone())
             .options(self.options())
@@ -287,7 +286,7 @@ impl Index {
             Err(error) => match error.kind.as_ref() {
                 ErrorKind::Command(command) if self.kind != Kind::Unique && CONFLICTS.contains(&command.code) => {
                     // Reads are slower without it, but the database's owner chose something else.
-                    tracing::warn!(collection, index, "another index is in the way of this one");
+                    tracing::warn!(collection, index, "indexes: another index prevents this one");
                     Ok(())
                 }
                 ErrorKind::Command(command) if command.code == DUPLICATE_KEY => Err(StoreError::Failed(format!(

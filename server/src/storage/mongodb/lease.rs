@@ -1,4 +1,4 @@
-//! Whom a lease belongs to, so that the next process on the same machine need not wait for it to run out.
+//! Which process a lease belongs to, so that the next process on the same machine need not wait for it to run out.
 
 use std::collections::BTreeSet;
 
@@ -31,10 +31,10 @@ impl Drop for Node {
     }
 }
 
-/// What tells this process from every other that ever ran.
+/// What distinguishes this process from every other that ever ran.
 pub(super) struct Process {
     host: String,
-    /// The boot of the machine and the process namespace; `None` where the system does not tell them. A host name
+    /// The boot of the machine and the process namespace; `None` where the system does not say. A host name
     /// is not enough: containers may share one, and can't see each other's processes.
     machine: Option<String>,
     pid: i64,
@@ -64,8 +64,8 @@ impl Process {
         doc! { "host": &self.host, "machine": self.machine.clone(), "pid": self.pid, "pidStartedAt": self.started }
     }
 
-    /// Whether a lease belongs to a process of this machine that runs no more, or to this one, which does not hold it.
-    /// False if that can't be told.
+    /// Whether a lease belongs to a process of this machine that runs no more, or to this one, which does not hold it. False
+    /// if that is not known.
     pub(super) fn knows_ended(&self, lease: &Document) -> bool {
         let (Some(machine), Ok(theirs)) = (&self.machine, lease.get_str("machine")) else {
             return false;
@@ -86,7 +86,7 @@ impl Process {
 /// When a process started, or `None` if it does not run.
 fn start_of(pid: i64) -> Option<i64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in brackets, can hold anything. Behind it stand the state and, 19 fields later, the start.
+    // The name, in brackets, can hold anything. After it come the state and, 19 fields later, the start.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     let ended = matches!(fields.next()?, "Z" | "X");
     fields.nth(18)?.parse().ok().filter(|_| !ended)

@@ -1,6 +1,6 @@
 //! Who has received and read what: one document for each person and peer, with watermarks that only move forward.
 //!
-//! A watermark is stored as the place of its message, `{at, id}`. Documents of that shape are ordered as the places are,
+//! A watermark is stored as the position of its message, `{at, id}`. Documents of that shape are ordered as positions are,
 //! so the database itself takes the greater one, and marks can be written again, twice or out of order.
 
 use std::collections::{HashMap, HashSet};
@@ -23,7 +23,7 @@ use super::window::{self, Clock};
 use crate::domain::{Conversation, Mark, MarkKind, Marked, Marker, Position, Watermark};
 use crate::storage::{MarkError, StoreError};
 
-/// Marks that are written together.
+/// Most marks that are written together.
 const MAX_BATCH: usize = 500;
 /// How long marking is tried. Longer than an election takes.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ pub(super) struct Markers {
     database: Database,
     messages: Collection<RawDocumentBuf>,
     markers: Collection<RawDocumentBuf>,
-    /// What tells the markers written by this store from those of others.
+    /// The id by which the markers written by this store are known from those of others.
     node: ObjectId,
     clock: Clock,
 }
@@ -124,7 +124,7 @@ impl Markers {
         };
         let mut backoff = Backoff::default();
         let failure = loop {
-            // Whoever is refused here is not tried again: what is wrong then lasts.
+            // A batch that is refused here is not tried again: what is wrong then lasts.
             if let Err(error) = integrity.admit(COMMIT_TIMEOUT).await {
                 break error;
             }
@@ -220,7 +220,7 @@ impl Markers {
         let command = query::update(names::MARKERS, statements(&|at| at, false), Order::Any);
         query::run_update("writing markers", WRITE_TIMEOUT, &self.database, command).await?;
         let mut oldest = dirty.values().copied().min().unwrap_or_else(|| (self.clock)());
-        // The first time also if the others would merely hear of it late: a store that is always slow is not made slower.
+        // The first time also if other nodes would merely read it late: a store that is always slow is not made slower.
         let mut is_over: fn(Timestamp, Timestamp) -> bool = window::is_passed_over;
         loop {
             let now = (self.clock)();
@@ -234,7 +234,7 @@ impl Markers {
         }
     }
 
-    /// Writes what moves; `renewing` writes the time whether anything moves or not.
+    /// Writes what moves; with `renewing` it writes the time whether anything moves or not.
     fn statement(&self, marker: &Marker, updated_at: Timestamp, renewing: bool) -> Document {
         let mut fields = Document::new();
         let mut moves = vec![Bson::Boolean(renewing)];
@@ -268,7 +268,7 @@ fn encode_key((user, peer): Key) -> Document {
     doc! { "user": user_key(user), "peer": user_key(peer) }
 }
 
-/// Moves the watermarks of a marker as a mark says, and tells whether what was received and what was read moved.
+/// Moves the watermarks of a marker as a mark says, and returns whether what was received and what was read moved.
 fn advance(marker: &mut Marker, mark: &Mark, place: Position) -> (bool, bool) {
     let raise = |watermark: &mut Option<Watermark>| {
         let moves = watermark.is_none_or(|old| old.place < place);

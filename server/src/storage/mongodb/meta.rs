@@ -38,7 +38,7 @@ pub(super) struct Begun {
     pub(super) instance: Instance,
     /// When a server was first started on this database; `None` if that was before this was recorded.
     pub(super) first_start: Option<Timestamp>,
-    /// Messages in front of this moment, by the time in their ids, are in the inboxes.
+    /// Messages before this moment, by the time in their ids, are in the inboxes.
     pub(super) settled: Timestamp,
 }
 
@@ -50,8 +50,8 @@ impl Meta {
         }
     }
 
-    /// Creates the documents that are missing. `now` is when the first server was started on a new database, and where it
-    /// begins to follow it.
+    /// Creates the documents that are missing. `now` is when the first server was started on a new database, and from where
+    /// it polls it.
     pub(super) async fn begin(&self, now: Timestamp) -> Result<Begun, StoreError> {
         let instance = ObjectId::from_bytes(rand::random());
         let made = self
@@ -72,8 +72,8 @@ impl Meta {
         })
     }
 
-    /// Whether a clock that says `now` is behind, because there are messages of a later time. By such a one what everybody has
-    /// read would become unread.
+    /// Whether a clock that says `now` is behind, because there are messages of a later time. By such a clock what is read
+    /// already would become unread.
     async fn is_behind(&self, now: Timestamp) -> Result<bool, StoreError> {
         let newest = newest(&self.messages, now).await?;
         Ok(newest.is_some_and(|newest| now < newest))
@@ -131,11 +131,11 @@ impl Meta {
             .ok_or_else(|| StoreError::Failed("a document in the collection meta was not created".into()))
     }
 
-    /// Remembers how far the messages have been followed.
+    /// Stores how far the messages were polled.
     pub(super) async fn save_settled(&self, settled: Timestamp) -> Result<(), StoreError> {
         let update = doc! { "$max": { "settled": DateTime::from_millis(settled.millis()) } };
-        let settle = self.documents.update_one(doc! { "_id": FOLLOWER }, update);
-        bounded("remembering what was followed", WRITE_TIMEOUT, settle)
+        let save = self.documents.update_one(doc! { "_id": FOLLOWER }, update);
+        bounded("storing how far messages were polled", WRITE_TIMEOUT, save)
             .await
             .map(drop)
     }

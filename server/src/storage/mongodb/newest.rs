@@ -11,17 +11,17 @@ use super::query;
 use super::timeouts::READ_TIMEOUT;
 use crate::storage::StoreError;
 
-/// Messages among which the newest one is looked for.
+/// Messages among which a query finds the newest one.
 const MAX_CANDIDATES: i64 = 100;
 
-/// How far behind the time of the greatest id a `createdAt` may lie, in milliseconds.
+/// A `createdAt` counts only up to this long after the time of the greatest id, in milliseconds.
 const MAX_AHEAD: i64 = 60_000;
 
 /// See [`crate::storage::MessageStore::newest`].
 ///
 /// The greatest ids lead to it, and those of the last moments before `now`: after a clock that was ahead was set right,
-/// messages have ids of their own time, and a `createdAt` just behind the greatest id. Documents of other programs can have
-/// one that can't be right, so no `createdAt` counts that lies beyond the greatest ids.
+/// messages have ids of their own time, and a `createdAt` just after the greatest id. Documents of other programs can have a
+/// `createdAt` that can't be right, so none counts that lies beyond the greatest ids.
 pub(super) async fn newest(
     messages: &Collection<RawDocumentBuf>,
     now: Timestamp,

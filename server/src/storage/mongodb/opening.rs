@@ -1,8 +1,8 @@
-//! The ways to open a store, and what is asked before.
+//! The ways to open a store, and what is checked before.
 
 use std::sync::Arc;
 
-use super::{ChoiceError, Clock, MongoStore, advice, choice, connect};
+use super::{ChoiceError, Clock, MongoStore, advice, choice, connection_string};
 use crate::clock;
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
@@ -13,14 +13,14 @@ impl MongoStore {
     /// # Errors
     /// What is wrong, in words that do not repeat what may be secret in it.
     pub async fn check(uri: &str) -> Result<(), String> {
-        connect::check(uri).await
+        connection_string::check(uri).await
     }
 
     /// The database that a connection string names; else the one of `realtime_chat` and `test`, which other drivers mean
     /// then, that holds users; else `realtime_chat`.
     ///
     /// # Errors
-    /// Both hold users, or they can't be looked at.
+    /// Both hold users, or they can't be read.
     pub async fn choose_database(uri: &str) -> Result<String, ChoiceError> {
         match choice::choose(uri).await {
             Err(ChoiceError::Store(error)) => Err(advice::on_login(uri, None, error).await.into()),
@@ -30,7 +30,7 @@ impl MongoStore {
 
     /// The hosts of a connection string, or the name by which they are looked up.
     pub fn hosts(uri: &str) -> String {
-        connect::hosts(uri)
+        connection_string::hosts(uri)
     }
 
     /// Connects and creates the indexes that are missing.

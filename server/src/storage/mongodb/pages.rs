@@ -148,12 +148,12 @@ mod tests {
         limit: usize,
     ) -> (Vec<FeedPosition>, Cursor, bool) {
         let run = Run::resume(since, Timestamp::from_millis(now + skew));
-        let is_behind = |place: &FeedPosition| match &run.after {
-            Some(behind) => place > behind,
+        let follows = |place: &FeedPosition| match &run.after {
+            Some(after) => place > after,
             None => place.0 > run.point,
         };
         let seen = changes.iter().filter(|change| change.visible <= now);
-        let mut page: Vec<FeedPosition> = seen.map(|change| change.place.clone()).filter(is_behind).collect();
+        let mut page: Vec<FeedPosition> = seen.map(|change| change.place.clone()).filter(follows).collect();
         page.sort();
         let full = page.len() > limit;
         page.truncate(limit);

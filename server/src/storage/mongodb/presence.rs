@@ -55,7 +55,7 @@ pub(super) struct NodePresence {
     users: Collection<Document>,
     nodes: Collection<Document>,
     process: Process,
-    /// Whether other nodes had a lease when that was looked up last.
+    /// Whether other nodes had a lease at the last heartbeat.
     others: Arc<AtomicBool>,
     /// Held across writes: changes must reach the database in order, and none may overtake a change of the node id.
     state: Mutex<State>,
@@ -67,7 +67,7 @@ pub(super) struct NodePresence {
     beats: Mutex<Beats>,
 }
 
-/// What one heartbeat leaves to the next.
+/// What one heartbeat keeps for the next.
 #[derive(Default)]
 struct Beats {
     /// When the lease was last renewed.

@@ -11,7 +11,7 @@ use super::connect;
 use super::error::{DUPLICATE_KEY, bounded, is_retryable};
 use crate::storage::StoreError;
 
-/// Reads every document that a query finds, within `limit`; those that `read` makes nothing of are left out.
+/// Reads every document that a query finds, within `limit`; those for which `read` returns nothing are left out.
 pub(super) async fn all<T>(
     what: &str,
     limit: Duration,
@@ -21,7 +21,7 @@ pub(super) async fn all<T>(
     until(what, limit, find, read, |_| false).await
 }
 
-/// The same up to the one that is enough. What the server has sent beyond it is dropped.
+/// The same up to the document that is enough. What the server has sent after it is dropped.
 pub(super) async fn until<T>(
     what: &str,
     limit: Duration,

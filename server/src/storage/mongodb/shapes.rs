@@ -1,5 +1,5 @@
-//! Documents of another shape than this server's, which other programs wrote: nothing here sees them, so the start says
-//! that they are there. So it does of validators, which can keep out what this server writes.
+//! Documents of another shape than this server's, which other programs wrote: nothing here shows them, so the start logs
+//! that they are there. It also logs validators, which can keep out what this server writes.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use mongodb::Database;
 use super::error::bounded;
 use super::names::{MESSAGES, USERS};
 
-/// More are not counted.
+/// More documents are not counted.
 const MAX_COUNT: u64 = 1_000;
-/// Of each end of a collection, as many are looked at where no index helps.
+/// Documents that are sampled at each end of a collection, where no index helps.
 const MAX_SAMPLE: i64 = 500;
 /// How long one count may take. Each reads one end of an index.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Counts them, up to a bound, and says in the log what was found.
+/// Counts them, up to a bound, and logs what was found.
 pub(super) async fn report(database: &Database) {
     let text = |field: &str| doc! { field: { "$type": "string" } };
     tokio::join!(
@@ -51,8 +51,8 @@ pub(super) async fn report(database: &Database) {
     );
 }
 
-/// Looks for messages whose time is a text or a number, as an import makes it. No index finds them, so only those at both ends
-/// are looked at. Failing to look harms nothing.
+/// Counts messages whose time is a text or a number, as an import makes it. No index finds them, so only those at both ends
+/// are sampled. If this fails, nothing is harmed.
 async fn undated(database: &Database) {
     let messages = database.collection::<Document>(MESSAGES);
     let end = async |order: i32| {
@@ -67,7 +67,7 @@ async fn undated(database: &Database) {
         found.await?.try_collect::<Vec<_>>().await
     };
     let both = async { tokio::try_join!(end(1), end(-1)) };
-    match bounded("looking at the times of messages", COUNT_TIMEOUT, both).await {
+    match bounded("sampling the times of messages", COUNT_TIMEOUT, both).await {
         Ok((oldest, newest)) => {
             let found: HashSet<String> = oldest.iter().chain(&newest).map(ToString::to_string).collect();
             if !found.is_empty() {
@@ -80,11 +80,11 @@ async fn undated(database: &Database) {
                 );
             }
         }
-        Err(error) => tracing::debug!(%error, "the times of messages were not looked at"),
+        Err(error) => tracing::debug!(%error, "shapes: sampling the times of messages failed"),
     }
 }
 
-/// Says of which collections other programs decide what may be written. Failing to look harms nothing.
+/// Logs the collections for which other programs decide what may be written. If this fails, nothing is harmed.
 async fn validators(database: &Database) {
     let ours = doc! { "name": { "$in": [MESSAGES, USERS] }, "options.validator": { "$exists": true } };
     let listing = async {
@@ -95,7 +95,7 @@ async fn validators(database: &Database) {
             .try_collect::<Vec<_>>()
             .await
     };
-    match bounded("looking for validators", COUNT_TIMEOUT, listing).await {
+    match bounded("finding validators", COUNT_TIMEOUT, listing).await {
         Ok(found) => {
             for collection in found {
                 let (name, fields) = match collection.name.as_str() {
@@ -108,11 +108,11 @@ async fn validators(database: &Database) {
                 );
             }
         }
-        Err(error) => tracing::debug!(%error, "validators were not looked for"),
+        Err(error) => tracing::debug!(%error, "shapes: finding validators failed"),
     }
 }
 
-/// Failing to count harms nothing.
+/// If counting fails, nothing is harmed.
 async fn report_count(database: &Database, collection: &str, filter: Document, what: &str) {
     let documents = database.collection::<Document>(collection);
     let count = documents
@@ -125,6 +125,6 @@ async fn report_count(database: &Database, collection: &str, filter: Document, w
             let or_more = if count == MAX_COUNT { " or more" } else { "" };
             tracing::warn!(database = database.name(), collection, "{count}{or_more} {what}");
         }
-        Err(error) => tracing::debug!(%error, collection, "documents of another shape were not counted"),
+        Err(error) => tracing::debug!(%error, collection, "shapes: counting documents of another shape failed"),
     }
 }

@@ -1,12 +1,12 @@
 //! A connection string as the drivers of Node.js take it, made into one that this driver takes.
 //!
-//! Whoever comes from a Node.js program brings its string along. Options that its driver has and this one lacks, and that
-//! change nothing of what this server does, must not keep it from starting: they are taken out, and named in the log. What
-//! says where data goes or who may see it is never taken out.
+//! The string of a Node.js program can have options that its driver has and this one lacks. If they change nothing of what
+//! this server does, they must not keep it from starting: they are taken out, and named in the log. An option that says
+//! where data goes or who may see it is never taken out.
 
 /// Options of the drivers of Node.js, in lower case, that mean nothing here: how that driver reaches hosts, waits and makes
-/// JavaScript of documents; and how far behind who is read from may be, and for how long is waited for whom to confirm a
-/// write, which this server decides itself.
+/// JavaScript of documents; and how stale a member may be that is read from, and how long to wait for which members to
+/// confirm a write, which this server decides itself.
 const MEANINGLESS: [&str; 30] = [
     "bsonregexp",
     "checkkeys",
@@ -40,7 +40,7 @@ const MEANINGLESS: [&str; 30] = [
     "zlibcompressionlevel",
 ];
 
-/// The shortest time between two looks at a server that this driver takes, in milliseconds.
+/// The shortest interval between two checks of a server that this driver takes, in milliseconds.
 const SHORTEST_HEARTBEAT: u64 = 500;
 
 /// A connection string for this driver.

@@ -1,7 +1,7 @@
 //! Creating and finding users.
 //!
 //! New names are unique by an index on `usernameKey`, a copy of the name that only documents written here have.
-//! Existing users are found by `username`, whoever wrote them.
+//! Existing users are found by `username`, whichever program wrote them.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use super::batches::Batches;
 use super::document;
-use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, index_of, retrying, store_error};
-use super::indexes::USERNAME_KEY;
+use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, foreign_index, retrying, store_error};
+use super::indexes::{USERNAME_KEY, USERNAME_UNIQUE};
 use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use super::{names, query};
 use crate::domain::Username;
@@ -26,9 +26,6 @@ use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Indexes by which a user that is stored twice is found.
-const OWN_INDEXES: [&str; 2] = ["_id_", "usernameKey_unique"];
 
 /// A user, and their settings.
 type Person = (Option<User>, Settings);
@@ -52,7 +49,7 @@ impl Users {
 
     /// See [`crate::storage::UserStore::create_users`].
     pub(super) async fn create(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
-        // Minted once: a user found under its minted id was created here, even if the answer was lost.
+        // Made once: a user found under this id was created here, even if the answer was lost.
         let mut minted: HashMap<&str, UserId> = HashMap::new();
         for name in names {
             minted.entry(name.as_str()).or_insert_with(|| new_id(at));
@@ -93,7 +90,7 @@ impl Users {
         if missing.is_empty() {
             return Ok(found);
         }
-        // Ids grow in the order of the names asked for; the map forgot it.
+        // Ids grow in the order of the names given; the map has lost it.
         missing.sort_by_key(|user| user.id);
         let insert = self.users.insert_many(missing.iter().map(encode)).ordered(false);
         let inserting = async { Ok(insert.await) };
@@ -118,19 +115,19 @@ impl Users {
             return StoreError::Failed("a user was not stored".into());
         }
         let foreign = write_errors().find_map(|error| {
-            let index = index_of(&error.message).filter(|index| !OWN_INDEXES.contains(index))?;
+            let index = foreign_index(&error.message, USERNAME_UNIQUE)?;
             Some((missing.get(error.index)?.username.as_str(), index))
         });
         if let Some((name, index)) = foreign {
-            // One on names is met by whoever was slower, and then the name is there.
+            // If it is an index on names, another process was faster, and then the name is there.
             match self.read(doc! { "username": name }, 1).await {
                 Ok(found) if found.is_empty() => return StoreError::ForeignIndex(index.to_owned()),
                 Ok(_) => {}
                 Err(error) => return error,
             }
         }
-        // Either another process was faster, and the next attempt finds its users; or another program renamed a user
-        // that was written here, and its key still holds the old name. The key is let go of then.
+        // Either another process was faster, and the next attempt finds its users; or another program renamed a user that
+        // was written here, whose key still holds the old name. Then the key is removed.
         let renamed = doc! {
             USERNAME_KEY: { "$in": names, "$type": "string" },
             "$expr": { "$ne": ["$username", format!("${USERNAME_KEY}")] },
@@ -167,7 +164,7 @@ impl Users {
         }
         let filter = match after {
             Some(after) => doc! { "_id": { "$gt": document::user_key(after) } },
-            // Such a comparison meets ObjectIds only, so that other ids don't shorten a page.
+            // Such a comparison matches ObjectIds only, so that other ids don't shorten a page.
             None => doc! { "_id": { "$gte": ObjectId::from_bytes([0; 12]) } },
         };
         self.read(filter, i64::try_from(limit).unwrap_or(i64::MAX)).await
@@ -215,7 +212,7 @@ fn encode(user: &User) -> RawDocumentBuf {
     document
 }
 
-/// An id of the moment `at`, different from every other, and greater than those minted before for that moment.
+/// An id of the moment `at`, different from every other, and greater than those made before for that moment.
 fn new_id(at: Timestamp) -> UserId {
     let mut bytes = ObjectId::new().bytes();
     let seconds = at.millis().div_euclid(1_000).clamp(0, u32::MAX.into()) as u32;

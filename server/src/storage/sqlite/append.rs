@@ -24,7 +24,7 @@ const NEW_MESSAGE: &str = "
     INSERT INTO messages (seq, id, conversation, sender, text, client_message_id, created_at, updated_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
 
-/// What became of a batch.
+/// The outcome of a batch.
 pub(super) struct Outcome {
     /// One for each message.
     pub(super) messages: Vec<Result<Appended, AppendError>>,
@@ -43,7 +43,7 @@ pub(super) fn append(connection: &Connection, batch: &[NewMessage]) -> rusqlite:
     })
 }
 
-/// Counts `newest` up if a message is stored.
+/// Increases `newest` if a message is stored.
 fn append_one(
     connection: &Connection,
     new: &NewMessage,
@@ -52,7 +52,7 @@ fn append_one(
     if !connection.prepare_cached(RECEIVER)?.exists([new.receiver.bytes()])? {
         return Ok(Err(AppendError::UnknownReceiver));
     }
-    // Looking first spares an empty conversation. There is one writer, and an index stands behind.
+    // Reading first spares an empty conversation. There is one writer, and a unique index enforces it.
     if let Some(client_id) = &new.client_message_id
         && let Some(first) = by_client_id(connection, new, client_id)?
     {
@@ -68,7 +68,7 @@ fn append_one(
             }))
         }
         Err(error) if is_of_one_row(&error) => {
-            // Its id is there: either the very same message was given before, or another has it.
+            // Its id exists: either the very same message was given before, or another has it.
             let first = pages::message(connection, people, new.id)?;
             let repeated = first.and_then(|first| repetition(first, new));
             Ok(repeated.ok_or_else(|| AppendError::Store(error.into())))

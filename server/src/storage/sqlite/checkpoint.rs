@@ -1,16 +1,16 @@
 //! Keeps the write-ahead log short without making a commit wait for it.
 //!
-//! Copying the log into the database takes most of the time, so a thread with a connection of its own does that
-//! while the writer goes on. What was committed meanwhile is little: the writer copies it itself, in a moment when
-//! it is the only one who writes, and lets the next commit begin the log anew.
+//! Copying the log into the database takes most of the time, so a thread with a connection of its own does that while the
+//! writer continues. What was committed meanwhile is little: the writer copies it itself, in a moment when nothing else
+//! writes, and lets the next commit restart the log.
 //!
-//! A copy whose sync failed can't be repeated. The system reports such a failure once and then counts the pages as
-//! written, and SQLite does not write those again that an earlier copy has passed without a sync. So the log is kept, nothing
-//! is copied any more, and the thread ends, and with it the server: the next one copies the whole log anew. A commit whose
-//! sync failed needs nothing: nobody is told of it, and the next commit writes over it.
+//! A copy whose sync failed can't be repeated. The system reports such a failure once and then counts the pages as written,
+//! and SQLite does not write those again that an earlier copy has passed without a sync. So the log is kept, nothing is
+//! copied any more, and the thread ends, and with it the server: the next one copies the whole log again. After a commit
+//! whose sync failed nothing need be done: it is not acknowledged, and the next commit writes over it.
 //!
-//! The copying thread has time between two copies. It then checks whether the files are still in their place, and
-//! keeps what is known of the database in the file beside it.
+//! Between two copies the thread checks whether the files are still in their place, and stores what is known of the database
+//! in the file beside it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,33 +32,33 @@ use crate::supervisor::Supervisor;
 /// Pages in the log (4 KiB each) from which it is copied: 64 MiB.
 pub(super) const DEFAULT_LOG_PAGES: u64 = 16_000;
 
-/// The log is this many times longer than it should be: the writer waits for the copying thread.
+/// With a log so many times longer than its limit, the writer waits for the copying thread.
 const MAX_LAG_FACTOR: u64 = 4;
 
-/// The part of the log's limit that the writer itself may copy.
+/// The writer itself may copy one part in so many of the log's limit.
 const WRITER_SHARE: u64 = 8;
 
-/// How long the writer waits for readers of the old log before it goes on and tries again later.
+/// How long the writer waits for readers of the old log before it continues and tries again later.
 const READERS_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// How often the thread checks at the files.
+/// How often the thread checks the files.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Looks from one keeping of what is known to the next.
+/// Checks from one update of what is known to the next.
 const CHECKS_PER_SAVE: u32 = 2;
 
 /// The copying thread, as the writer sees it.
 pub(super) struct Checkpointer {
     /// Asks for a copy; taken out to end the thread.
     wake: Option<SyncSender<()>>,
-    /// Says that a copy has ended, well or not.
+    /// Signals that a copy has ended, well or not.
     done: Receiver<()>,
     copying: bool,
     limit: u64,
     /// The length at which the next copy begins: `limit`, or more after an attempt that failed.
     next: u64,
     thread: Option<JoinHandle<()>>,
-    /// Watches the thread; told before it may end.
+    /// Watches the thread; stopped before the thread may end.
     parts: Supervisor,
     trust: Arc<Trust>,
 }
@@ -166,20 +166,20 @@ impl Checkpointer {
             timeout(READERS_TIMEOUT).is_ok() && run(connection, &self.trust, "RESTART").is_some_and(|log| !log.busy);
         self.next = if anew { self.limit } else { pages + self.limit / 4 };
         if timeout(schema::BUSY_TIMEOUT).is_err() {
-            tracing::error!("the writer's lock timeout could not be restored");
+            tracing::error!("checkpoint: restoring the writer's lock timeout failed");
         }
     }
 
-    /// Empties the log at the end of a writer's life, and keeps what is known then.
+    /// Empties the log at the end of a writer's life, and stores what is known then.
     pub(super) fn finish(mut self, connection: &Connection, files: &Files, known_file: &KnownFile) {
         self.parts.stop();
         self.wake = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the checkpoint thread panicked");
+            tracing::error!("checkpoint: the thread panicked");
         }
         let truncated = run(connection, &self.trust, "TRUNCATE");
         if truncated.is_some() && schema::keep_log_on_close(connection, false).is_err() {
-            tracing::warn!("the empty log stays beside the database");
+            tracing::warn!("checkpoint: removing the empty log failed; it stays beside the database");
         }
         if files.check().is_ok() {
             let _ = known_file.update(connection);
@@ -196,7 +196,7 @@ impl Drop for Checkpointer {
 
 /// Copies the log while others write, until fewer than `rest` pages are left or nothing more can be copied.
 ///
-/// During a round less is committed than was there before it, or else the writer falls behind and waits.
+/// During a round less is committed than was there before it; otherwise the log grows, and the writer waits.
 fn copy(connection: &Connection, trust: &Trust, rest: u64) {
     let mut copied = 0;
     while run(connection, trust, "PASSIVE").is_some()
@@ -224,12 +224,12 @@ pub(super) fn log_pages(connection: &Connection) -> Option<u64> {
     run(connection, &Trust::default(), INSPECT).map(|log| log.pages)
 }
 
-/// The mode that copies nothing and only says how things are.
+/// The mode that copies nothing and only returns the state.
 const INSPECT: &str = "NOOP";
 
 /// The state of the log after a checkpoint.
 struct Log {
-    /// Somebody else's lock was in the way.
+    /// Another process held a lock.
     busy: bool,
     /// Pages in the log, copied or not.
     pages: u64,
@@ -246,7 +246,7 @@ fn run(connection: &Connection, trust: &Trust, mode: &'static str) -> Option<Log
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     let log = connection.prepare_cached(&sql).and_then(|mut statement| {
         statement.query_row([], |row| {
-            // -1 stands for a log that does not exist yet.
+            // -1 means a log that does not exist yet.
             let count = |column| row.get(column).map(|count: i64| count.try_into().unwrap_or(0));
             Ok(Log {
                 busy: row.get(0)?,
@@ -257,24 +257,24 @@ fn run(connection: &Connection, trust: &Trust, mode: &'static str) -> Option<Log
     });
     match log {
         Ok(log) => {
-            // One that was held up has copied nothing, and shows nothing.
+            // A checkpoint that waited for a lock has copied nothing, and shows nothing.
             if mode != INSPECT
                 && !log.busy
                 && log.copied == log.pages
                 && let Some(ended) = trust.outage.lock().worked()
             {
-                tracing::info!(lasted = ?ended.lasted, "checkpoints succeed again");
+                tracing::info!(lasted = ?ended.lasted, "checkpoint: succeeds again");
             }
             Some(log)
         }
         Err(error) if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_FSYNC) => {
             trust.lost.store(true, Ordering::Release);
-            tracing::error!(mode, %error, "the disk failed to sync the database; the log is kept, to be copied by the next start");
+            tracing::error!(mode, %error, "checkpoint: the disk failed to sync the database; the log is kept, to be copied by the next start");
             None
         }
         Err(error) => {
             if trust.outage.lock().failed() {
-                tracing::warn!(mode, %error, "checkpoint failed; it will be tried again");
+                tracing::warn!(mode, %error, "checkpoint: copying the log failed; it will be tried again");
             }
             None
         }

@@ -1,11 +1,11 @@
 //! The directory of a database: created for its owner alone, and claimed for one process.
 //!
-//! The claim is a lock on the database file itself, so neither a lock file that was removed by hand nor a directory that
-//! was moved lets a second server at the same data. The kernel gives locks up when the process dies, however it dies.
+//! The claim is a lock on the database file itself, so a second server can't use the same data, not even if a lock file was
+//! removed by hand or a directory was moved. The kernel gives locks up when the process dies, however it dies.
 //!
-//! SQLite locks the same file in another way (`fcntl`), which on Linux does not meet this one (`flock`). But whoever
-//! closes any descriptor of a file gives up all `fcntl` locks that its process has on it. So the descriptor here is
-//! opened before SQLite opens the file, and is closed only when no connection is left.
+//! SQLite locks the same file in another way (`fcntl`), which on Linux does not conflict with this one (`flock`). But
+//! closing any descriptor of a file gives up all `fcntl` locks that the process has on it. So the descriptor here is opened
+//! before SQLite opens the file, and is closed only when no connection is left.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -18,14 +18,14 @@ use crate::storage::StoreError;
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
-    /// The lock that older versions of this program look at. They run beside this one for a moment during an update.
+    /// The lock that older versions of this program check. They run beside this one for a moment during an update.
     _lock: File,
     /// The database, locked; see [`lock_database`](Self::lock_database).
     database: Option<File>,
 }
 
 impl DataDir {
-    /// Creates the directory where it is missing, and claims it among those who look at its lock file. The database is
+    /// Creates the directory where it is missing, and claims it by the lock file that older versions check. The database is
     /// not touched yet.
     pub(super) fn claim(path: &Path) -> Result<Self, StoreError> {
         let unusable = |error| unusable(path, &error);
@@ -47,7 +47,7 @@ impl DataDir {
     pub(super) fn lock_database(&mut self) -> Result<&File, StoreError> {
         // SQLite gives its other files the mode of this one.
         let database = owners_file(&self.database()).map_err(|error| unusable(&self.database(), &error))?;
-        // Elsewhere the two kinds of locks do meet, and SQLite could not open what is locked here.
+        // Elsewhere the two kinds of locks conflict, and SQLite could not open what is locked here.
         if cfg!(target_os = "linux") {
             lock_for(&database, &self.database())?;
         }

@@ -1,4 +1,4 @@
-//! Reading what changed for a user behind a number.
+//! Reading what changed for a user after a number.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use shared::{Message, UserId};
@@ -16,7 +16,8 @@ pub(super) const MESSAGE: &str = "
     FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
     WHERE m.seq = ?1 AND (c.low = ?2 OR c.high = ?2)";
 
-/// Messages that it has not come to yet: everybody's, sifted. There are few, or the caller waited for it in vain.
+/// Messages that are not projected yet: everybody's, filtered. There are few, or the caller waited in vain for the
+/// projection.
 pub(super) const WAITING: &str = "
     SELECT m.id, m.sender, m.text, m.created_at, m.updated_at, c.low, c.high, m.seq
     FROM messages m CROSS JOIN conversations c ON c.pk = m.conversation
@@ -37,8 +38,8 @@ macro_rules! markers {
 pub(super) const OWN_MARKERS: &str = markers!("user = ?1");
 pub(super) const PEERS_MARKERS: &str = markers!("peer = ?1 AND user <> ?1");
 
-/// Up to `limit` changes behind a cursor, as many as a page holds, all read from one snapshot: what is committed meanwhile has a greater number
-/// than the cursor that this returns.
+/// Up to `limit` changes after a cursor, as many as a page holds, all read from one snapshot: what is committed meanwhile
+/// has a greater number than the cursor that this returns.
 pub(super) fn changes(
     connection: &Connection,
     instance: Instance,
@@ -114,7 +115,7 @@ pub(super) fn changes(
     }))
 }
 
-/// The rows of one of the statements above that know no segments, up to the one that is enough.
+/// The rows of one of the statements above without segments, up to the one that is enough.
 fn after(
     connection: &Connection,
     sql: &str,

@@ -1,9 +1,9 @@
 //! Whether the paths of the database still lead to the files that are open.
 //!
-//! Whoever deletes or replaces a file does not disturb a process that has it open: writes go on, syncs succeed, and
-//! all of it is gone when the process ends. So the writer looks before each group of writes, and once more between its
-//! commit and its answers: nothing is acknowledged that no path leads to. While nobody writes, the checkpoint thread
-//! looks twice a second. A look costs some microseconds, a commit some hundred or more.
+//! A file that is deleted or replaced stays usable for a process that has it open: writes continue, syncs succeed, and all
+//! of it is gone when the process ends. So the writer checks the paths before each group of writes, and once more between
+//! its commit and its answers: nothing is acknowledged that no path leads to. While there are no writes, the checkpoint
+//! thread checks twice a second. A check costs some microseconds, a commit some hundred or more.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -19,20 +19,20 @@ use crate::storage::StoreError;
 pub(super) struct Files {
     /// The database, its log, and the index of that.
     opened: [(PathBuf, Identity); 3],
-    /// What is missing, as of the last look. Locked to say it once when it changes.
+    /// What is missing, as of the last check. Locked to report it once when it changes.
     missing: Mutex<Option<Missing>>,
 }
 
 /// What no path leads to any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// The database file. The rest does not matter then.
+    /// The database file. The other files do not matter then.
     Database,
     /// Only the write-ahead log, or its index: the database file is in its place.
     Log,
 }
 
-/// By what the kernel knows a file, whatever its path is.
+/// What identifies a file to the kernel, whatever its path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -65,18 +65,18 @@ impl Files {
         })
     }
 
-    /// Succeeds if every path leads to the file that is open. Writes a line to the log when that changes.
+    /// Succeeds if every path leads to the file that is open. Logs it when that changes.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        let found = self.opened.iter().enumerate().find_map(|(place, (path, identity))| {
+        let found = self.opened.iter().enumerate().find_map(|(index, (path, identity))| {
             let what = leads_elsewhere(path, *identity)?;
-            let missing = if place == 0 { Missing::Database } else { Missing::Log };
+            let missing = if index == 0 { Missing::Database } else { Missing::Log };
             Some((missing, path, what))
         });
         let mut missing = self.missing.lock();
         match found {
             None => {
                 if missing.take().is_some() {
-                    tracing::info!("the files of the database are back; writing goes on");
+                    tracing::info!("files: the files of the database are back; writing continues");
                 }
                 Ok(())
             }
@@ -89,7 +89,7 @@ impl Files {
         }
     }
 
-    /// What was missing at the last look.
+    /// What was missing at the last check.
     pub(super) fn missing(&self) -> Option<Missing> {
         *self.missing.lock()
     }
@@ -103,11 +103,11 @@ fn leads_elsewhere(path: &Path, identity: Identity) -> Option<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Some("was deleted or moved away while it was open".to_owned())
         }
-        Err(error) => Some(format!("can't be looked at any more: {error}")),
+        Err(error) => Some(format!("can't be read any more: {error}")),
     }
 }
 
-/// Says what happened and what to do.
+/// Logs what happened and what to do.
 fn report(missing: Missing, path: &Path, what: &str) {
     let path = path.display();
     let process = std::process::id();

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use rusqlite::{Connection, Row};
-use shared::limits::UNREAD as MOST_UNREAD;
+use shared::limits::MAX_UNREAD as MOST_UNREAD;
 use shared::{MessageId, Timestamp, UserId};
 
 use super::markers;
@@ -24,7 +24,7 @@ pub(super) const ACQUAINTED: &str = "
     SELECT 1 FROM messages
     WHERE conversation = (SELECT pk FROM conversations WHERE low = ?1 AND high = ?2) LIMIT 1";
 
-/// Up to `limit` conversations behind `after`, the one with the newest message first.
+/// Up to `limit` conversations after `after`, the one with the newest message first.
 pub(super) fn page(
     connection: &Connection,
     user: UserId,

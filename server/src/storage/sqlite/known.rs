@@ -1,9 +1,9 @@
 //! What was last known of the database, kept in a small file beside it, so that a loss shows at the next start.
 //!
-//! A write-ahead log that is cut, and a database that is emptied or replaced by an old copy, look whole to SQLite: they
-//! are just earlier. The file holds the number of the last change that was committed when it was written: after a
-//! checkpoint, at a stop, and at most once a second in between; never on the way of a commit. What it says was durable
-//! before it was written, so a healthy database can only have more, also after `kill -9` or a power failure.
+//! A write-ahead log that is cut, and a database that is emptied or replaced by an old copy, look whole to SQLite: they are
+//! just earlier. The file holds the number of the last change that was committed when it was written: after a checkpoint, at
+//! a stop, and at most once a second in between; never on the path of a commit. What it says was durable before it was
+//! written, so a healthy database can only have more, also after `kill -9` or a power failure.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ const FILE: &str = "known.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Known {
-    /// What tells this database from every other.
+    /// What distinguishes this database from every other.
     pub(super) instance: String,
     /// The number of the last change.
     pub(super) changes: i64,
@@ -35,10 +35,10 @@ pub(super) struct Known {
     /// When that one was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_message: Option<Timestamp>,
-    /// Which start of the machine this was written after, if the system tells.
+    /// The start of the machine after which this was written, if the system says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) boot: Option<String>,
-    /// How many pages the log had when its process died, from before SQLite looked at it until it was found whole.
+    /// How many pages the log had when its process died; set before SQLite opens the log, until the log was found whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) log_pages: Option<u32>,
 }
@@ -61,12 +61,12 @@ impl Known {
         })
     }
 
-    /// What was kept in a directory. A file that can't be read counts as none: it must not keep a healthy database from
+    /// What was stored in a directory. A file that can't be read counts as none: it must not prevent a healthy database from
     /// being opened.
     pub(super) fn read(directory: &Path) -> Option<Self> {
         let path = directory.join(FILE);
         let unreadable = |error: &dyn std::fmt::Display| {
-            tracing::warn!(path = %path.display(), %error, "can't be read; whether messages were lost is not checked");
+            tracing::warn!(path = %path.display(), %error, "known: reading the file failed; whether messages were lost is not checked");
         };
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -80,18 +80,18 @@ impl Known {
         }
     }
 
-    /// Replaces what was kept.
+    /// Replaces what was stored.
     pub(super) fn write(&self, directory: &Path) -> io::Result<()> {
         replace(directory, &serde_json::to_vec(self)?)
     }
 }
 
-/// Where it is kept.
+/// Where it is stored.
 pub(super) fn file(directory: &Path) -> PathBuf {
     directory.join(FILE)
 }
 
-/// Replaces what is kept: durably, and in one step.
+/// Replaces the file: durably, and in one step.
 pub(super) fn replace(directory: &Path, content: &[u8]) -> io::Result<()> {
     let draft = directory.join(format!("{FILE}.new"));
     let mut file = OpenOptions::new()
@@ -106,7 +106,7 @@ pub(super) fn replace(directory: &Path, content: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Keeps the file up to date.
+/// The file, which it keeps up to date.
 pub(super) struct KnownFile {
     directory: PathBuf,
     /// What the file says, and whether writing it fails. Locked while it is written, which only the
@@ -115,7 +115,7 @@ pub(super) struct KnownFile {
 }
 
 impl KnownFile {
-    /// Of the file in this directory.
+    /// The one in this directory.
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
@@ -123,7 +123,7 @@ impl KnownFile {
         }
     }
 
-    /// Writes the state that a connection sees, if it has changed, and returns whether the file says it now. A failure harms
+    /// Writes the state that a connection sees, if it has changed. Returns whether the file holds it now. A failure harms
     /// nothing: the file then says less than it could.
     pub(super) fn update(&self, connection: &Connection) -> bool {
         let mut state = self.state.lock();
@@ -139,13 +139,13 @@ impl KnownFile {
         match &kept {
             Ok(true) => {
                 if let Some(ended) = outage.worked() {
-                    tracing::info!(lasted = ?ended.lasted, "{FILE} is written again");
+                    tracing::info!(lasted = ?ended.lasted, "known: {FILE} is written again");
                 }
             }
             Ok(false) => {}
             Err(error) => {
                 if outage.failed() {
-                    tracing::warn!(%error, "{FILE} could not be written; trying again");
+                    tracing::warn!(%error, "known: writing {FILE} failed; it will be tried again");
                 }
             }
         }

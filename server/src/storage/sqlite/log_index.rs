@@ -1,9 +1,9 @@
 //! How long the write-ahead log was when a process died, read from the index of the log that it left behind.
 //!
-//! SQLite keeps in that file, which all connections share in memory, how many pages the log has; it throws that away when
-//! nobody has the database open, and believes the log alone. A log that ends earlier was cut or damaged since. The number is
-//! raised only after the pages were synced, so it is never too great, unless the machine itself was restarted: the file
-//! is not synced. Whoever looks must therefore know that it was not.
+//! SQLite keeps in that file, which all connections share in memory, how many pages the log has. It throws that away when no
+//! process has the database open, and believes the log alone. A log that ends earlier was cut or damaged since. The number
+//! is raised only after the pages were synced, so it is never too great, unless the machine itself was restarted: the file
+//! is not synced. A caller must therefore make sure that it was not.
 //!
 //! The layout is that of section 2 of SQLite's document on the format of the log, in the byte order of the machine.
 
@@ -16,13 +16,13 @@ const HEADER: usize = 48;
 /// The version of the layout.
 const VERSION: u32 = 3_007_000;
 
-/// The name of this start of the machine, if the system tells.
+/// The name of this start of the machine, if the system says.
 pub(super) fn boot() -> Option<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
 }
 
-/// How many pages the log had that were not in the database file. To be asked before SQLite opens anything.
+/// How many pages the log had that were not in the database file. To be read before SQLite opens anything.
 pub(super) fn pages(index: &Path) -> Option<u32> {
     pages_of(&fs::read(index).ok()?)
 }

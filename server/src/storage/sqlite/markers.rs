@@ -22,7 +22,7 @@ const MOVE: &str = "
         delivered_at = excluded.delivered_at, delivered_id = excluded.delivered_id,
         delivered_marked_at = excluded.delivered_marked_at, change = excluded.change";
 
-/// What became of some marks.
+/// The outcome of some marks.
 pub(super) struct Outcome {
     /// One for each mark.
     pub(super) marked: Vec<Result<Marked, MarkError>>,
@@ -81,7 +81,7 @@ fn mark_one(connection: &Connection, mark: &Mark, newest: &mut i64) -> rusqlite:
     }))
 }
 
-/// Moves a watermark forward, if this one lies further on.
+/// Moves a watermark forward, if the new position comes after it.
 fn advance(watermark: &mut Option<Watermark>, to: Watermark) -> bool {
     let moved = watermark.is_none_or(|now| now.place < to.place);
     if moved {
@@ -113,7 +113,7 @@ fn store(connection: &Connection, marker: &Marker, number: i64) -> rusqlite::Res
     Ok(())
 }
 
-/// How far `user` has received and read what `peer` wrote, if that was ever said.
+/// How far `user` has received and read what `peer` wrote, if that was ever marked.
 pub(super) fn marker(connection: &Connection, user: UserId, peer: UserId) -> rusqlite::Result<Option<Marker>> {
     connection
         .prepare_cached(MARKER)?

@@ -1,7 +1,7 @@
 //! From a directory to a database that is known to be the right one and whole, as far as that can be seen.
 //!
-//! Whatever is refused is left exactly as it was found, the write-ahead log included: SQLite would copy half of a damaged
-//! log into the database and delete the rest, and would delete the log of a database that was emptied. What looking at it
+//! A database that is refused is left exactly as it was found, the write-ahead log included: SQLite would copy half of a
+//! damaged log into the database and delete the rest, and would delete the log of a database that was emptied. What reading
 //! has changed beside them, an index and a note of ours, is put back, see [`untouched`](super::untouched).
 
 use std::fmt::Write;
@@ -95,7 +95,7 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     schema::set_up_writer(&connection, &database).map_err(|error| damaged(&database, error))?;
     schema::migrate(&mut connection)?;
     match found {
-        // Not by a clock that is behind, by which what everybody has read would become unread.
+        // Not by a clock that is behind: by it messages that count as read would become unread.
         true if sequence::newest(&connection)?.is_some_and(|newest| options.now < newest) => {}
         true => sequence::correct_first_start(&connection, options.now)?,
         false => sequence::set_first_start(&connection, options.now)?,
@@ -104,7 +104,7 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     users::all_offline(&connection, None)?;
     let now = Known::of(&connection)?;
     if cut || (found && known.as_ref().is_some_and(|known| is_lost(known, &now))) {
-        // The numbers go on from here, so a cursor of what is lost would pass over what comes next.
+        // The numbers continue from here, so a cursor of what is lost would miss what comes next.
         sequence::new_instance(&connection)?;
     }
     let known_file = KnownFile::new(dir);
@@ -129,7 +129,7 @@ fn report(connection: &Connection, database: &Path, found: bool, now: &Known) ->
     let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
     let path = path.display();
     let last_message = now.last_message.map(tracing::field::display);
-    // Counted: watermarks and settings have sequence, too, so that of the last message may be greater.
+    // Counted: watermarks and settings have numbers, too, so the number of the last message may be greater.
     let (messages, changes) = (sequence::messages(connection)?, now.changes);
     match found {
         true => tracing::info!(%path, schema, messages, last_message, changes, "found the embedded database"),
@@ -150,7 +150,7 @@ fn check_empty(directory: &DataDir, known: Option<&Known>, options: &Options) ->
     loss(&directory.database(), &expected, "it is empty or missing", options)
 }
 
-/// Refuses what is no database of this program, what is damaged, and what is not all that there was.
+/// Refuses a database of another program, one that is damaged, and one that has less than it had.
 fn check_found(
     connection: &Connection,
     path: &Path,
@@ -164,7 +164,7 @@ fn check_found(
     let Some(known) = known else { return Ok(()) };
     let differs = |found: &str| loss(path, &at_least(known), found, options);
     if version < schema::WITH_NUMBERS {
-        // Whatever was kept is of a later schema than this.
+        // What was stored is of a later schema than this.
         return differs("a database that is empty or of an older version");
     }
     let now = Known::of(connection)?;
@@ -178,7 +178,7 @@ fn check_found(
 }
 
 /// How many pages the log had when a process died, if one did and that is still known. SQLite throws it away as soon as it
-/// opens the database, so it is kept with the rest before, until the log was found whole.
+/// opens the database, so it is stored with the rest before, until the log was found whole.
 fn log_pages(directory: &DataDir, dir: &Path, known: &Known) -> Option<u32> {
     if known.log_pages.is_some() {
         return known.log_pages;
@@ -219,7 +219,7 @@ fn describe(known: &Known) -> String {
     text
 }
 
-/// What was kept. The database had that and may have had more.
+/// What was stored. The database had that and may have had more.
 fn at_least(known: &Known) -> String {
     format!("at least {}, as known.json beside it says", describe(known))
 }
@@ -231,7 +231,7 @@ fn loss(path: &Path, expected: &str, found: &str, options: &Options) -> Result<(
         path.display()
     );
     if options.accept_loss {
-        tracing::warn!("{what}. It is used as it is (--accept-loss); clients with a cursor are told to begin anew");
+        tracing::warn!("{what}. It is used as it is (--accept-loss); clients with a cursor must begin anew");
         return Ok(());
     }
     Err(StoreError::Failed(format!(
@@ -268,7 +268,7 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 /// Adds what to do to what SQLite says of a file that it can't read.
 pub(super) fn damaged(path: &Path, error: StoreError) -> StoreError {
     match error {
-        // What was found by reading all of it says so already.
+        // An error of reading all of it says so already.
         StoreError::Failed(text) if text.contains("is damaged") => StoreError::Failed(text),
         StoreError::Failed(text) if text.contains("malformed") || text.contains("not a database") => {
             StoreError::Failed(format!(

@@ -30,7 +30,7 @@ macro_rules! page {
 pub(super) const OLDEST: &str = page!("ASC");
 pub(super) const NEWEST: &str = page!("DESC");
 
-/// In front of every id, and behind every id: one byte shorter and one longer than all of them.
+/// Before every id, and after every id: one byte shorter and one longer than all of them.
 pub(super) const BEFORE_ALL: &[u8] = &[0; 11];
 pub(super) const AFTER_ALL: &[u8] = &[0xff; 13];
 

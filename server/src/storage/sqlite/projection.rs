@@ -31,10 +31,10 @@ const NEW_IN_INBOX: &str = "
         unread = max(unread, excluded.unread)
     WHERE (excluded.last_at, excluded.last_id) > (last_at, last_id) OR excluded.unread > unread";
 
-/// Rows of inboxes in one transaction. They lie anywhere, so each can dirty pages of its own.
+/// Most rows of inboxes in one transaction. They lie anywhere, so each can dirty pages of its own.
 const MAX_INBOX_PART: usize = 512;
 
-/// Runs of the feed in one transaction.
+/// Most runs of the feed in one transaction.
 const MAX_FEED_PART: usize = 1_024;
 
 /// Some messages that follow each other, as they are to be in `feed` and `inbox`; in the order of the keys there, so
@@ -54,14 +54,14 @@ struct Latest {
     place: Position,
     /// Whether a message is the peer's.
     of_peer: bool,
-    /// Whether one is the owner's own, which counts as having read what lies before it.
+    /// Whether one is the owner's own, which counts as having read what comes before it.
     of_owner: bool,
     /// Whether anything in the conversation is unread.
     unread: bool,
 }
 
 impl Batch {
-    /// Reads up to `most` messages behind a number.
+    /// Reads up to `most` messages after a number.
     pub(super) fn read(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Self> {
         let snapshot = connection.unchecked_transaction()?;
         let mut batch = Self::default();
@@ -109,13 +109,13 @@ impl Batch {
         Ok(())
     }
 
-    /// In how many parts it is written.
+    /// The number of parts in which it is written.
     pub(super) fn parts(&self) -> usize {
         self.inbox.len().div_ceil(MAX_INBOX_PART) + self.feed.len().div_ceil(MAX_FEED_PART)
     }
 
-    /// Writes one part. That these rows are in front of the number up to which all is projected harms nobody: an inbox
-    /// may be, and of a feed nothing behind that number is read.
+    /// Writes one part. Rows may be written before `projected` advances: inboxes tolerate it, and feed reads stop at
+    /// `projected`.
     pub(super) fn write_part(&self, connection: &Connection, part: usize) -> rusqlite::Result<()> {
         let mut chunks = self.inbox.chunks(MAX_INBOX_PART);
         let parts = chunks.len();
@@ -143,7 +143,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Moves the number up to which all is projected, after all parts, unless that lies further on.
+    /// Advances `projected`, after all parts, unless it is greater already.
     pub(super) fn finish(&self, connection: &Connection) -> rusqlite::Result<()> {
         projected::advance(connection, self.last)
     }

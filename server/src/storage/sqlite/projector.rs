@@ -1,9 +1,8 @@
-//! The thread that keeps `feed` and `inbox` after the messages, and builds them anew when it is told to.
+//! The thread that brings `feed` and `inbox` up to date with the messages, and builds them again on request.
 //!
-//! It is woken by a reader that needs them, by a backlog, and by a timer. What it does between two looks at its orders
-//! is one step, written in transactions of a few milliseconds; see [`work`] and [`projection`]. A step that fails is
-//! repeated after a pause, so a disk that was full does not end it; readers who wait for it hear of the failure at
-//! once.
+//! A reader that needs them wakes it, and a backlog, and a timer. Between two checks of its orders it takes one step,
+//! written in transactions of a few milliseconds; see [`work`] and [`projection`](super::projection). A step that fails is
+//! repeated after a delay, so a disk that was full does not end the thread; readers who wait for it get the failure at once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,25 +24,25 @@ mod work;
 /// Most messages in one step. The more there are, the more rows of inboxes are written once for several of them.
 const MAX_BATCH: usize = 32_768;
 
-/// Messages that wait for a step before anybody asks.
+/// With so many messages waiting, a step begins before a reader needs it.
 const MAX_BACKLOG: i64 = 16_384;
 
-/// How long a reader waits for the messages that are in front of it.
+/// How long a reader waits for the messages that were committed before it asked.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// More messages than this that wait when the database is opened are an old database, not a tail.
+/// If more messages than this wait when the database is opened, it is an old database.
 const OLD_DATABASE_BACKLOG: i64 = 20_000;
 
 /// The thread, as the store sees it.
 pub(super) struct Projector {
     shared: Arc<Shared>,
-    /// Until somebody waits for its end. Locked to take it out.
+    /// Until a caller waits for its end. Locked to take it out.
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Watches the thread; told before it may end.
+    /// Watches the thread; stopped before the thread may end.
     parts: Supervisor,
 }
 
-/// What the thread, the writer and readers tell each other.
+/// What the thread, the writer and readers share.
 pub(super) struct Shared {
     /// The greatest number that is committed.
     committed: AtomicI64,
@@ -74,12 +73,12 @@ struct Progress {
 }
 
 impl Shared {
-    /// Hears of a commit, in the order of commits.
+    /// Records a commit, in the order of commits.
     pub(super) fn committed(&self, newest: i64) {
         self.committed.fetch_max(newest, Ordering::AcqRel);
     }
 
-    /// Hears of a commit of messages.
+    /// Records a commit of messages.
     pub(super) fn appended(&self, newest: i64) {
         self.committed(newest);
         self.appended.fetch_max(newest, Ordering::AcqRel);
@@ -133,7 +132,7 @@ impl Projector {
         })
     }
 
-    /// What the writer's jobs tell of their numbers to.
+    /// For the writer's jobs, which record their numbers in it.
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
@@ -176,7 +175,7 @@ impl Projector {
         }
     }
 
-    /// Begins to build everything anew, unless something is being built.
+    /// Begins to build everything again, unless something is being built.
     pub(super) fn rebuild(&self) {
         let begins = self.shared.progress.send_if_modified(|progress| {
             let begins = !progress.build.building;
@@ -192,7 +191,7 @@ impl Projector {
         }
     }
 
-    /// Ends the thread after the step that it is at. What waits is projected when the database is opened again.
+    /// Ends the thread after its current step. Messages that wait are projected when the database is opened again.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
         self.parts.stop();
         self.shared.order(|orders| orders.stop = true);
@@ -212,7 +211,7 @@ impl Drop for Projector {
         self.parts.stop();
         self.shared.order(|orders| orders.stop = true);
         if self.thread.lock().take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the projector panicked");
+            tracing::error!("projector: the thread panicked");
         }
     }
 }

@@ -18,7 +18,7 @@ const MAX_CONNECTIONS: u32 = 4;
 /// How long closing waits for reads that are under way.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The pool. Whoever wants a connection waits in the order of asking.
+/// The pool. Callers get a connection in the order in which they ask for one.
 pub(super) struct Readers {
     permits: Arc<Semaphore>,
     /// The connections that no permit holder has. Locked to take one out or to put it back.

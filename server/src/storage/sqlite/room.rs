@@ -1,8 +1,8 @@
 //! Whether there is room for the next commit.
 //!
-//! A disk without room fails a large commit and lets a small one pass, or one that finds its place in a part of the log
-//! that is used again. So a commit that failed counts until as much has been written as a large one needs. Only readiness
-//! asks; until it does, every commit is tried all the same.
+//! A disk without room fails a large commit and lets a small one pass, or one that finds its place in a part of the log that
+//! is used again. So after a commit that failed, room is uncertain until as much has been written as a large commit needs.
+//! Only readiness checks that; until it does, every commit is tried all the same.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::storage::StoreError;
 
-/// Bytes that a commit of many messages needs. With less than this free it is tried whether that can be written.
+/// Bytes that a commit of many messages needs. With less than this free, a check writes as much.
 const LARGE_COMMIT_BYTES: u64 = 1024 * 1024;
 
 /// What is known of the room.
@@ -30,7 +30,7 @@ impl Room {
         }
     }
 
-    /// Hears how a commit went.
+    /// Records how a commit went.
     pub(super) fn record(&self, failure: Option<&StoreError>) {
         if matches!(failure, Some(StoreError::Unavailable(_))) {
             self.uncertain.store(true, Ordering::Relaxed);
@@ -42,7 +42,7 @@ impl Room {
         self.uncertain.load(Ordering::Relaxed) || self.free().is_some_and(|free| free < LARGE_COMMIT_BYTES)
     }
 
-    /// Hears that [`fill`] succeeded.
+    /// Records that [`fill`] succeeded.
     pub(super) fn record_large_commit(&self) {
         self.uncertain.store(false, Ordering::Relaxed);
     }
@@ -64,7 +64,7 @@ pub(super) fn fill(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Takes away what [`fill`] has left.
+/// Removes what [`fill`] has left.
 pub(super) fn tidy(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("DROP TABLE IF EXISTS room")
 }

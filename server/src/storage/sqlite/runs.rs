@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 use shared::UserId;
 
-/// Bits of a number that tell messages of one segment of the feed apart: 16,384 messages.
+/// Bits of a number that distinguish the messages of one segment of the feed: 16,384 messages.
 const SEGMENT_BITS: u32 = 14;
 
 pub(super) const OF_USER: &str = "SELECT numbers FROM feed WHERE segment = ?1 AND user = ?2";
@@ -50,7 +50,7 @@ impl Run {
     }
 }
 
-/// The numbers of a stored run. Whatever is not one of the segment is left out.
+/// The numbers of a stored run. A number that is not of the segment is left out.
 pub(super) fn unpack(segment: i64, packed: &[u8]) -> impl Iterator<Item = i64> {
     let number = move |place: &[u8; 2]| (segment << SEGMENT_BITS) + i64::from(u16::from_be_bytes(*place));
     let (places, _) = packed.as_chunks();

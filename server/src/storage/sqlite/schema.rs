@@ -10,17 +10,17 @@
 //!   number instead of two 12-byte ids for each message.
 //! - **A sender is stored as its id**, because a token may name a sender that is in no row of `users`. The receiver
 //!   is the other one of the conversation.
-//! - **The index of places ends with the sender**, so that unread messages, those of one sender behind a place, are
-//!   counted without looking at rows. Were the sender in front of the place, what the other one wrote in between would
-//!   not be passed over; but the two directions of a conversation would lie in different pages, and each commit write
-//!   twice as many: that costs a tenth of the throughput.
-//! - **`feed` and `inbox` are a projection of `messages`**, written behind it in larger batches: in the commit itself
-//!   their rows would dirty several times the pages that the message does. `meta.projected` says how far it is, in the
-//!   same transaction as what it stands for.
-//! - **A feed lies in segments** of `seq`: what is written together lies together at the end of the table, instead of at
-//!   the end of each user's rows, where it would dirty a page for each of them. A reader seeks once in each segment
-//!   behind its cursor. A row holds many messages, see [`runs`](super::runs): a row for each of them and each of its two
-//!   people cost a tenth of the throughput.
+//! - **The index of places ends with the sender**, so that unread messages, those of one sender after a place, are counted
+//!   without reading rows. If the sender came before the place in the index, the count would not have to step over what the
+//!   other one wrote in between; but the two directions of a conversation would lie in different pages, and each commit
+//!   would write twice as many: that costs a tenth of the throughput.
+//! - **`feed` and `inbox` are a projection of `messages`**, written later and in larger batches: in the commit itself their
+//!   rows would dirty several times the pages that the message does. `meta.projected` says how far it is, in the same
+//!   transaction as the rows.
+//! - **A feed lies in segments** of `seq`: what is written together lies together at the end of the table, instead of at the
+//!   end of each user's rows, where it would dirty a page for each of them. A reader seeks once in each segment after its
+//!   cursor. A row holds many messages, see [`runs`](super::runs): a row for each message and each of its two people cost a
+//!   tenth of the throughput.
 //! - **Uniqueness is the database's work**: a message's id, a sender's client message id, a user's name.
 
 use std::path::Path;
@@ -141,7 +141,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// Memory that the writer may use for pages, in KiB. Random inserts into the indexes want their inner pages here.
 const WRITER_CACHE_KIB: i64 = 65_536;
 
-/// How long a connection waits for a lock. Nobody else should hold one for long, but an administrator's shell or a
+/// How long a connection waits for a lock. No other process should hold one for long, but an administrator's shell or a
 /// backup may for a moment.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

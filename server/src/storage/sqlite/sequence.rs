@@ -1,7 +1,7 @@
-//! The numbers of changes: messages, watermarks and settings count up one sequence.
+//! The sequence of changes: each message, watermark and change of settings has the next number.
 //!
-//! There is one writer, so it is the order of commit: a reader that saw a number never sees a smaller one appear. A
-//! cursor is such a number.
+//! There is one writer, so this is the order of commit: a reader that saw a number never sees a smaller one appear. A cursor
+//! is such a number.
 
 use rusqlite::{Connection, OptionalExtension};
 use shared::Timestamp;
@@ -59,7 +59,7 @@ pub(super) fn newest(connection: &Connection) -> rusqlite::Result<Option<Timesta
     Ok(last.max(by_id.map(Timestamp::from_millis)))
 }
 
-/// Makes this another database to every cursor, so that their holders begin anew.
+/// Makes this another database to every cursor, so that their holders begin again.
 pub(super) fn new_instance(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE meta SET instance = randomblob(6) WHERE pk = 1", [])?;
     Ok(())
@@ -94,7 +94,7 @@ pub(super) fn first_start(connection: &Connection) -> rusqlite::Result<Option<Ti
     Ok(millis.map(Timestamp::from_millis))
 }
 
-/// What tells this database from every other.
+/// What distinguishes this database from every other.
 pub(super) fn instance(connection: &Connection) -> rusqlite::Result<Instance> {
     connection.query_row(INSTANCE, [], |row| row.get(0))
 }

@@ -17,15 +17,15 @@ use crate::storage::{
     PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
 };
 
-/// Messages of all users that a reader of a feed sifts by itself, before it asks for them to be projected.
+/// Messages of all users that a reader of a feed filters itself, before it waits for them to be projected.
 const MAX_FILTERED: i64 = 256;
 
-/// Messages in one chunk of [`MessageStore::history`].
+/// Most messages in one chunk of [`MessageStore::history`].
 pub(super) const MAX_CHUNK: usize = 256;
 
 impl EmbeddedStore {
-    /// Runs a write that tells its numbers to `committed` when it is durable. It waits as long as the disk does: what
-    /// would be given up could still be committed, and its caller would not learn of it.
+    /// Runs a write, and calls `committed` with its output when it is durable. It waits as long as the disk does: a write
+    /// that was given up could still be committed, and its caller would not be notified.
     async fn write<T, F, C>(&self, work: F, committed: C) -> Result<T, StoreError>
     where
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -81,8 +81,8 @@ impl MessageStore for EmbeddedStore {
             .await
     }
 
-    /// Each chunk is a page of its own, read when it is asked for: a consumer that stalls holds neither a
-    /// connection nor a snapshot.
+    /// Each chunk is a page of its own, read when it is wanted: a consumer that stalls holds neither a connection nor a
+    /// snapshot.
     fn history(&self, conversation: Conversation) -> BoxStream<'static, Result<Vec<Message>, StoreError>> {
         let readers = Arc::clone(&self.readers);
         stream::try_unfold(Some(Bounds::default()), move |rest| {
@@ -142,13 +142,13 @@ impl FeedStore for EmbeddedStore {
         Cursor::at(self.instance, committed_position)
     }
 
-    /// Right whatever is projected: what is not is sifted out of everybody's messages. Waiting for the projection only
-    /// spares that, so its failure is none.
+    /// Right whatever is projected: messages that are not projected are filtered out of everybody's. Waiting for the
+    /// projection only spares that, so it may fail.
     async fn changes(&self, user: UserId, since: &Cursor, limit: usize) -> Result<Changes, ChangesError> {
         if self.projector.waiting() > MAX_FILTERED
             && let Err(error) = self.projector.flush().await
         {
-            tracing::debug!(%error, "a feed is read in front of the projection");
+            tracing::debug!(%error, "feed: waiting for the projection failed; the feed is read without it");
         }
         let (instance, since) = (self.instance, since.clone());
         self.readers

@@ -81,7 +81,7 @@ async fn a_full_disk_fails_the_batch_and_heals() {
 async fn a_job_that_fails_fails_alone() {
     let (_dir, store) = store();
     let ada = user(&store, "ada").await;
-    // All four wait behind a job that waits for them: one group.
+    // All four wait for a job that waits for them: one group.
     let (release, released) = mpsc::channel::<()>();
     let held = store.writer.run(move |_| Ok(released.recv().is_err()));
     let rename = |name: &'static str, then: &'static str| {
@@ -113,7 +113,7 @@ async fn a_job_that_fails_fails_alone() {
     assert_eq!(count(&store).await, 1);
 }
 
-/// Whoever watches the threads hears of it, so that the server is not left without a writer.
+/// The supervisor of the threads is notified, so that the server does not run without a writer.
 #[tokio::test]
 async fn a_writer_that_panics_after_a_commit_is_missed() {
     let dir = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ async fn a_ping_does_not_wait_for_a_stuck_writer() {
     store.ping().await.unwrap();
 }
 
-/// The log is begun anew again and again, although a stream stands still in the middle of a conversation.
+/// The log is restarted again and again, although a stream stands still in the middle of a conversation.
 #[tokio::test]
 async fn the_log_stays_short() {
     const PAGES: u64 = 200;
@@ -186,7 +186,7 @@ async fn the_log_stays_short() {
     assert_eq!(rest, 6_000 - super::store::MAX_CHUNK);
 }
 
-/// However long a write takes: what was given up could be committed later, and nobody would be told of it.
+/// However long a write takes: what was given up could be committed later, and its caller would not be notified.
 #[tokio::test]
 async fn writes_wait_for_their_fate() {
     let (_dir, store) = store();

@@ -25,8 +25,8 @@ pub(super) const ANSWERED: &str = "
 
 /// Messages of the peer that the user has not read, counted up to `most`. `own` is the user's watermark.
 ///
-/// Read is what lies up to the watermark, what lies before a message of the user's own, and, where there is no watermark,
-/// what is older than the first start. So they are the newest ones up to the first that is the user's own.
+/// Read is what comes up to the watermark, what comes before a message of the user's own, and, where there is no watermark,
+/// what is older than the first start. So the unread ones are the newest ones up to the first that is the user's own.
 pub(super) fn unread(
     connection: &Connection,
     user: UserId,
@@ -60,9 +60,11 @@ pub(super) fn unread(
     Ok(count)
 }
 
-/// Keeps the note of what may be unread in step with a watermark that has just moved, in the same transaction.
+/// Clears the flag of a conversation in which a watermark has just moved, if nothing is unread any more, in the same
+/// transaction.
 ///
-/// Looked at here, where no message can be committed meanwhile. One that is not projected yet sets the note again then.
+/// It counts here, where no message can be committed meanwhile. A message that is not projected yet sets the flag again when
+/// it is.
 pub(super) fn clear_flag(connection: &Connection, own: &Marker) -> rusqlite::Result<()> {
     if unread(connection, own.user, own.peer, Some(own), 1)? == 0 {
         connection

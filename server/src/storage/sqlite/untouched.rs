@@ -1,7 +1,8 @@
-//! The files beside a database as they were before it was looked at.
+//! The files beside a database as they were before SQLite opened it.
 //!
-//! SQLite makes an index of the log, and an empty log where there is none, also for somebody who only reads; and how long the
-//! log was is written down before that, see [`opening`](super::opening). Where a database is refused, all that is put back.
+//! SQLite makes an index of the log, and an empty log where there is none, also for a program that only reads; and this
+//! program notes how long the log was before that, see [`opening`](super::opening). If a database is refused, all that is
+//! put back.
 
 use std::fs;
 use std::io;
@@ -35,7 +36,7 @@ impl Untouched {
     /// Puts it back. To be called when no connection is left. If that fails, the note of the log's length stays.
     pub(super) fn put_back(self) {
         if let Err(error) = self.try_to_put_back() {
-            tracing::debug!(%error, "a file beside the refused database was changed");
+            tracing::debug!(%error, "opening: putting back a file beside the refused database failed");
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) fn create(
         .collect()
 }
 
-/// An id of the moment `at`, different from every other, and greater than those minted before.
+/// An id of the moment `at`, different from every other, and greater than those made before.
 fn new_id(at: Timestamp) -> UserId {
     let mut bytes = ObjectId::new().bytes();
     let seconds = at.millis().div_euclid(1_000).clamp(0, u32::MAX.into()) as u32;
@@ -74,10 +74,10 @@ pub(super) fn by_name(connection: &Connection, name: &str) -> rusqlite::Result<O
         .optional()
 }
 
-/// Up to `limit` users behind `after`, in the order of their ids.
+/// Up to `limit` users after `after`, in the order of their ids.
 pub(super) fn list(connection: &Connection, after: Option<UserId>, limit: usize) -> rusqlite::Result<Vec<User>> {
     let after = after.map(UserId::bytes);
-    // No id is as short as this, so all come behind it.
+    // No id is as short as this, so all come after it.
     let after = after.as_ref().map_or(&[][..], |id| id);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     connection
@@ -94,7 +94,7 @@ pub(super) fn settings(connection: &Connection, user: UserId) -> rusqlite::Resul
         .optional()
 }
 
-/// The settings of a user and the number of their change, if that is behind `point`.
+/// The settings of a user and the number of their change, if that is greater than `point`.
 pub(super) fn changed_settings(
     connection: &Connection,
     user: UserId,
@@ -157,7 +157,7 @@ pub(super) fn set_presence(connection: &Connection, changes: &[PresenceChange]) 
     Ok(())
 }
 
-/// Takes everyone offline, as seen last at `now`, or when they were seen last.
+/// Takes everyone offline, last seen at `now`, or when they were last seen.
 pub(super) fn all_offline(connection: &Connection, now: Option<Timestamp>) -> rusqlite::Result<()> {
     connection.execute(ALL_OFFLINE, [now.map(Timestamp::millis)])?;
     Ok(())

@@ -1,11 +1,11 @@
 //! The one thread that writes, and group commit.
 //!
-//! Callers hand in jobs through a bounded queue. The writer takes all that wait, runs them in one transaction and
-//! syncs once. Only then does it answer, so no caller ever hears of something that is not on the disk; the jobs that
-//! came meanwhile are the next group. If one of a group fails, all are undone and run again, each in a transaction of
-//! its own, so that it fails alone. That is rare; a savepoint around each job would cost every group a copy of all
-//! pages that it touches. It is no help where the database is locked by somebody else, which each of them would wait for;
-//! and it ends after [`RETRY_TIMEOUT`], should each attempt take long.
+//! Callers hand in jobs through a bounded queue. The writer takes all that wait, runs them in one transaction and syncs
+//! once. Only then does it answer, so no caller gets a result that is not on the disk; the jobs that came meanwhile are the
+//! next group. If one of a group fails, all are undone and run again, each in a transaction of its own, so that it fails
+//! alone. That is rare; a savepoint around each job would cost every group a copy of all pages that it touches. It does not
+//! help where another process has locked the database: each job would wait for that. And it ends after [`RETRY_TIMEOUT`], in
+//! case each attempt takes long.
 //!
 //! A group whose commit went into files that no path leads to any more is held: neither answered nor undone. If the files
 //! come back it is durable after all, and is answered; until then nothing else is written, see [`files`](super::files).
@@ -28,22 +28,22 @@ use super::room::Room;
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
-/// Jobs that wait; callers beyond that wait for a place. Also the most jobs in one transaction.
+/// Jobs that wait; callers beyond that wait for room. Also the most jobs in one transaction.
 const MAX_QUEUED: usize = 64;
 
 /// How long the jobs of a group that failed are tried one by one. The rest then fails as the group did.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it looks whether the files of a group that is held are back.
+/// How often it rechecks whether the files of a group that is held are back.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The writer, as its callers see it.
 pub(super) struct Writer {
     /// Where jobs go, until it is closed. Locked to clone it or to take it out.
     jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
-    /// The thread, until somebody waits for its end. Locked to take it out.
+    /// The thread, until a caller waits for its end. Locked to take it out.
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Watches the thread; told before it may end.
+    /// Watches the thread; stopped before the thread may end.
     parts: Supervisor,
 }
 
@@ -94,8 +94,8 @@ impl Writer {
         self.run_then(work, |_| ()).await
     }
 
-    /// The same; as soon as it is durable, and whether or not the caller still waits, `committed` hears of it, on the
-    /// writer's thread.
+    /// The same; as soon as it is durable, and whether or not the caller still waits, `committed` is called with its output,
+    /// on the writer's thread.
     pub(super) async fn run_then<T, F, C>(&self, work: F, committed: C) -> Result<T, StoreError>
     where
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -105,7 +105,7 @@ impl Writer {
         let jobs = self.jobs()?;
         let (call, answer) = call(work, committed);
         jobs.send(call).await.map_err(|_| StoreError::closed())?;
-        // Closing waits for every sender, so none may be held by somebody who no longer looks.
+        // Closing waits for every sender, so none may be held longer than needed.
         drop(jobs);
         answer.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
@@ -142,12 +142,12 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Waits for the thread, so that whoever drops a store can open it again.
+    /// Waits for the thread, so that the caller who drops a store can open it again.
     fn drop(&mut self) {
         self.parts.stop();
         self.jobs.lock().take();
         if self.thread.lock().take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the writer panicked");
+            tracing::error!("writer: the thread panicked");
         }
     }
 }
@@ -196,8 +196,8 @@ impl Thread {
         checkpointer.finish(&self.connection, &self.files, known_file);
     }
 
-    /// Waits until it is known whether what was committed can be found by whoever opens the database next. Whatever comes
-    /// meanwhile is refused.
+    /// Waits until it is known whether the next process that opens the database finds what was committed. Jobs that come
+    /// meanwhile are refused.
     fn wait_for_files(&mut self, held: &mut Vec<Box<dyn Job>>, jobs: &mut Jobs, checkpointer: &Checkpointer) {
         let mut group = Vec::new();
         while !held.is_empty() {
@@ -230,8 +230,7 @@ impl Thread {
         self.rescued
     }
 
-    /// Runs jobs as one durable transaction, or leaves no trace of them. Nobody hears of a commit before the files were
-    /// looked at.
+    /// Runs jobs as one durable transaction, or leaves no trace of them. The files are checked before a commit is answered.
     fn transaction(&self, jobs: &mut [Box<dyn Job>]) -> (Result<(), Failure>, CommitPlace) {
         let outcome = transaction(&self.connection, jobs);
         self.room.record(outcome.as_ref().err().map(|failure| &failure.error));
@@ -262,7 +261,7 @@ fn refuse(jobs: &mut Vec<Box<dyn Job>>, error: &StoreError) {
 #[derive(Clone)]
 struct Failure {
     error: StoreError,
-    /// Whether it began; if not, no other one can either for now.
+    /// Whether it began; if not, no other one can begin either for now.
     began: bool,
 }
 
@@ -292,7 +291,7 @@ fn transaction(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(),
     outcome.map_err(|error| Failure { error, began: true })
 }
 
-/// Something to be done in a transaction, and somebody who waits for it.
+/// Work to be done in a transaction, and a caller who waits for it.
 trait Job: Send {
     /// Does it and keeps its output.
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
@@ -347,7 +346,7 @@ where
         if let Ok(output) = &output {
             committed(output);
         }
-        // Nobody may be waiting any more; what was written stays.
+        // The caller may be gone; what was written stays.
         let _ = reply.send(output);
     }
 }

@@ -12,6 +12,7 @@ use crate::transport::context::Context;
 pub async fn about(State(context): State<Arc<Context>>) -> Json<Value> {
     Json(json!({
         "server": "a one-to-one chat server",
+        "protocol": shared::PROTOCOL_VERSION,
         "socketIo": format!("{}/", context.config.paths().socket()),
         "documents": ["README.md", "shared/PROTOCOL.md"],
         "health": "/readyz",

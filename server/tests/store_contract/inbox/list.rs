@@ -1,4 +1,4 @@
-//! The order of a user's conversations, and what each looks like.
+//! The order of a user's conversations, and how each stands.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -80,7 +80,7 @@ pub(crate) async fn refuses_another_text_or_receiver(engine: &dyn Engine) {
         mint_with("a", ada, bob, "hello\0"),
         mint_with("a", ada, eve, "hello"),
         mint_with("a", ada, ada, "hello"),
-        // The receiver is looked at first.
+        // The receiver is checked first.
         mint_with("a", ada, nobody(), "hello"),
         mint_with("a", ada, bob, "hello"),
     ];
@@ -166,7 +166,7 @@ pub(crate) async fn stores_one_of_two_at_once(engine: &dyn Engine) {
     assert_eq!(bobs + eves, 50);
 }
 
-/// As a caller does that was told of a failure and does not know what became of its batch.
+/// As a caller does whose batch failed with an unknown outcome.
 pub(crate) async fn takes_the_very_same_message_again(engine: &dyn Engine) {
     let store = engine.open().await;
     let [ada, bob] = people(&*store).await;

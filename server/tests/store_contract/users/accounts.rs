@@ -141,7 +141,7 @@ pub(crate) async fn are_listed_in_pages(engine: &dyn Engine) {
     assert_eq!(store.list_users(None, 0).await, Ok(Vec::new()));
     assert_eq!(store.list_users(None, usize::MAX).await.unwrap(), expected);
     assert_eq!(store.list_users(Some(expected[3].id), 2).await.unwrap(), expected[4..6]);
-    // Behind an id that belongs to nobody.
+    // After an id that no user has.
     assert_eq!(
         store.list_users(Some(UserId::from_bytes([0; 12])), 2).await.unwrap(),
         expected[..2]

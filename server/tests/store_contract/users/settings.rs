@@ -1,4 +1,4 @@
-//! What a user lets others know.
+//! What a user lets others see.
 
 use server::storage::UserStore;
 use shared::{Settings, SettingsChange, UserId};

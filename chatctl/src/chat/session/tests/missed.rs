@@ -63,7 +63,7 @@ fn nothing_lies_between_the_cursor_and_the_opening() {
     assert_eq!(story.session.since(), Some(""));
     story.session.connected(story.now);
     story.asks_inbox(None);
-    // Heard before anything is known: shown behind what was there, once.
+    // Heard before anything is known: shown after what was there, once.
     story.receives(theirs(2, "two"));
     story.receives(theirs(3, "three"));
     story.say("hello");
@@ -133,7 +133,7 @@ fn catching_up_takes_as_many_pages_as_there_are() {
     story.synced(vec![theirs(1, "one")], "c1", true);
     story.hears("one", true);
     story.syncs(Some("c1"));
-    // While something is missing, a live event's cursor lies in front of it.
+    // While something is missing, a live event's cursor is older than that.
     story.receives_at(theirs(9, "nine"), Some("c9"));
     story.idle();
     // A page that is cut off is asked for again.
@@ -210,7 +210,7 @@ fn a_cursor_of_no_use_is_told_and_replaced() {
     story.idle();
     story.synced(Vec::new(), "d0", false);
     // What history still has of the open conversation is shown.
-    let ticket = story.ticket(Page::Newest(PAGE));
+    let ticket = story.ticket(Page::Newest(MAX_PAGE));
     story
         .session
         .fetched(story.now, ticket, Ok(vec![theirs(1, "one"), theirs(2, "two")]));
@@ -229,7 +229,7 @@ fn a_server_without_cursors_leaves_history() {
     story.session.connected(story.now);
     story.asks_inbox(None);
     old(&mut story);
-    // There is more in front of these, and it is not shown later either.
+    // There are older ones, and it is not shown later either.
     let opening: Vec<Message> = (11..)
         .take(OPENING_MESSAGES)
         .map(|number| theirs(number, "old"))
@@ -246,7 +246,7 @@ fn a_server_without_cursors_leaves_history() {
     assert_eq!(story.event(), ChatEvent::Connected);
     story.asks_inbox(None);
     old(&mut story);
-    let ticket = story.ticket(Page::Newest(PAGE));
+    let ticket = story.ticket(Page::Newest(MAX_PAGE));
     let answer = [vec![theirs(10, "older")], opening, vec![theirs(99, "new")]].concat();
     story.session.fetched(story.now, ticket, Ok(answer));
     story.hears("new", true);

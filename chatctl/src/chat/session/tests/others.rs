@@ -211,7 +211,7 @@ fn unread_elsewhere_follows_what_the_server_tells() {
     story.idle();
 }
 
-/// A page with further ones behind it.
+/// A page that others follow.
 fn more(page: Inbox) -> Inbox {
     let next = Some("p2".to_owned());
     Inbox { next, ..page }

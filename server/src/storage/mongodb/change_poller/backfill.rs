@@ -1,4 +1,4 @@
-//! Projecting all messages of a span of time, whoever wrote them.
+//! Projecting all messages of a span of time, whichever program wrote them.
 
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;

@@ -184,7 +184,7 @@ impl Projector {
         let written = {
             let mut state = self.shared.state.lock();
             if !state.has_everything() {
-                return Err(StoreError::Unavailable("inboxes are behind".into()));
+                return Err(StoreError::Unavailable("inboxes are not up to date".into()));
             }
             state.take_over(Some(owner));
             if !state.waiting.contains_key(&owner) && !state.writing.contains_key(&owner) {

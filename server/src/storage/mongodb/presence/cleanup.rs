@@ -24,7 +24,7 @@ impl NodePresence {
             self.delete_expired().await?;
         }
         let others = self.remove_dead_nodes(now, node).await?;
-        // Only now: who looks after users of others on seeing this flag fall must find them offline.
+        // Only now: a caller that sees this flag turn false must find the users of the other nodes offline.
         self.others.store(others, Ordering::Release);
         if !beats.repaired {
             self.repair(node).await?;

@@ -15,7 +15,7 @@ use crate::storage::sqlite::verify;
 use crate::storage::sqlite::writer::Writer;
 use crate::storage::{Projection, StoreError};
 
-/// Messages in rows of `feed`, or a tenth as many rows of `inbox`, that one step looks at to find wrong ones.
+/// Messages in rows of `feed`, or a tenth as many rows of `inbox`, that one step verifies.
 const MAX_VERIFIED: usize = 4_000;
 
 /// How long messages wait for a step at most.
@@ -27,7 +27,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How often the log says how far a build is.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// In front of every user.
+/// Before every user.
 const BEFORE_ALL: UserId = UserId::from_bytes([0; 12]);
 
 /// A build under way.
@@ -39,11 +39,11 @@ struct Build {
 
 /// What is next in it. Any stage can be begun again without harm.
 enum Stage {
-    /// The ordinary steps, until they have come here.
+    /// The ordinary steps, until they have come to this number.
     Old { until: i64 },
-    /// Find rows of the inboxes that no message stands after, after this key.
+    /// Verify the rows of the inboxes after this key.
     Inbox((UserId, UserId)),
-    /// Find such rows of the feed.
+    /// Verify the rows of the feed after this key.
     Feed(FeedKey),
     /// Bring in what is missing of the messages after this number.
     Messages(i64),
@@ -106,7 +106,7 @@ impl Work {
             match done {
                 Ok(wrote) => {
                     if wrote && let Some(ended) = self.outage.worked() {
-                        tracing::info!(lasted = ?ended.lasted, "messages are projected again");
+                        tracing::info!(lasted = ?ended.lasted, "projector: messages are projected again");
                     }
                 }
                 Err(error) => {
@@ -141,10 +141,10 @@ impl Work {
         }
     }
 
-    /// Tells those who wait, and pauses. Returns whether to stop.
+    /// Hands the error to readers who wait, and waits itself. Returns whether to stop.
     fn failed(&mut self, error: StoreError) -> bool {
         if self.outage.failed() {
-            tracing::warn!(%error, "projecting messages failed; it will be tried again");
+            tracing::warn!(%error, "projector: a step failed; it will be tried again");
         }
         self.shared.progress.send_modify(|progress| {
             progress.failures += 1;
@@ -200,7 +200,7 @@ impl Work {
         let Some(build) = &self.build else { return Ok(false) };
         let mut wrote = false;
         let next = match build.stage {
-            // A step that is not due any more had come to its end.
+            // There is nothing left to project: this step ends the build.
             Stage::Old { .. } => return self.step().map(|()| true),
             Stage::Inbox(after) => {
                 let found = verify::verify_inbox(&self.reader, after, MAX_VERIFIED / 10)?;

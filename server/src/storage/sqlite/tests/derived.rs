@@ -1,4 +1,4 @@
-//! Feeds and inboxes: what is right while they lag behind, are built, or are wrong.
+//! Feeds and inboxes: what is right while they are not up to date, are built, or are wrong.
 
 use super::*;
 
@@ -103,7 +103,7 @@ async fn a_full_disk_stops_the_projection_until_there_is_room() {
     assert_eq!(dump(&store).await.len(), 3_001);
 }
 
-/// A database of the first version, filled behind this program's back.
+/// A database of the first version, filled without this program.
 fn old_database(path: &Path, people: usize, messages: usize) {
     let connection = Connection::open(path.join("chat.db")).unwrap();
     connection.execute_batch(schema::MIGRATIONS[0]).unwrap();
@@ -180,7 +180,7 @@ async fn an_old_database_is_built_in_the_background_and_goes_on_after_a_crash() 
     // A pair of users has two rows in the inboxes, and a user alone one.
     let conversations = PEOPLE + 2 * (3 * PEOPLE - 6);
     assert_eq!(rows.len(), (own + 2 * others) as usize + conversations);
-    // Building it all anew changes nothing that was right.
+    // Building it all again changes nothing that was right.
     store.rebuild().await.unwrap();
     assert!(store.projection().building && store.projection().ready);
     let again = built(&store).await;

@@ -55,7 +55,7 @@ fn flip(path: &Path, offset: usize) {
     fs::write(path, bytes).unwrap();
 }
 
-/// SubmitError with the numbers and what to do, more than once, and nothing is changed by that.
+/// Refused with the numbers and what to do, more than once, and nothing is changed by that.
 fn refused(dir: &Path, words: &[&str]) {
     let before = contents(dir);
     for _ in 0..2 {
@@ -79,7 +79,7 @@ async fn accepted(dir: &Path, ada: UserId, lost: &Cursor) {
     };
     let store = EmbeddedStore::open_with(dir, &options, &Supervisor::default()).unwrap();
     assert!(count(&store).await < MESSAGES);
-    // Whoever has seen what is gone begins anew, and does not pass over what comes in its place.
+    // A client that has seen what is gone begins again, and does not miss what comes in its place.
     let reset = store.changes(ada, lost, 10).await;
     assert!(matches!(reset, Err(ChangesError::Reset(_))), "{reset:?}");
     drop(store);
@@ -126,7 +126,7 @@ async fn a_database_that_was_emptied_or_removed_is_refused() {
             dir.path(),
             &["it is empty or missing", "at least 300 changes", "--accept-loss"],
         );
-        // Also where nothing was kept, for the log is there; SQLite would delete it.
+        // Also where nothing was stored beside it, for the log is there; SQLite would delete it.
         fs::remove_file(dir.path().join("known.json")).unwrap();
         refused(
             dir.path(),
@@ -230,7 +230,7 @@ async fn a_log_that_lost_its_last_moment_is_refused() {
     assert_eq!(count(&EmbeddedStore::open(dir.path()).unwrap()).await, 250);
 }
 
-/// What was kept must not stand in the way of a healthy database.
+/// What was stored beside it must not prevent a healthy database from being opened.
 #[tokio::test]
 async fn a_file_beside_it_that_is_damaged_or_missing_is_no_loss() {
     let (dir, ..) = stopped().await;

@@ -81,7 +81,7 @@ async fn a_commit_into_a_moved_directory_is_not_acknowledged_before_it_is_back()
         assert_eq!(
             store.committed_position(),
             committed_position,
-            "nobody's cursor lies behind it"
+            "no cursor comes after it"
         );
         fs::rename(&away, &path).unwrap();
     };
