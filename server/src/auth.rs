@@ -14,7 +14,7 @@ mod token;
 pub use token::Verifier;
 
 /// How long it may take to find out whether the bearer of a token exists, waiting for a turn included.
-const DEADLINE: Duration = Duration::from_secs(5);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bearer of a good token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,16 +95,16 @@ async fn known(store: &dyn UserStore, caller: Caller) -> Result<Caller, AuthErro
     }
 }
 
-/// Whether there is such a user, found out within [`DEADLINE`]: a store that hangs may take several times as long for
+/// Whether there is such a user, found out within [`LOOKUP_TIMEOUT`]: a store that hangs may take several times as long for
 /// each of those who ask.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] at the latest then.
 pub async fn exists(store: &dyn UserStore, user: UserId) -> Result<bool, StoreError> {
-    match tokio::time::timeout(DEADLINE, store.user(user)).await {
+    match tokio::time::timeout(LOOKUP_TIMEOUT, store.user(user)).await {
         Ok(found) => Ok(found?.is_some()),
         Err(_) => {
-            let text = format!("looking up who it is: no answer within {DEADLINE:?}");
+            let text = format!("looking up who it is: no answer within {LOOKUP_TIMEOUT:?}");
             Err(StoreError::Unavailable(text))
         }
     }

@@ -63,7 +63,7 @@ pub struct Config {
     // Without a variable: it must not stay in a file and accept the next loss, too.
     /// Use the embedded database although it has less than it is known to have had; for one start only
     ///
-    /// What is missing is lost then. All clients are told to begin anew, so that they see what is left.
+    /// What is missing is lost then. All clients are sent that they have to begin anew, so that they see what is left.
     #[arg(long)]
     pub accept_loss: bool,
 
@@ -121,7 +121,7 @@ pub struct Config {
     )]
     pub max_message_bytes: u32,
 
-    /// Messages that may wait to be stored and delivered before senders are told `overloaded` (1 to 1000000)
+    /// Messages that may wait to be stored and delivered before senders are answered `overloaded` (1 to 1000000)
     ///
     /// A user may have as many as are still free, so one of them can take half of it at most.
     #[arg(

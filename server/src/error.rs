@@ -75,7 +75,7 @@ impl From<chat::Error> for WireError {
                 &format!("the list of conversations is being built: {done} of {total} messages are done; try again"),
                 1_000,
             ),
-            Error::NotStored(NotStored::SubmitError(refused)) => refused.into(),
+            Error::NotStored(NotStored::Refused(refused)) => refused.into(),
             Error::NotStored(NotStored::Failed(failure)) => not_stored(&failure),
             Error::NotMarked(MarkError::UnknownMessage) => WireError::new(
                 ErrorCode::MessageNotFound,

@@ -1,4 +1,4 @@
-//! Breaks one invariant on purpose, so that tests can see that whoever checks the server finds it.
+//! Breaks one invariant on purpose, so that tests can see that a check of the server finds it.
 //!
 //! Compiled with the feature `failpoints` only, which no shipped program has. `FAILPOINTS` in the environment says what each
 //! failpoint does, in the words of the crate `fail`: `socketio::emit=0.1%return`. The failpoints stand where the invariant
@@ -79,7 +79,7 @@ pub async fn request(name: &str, work: impl Future<Output = ()>) {
     work.await;
 }
 
-/// Numbers kept beside the messages, of whoever reads and whoever wrote. Held to change or read one.
+/// Numbers kept beside the messages, of each reader and writer. Held to change or read one.
 static COUNTERS: Mutex<BTreeMap<(UserId, UserId), u32>> = Mutex::new(BTreeMap::new());
 
 /// A message was delivered.
@@ -92,7 +92,7 @@ pub fn reset_unread(reader: UserId, writer: UserId) {
     COUNTERS.lock().remove(&(reader, writer));
 }
 
-/// The number to tell instead of the counted one.
+/// The number to send instead of the counted one.
 pub fn counter(reader: UserId, writer: UserId) -> u32 {
     COUNTERS.lock().get(&(reader, writer)).copied().unwrap_or(0)
 }

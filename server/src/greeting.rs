@@ -8,7 +8,7 @@ use server::config::Given;
 use server::server::Started;
 use server::telemetry::{is_read_by_a_person, say};
 
-/// Where chatctl finds the server if it is told nothing.
+/// Where chatctl finds the server if nothing else is named.
 const CHATCTL_LOOKS_AT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
 /// Where chatctl finds the secret then.
@@ -104,7 +104,7 @@ impl Greeting {
 fn here(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         ip if !ip.is_unspecified() => address,
-        // It takes IPv4, too, unless the system was told otherwise.
+        // It takes IPv4, too, unless the system is set otherwise.
         IpAddr::V6(_) if !takes_both() => (Ipv6Addr::LOCALHOST, address.port()).into(),
         _ => (Ipv4Addr::LOCALHOST, address.port()).into(),
     }

@@ -1,6 +1,6 @@
 //! What goes wrong again and again for one reason: said once when it begins and once when it ends.
 //!
-//! Whoever does the work says the lines; here it is only decided whether one is due. Something that fails every other time is said
+//! The owner of the work logs the lines; here it is only decided whether one is due. Something that fails every other time is said
 //! once a minute at most, unless it goes on for a few seconds.
 
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Two lines that say that something begins to fail are at least so far apart, if it fails for a moment only.
-const APART: Duration = Duration::from_secs(60);
+const MIN_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What has failed for so long without once succeeding is said whenever the last line was.
-const LASTING: Duration = Duration::from_secs(5);
+const LASTING_AFTER: Duration = Duration::from_secs(5);
 
 /// Work that fails and succeeds, as its owner sees it.
 #[derive(Debug, Default)]
@@ -51,8 +51,8 @@ impl Outage {
             said: false,
         });
         failing.failures += 1;
-        let lately = self.said.is_some_and(|said| now - said < APART);
-        if failing.said || (lately && now - failing.since < LASTING) {
+        let lately = self.said.is_some_and(|said| now - said < MIN_LOG_INTERVAL);
+        if failing.said || (lately && now - failing.since < LASTING_AFTER) {
             return false;
         }
         failing.said = true;
@@ -93,7 +93,7 @@ impl Seldom {
         let mut state = self.state.lock();
         let (said, unsaid) = &mut *state;
         *unsaid += 1;
-        if said.is_some_and(|said| now - said < APART) {
+        if said.is_some_and(|said| now - said < MIN_LOG_INTERVAL) {
             return None;
         }
         *said = Some(now);
@@ -128,11 +128,11 @@ mod tests {
         assert_eq!(outage.worked(), None);
         let said = (0..500).filter(|_| outage.failed()).count();
         assert_eq!(said, 1);
-        tokio::time::advance(APART * 3).await;
+        tokio::time::advance(MIN_LOG_INTERVAL * 3).await;
         assert!(!outage.failed(), "it was said that it began");
         let ended = Ended {
             failures: 501,
-            lasted: APART * 3,
+            lasted: MIN_LOG_INTERVAL * 3,
         };
         assert_eq!(outage.worked(), Some(ended));
         assert_eq!(outage.worked(), None);
@@ -150,8 +150,8 @@ mod tests {
         }
         assert_eq!(lines, 4);
         // One that goes on is said in the end.
-        let said = (0..=APART.as_secs()).filter(|_| outage.failed()).count();
-        tokio::time::advance(APART).await;
+        let said = (0..=MIN_LOG_INTERVAL.as_secs()).filter(|_| outage.failed()).count();
+        tokio::time::advance(MIN_LOG_INTERVAL).await;
         assert_eq!(said + usize::from(outage.failed()), 1);
     }
 
@@ -164,7 +164,7 @@ mod tests {
         let mut lines = 0;
         for second in 0..20 {
             let said = outage.failed();
-            assert!(!said || begun.elapsed() == LASTING, "said after {second} s");
+            assert!(!said || begun.elapsed() == LASTING_AFTER, "said after {second} s");
             lines += usize::from(said);
             tokio::time::advance(Duration::from_secs(1)).await;
         }
@@ -181,7 +181,7 @@ mod tests {
         let seldom = Seldom::new();
         assert_eq!(seldom.due(), Some(1));
         assert!((0..99).all(|_| seldom.due().is_none()));
-        tokio::time::advance(APART).await;
+        tokio::time::advance(MIN_LOG_INTERVAL).await;
         assert_eq!(seldom.due(), Some(100));
     }
 
@@ -190,7 +190,7 @@ mod tests {
         let each = SeldomEach::new();
         assert_eq!((each.due("a"), each.due("b")), (Some(1), Some(1)));
         assert_eq!((each.due("a"), each.due("b")), (None, None));
-        tokio::time::advance(APART).await;
+        tokio::time::advance(MIN_LOG_INTERVAL).await;
         assert_eq!((each.due("a"), each.due("b")), (Some(2), Some(2)));
     }
 }

@@ -28,7 +28,7 @@ pub struct Signals {
 impl Signals {
     /// Begins to listen. To be called first of all: until then a signal ends the process.
     pub fn listen() -> io::Result<Self> {
-        // Senders are told that the disk is full, and the store heals by itself. Listening once replaces the default
+        // Senders are answered that the disk is full, and the store heals by itself. Listening once replaces the default
         // for good; nobody waits for this one.
         let _ = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
         Ok(Self {
@@ -54,7 +54,7 @@ impl Signals {
                 _ = self.user2.recv() => ("SIGUSR2", None),
             };
             match stops {
-                // Whoever asks twice does not want to wait. Nothing acknowledged is lost by that, as by a crash.
+                // Who asks twice does not want to wait. Nothing acknowledged is lost by that, as by a crash.
                 Some(number) if stop.is_cancelled() => {
                     tracing::warn!(signal = name, "asked to stop once more: the process ends at once");
                     telemetry::finish();

@@ -1,9 +1,9 @@
 //! The owner of every task and thread that lives as long as the server.
 //!
-//! When such a part panics, or ends before it was told to, its work is done by nobody, and it can't be started again:
+//! When such a part panics, or ends before it may, its work stays undone, and it can't be started again:
 //! what it held is lost. A server that went on would look alive and answer nothing. So the part is logged by its name,
 //! readiness turns false, and the server makes the same orderly stop as on SIGTERM. The process then exits with a
-//! status that is not zero, and whoever looks after it starts it again.
+//! status that is not zero, and the program that looks after it starts it again.
 //!
 //! The work of one request is not a part: if it panics, that request has failed, see [`logged`].
 
@@ -21,12 +21,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Starts parts and watches them. Clones are the same one; [`child`](Self::child) makes one for parts that are told to
+/// Starts parts and watches them. Clones are the same one; [`child`](Self::child) makes one for parts that may
 /// end at another time.
 #[derive(Clone)]
 pub struct Supervisor {
     /// Cancelled when these parts may end. Before that, ending is a failure.
-    told: CancellationToken,
+    may_end: CancellationToken,
     /// Cancelled when these tasks end wherever they are.
     cut: CancellationToken,
     tasks: TaskTracker,
@@ -50,11 +50,11 @@ struct Failed {
 }
 
 impl Default for Supervisor {
-    /// One whose failures only the log tells, for parts that are used without a server.
+    /// One whose failures show in the log only, for parts that are used without a server.
     fn default() -> Self {
         let stopping = CancellationToken::new();
         Self {
-            told: stopping.clone(),
+            may_end: stopping.clone(),
             cut: CancellationToken::new(),
             tasks: TaskTracker::new(),
             shared: Arc::new(Shared {
@@ -71,7 +71,7 @@ impl Supervisor {
     /// A failure of theirs is a failure of both.
     pub fn child(&self) -> Self {
         Self {
-            told: self.told.child_token(),
+            may_end: self.may_end.child_token(),
             cut: CancellationToken::new(),
             tasks: TaskTracker::new(),
             shared: Arc::clone(&self.shared),
@@ -125,7 +125,7 @@ impl Supervisor {
 
     /// Tells the parts of this supervisor, and of those made from it, to end. It may be called again.
     pub fn stop(&self) {
-        self.told.cancel();
+        self.may_end.cancel();
     }
 
     /// Ends the tasks that were started here wherever they wait, and drops what they hold. Those of children go on.
@@ -133,7 +133,7 @@ impl Supervisor {
         self.cut.cancel();
     }
 
-    /// Cancelled when the server begins to stop: it was told to, or a part of it failed.
+    /// Cancelled when the server begins to stop: for a signal, or because a part of it failed.
     pub fn stopping(&self) -> &CancellationToken {
         &self.shared.stopping
     }
@@ -158,7 +158,7 @@ impl Supervisor {
         // What the panic said was written by the panic hook; it is not repeated, for it may quote what is secret.
         match ended {
             Err(_) => tracing::error!(task = name, "a part of the server panicked: the server stops"),
-            Ok(()) if self.told.is_cancelled() => return,
+            Ok(()) if self.may_end.is_cancelled() => return,
             Ok(()) => tracing::error!(task = name, "a part of the server ended too early: the server stops"),
         }
         let panicked = ended.is_err();
@@ -199,7 +199,7 @@ impl Drop for Running {
 }
 
 /// Runs the work of one request, named for the log. A panic ends nothing but that request: it is logged, and what the
-/// work held is dropped, which answers whoever asked. Returns whether there was none.
+/// work held is dropped, which answers the client. Returns whether there was none.
 pub async fn logged(name: &str, work: impl Future<Output = ()>) -> bool {
     #[cfg(feature = "failpoints")]
     let work = crate::failpoints::request(name, work);
@@ -245,7 +245,7 @@ mod tests {
         let child = supervisor.child();
         child.stop();
         child.spawn("told", async {}).await.expect("it ends well");
-        assert!(!supervisor.stopping().is_cancelled(), "only the child was told");
+        assert!(!supervisor.stopping().is_cancelled(), "only the child may end");
         supervisor.stop();
         let thread = supervisor.thread("thread", || ()).expect("a thread");
         thread.join().expect("it ends well");
@@ -258,7 +258,7 @@ mod tests {
     async fn a_thread_that_panics_stops_the_server() {
         let supervisor = Supervisor::default();
         let thread = supervisor.thread("unsound", || panic!("on purpose")).expect("a thread");
-        assert!(thread.join().is_err(), "whoever waits for it learns of it, too");
+        assert!(thread.join().is_err(), "who waits for it sees that, too");
         assert!(supervisor.stopping().is_cancelled());
         assert_eq!(supervisor.failed(), Some("unsound"));
     }

@@ -52,7 +52,7 @@ mod domain {
     pub(super) type Cursor = i64;
 }
 
-/// What the delivery_watermark knows of a database: a number for each commit, in order.
+/// What the watermark knows of a database: a number for each commit, in order.
 mod storage {
     use super::domain::Cursor;
     use loom::sync::atomic::{AtomicI64, Ordering};
@@ -102,16 +102,12 @@ fn note(notes: &Notes, online: bool) -> impl FnOnce() {
 }
 
 /// A lane that commits one change and tells one client of it: the change's number, and the cursor with it.
-fn lane(
-    numbers: &Arc<storage::Numbers>,
-    delivery_watermark: &Arc<DeliveryWatermark>,
-    heard: &Heard,
-) -> thread::JoinHandle<()> {
-    let (numbers, delivery_watermark, heard) = (Arc::clone(numbers), Arc::clone(delivery_watermark), Arc::clone(heard));
+fn lane(numbers: &Arc<storage::Numbers>, watermark: &Arc<DeliveryWatermark>, heard: &Heard) -> thread::JoinHandle<()> {
+    let (numbers, watermark, heard) = (Arc::clone(numbers), Arc::clone(watermark), Arc::clone(heard));
     thread::spawn(move || {
-        let in_flight = delivery_watermark.begin();
+        let in_flight = watermark.begin();
         let number = numbers.commit();
-        let cursor = delivery_watermark.cursor();
+        let cursor = watermark.cursor();
         heard.lock().push((number, cursor));
         drop(in_flight);
     })
@@ -126,19 +122,16 @@ type Heard = Arc<sync::Mutex<Vec<(i64, Cursor)>>>;
 fn no_cursor_passes_a_change_that_is_on_its_way() {
     model(|| {
         let numbers = Arc::new(storage::Numbers::default());
-        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
+        let watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
         let heard = Heard::default();
-        let lanes = [
-            lane(&numbers, &delivery_watermark, &heard),
-            lane(&numbers, &delivery_watermark, &heard),
-        ];
+        let lanes = [lane(&numbers, &watermark, &heard), lane(&numbers, &watermark, &heard)];
         lanes.into_iter().for_each(|lane| lane.join().expect("a lane ends"));
         let heard = heard.lock();
         for (index, (_, cursor)) in heard.iter().enumerate() {
             let next = heard[index..].iter().map(|(number, _)| *number).min();
             assert!(next.is_none_or(|next| *cursor < next), "{heard:?}");
         }
-        assert_eq!(delivery_watermark.cursor(), 2, "no guard is left");
+        assert_eq!(watermark.cursor(), 2, "no guard is left");
     });
 }
 
@@ -147,10 +140,10 @@ fn no_cursor_passes_a_change_that_is_on_its_way() {
 fn no_cursor_of_a_connection_passes_a_change_on_its_way() {
     model(|| {
         let numbers = Arc::new(storage::Numbers::default());
-        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
+        let watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
         let heard = Heard::default();
-        let lane = lane(&numbers, &delivery_watermark, &heard);
-        let cursor = delivery_watermark.cursor();
+        let lane = lane(&numbers, &watermark, &heard);
+        let cursor = watermark.cursor();
         let told = heard.lock().len();
         assert!(cursor == 0 || told == 1, "{cursor} {told}");
         lane.join().expect("a lane ends");

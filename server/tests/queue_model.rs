@@ -118,7 +118,7 @@ fn reader(queue: Arc<Queue<u8>>) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         block_on(async {
             let mut read = Vec::new();
-            while let Some(taken) = queue.take(ALL).await {
+            while let Some(taken) = queue.dequeue(ALL).await {
                 queue.release(taken.iter().map(|sender| charge(*sender)));
                 read.extend(taken);
             }
@@ -135,13 +135,13 @@ fn a_stop_waits_for_all_that_was_taken() {
         let reader = reader(Arc::clone(&queue));
         let submitting = {
             let queue = Arc::clone(&queue);
-            thread::spawn(move || queue.put(charge(1), 1).map_err(|(refused, _)| refused))
+            thread::spawn(move || queue.enqueue(charge(1), 1).map_err(|(refused, _)| refused))
         };
         queue.stop();
         block_on(queue.emptied());
         assert!(!queue.is_waited_for());
         // From now on nothing may come in that the reader has not read.
-        assert_eq!(queue.put(charge(2), 2), Err((SubmitError::Stopping, 2)));
+        assert_eq!(queue.enqueue(charge(2), 2), Err((SubmitError::Stopping, 2)));
         assert!(queue.clear().is_empty());
         let read = reader.join().expect("the reader ends");
         match submitting.join().expect("the submitter ends") {
@@ -158,7 +158,7 @@ fn nothing_waits_for_a_reader_that_sleeps() {
         let queue = queue(8);
         let other = {
             let queue = Arc::clone(&queue);
-            thread::spawn(move || queue.put(charge(1), 1).is_ok())
+            thread::spawn(move || queue.enqueue(charge(1), 1).is_ok())
         };
         let reader = {
             let queue = Arc::clone(&queue);
@@ -166,12 +166,12 @@ fn nothing_waits_for_a_reader_that_sleeps() {
                 block_on(async {
                     let mut read = 0;
                     while read < 2 {
-                        read += queue.take(ALL).await.map_or(0, |taken| taken.len());
+                        read += queue.dequeue(ALL).await.map_or(0, |taken| taken.len());
                     }
                 })
             })
         };
-        assert!(queue.put(charge(2), 2).is_ok());
+        assert!(queue.enqueue(charge(2), 2).is_ok());
         assert!(other.join().expect("the other ends"));
         reader.join().expect("the reader ends");
     });
@@ -185,10 +185,10 @@ fn charges_are_taken_back() {
         let reader = reader(Arc::clone(&queue));
         let other = {
             let queue = Arc::clone(&queue);
-            thread::spawn(move || queue.put(charge(1), 1).is_ok())
+            thread::spawn(move || queue.enqueue(charge(1), 1).is_ok())
         };
         // Half of what is free is enough for each of two.
-        assert!(queue.put(charge(2), 2).is_ok());
+        assert!(queue.enqueue(charge(2), 2).is_ok());
         assert!(other.join().expect("the other ends"));
         queue.stop();
         block_on(queue.emptied());
@@ -207,11 +207,11 @@ fn a_broken_queue_is_told() {
             let queue = Arc::clone(&queue);
             thread::spawn(move || queue.break_off())
         };
-        let put = queue.put(charge(1), 1);
+        let put = queue.enqueue(charge(1), 1);
         block_on(queue.emptied());
         breaking.join().expect("it ends");
         assert!(matches!(put, Ok(()) | Err((SubmitError::Broken, 1))));
-        assert_eq!(queue.put(charge(2), 2), Err((SubmitError::Broken, 2)));
+        assert_eq!(queue.enqueue(charge(2), 2), Err((SubmitError::Broken, 2)));
         assert!(queue.clear().is_empty());
     });
 }

@@ -44,7 +44,7 @@ pub fn load(config: &Config) -> Result<Secret, SecretError> {
     Ok(secret)
 }
 
-/// A secret that is set has no white space around it: whoever set it saw none, and tokens are signed without.
+/// A secret that is set has no white space around it: the operator who set it saw none, and tokens are signed without.
 fn trimmed(secret: &Secret) -> Secret {
     let text = secret.expose().trim();
     if text.len() < secret.expose().len() {
@@ -100,7 +100,7 @@ fn cut(path: &Path, text: &str) {
         Ok(()) => tracing::info!(path = %path_shown, "the newline after the secret was taken off: it is no part of it"),
         Err(error) => tracing::warn!(
             path = %path_shown, %error,
-            "the file ends with a newline, which is no part of the secret: whoever reads it has to leave it out"
+            "the file ends with a newline, which is no part of the secret: a program that reads it has to leave it out"
         ),
     }
 }

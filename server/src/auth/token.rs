@@ -36,7 +36,7 @@ impl Verifier {
     pub fn verify(&self, token: &str) -> Result<Claims, AuthError> {
         let data = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
             .map_err(|error| AuthError::Invalid(reason(error.kind())))?;
-        // RFC 7515, 4.1.11: whoever does not know what is critical must refuse. Nothing of the kind is known here.
+        // RFC 7515, 4.1.11: a recipient that does not know what is critical must refuse. Nothing of the kind is known here.
         if data.header.crit.is_some() {
             return Err(AuthError::Invalid(
                 "its header has crit, and no extension is known here",
@@ -67,7 +67,7 @@ fn check_times(claims: &Claims, now: i64) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Helps whoever mints tokens, without telling a stranger anything that the token itself doesn't say.
+/// Helps a developer who mints tokens, and says nothing to a stranger that the token itself doesn't say.
 fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidSignature => "its signature does not match the server's JWT_SECRET",

@@ -47,9 +47,9 @@ mod sync {
 }
 
 /// What a message takes in a buffer beside its text, in bytes.
-const ENVELOPE: usize = 350;
+const ENVELOPE_BYTES: usize = 350;
 
-/// Tells what waits for a user.
+/// What waits for a user.
 pub type Backlog = Arc<dyn Fn(UserId) -> Buffered + Send + Sync>;
 
 /// What may be under way in all: waiting, being stored or being delivered.
@@ -65,10 +65,10 @@ pub struct Limits {
 pub struct AppendOutcome<R> {
     /// What became of it.
     pub outcome: Result<Appended, NotStored>,
-    /// Whether the people concerned still have to hear of it. False for failures, and for duplicates of a message
+    /// Whether the people concerned still have to be sent it. False for failures, and for duplicates of a message
     /// that was delivered before.
     pub deliver: bool,
-    /// Given along by the submitter. `None` if the submitter was told before that the store is unavailable, and the
+    /// Given along by the submitter. `None` if the submitter was answered before that the store is unavailable, and the
     /// store answered after all.
     pub reply: Option<R>,
 }
@@ -115,14 +115,14 @@ pub enum SubmitError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotStored {
     /// It was not handed to the store.
-    SubmitError(SubmitError),
+    Refused(SubmitError),
     /// The store did not store it, or it is not known whether it did.
     Failed(AppendError),
 }
 
 impl From<SubmitError> for NotStored {
     fn from(refused: SubmitError) -> Self {
-        Self::SubmitError(refused)
+        Self::Refused(refused)
     }
 }
 
@@ -134,7 +134,7 @@ pub struct Committer<R> {
 
 impl<R: Send + 'static> Committer<R> {
     /// Starts the lanes. `finish` is called for each message whose commit has ended, in the order of the commits of
-    /// its lane; it must not block. `backlog` is asked before a message is stored. The tasks end when the committer was stopped or dropped.
+    /// its lane; it must not block. `backlog` is called before a message is stored. The tasks end when the committer was stopped or dropped.
     pub fn start<F>(
         store: Arc<dyn Store>,
         watermark: &Arc<DeliveryWatermark>,
@@ -181,11 +181,11 @@ impl<R: Send + 'static> Committer<R> {
         let charge = Charge {
             sender: message.sender,
             receiver: message.receiver,
-            bytes: ENVELOPE + size::text_bytes(message.text.as_str()),
+            bytes: ENVELOPE_BYTES + size::text_bytes(message.text.as_str()),
         };
         let submitted = Submitted { message, charge, reply };
         self.queues[lane]
-            .put(charge, submitted)
+            .enqueue(charge, submitted)
             .map_err(|(refused, submitted)| (refused, submitted.reply))
     }
 

@@ -104,7 +104,7 @@ const FIRST_BATCH: usize = limits::DEFAULT_PAGE;
 /// A page of a user's inbox, the newest conversation first. It ends before the one with which it would be too long.
 async fn page(store: &dyn Store, user: UserId, after: Option<InboxPage>, limit: usize) -> Result<Inbox, StoreError> {
     let listing = async {
-        // One more than asked for tells whether there is a next page.
+        // One more than asked for shows whether there is a next page.
         let entries = store
             .inbox(user, after.map(|InboxPage(place)| place), limit + 1)
             .await?;

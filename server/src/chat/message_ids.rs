@@ -39,7 +39,7 @@ const COUNTER_END: u32 = 1 << 24;
 
 impl MessageIdGenerator {
     /// A generator with five random bytes of its own. `newest` is the time of the newest stored message. Warns if the clock is
-    /// behind that.
+    /// earlier than that.
     #[expect(clippy::disallowed_methods, reason = "the part of an id that tells processes apart")]
     pub fn new(clock: Clock, newest: Option<Timestamp>) -> Self {
         let mut watch = ClockWatch::new(clock());
@@ -72,8 +72,8 @@ impl MessageIdGenerator {
         let seconds = u32::try_from(now.millis().max(0) / 1_000)
             .unwrap_or(u32::MAX)
             .max(last.floor);
-        let behind = last.millis;
-        last.watch.compare(now, behind);
+        let newest = last.millis;
+        last.watch.compare(now, newest);
         if now.millis() > last.millis {
             last.millis = now.millis();
         } else if (seconds, counter) < last.id {
@@ -96,15 +96,15 @@ const TOLERANCE: Duration = Duration::from_secs(2);
 struct ClockWatch {
     /// What the clock said last, and when that was by a clock that nobody sets.
     last: (Timestamp, Instant),
-    /// Whether the clock is behind messages, and that was said.
-    behind: bool,
+    /// Whether the clock is earlier than messages, and that was logged.
+    is_late: bool,
 }
 
 impl ClockWatch {
     fn new(now: Timestamp) -> Self {
         Self {
             last: (now, Instant::now()),
-            behind: false,
+            is_late: false,
         }
     }
 
@@ -123,15 +123,15 @@ impl ClockWatch {
         }
         let newest = Timestamp::from_millis(newest);
         match span(now, newest) {
-            Some(behind) if behind > TOLERANCE && !self.behind => {
-                self.behind = true;
+            Some(lag) if lag > TOLERANCE && !self.is_late => {
+                self.is_late = true;
                 tracing::warn!(
-                    ?behind, clock = %now, %newest,
-                    "the clock is behind the newest message: new ones get that one's time until the clock has passed it"
+                    ?lag, clock = %now, %newest,
+                    "message ids: the clock is earlier than the newest message; new ones get that one's time until the clock has passed it"
                 );
             }
-            None if self.behind => {
-                self.behind = false;
+            None if self.is_late => {
+                self.is_late = false;
                 tracing::info!("the clock has passed the newest message");
             }
             _ => {}

@@ -1,10 +1,10 @@
 //! Reads of whole pages take turns: few at a time, so that what they hold in memory has a bound, and fairly.
 //!
-//! Users take turns one after the other, and the reads of one user queue behind each other, so that somebody who asks
-//! for a thousand pages makes nobody else wait for more than one of them. A turn is held only while the store is asked.
+//! Users take turns one after the other, and the reads of one user queue one after the other, so that a user who asks
+//! for a thousand pages makes nobody else wait for more than one of them. A turn is held only while the store is queried.
 //!
-//! When a read fails because the store is away, one task asks it now and then, and whoever can wait until it is back
-//! waits for that task's answer: see [`Reads::store_answers`].
+//! When a read fails because the store is away, one task queries it now and then, and all who can wait until it is back
+//! wait for that task's answer: see [`Reads::store_answers`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const MAX_CONCURRENT_READS_OF_USER: usize = 2;
 /// Reads that may wait for their turn: more than there are connections, each of which waits with one.
 const MAX_WAITING_READS: usize = 65_536;
 
-/// Time between two questions to a store that is away.
+/// Time between two queries to a store that is away.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the store may take to answer one of them.
@@ -41,7 +41,7 @@ pub struct TooManyReads;
 pub struct Reads {
     /// Held to ask for, give or take back one turn.
     table: Mutex<Table>,
-    /// Whether the store answered when it was last asked.
+    /// Whether the store answered when it was last queried.
     up: watch::Sender<bool>,
 }
 
@@ -118,13 +118,13 @@ impl Reads {
         self.up.send_if_modified(|up| std::mem::replace(up, false));
     }
 
-    /// Waits until the store answers again, if it was away when it was last asked.
+    /// Waits until the store answers again, if it was away when it was last queried.
     pub async fn store_answers(&self) {
         // It fails only when the sender is gone, which is here.
         let _ = self.up.subscribe().wait_for(|up| *up).await;
     }
 
-    /// Asks a store that is away until it answers, on behalf of all who wait, until `stop` is cancelled.
+    /// Queries a store that is away until it answers, on behalf of all who wait, until `stop` is cancelled.
     pub async fn run(self: Arc<Self>, store: Arc<dyn UserStore>, stop: CancellationToken) {
         let mut up = self.up.subscribe();
         let probing = async {
@@ -159,7 +159,7 @@ impl Table {
         Ok((self.asked, given))
     }
 
-    /// Puts a user behind the others, if a read of theirs can run.
+    /// Puts a user after the others, if a read of theirs can run.
     fn queue(&mut self, user: UserId) {
         let Some(line) = self.lines.get_mut(&user) else { return };
         if !line.has_turn && !line.waiting.is_empty() && line.running < MAX_CONCURRENT_READS_OF_USER {
@@ -181,7 +181,7 @@ impl Table {
                 line.running += 1;
                 self.running += 1;
                 self.waiting -= 1;
-                // Whoever waits takes its place out of the line before it stops listening.
+                // A reader that gives up takes its place out of the line before it stops listening.
                 let _ = give.send(());
             }
             self.queue(user);
@@ -290,7 +290,7 @@ mod tests {
         for number in 2..12 {
             others.push(ask(&reads, user(number)).await.err().expect("no turn is left"));
         }
-        // One read of the flood ends, and its next one waits behind the others.
+        // One read of the flood ends, and its next one waits after the others.
         for other in &mut others {
             drop(running.remove(0));
             running.push(is_given(other).expect("it is their turn"));

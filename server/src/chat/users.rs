@@ -89,7 +89,7 @@ impl<R> Chat<R> {
     /// # Errors
     /// Reading failed.
     pub async fn list_users(&self, caller: Caller, after: Option<UserId>, limit: usize) -> Result<UserList, Error> {
-        // One more than asked for tells whether there is a next page.
+        // One more than asked for shows whether there is a next page.
         let mut users = self
             .read(caller.user, self.reader.store.list_users(after, limit + 1))
             .await?;

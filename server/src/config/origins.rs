@@ -89,7 +89,7 @@ impl Origins {
     }
 }
 
-/// Whether an origin is the host and port that a request goes to. Whoever ends TLS before this server leaves both as they are.
+/// Whether an origin is the host and port that a request goes to. A proxy that ends TLS before this server leaves both as they are.
 fn is_of_host(origin: &Origin, host: Option<&HeaderValue>) -> bool {
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     authority.is_some_and(|authority| {

@@ -6,7 +6,7 @@ use shared::settings::{Settings, SettingsError};
 
 use super::{Config, LogFormat};
 
-/// The settings that decide where data goes. Without a value they are refused: whoever left one out by mistake would
+/// The settings that decide where data goes. Without a value they are refused: an operator who left one out by mistake would
 /// find an empty database.
 const NEVER_EMPTY: [&str; 2] = ["MONGO_URI", "DATA_DIR"];
 
@@ -38,7 +38,7 @@ pub struct ConfigError {
     pub log_format: LogFormat,
 }
 
-/// Reads what the program is told. The first argument is its name.
+/// Reads the flags, the environment and `.env`. The first argument is the program's name.
 ///
 /// # Errors
 /// [`ConfigError`], also if help was asked for.

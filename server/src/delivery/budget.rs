@@ -1,6 +1,6 @@
 //! Bytes that wait for clients, and who is charged for them.
 //!
-//! What a client asked for or is to be told waits in memory until its connection has taken it. Each waiting byte is
+//! What a client asked for or is to be sent waits in memory until its connection has taken it. Each waiting byte is
 //! charged to an [`Account`], one for each connection, and what goes beyond [`OWN_BYTES`] through it to the connection's
 //! user and to the process. All three are bounded. A connection may hold no more than [`CONNECTION_BYTES`], and no more
 //! than what is still free of the user's and of the process's share: the more connections stall, the less each may hold.
@@ -18,7 +18,7 @@ use shared::UserId;
 use tokio::sync::Notify;
 
 /// Most bytes that may wait for one connection: a page that it asked for ([`shared::limits::PAGE_BYTES`]), and as much of
-/// what it is told.
+/// what it is sent.
 pub const CONNECTION_BYTES: usize = 2 * shared::limits::PAGE_BYTES;
 
 /// Most bytes that may wait for all connections of one user, beside [`OWN_BYTES`] for each.
@@ -31,14 +31,14 @@ pub const PROCESS_BYTES: usize = 64 << 20;
 pub const OWN_BYTES: usize = 4 << 10;
 
 /// As much as an answer may leave unwritten before the work for the next one of its connection begins.
-const LOW: usize = 64 << 10;
+const LOW_BYTES: usize = 64 << 10;
 
 /// What is longer brings a message that is longer than any of ours: only old databases have those. No page of ours is.
 /// Such a message has no bound but MongoDB's, and a client that could not be sent one would come back for it for ever. So
 /// neither the connection nor its user bounds it; the process alone does.
-const LARGE: usize = shared::limits::PAGE_BYTES + LOW;
+const LARGE_BYTES: usize = shared::limits::PAGE_BYTES + LOW_BYTES;
 
-/// Most bytes that may wait in the process before one more that is [`LARGE`]: a message of MongoDB's greatest length may be
+/// Most bytes that may wait in the process before one more that is [`LARGE_BYTES`]: a message of MongoDB's greatest length may be
 /// held, while it waits as an event, and the conversation that brings it once more waits, too.
 const LARGE_AFTER: usize = PROCESS_BYTES / 4 * 3;
 
@@ -67,7 +67,7 @@ impl<K> Default for Shares<K> {
 }
 
 impl<K: Hash + Eq> Shares<K> {
-    /// Whoever has one, and a new one otherwise.
+    /// The share of this owner, and a new one if there is none.
     pub(crate) fn of(&self, owner: K) -> Arc<Share> {
         let mut shares = self.0.lock();
         if let Some(share) = shares.get(&owner).and_then(Weak::upgrade) {
@@ -94,7 +94,7 @@ impl Share {
         usize::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// More or fewer of its bytes are [`LARGE`]. They are counted here before they wait, and until they wait no more.
+    /// More or fewer of its bytes are [`LARGE_BYTES`]. They are counted here before they wait, and until they wait no more.
     fn change_large(&self, by: isize) {
         self.large.fetch_add(by, Ordering::SeqCst);
     }
@@ -115,7 +115,7 @@ pub struct Account {
     /// Of the user, once it is known.
     user: OnceLock<Arc<Share>>,
     waiting: AtomicUsize,
-    /// The length of what is [`LARGE`] of it, and no more than waits.
+    /// The length of what is [`LARGE_BYTES`] of it, and no more than waits.
     large: AtomicUsize,
     written: Notify,
 }
@@ -149,7 +149,7 @@ impl Budget {
         let charged = OfUser {
             user: self.users.of(user),
             bytes: isize::try_from(bytes).map_err(|_| OverBudget)?,
-            is_large: bytes > LARGE,
+            is_large: bytes > LARGE_BYTES,
         };
         let (user, bytes) = (&charged.user, charged.bytes);
         if charged.is_large {
@@ -192,16 +192,16 @@ impl Account {
     /// Says whose connection it is. What is charged from now on is charged to the user, too.
     pub fn belongs_to(&self, user: UserId) {
         // What waits from before is a few bytes of the handshake; they are never taken from the user.
-        self.take(usize::MAX);
+        self.take_off(usize::MAX);
         let _ = self.user.set(self.budget.users.of(user));
     }
 
-    /// Charges bytes that are about to wait, beside whatever is [`LARGE`].
+    /// Charges bytes that are about to wait, beside whatever is [`LARGE_BYTES`].
     ///
     /// # Errors
     /// [`OverBudget`] if they may not; then nothing is charged.
     pub fn charge(&self, bytes: usize) -> Result<(), OverBudget> {
-        let is_large = bytes > LARGE;
+        let is_large = bytes > LARGE_BYTES;
         let user = self.user.get();
         let of_large = if is_large { bytes } else { 0 };
         if let Some(user) = user {
@@ -229,7 +229,7 @@ impl Account {
         if may {
             return Ok(());
         }
-        self.take(bytes);
+        self.take_off(bytes);
         Err(OverBudget)
     }
 
@@ -264,9 +264,9 @@ impl Account {
         if self.waiting.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let (before, left) = self.take(bytes);
-        // Whoever waits for it began before.
-        if before > LOW && left <= LOW {
+        let (before, left) = self.take_off(bytes);
+        // Those who wait for it began before.
+        if before > LOW_BYTES && left <= LOW_BYTES {
             self.written.notify_waiters();
         }
     }
@@ -281,7 +281,7 @@ impl Account {
     pub async fn drained(&self) {
         loop {
             let written = self.written.notified();
-            if self.waiting() <= LOW {
+            if self.waiting() <= LOW_BYTES {
                 return;
             }
             written.await;
@@ -289,7 +289,7 @@ impl Account {
     }
 
     /// Takes bytes off, and returns how many there were and are left.
-    fn take(&self, bytes: usize) -> (usize, usize) {
+    fn take_off(&self, bytes: usize) -> (usize, usize) {
         let less = |waiting: usize| Some(waiting.saturating_sub(bytes));
         // Ordered before the notification, and the look of `drained` after its subscription: none is missed.
         let before = self
@@ -313,7 +313,7 @@ impl Account {
     fn take_large(&self) {
         let mut large = self.large.load(Ordering::SeqCst);
         while large > 0 {
-            let most = Some(self.waiting()).filter(|waiting| *waiting > LOW).unwrap_or(0);
+            let most = Some(self.waiting()).filter(|waiting| *waiting > LOW_BYTES).unwrap_or(0);
             let left = large.min(most);
             match self
                 .large
@@ -343,7 +343,7 @@ impl Drop for Held {
 /// Whatever waited is dropped with the connection.
 impl Drop for Account {
     fn drop(&mut self) {
-        self.take(usize::MAX);
+        self.take_off(usize::MAX);
     }
 }
 

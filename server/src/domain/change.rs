@@ -22,7 +22,7 @@ pub enum RemoteChange {
     Message(Message),
     /// A user has received or read messages.
     Marker(Marker),
-    /// This user has changed settings. How they are now is to be read when it is told.
+    /// This user has changed settings. How they are now is to be read when that is sent.
     Settings(UserId),
 }
 
@@ -31,8 +31,8 @@ pub enum RemoteChange {
 pub struct Changes {
     /// What changed, oldest first.
     pub changes: Vec<Change>,
-    /// The cursor behind it.
+    /// The cursor after it.
     pub next: Cursor,
-    /// Whether there is more behind it now.
+    /// Whether there is more after it now.
     pub more: bool,
 }

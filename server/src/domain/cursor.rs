@@ -1,4 +1,4 @@
-//! The text behind which a user's feed goes on: written and read here, opaque to everybody else.
+//! The text after which a user's feed goes on: written and read here, opaque to everybody else.
 
 use std::fmt;
 
@@ -17,10 +17,10 @@ pub type Instance = [u8; 6];
 pub struct Cursor {
     /// The database that it was made for.
     pub instance: Instance,
-    /// Whatever concerns the user and lies at or in front of this was given to the client: a number of commit
+    /// Whatever concerns the user and lies at or before this was given to the client: a number of commit
     /// (embedded) or a time in milliseconds (MongoDB).
     pub point: i64,
-    /// Within a run of pages: up to where, behind `point`, the client was given what there was.
+    /// Within a run of pages: up to where, after `point`, the client was given what there was.
     pub page: Option<PageEnd>,
 }
 

@@ -11,7 +11,7 @@ pub struct Marker {
     pub user: UserId,
     /// Whose messages.
     pub peer: UserId,
-    /// Up to where they were received; never behind `read`.
+    /// Up to where they were received; never before `read`.
     pub delivered: Option<Watermark>,
     /// Up to where they were read.
     pub read: Option<Watermark>,
@@ -35,7 +35,7 @@ pub struct Mark {
     pub peer: UserId,
     /// Which of the two; reading implies receiving.
     pub kind: MarkKind,
-    /// Up to this message of their conversation, whoever of the two wrote it.
+    /// Up to this message of their conversation, whichever of the two wrote it.
     pub up_to: MessageId,
     /// When it was said.
     pub at: Timestamp,

@@ -12,7 +12,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// The place of messages without a time, which only old databases hold: in front of all others.
+    /// The place of messages without a time, which only old databases hold: before all others.
     pub const UNDATED: Timestamp = Timestamp::from_millis(i64::MIN);
 
     /// Where this message is listed.
@@ -31,7 +31,7 @@ impl Position {
         }
     }
 
-    /// The place directly in front of this one.
+    /// The place directly before this one.
     pub fn predecessor(self) -> Self {
         let mut id = self.id.bytes();
         for byte in id.iter_mut().rev() {
@@ -57,9 +57,9 @@ impl Position {
 /// A part of a conversation; both bounds are excluded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bounds {
-    /// Only what is listed behind this.
+    /// Only what is listed after this.
     pub after: Option<Position>,
-    /// Only what is listed in front of this.
+    /// Only what is listed before this.
     pub before: Option<Position>,
 }
 

@@ -1,5 +1,5 @@
-//! Lines on their way out of the process, written by a thread of their own: whoever hands one over never waits for the
-//! terminal, pipe or file behind it, and never fails because of it.
+//! Lines on their way out of the process, written by a thread of their own: a thread that hands one over never waits for the
+//! terminal, pipe or file where it goes, and never fails because of it.
 //!
 //! Not `tracing-appender`: it counts lines and not bytes, doesn't count what could not be written, and at its end may
 //! print to a standard output that is itself the fault.
@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 /// Most that waits to be written, in bytes. What comes beyond that is lost, and counted.
-const MOST_BYTES: usize = 1024 * 1024;
+const MAX_QUEUED_BYTES: usize = 1024 * 1024;
 
 /// What a waiting line takes beside its text, in bytes.
 const LINE_BYTES: usize = 32;
 
-/// Pause before another attempt where a write would have to wait, as at a terminal that another program has set so.
-const PAUSE: Duration = Duration::from_millis(10);
+/// Time before another attempt where a write would have to wait, as at a terminal that another program has set so.
+const RETRY_DELAY: Duration = Duration::from_millis(10);
 
 /// How often it is tried to report lines that were lost, where no other line finds out that there is room again.
-const RETRY: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// In a thread that writes, while it reports: how many lines were lost in all.
@@ -38,9 +38,9 @@ pub(super) struct Lines(Arc<Shared>);
 struct Shared {
     /// Held to add, take or count; never while something is written.
     state: Mutex<State>,
-    /// Told when there is something to write.
+    /// Notified when there is something to write.
     filled: Condvar,
-    /// Told when something was written or lost, and nothing waits any more.
+    /// Notified when something was written or lost, and nothing waits any more.
     drained: Condvar,
 }
 
@@ -51,7 +51,7 @@ struct State {
     bytes: usize,
     /// Lines that could not be written since the start.
     lost: u64,
-    /// How many of them a line that was written has told of.
+    /// How many of them a line that was written has reported.
     reported: u64,
 }
 
@@ -62,7 +62,7 @@ struct Line {
 }
 
 impl Lines {
-    /// Starts the thread. When lines were lost, `report` is told how many, by the thread, to push a line that says so: at
+    /// Starts the thread. When lines were lost, `report` is called with how many, by the thread, to push a line that says so: at
     /// once where another line could be written, else once a second, until such a line was written.
     pub(super) fn start(name: &str, file: File, report: impl Fn(u64) + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -83,7 +83,7 @@ impl Lines {
         let reports = Some(REPORTING.get()).filter(|lost| *lost > 0);
         let size = line.len() + LINE_BYTES;
         let mut state = self.0.state.lock();
-        if state.bytes + size > MOST_BYTES {
+        if state.bytes + size > MAX_QUEUED_BYTES {
             state.lost += u64::from(reports.is_none());
             return;
         }
@@ -142,7 +142,7 @@ impl Shared {
             }
             if state.lost == state.reported {
                 self.filled.wait(&mut state);
-            } else if self.filled.wait_for(&mut state, RETRY).timed_out() && state.waiting.is_empty() {
+            } else if self.filled.wait_for(&mut state, REPORT_INTERVAL).timed_out() && state.waiting.is_empty() {
                 return None;
             }
         }
@@ -193,7 +193,7 @@ impl Out {
                     self.cut = !rest.is_empty();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY_DELAY),
                 Err(error) => return Err(error),
             }
         }
@@ -239,12 +239,12 @@ mod tests {
         let (report, reported) = mpsc::channel();
         let lines = Lines::start("lines", file(writer), move |lost| _ = report.send(lost)).unwrap();
         let line = [&[b'x'; 999][..], b"\n"].concat();
-        let pushed = 3 * MOST_BYTES / line.len();
+        let pushed = 3 * MAX_QUEUED_BYTES / line.len();
         for _ in 0..pushed {
             lines.push(&line);
         }
         lines.drain(Instant::now());
-        assert!(lines.0.state.lock().bytes <= MOST_BYTES);
+        assert!(lines.0.state.lock().bytes <= MAX_QUEUED_BYTES);
         let lost = lines.lost();
         assert!(lost > 0);
 

@@ -13,13 +13,13 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::storage::{Store, StoreError};
 
 /// The store is asked at most this often.
-const PAUSE: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long an answer of the store is waited for. Its own bound is shorter.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long it is remembered that the store was away.
-const MEMORY: Duration = Duration::from_secs(10);
+const AWAY_TTL: Duration = Duration::from_secs(10);
 
 /// What the store answered last, or is being asked now.
 #[derive(Default)]
@@ -55,14 +55,14 @@ impl StoreCheck {
         let mut found = None;
         if let Some(last) = &*round {
             found = last.found.clone().now_or_never();
-            if found.is_none() || last.begun.elapsed() < PAUSE {
+            if found.is_none() || last.begun.elapsed() < CHECK_INTERVAL {
                 return (last.found.clone(), last.was_away);
             }
         }
         let last = round.as_ref().map(|last| last.begun.elapsed());
         let next = Round {
             begun: Instant::now(),
-            was_away: found == Some(false) && last.is_some_and(|ago| ago < MEMORY),
+            was_away: found == Some(false) && last.is_some_and(|ago| ago < AWAY_TTL),
             found: ask(Arc::clone(store), found),
         };
         let next = round.insert(next);
@@ -70,11 +70,11 @@ impl StoreCheck {
     }
 }
 
-/// Asks the store in a task, which whoever asked us can't end by going away. It ends when nobody remembers the round.
+/// Asks the store in a task, which a requester can't end by going away. It ends when the round is dropped.
 fn ask(store: Arc<dyn Store>, before: Option<bool>) -> Shared<BoxFuture<'static, bool>> {
     let asked = AbortOnDropHandle::new(tokio::spawn(async move {
-        let answer = tokio::time::timeout(PATIENCE, store.ping()).await;
-        let answer = answer.unwrap_or_else(|_| Err(StoreError::no_answer_within(PATIENCE)));
+        let answer = tokio::time::timeout(PING_TIMEOUT, store.ping()).await;
+        let answer = answer.unwrap_or_else(|_| Err(StoreError::no_answer_within(PING_TIMEOUT)));
         // Once for each change, not for each of those who ask.
         match (&answer, before) {
             (Err(error), Some(true) | None) => tracing::warn!(%error, "not ready: the store can't be reached"),
@@ -105,7 +105,7 @@ mod tests {
         let begun = |check: &StoreCheck| check.round.lock().as_ref().map(|round| round.begun);
         let (first, _) = check.round(&store);
         let round = begun(&check);
-        // Whoever began it goes away.
+        // The one who began it goes away.
         drop(first);
         for _ in 0..100 {
             assert!(check.reachable(&store).await);
@@ -113,7 +113,7 @@ mod tests {
         }
         // A second later it is asked again.
         tokio::time::pause();
-        tokio::time::advance(PAUSE).await;
+        tokio::time::advance(CHECK_INTERVAL).await;
         let _ = check.round(&store);
         assert_ne!(begun(&check), round);
     }
@@ -125,11 +125,11 @@ mod tests {
         let check = StoreCheck::default();
         assert!(!check.reachable(&store).await);
         tokio::time::pause();
-        tokio::time::advance(PAUSE).await;
+        tokio::time::advance(CHECK_INTERVAL).await;
         let (_, was_away) = check.round(&store);
         assert!(was_away);
         // Answered at once, from what is known, while it is asked again.
         assert_eq!(check.reachable(&store).now_or_never(), Some(false));
-        tokio::time::advance(MEMORY).await;
+        tokio::time::advance(AWAY_TTL).await;
     }
 }

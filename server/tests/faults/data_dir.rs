@@ -295,7 +295,7 @@ fn messages_of_a_clock_that_was_ahead_stay_in_front_of_new_ones() {
     // The log has a thread of its own, which can come later than the port.
     eventually("a warning of the clock", TIMEOUT, || {
         let log = server.stderr();
-        (log.contains("the clock is behind the newest message") && log.contains("behind=8")).then_some(())
+        (log.contains("the clock is earlier than the newest message") && log.contains("lag=8")).then_some(())
     });
     all_ok(&send(&server, [&a, &b], &["three"]));
     server.restart();

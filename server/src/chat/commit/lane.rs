@@ -1,8 +1,8 @@
 //! A lane: it takes what waits, has the store make it durable, and hands it on to be answered and delivered.
 //!
-//! A batch whose fate is not known after [`PATIENCE`] is answered as a failure, and so is whatever waits after it. But
-//! the lane goes on waiting for the fate, with its in_flight: what turns out to be stored is delivered then, and no cursor
-//! goes past it before.
+//! A batch whose outcome is unknown after [`STORE_TIMEOUT`] is answered as a failure, and so is everything that waits after it.
+//! But the lane goes on waiting for the outcome, with its [`InFlightGuard`]: what turns out to be stored is delivered then, and no
+//! cursor goes past it before.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -34,14 +34,14 @@ const BATCH: Portion = Portion {
 /// Batches that may wait for delivery in one lane.
 pub(super) const UNDELIVERED_BATCHES: usize = 2;
 
-/// Most messages whose commit failed with an unknown outcome that are remembered, see [`Lane::unsettled`].
-const UNSETTLED: usize = 65_536;
+/// Most messages whose commit failed with an unknown outcome that are remembered, see [`Lane::unknown_outcomes`].
+const MAX_UNKNOWN_OUTCOMES: usize = 65_536;
 
 /// How long senders wait for a batch. As long as it is tried on MongoDB.
-const PATIENCE: Duration = Duration::from_secs(20);
+const STORE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long they wait once it is known that the store hangs.
-const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+const HANGING_STORE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A message that waits, and where its answer goes.
 pub(super) struct Submitted<R> {
@@ -52,9 +52,9 @@ pub(super) struct Submitted<R> {
 
 /// What is to be answered and delivered.
 pub(super) struct Done<R> {
-    /// Out until it is.
+    /// Held until it is.
     in_flight: Option<InFlightGuard>,
-    settled: Vec<AppendOutcome<R>>,
+    outcomes: Vec<AppendOutcome<R>>,
     /// What is no longer under way then.
     charges: Vec<Charge>,
     /// Whether the receivers' room was charged, too.
@@ -100,13 +100,13 @@ impl<R> Clone for Shared<R> {
 /// The task that stores.
 pub(super) struct Lane<R> {
     store: Arc<dyn Store>,
-    delivery_watermark: Arc<DeliveryWatermark>,
+    watermark: Arc<DeliveryWatermark>,
     shared: Shared<R>,
     done: mpsc::Sender<Done<R>>,
     /// Messages whose commit failed with an unknown outcome. If one was stored after all, its sender finds out by
-    /// sending again, as a duplicate; but nobody was told of it then, so it is delivered now, unless the store has found out
+    /// sending again, as a duplicate; but it was not delivered then, so it is delivered now, unless the store has found out
     /// sooner.
-    unsettled: HashSet<MessageId>,
+    unknown_outcomes: HashSet<MessageId>,
     outage: Outage,
 }
 
@@ -116,16 +116,16 @@ struct Gone;
 impl<R> Lane<R> {
     pub(super) fn new(
         store: Arc<dyn Store>,
-        delivery_watermark: Arc<DeliveryWatermark>,
+        watermark: Arc<DeliveryWatermark>,
         shared: Shared<R>,
         done: mpsc::Sender<Done<R>>,
     ) -> Self {
         Self {
             store,
-            delivery_watermark,
+            watermark,
             shared,
             done,
-            unsettled: HashSet::new(),
+            unknown_outcomes: HashSet::new(),
             outage: Outage::default(),
         }
     }
@@ -133,7 +133,7 @@ impl<R> Lane<R> {
     /// Stores what comes until the queue is stopped and empty.
     pub(super) async fn run(mut self) {
         let running = Running::new(&self.shared.queue);
-        while let Some(taken) = self.shared.queue.take(BATCH).await {
+        while let Some(taken) = self.shared.queue.dequeue(BATCH).await {
             if let Err(Gone) = self.store(taken).await {
                 return;
             }
@@ -142,7 +142,7 @@ impl<R> Lane<R> {
     }
 
     async fn store(&mut self, taken: Vec<Submitted<R>>) -> Result<(), Gone> {
-        let in_flight = self.delivery_watermark.begin();
+        let in_flight = self.watermark.begin();
         let Batch {
             messages,
             mut replies,
@@ -157,29 +157,29 @@ impl<R> Lane<R> {
         }
         let store = Arc::clone(&self.store);
         let mut appending = pin!(store.append(&messages));
-        let mut patience = PATIENCE;
+        let mut timeout_after = STORE_TIMEOUT;
         let outcomes = loop {
-            match timeout(patience, appending.as_mut()).await {
+            match timeout(timeout_after, appending.as_mut()).await {
                 Ok(outcomes) => break outcomes,
                 Err(_) => self.give_up_waiting(&mut replies).await?,
             }
-            patience = SHORT_PATIENCE;
+            timeout_after = HANGING_STORE_TIMEOUT;
         };
-        self.note_failure(&outcomes);
+        self.log_failure(&outcomes);
         if replies.is_empty() {
             let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
             tracing::warn!(
                 stored,
                 messages = messages.len(),
-                "the store answered, too late for the senders"
+                "message store: it answered too late for the senders"
             );
         }
         let mut replies = replies.into_iter();
-        let settled = messages.iter().zip(outcomes);
-        let settled = settled
-            .map(|(message, outcome)| self.settle(message.id, outcome, replies.next()))
+        let outcomes = messages.iter().zip(outcomes);
+        let outcomes = outcomes
+            .map(|(message, outcome)| self.outcome(message.id, outcome, replies.next()))
             .collect();
-        self.hand_on(Some(in_flight), settled, charges, true).await
+        self.hand_on(Some(in_flight), outcomes, charges, true).await
     }
 
     /// Refuses what its receiver can't take.
@@ -208,34 +208,34 @@ impl<R> Lane<R> {
     /// Answers those who wait for a store that hangs: those whose messages it may still store, and those whose messages
     /// wait for it, which it will not get.
     async fn give_up_waiting(&self, replies: &mut Vec<R>) -> Result<(), Gone> {
-        let hangs = || StoreError::no_answer_within(PATIENCE);
+        let hangs = || StoreError::no_answer_within(STORE_TIMEOUT);
         let fail = |reply| AppendOutcome::failed(NotStored::Failed(hangs().into()), reply);
-        let mut settled: Vec<AppendOutcome<R>> = replies.drain(..).map(fail).collect();
-        if !settled.is_empty() {
-            let messages = settled.len();
+        let mut failed: Vec<AppendOutcome<R>> = replies.drain(..).map(fail).collect();
+        if !failed.is_empty() {
+            let messages = failed.len();
             tracing::error!(
                 messages,
-                "the store hangs; these messages may still be stored, and are delivered then"
+                "message store: it hangs; these messages may still be stored, and are delivered then"
             );
         }
         let (mut charges, waiting) = (Vec::new(), self.shared.queue.clear());
         for Submitted { charge, reply, .. } in waiting {
-            settled.push(fail(reply));
+            failed.push(fail(reply));
             charges.push(charge);
         }
-        self.hand_on(None, settled, charges, false).await
+        self.hand_on(None, failed, charges, false).await
     }
 
     async fn hand_on(
         &self,
         in_flight: Option<InFlightGuard>,
-        settled: Vec<AppendOutcome<R>>,
+        outcomes: Vec<AppendOutcome<R>>,
         charges: Vec<Charge>,
         admitted: bool,
     ) -> Result<(), Gone> {
         let done = Done {
             in_flight,
-            settled,
+            outcomes,
             charges,
             admitted,
         };
@@ -251,30 +251,32 @@ impl<R> Lane<R> {
         replies: Vec<R>,
         charges: Vec<Charge>,
     ) -> Result<(), Gone> {
-        let settled = messages.iter().zip(replies).map(|(message, reply)| {
+        let outcomes = messages.iter().zip(replies).map(|(message, reply)| {
             let appended = Appended {
                 message: message.to_message(),
                 duplicate: false,
             };
-            self.settle(message.id, Ok(appended), Some(reply))
+            self.outcome(message.id, Ok(appended), Some(reply))
         });
-        let settled = settled.collect();
-        // Nobody left to tell is no reason not to store.
-        let handed_on = self.hand_on(Some(in_flight), settled, charges, true).await;
+        let outcomes = outcomes.collect();
+        // It is stored also if the task that delivers is gone.
+        let handed_on = self.hand_on(Some(in_flight), outcomes, charges, true).await;
         tokio::time::sleep(crate::failpoints::SLOW_DISK).await;
-        let outcomes = self.store.append(&messages).await;
-        self.note_failure(&outcomes);
+        let stored = self.store.append(&messages).await;
+        self.log_failure(&stored);
         handed_on
     }
 
     /// What became of a message. Its sender was answered before if there is no reply.
-    fn settle(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> AppendOutcome<R> {
+    fn outcome(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> AppendOutcome<R> {
         let deliver = match &outcome {
             Ok(Appended { duplicate: false, .. }) => true,
-            Ok(Appended { message, .. }) => self.unsettled.remove(&message.id) && self.store.claim_delivery(message.id),
+            Ok(Appended { message, .. }) => {
+                self.unknown_outcomes.remove(&message.id) && self.store.claim_delivery(message.id)
+            }
             Err(AppendError::Store(_)) => {
-                if self.unsettled.len() < UNSETTLED {
-                    self.unsettled.insert(id);
+                if self.unknown_outcomes.len() < MAX_UNKNOWN_OUTCOMES {
+                    self.unknown_outcomes.insert(id);
                 }
                 false
             }
@@ -288,19 +290,19 @@ impl<R> Lane<R> {
     }
 
     /// One log line for all messages that failed for the same reason, and one when one is stored again.
-    fn note_failure(&mut self, outcomes: &[Result<Appended, AppendError>]) {
+    fn log_failure(&mut self, outcomes: &[Result<Appended, AppendError>]) {
         let mut failures = outcomes.iter().filter_map(|outcome| match outcome {
             Err(AppendError::Store(error)) => Some(error),
             _ => None,
         });
         if let Some(error) = failures.next() {
             if self.outage.failed() {
-                tracing::error!(%error, messages = 1 + failures.count(), "messages are not stored");
+                tracing::error!(%error, messages = 1 + failures.count(), "message store: messages are not stored");
             }
         } else if outcomes.iter().any(is_stored)
             && let Some(ended) = self.outage.worked()
         {
-            tracing::info!(batches = ended.failures, lasted = ?ended.lasted, "messages are stored again");
+            tracing::info!(batches = ended.failures, lasted = ?ended.lasted, "message store: messages are stored again");
         }
     }
 }
@@ -332,11 +334,11 @@ impl<R> Batch<R> {
 pub(super) async fn deliver<R>(
     mut finished: mpsc::Receiver<Done<R>>,
     shared: Shared<R>,
-    settle: impl Fn(AppendOutcome<R>),
+    finish: impl Fn(AppendOutcome<R>),
 ) {
     let running = Running::new(&shared.queue);
     while let Some(done) = finished.recv().await {
-        done.settled.into_iter().for_each(&settle);
+        done.outcomes.into_iter().for_each(&finish);
         drop(done.in_flight);
         if done.admitted {
             let mut receivers = shared.receivers.lock();
@@ -344,7 +346,7 @@ pub(super) async fn deliver<R>(
                 receivers.done(charge.receiver, charge.sender, charge.bytes);
                 receivers.done(charge.sender, charge.sender, charge.bytes);
             }
-            receivers.look(&*shared.backlog);
+            receivers.recheck(&*shared.backlog);
         }
         shared.queue.release(done.charges.into_iter());
     }

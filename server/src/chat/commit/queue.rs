@@ -1,6 +1,6 @@
 //! The queue of one lane: what waits, what is under way, and the end of both.
 //!
-//! Everything is under one lock, so that submitting, finishing and stopping see each other in one order: whoever stops
+//! Everything is under one lock, so that submitting, finishing and stopping see each other in one order: a stop
 //! either sees a message that was taken, or its sender is refused. `tests/queue_model.rs` runs this file through
 //! every order that threads can run in.
 
@@ -15,7 +15,7 @@ pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     /// The reader is woken: something waits, or nothing more will come.
     filled: Notify,
-    /// Whoever stops is woken: nothing is under way any more.
+    /// The stop is woken: nothing is under way any more.
     emptied: Notify,
 }
 
@@ -51,7 +51,7 @@ impl<T> Queue<T> {
     }
 
     /// Charges an item and puts it in, or hands it back.
-    pub(crate) fn put(&self, charge: Charge, item: T) -> Result<(), (SubmitError, T)> {
+    pub(crate) fn enqueue(&self, charge: Charge, item: T) -> Result<(), (SubmitError, T)> {
         let mut state = self.state.lock();
         match state.phase {
             Phase::Open => {}
@@ -61,9 +61,9 @@ impl<T> Queue<T> {
         if !state.shares.charge(charge.sender, charge.bytes) {
             return Err((SubmitError::QueueFull, item));
         }
-        // Whoever put in before has woken the reader.
+        // An earlier enqueue has woken the reader.
         let wakes = state.waiting.is_empty();
-        state.waiting.put(charge.sender, charge.bytes, item);
+        state.waiting.enqueue(charge.sender, charge.bytes, item);
         drop(state);
         if wakes {
             self.filled.notify_one();
@@ -72,11 +72,11 @@ impl<T> Queue<T> {
     }
 
     /// Waits for items and takes out a portion of them. `None` when nothing waits and nothing more will come.
-    pub(crate) async fn take(&self, most: Portion) -> Option<Vec<T>> {
+    pub(crate) async fn dequeue(&self, most: Portion) -> Option<Vec<T>> {
         loop {
             {
                 let mut state = self.state.lock();
-                let taken = state.waiting.take(most);
+                let taken = state.waiting.dequeue(most);
                 if !taken.is_empty() {
                     return Some(taken);
                 }
@@ -121,7 +121,7 @@ impl<T> Queue<T> {
     /// Waits until nothing is under way, or will ever end because the queue is broken.
     pub(crate) async fn emptied(&self) {
         loop {
-            // Made before looking, so that it hears of an end that comes after.
+            // Made before looking, so that it is notified of an end that comes after.
             let emptied = self.emptied.notified();
             {
                 let state = self.state.lock();
@@ -133,8 +133,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Nobody reads, or nobody answers, although nobody was told to stop. What waits is dropped, which answers whoever
-    /// waits for it.
+    /// A task that reads or answers is gone before the stop. What waits is dropped, which answers those who
+    /// wait for it.
     pub(crate) fn break_off(&self) {
         let mut state = self.state.lock();
         state.phase = Phase::Broken;

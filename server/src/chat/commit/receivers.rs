@@ -1,4 +1,4 @@
-//! What a receiver's connections can take: whoever sends more is refused, before the receiver's connection has to be
+//! What a receiver's connections can take: a sender of more is refused, before the receiver's connection has to be
 //! ended.
 //!
 //! A connection buffers what its client has not read yet, and is ended when that is too much. So before a message is
@@ -16,29 +16,29 @@ use shared::UserId;
 use crate::delivery::Buffered;
 use crate::delivery::budget::{CONNECTION_BYTES, USER_BYTES};
 
-/// Bytes that may wait for one connection, in its buffer and on the way there. What is told of other things than
+/// Bytes that may wait for one connection, in its buffer and on the way there. What is sent beside
 /// messages has the rest of the buffer.
-const ROOM: usize = CONNECTION_BYTES / 4 * 3;
+const ROOM_BYTES: usize = CONNECTION_BYTES / 4 * 3;
 
 /// The same for all connections of a receiver; each has a copy.
-const USER_ROOM: usize = USER_BYTES / 4 * 3;
+const USER_ROOM_BYTES: usize = USER_BYTES / 4 * 3;
 
 /// A receiver reads if no more than one part in so many of the room is used.
-const READING: usize = 8;
+const READING_FRACTION: usize = 8;
 
 /// A single sender may fill this many times as much as is then left free, as long as the receiver reads: what is on
 /// its way will soon be read.
 const READERS_SHARE: usize = 3;
 
-/// Receivers who fell back that are looked at for each batch, to forget those who have read everything since.
-const LOOKED_AT: usize = 16;
+/// Receivers who fell back that are checked again for each batch, to forget those who have read everything since.
+const MAX_RECHECKED: usize = 16;
 
 /// What is on its way to each receiver.
 #[derive(Default)]
 pub(super) struct Receivers {
     loads: HashMap<UserId, Load>,
     /// Those who fell back; some may have recovered.
-    behind: VecDeque<UserId>,
+    fallen_back: VecDeque<UserId>,
 }
 
 /// What is on its way to one receiver.
@@ -51,8 +51,8 @@ struct Load {
     /// Bytes that may wait for a receiver who reads, and how many wait, as far as is known.
     reading: usize,
     waits: usize,
-    /// Whether it is in `behind`.
-    behind: bool,
+    /// Whether it is in `fallen_back`.
+    has_fallen_back: bool,
 }
 
 /// Bytes on their way to one receiver.
@@ -74,10 +74,10 @@ impl Receivers {
             others: HashMap::new(),
             reading: 0,
             waits: 0,
-            behind: false,
+            has_fallen_back: false,
         });
         let room = room(buffered);
-        load.reading = room / READING;
+        load.reading = room / READING_FRACTION;
         load.waits = buffered.bytes;
         let reads = load.waits <= load.reading;
         if reads {
@@ -125,16 +125,16 @@ impl Receivers {
         part.buffered += if waits { bytes } else { 0 };
         load.total.under_way -= bytes;
         load.total.buffered += if waits { bytes } else { 0 };
-        if waits && !std::mem::replace(&mut load.behind, true) {
-            self.behind.push_back(receiver);
+        if waits && !std::mem::replace(&mut load.has_fallen_back, true) {
+            self.fallen_back.push_back(receiver);
         }
         self.tidy(receiver, sender);
     }
 
     /// Forgets what is kept of some who have read everything, and to whom nobody has sent since.
-    pub(super) fn look(&mut self, buffered: impl Fn(UserId) -> Buffered) {
-        for _ in 0..LOOKED_AT.min(self.behind.len()) {
-            let Some(receiver) = self.behind.pop_front() else {
+    pub(super) fn recheck(&mut self, buffered: impl Fn(UserId) -> Buffered) {
+        for _ in 0..MAX_RECHECKED.min(self.fallen_back.len()) {
+            let Some(receiver) = self.fallen_back.pop_front() else {
                 return;
             };
             let Some(load) = self.loads.get_mut(&receiver) else {
@@ -142,10 +142,10 @@ impl Receivers {
             };
             load.waits = buffered(receiver).bytes;
             if load.waits > load.reading {
-                self.behind.push_back(receiver);
+                self.fallen_back.push_back(receiver);
                 continue;
             }
-            load.behind = false;
+            load.has_fallen_back = false;
             load.forget_buffered();
             if load.total == Part::default() {
                 self.loads.remove(&receiver);
@@ -158,7 +158,7 @@ impl Receivers {
         let Some(load) = self.loads.get_mut(&receiver) else {
             return;
         };
-        if load.total == Part::default() && !load.behind {
+        if load.total == Part::default() && !load.has_fallen_back {
             self.loads.remove(&receiver);
         } else if load.others.get(&sender) == Some(&Part::default()) {
             load.others.remove(&sender);
@@ -168,7 +168,7 @@ impl Receivers {
 
 /// What may wait for each connection of a receiver.
 fn room(buffered: Buffered) -> usize {
-    ROOM.min(USER_ROOM / (buffered.connections + 1))
+    ROOM_BYTES.min(USER_ROOM_BYTES / (buffered.connections + 1))
 }
 
 impl Load {
@@ -205,7 +205,7 @@ mod tests {
     const FRIEND: UserId = UserId::from_bytes([2; 12]);
     const BYTES: usize = 1_000;
 
-    /// A receiver with connections that are told the same.
+    /// A receiver with connections that are sent the same.
     struct Buffer {
         receivers: Receivers,
         /// Bytes that wait for each.
@@ -257,8 +257,8 @@ mod tests {
 
         fn keeps_nothing(&mut self) -> bool {
             let buffered = self.buffered();
-            (0..4).for_each(|_| self.receivers.look(|_| buffered));
-            self.receivers.loads.is_empty() && self.receivers.behind.is_empty()
+            (0..4).for_each(|_| self.receivers.recheck(|_| buffered));
+            self.receivers.loads.is_empty() && self.receivers.fallen_back.is_empty()
         }
     }
 
@@ -276,13 +276,16 @@ mod tests {
     fn a_flood_leaves_room_for_a_friend() {
         let mut buffer = Buffer::default();
         let passed = buffer.flood(FLOODER, usize::MAX);
-        assert!((ROOM * 2 / 5..=ROOM * 3 / 5).contains(&(passed * BYTES)), "{passed}");
+        assert!(
+            (ROOM_BYTES * 2 / 5..=ROOM_BYTES * 3 / 5).contains(&(passed * BYTES)),
+            "{passed}"
+        );
         // However often it is tried, and although the receiver reads now and then.
         for _ in 0..10 {
             assert_eq!(buffer.flood(FLOODER, 100), 0);
             assert_eq!(buffer.flood(FRIEND, 3), 3);
         }
-        assert!(buffer.backlog < ROOM);
+        assert!(buffer.backlog < ROOM_BYTES);
         assert!(!buffer.keeps_nothing());
         buffer.backlog = 0;
         assert!(buffer.flood(FLOODER, 100) == 100, "all was read");
@@ -294,9 +297,9 @@ mod tests {
     fn what_is_on_its_way_counts_before_it_arrives() {
         let mut buffer = Buffer::default();
         let passed = (0..10_000).filter(|_| buffer.send(FLOODER)).count();
-        assert!(passed * BYTES <= ROOM, "{passed}");
+        assert!(passed * BYTES <= ROOM_BYTES, "{passed}");
         (0..passed).for_each(|_| buffer.deliver(FLOODER));
-        assert!(buffer.backlog <= ROOM);
+        assert!(buffer.backlog <= ROOM_BYTES);
         assert!(!buffer.send(FLOODER));
     }
 
@@ -326,7 +329,7 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_those_who_were_refused() {
         let mut buffer = Buffer {
-            backlog: 2 * ROOM,
+            backlog: 2 * ROOM_BYTES,
             ..Buffer::default()
         };
         for sender in 0..100 {

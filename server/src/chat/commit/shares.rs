@@ -18,7 +18,7 @@ pub(crate) struct Amount {
 }
 
 /// Room that is kept when nothing is under way; what a flood of senders needed beyond that is given back.
-const KEPT: usize = 8_192;
+const KEPT_CAPACITY: usize = 8_192;
 
 /// What is under way, in all and of each sender.
 pub(crate) struct Shares {
@@ -69,7 +69,7 @@ impl Shares {
         if share.messages == 0 {
             self.senders.remove(&sender);
         }
-        if self.senders.is_empty() && self.senders.capacity() > KEPT {
+        if self.senders.is_empty() && self.senders.capacity() > KEPT_CAPACITY {
             self.senders = HashMap::new();
         }
     }

@@ -11,10 +11,10 @@ use shared::UserId;
 use slab::Slab;
 
 /// Bytes that a turn is worth: a few ordinary messages.
-const TURN: usize = 1_024;
+const TURN_BYTES: usize = 1_024;
 
 /// Room that is kept when nothing waits; what a flood needed beyond that is given back.
-const KEPT: usize = 8_192;
+const KEPT_CAPACITY: usize = 8_192;
 
 /// How much is taken at once.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,7 @@ impl<T> Turns<T> {
     }
 
     /// Puts an item after all others of its sender.
-    pub(crate) fn put(&mut self, sender: UserId, bytes: usize, value: T) {
+    pub(crate) fn enqueue(&mut self, sender: UserId, bytes: usize, value: T) {
         let last = self.items.insert(Item {
             value,
             bytes,
@@ -99,7 +99,7 @@ impl<T> Turns<T> {
     }
 
     /// Takes out what comes next. Empty only if nothing waits.
-    pub(crate) fn take(&mut self, most: Portion) -> Vec<T> {
+    pub(crate) fn dequeue(&mut self, most: Portion) -> Vec<T> {
         let mut taken = Vec::with_capacity(self.items.len().min(most.items));
         let mut bytes = 0;
         let mut sated = Vec::new();
@@ -112,7 +112,7 @@ impl<T> Turns<T> {
             if line.portion != self.portion {
                 (line.portion, line.taken) = (self.portion, 0);
             }
-            line.credit += TURN;
+            line.credit += TURN_BYTES;
             let after = loop {
                 let next = self.items[line.first].bytes;
                 if line.taken >= most.sender_bytes {
@@ -157,7 +157,7 @@ impl<T> Turns<T> {
     }
 
     fn give_back(&mut self) {
-        if self.items.is_empty() && self.items.capacity() > KEPT {
+        if self.items.is_empty() && self.items.capacity() > KEPT_CAPACITY {
             self.items = Slab::new();
             self.senders = HashMap::new();
             self.ring = VecDeque::new();
@@ -192,9 +192,9 @@ mod tests {
     #[test]
     fn one_message_waits_for_one_turn_of_a_flood() {
         let mut turns = Turns::new();
-        (0..1_000).for_each(|index| turns.put(user(1), TURN, (1, index)));
-        turns.put(user(2), TURN, (2, 0));
-        let taken = turns.take(Portion { items: 3, ..ALL });
+        (0..1_000).for_each(|index| turns.enqueue(user(1), TURN_BYTES, (1, index)));
+        turns.enqueue(user(2), TURN_BYTES, (2, 0));
+        let taken = turns.dequeue(Portion { items: 3, ..ALL });
         assert_eq!(taken, [(1, 0), (2, 0), (1, 1)]);
     }
 
@@ -204,31 +204,31 @@ mod tests {
         let sizes = [100, 40_000, 1, 1_024, 9_000];
         for index in 0..300_usize {
             for sender in 0..5 {
-                turns.put(user(sender), sizes[(index + usize::from(sender)) % 5], (sender, index));
+                turns.enqueue(user(sender), sizes[(index + usize::from(sender)) % 5], (sender, index));
             }
         }
-        let mut heard = [0; 5];
+        let mut seen = [0; 5];
         while !turns.is_empty() {
-            let taken = turns.take(Portion {
+            let taken = turns.dequeue(Portion {
                 items: 7,
                 bytes: 50_000,
                 sender_bytes: 45_000,
             });
             assert!(!taken.is_empty());
             for (sender, index) in taken {
-                assert_eq!(index, heard[usize::from(sender)]);
-                heard[usize::from(sender)] += 1;
+                assert_eq!(index, seen[usize::from(sender)]);
+                seen[usize::from(sender)] += 1;
             }
         }
-        assert_eq!(heard, [300; 5]);
+        assert_eq!(seen, [300; 5]);
     }
 
     #[test]
     fn turns_are_worth_bytes() {
         let mut turns = Turns::new();
-        (0..100).for_each(|_| turns.put(user(1), 16 * TURN, 1));
-        (0..100).for_each(|_| turns.put(user(2), TURN, 2));
-        let taken = turns.take(Portion { items: 34, ..ALL });
+        (0..100).for_each(|_| turns.enqueue(user(1), 16 * TURN_BYTES, 1));
+        (0..100).for_each(|_| turns.enqueue(user(2), TURN_BYTES, 2));
+        let taken = turns.dequeue(Portion { items: 34, ..ALL });
         assert_eq!(taken.iter().filter(|sender| **sender == 1).count(), 2);
     }
 
@@ -236,23 +236,23 @@ mod tests {
     fn a_portion_is_bounded_in_bytes_for_all_and_for_each() {
         let mut turns = Turns::new();
         for sender in 1..=3 {
-            (0..100).for_each(|_| turns.put(user(sender), TURN, sender));
+            (0..100).for_each(|_| turns.enqueue(user(sender), TURN_BYTES, sender));
         }
         let portion = Portion {
-            bytes: 50 * TURN,
-            sender_bytes: 10 * TURN,
+            bytes: 50 * TURN_BYTES,
+            sender_bytes: 10 * TURN_BYTES,
             ..ALL
         };
-        let taken = turns.take(portion);
+        let taken = turns.dequeue(portion);
         for sender in 1..=3 {
             assert_eq!(taken.iter().filter(|one| **one == sender).count(), 10);
         }
         let portion = Portion {
-            bytes: 20 * TURN,
+            bytes: 20 * TURN_BYTES,
             ..portion
         };
-        assert_eq!(turns.take(portion).len(), 20);
+        assert_eq!(turns.dequeue(portion).len(), 20);
         assert_eq!(turns.clear().len(), 250);
-        assert!(turns.take(portion).is_empty());
+        assert!(turns.dequeue(portion).is_empty());
     }
 }

@@ -104,7 +104,7 @@ impl<R: Send + 'static> Receipts<R> {
     /// Takes a mark into the queue, or hands the reply back at once.
     pub fn submit(&self, mark: Mark, reply: R) -> Result<(), (SubmitError, R)> {
         self.queue
-            .put(charge(&mark), Submitted { mark, reply })
+            .enqueue(charge(&mark), Submitted { mark, reply })
             .map_err(|(refused, submitted)| (refused, submitted.reply))
     }
 
@@ -137,7 +137,7 @@ impl<R, F: Fn(MarkOutcome<R>)> Task<R, F> {
     /// Stores what comes until the queue is stopped and empty.
     async fn run(mut self) {
         let running = Running::new(&self.queue);
-        while let Some(taken) = self.queue.take(BATCH).await {
+        while let Some(taken) = self.queue.dequeue(BATCH).await {
             self.step(taken).await;
         }
         running.end();

@@ -29,7 +29,7 @@ struct Told {
 struct Chat {
     _dir: tempfile::TempDir,
     store: Arc<EmbeddedStore>,
-    delivery_watermark: Arc<DeliveryWatermark>,
+    watermark: Arc<DeliveryWatermark>,
     committer: Committer<&'static str>,
     told: UnboundedReceiver<Told>,
     minted: AtomicU64,
@@ -39,9 +39,9 @@ impl Chat {
     fn start(backlog: impl Fn(UserId) -> Buffered + Send + Sync + 'static, buffered: Arc<AtomicUsize>) -> Self {
         let (dir, store) = store();
         let store = Arc::new(store);
-        let delivery_watermark = DeliveryWatermark::new(Arc::clone(&store) as Arc<dyn Store>);
+        let watermark = DeliveryWatermark::new(Arc::clone(&store) as Arc<dyn Store>);
         let (tell, told) = unbounded_channel();
-        let cursors = Arc::clone(&delivery_watermark);
+        let cursors = Arc::clone(&watermark);
         let settle = move |committed: AppendOutcome<&'static str>| {
             if let (true, Ok(appended)) = (committed.deliver, &committed.outcome) {
                 let text = appended.message.message.as_ref().unwrap();
@@ -53,11 +53,11 @@ impl Chat {
         let backlog: Backlog = Arc::new(backlog);
         let parts = Supervisor::default();
         let stored_in = Arc::clone(&store) as Arc<dyn Store>;
-        let committer = Committer::start(stored_in, &delivery_watermark, LIMITS, backlog, &parts, settle);
+        let committer = Committer::start(stored_in, &watermark, LIMITS, backlog, &parts, settle);
         Self {
             _dir: dir,
             store,
-            delivery_watermark,
+            watermark,
             committer,
             told,
             minted: AtomicU64::new(0),
@@ -121,7 +121,7 @@ async fn what_is_stored_late_is_told_late_and_no_cursor_goes_past_it() {
         user(&chat.store, "bob").await,
         user(&chat.store, "eve").await,
     ];
-    let before = chat.delivery_watermark.cursor();
+    let before = chat.watermark.cursor();
     let hang = chat.hang().await;
     tokio::time::pause();
     chat.send(ada, bob, "late", 10).unwrap();
@@ -206,7 +206,7 @@ async fn a_flood_leaves_room_in_the_buffer_of_its_receiver() {
     for index in 0..1_000 {
         chat.send(flooder, bob, &format!("{index}"), 4_000).unwrap();
         if let Err(why) = chat.told().await.committed.outcome {
-            assert_eq!(why, NotStored::SubmitError(SubmitError::ReceiverFull));
+            assert_eq!(why, NotStored::Refused(SubmitError::ReceiverFull));
             let error = WireError::from(Error::NotStored(why));
             assert!(error.code == ErrorCode::Overloaded && error.retry_after_ms.is_some());
             refused += 1;

@@ -26,7 +26,7 @@ struct Told {
 struct Chat {
     _dir: tempfile::TempDir,
     store: Arc<EmbeddedStore>,
-    delivery_watermark: Arc<DeliveryWatermark>,
+    watermark: Arc<DeliveryWatermark>,
     receipts: Receipts<&'static str>,
     settings: SettingsChanges,
     told: UnboundedReceiver<Told>,
@@ -36,9 +36,9 @@ fn chat() -> Chat {
     let (dir, store) = store();
     let store = Arc::new(store);
     let shared = || Arc::clone(&store) as Arc<dyn Store>;
-    let delivery_watermark = DeliveryWatermark::new(shared());
+    let watermark = DeliveryWatermark::new(shared());
     let (tell, told) = unbounded_channel();
-    let cursors = Arc::clone(&delivery_watermark);
+    let cursors = Arc::clone(&watermark);
     let settle = move |settled| {
         let cursor = cursors.cursor();
         tell.send(Told { settled, cursor }).unwrap();
@@ -46,9 +46,9 @@ fn chat() -> Chat {
     let parts = Supervisor::default();
     Chat {
         _dir: dir,
-        receipts: Receipts::start(shared(), Arc::clone(&delivery_watermark), &parts, settle),
-        settings: SettingsChanges::new(shared(), Arc::clone(&delivery_watermark), &parts),
-        delivery_watermark,
+        receipts: Receipts::start(shared(), Arc::clone(&watermark), &parts, settle),
+        settings: SettingsChanges::new(shared(), Arc::clone(&watermark), &parts),
+        watermark,
         store,
         told,
     }
@@ -79,7 +79,7 @@ async fn a_mark_that_is_stored_late_is_told_late() {
         up_to: message.id,
         at: AT,
     };
-    let before = chat.delivery_watermark.cursor();
+    let before = chat.watermark.cursor();
 
     let hang = hang(&chat.store).await;
     tokio::time::pause();
@@ -103,11 +103,7 @@ async fn a_mark_that_is_stored_late_is_told_late() {
     assert_eq!(late.cursor, before, "nobody is given a cursor behind it");
     drop(late);
     assert!(!changes(&chat.store, ada, &before).await.is_empty());
-    assert!(
-        changes(&chat.store, ada, &chat.delivery_watermark.cursor())
-            .await
-            .is_empty()
-    );
+    assert!(changes(&chat.store, ada, &chat.watermark.cursor()).await.is_empty());
 
     chat.receipts.submit(mark(MarkKind::Read), "again").unwrap();
     let again = chat.told.recv().await.unwrap();
@@ -134,7 +130,7 @@ async fn a_mark_that_the_store_gave_up_is_told_when_it_is_stored() {
         up_to: message.id,
         at: AT,
     };
-    let before = chat.delivery_watermark.cursor();
+    let before = chat.watermark.cursor();
     let shell = Connection::open(chat._dir.path().join("chat.db")).unwrap();
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
     chat.receipts.submit(mark, "first").unwrap();
@@ -207,9 +203,9 @@ async fn a_change_of_settings_that_is_stored_late_is_told_late() {
     for leaves in [false, true] {
         let chat = chat();
         let ada = user(&chat.store, "ada").await;
-        let before = chat.delivery_watermark.cursor();
+        let before = chat.watermark.cursor();
         let (tell, mut told) = unbounded_channel();
-        let cursors = Arc::clone(&chat.delivery_watermark);
+        let cursors = Arc::clone(&chat.watermark);
         let change = SettingsChange {
             invisible: Some(true),
             ..SettingsChange::default()
@@ -240,10 +236,6 @@ async fn a_change_of_settings_that_is_stored_late_is_told_late() {
         requests.close();
         requests.wait().await;
         assert_eq!(changes(&chat.store, ada, &before).await.len(), 1);
-        assert!(
-            changes(&chat.store, ada, &chat.delivery_watermark.cursor())
-                .await
-                .is_empty()
-        );
+        assert!(changes(&chat.store, ada, &chat.watermark.cursor()).await.is_empty());
     }
 }

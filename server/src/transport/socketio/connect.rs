@@ -1,6 +1,6 @@
 //! Letting a socket in.
 //!
-//! Everything is registered here, in the middleware, before the client is told that it is connected: the library
+//! Everything is registered here, in the middleware, before the client is sent that it is connected: the library
 //! starts its connect handler only after that, and events that the client sends at once would find no handler.
 
 use std::convert::Infallible;
@@ -67,7 +67,7 @@ impl FromConnectParts<LocalAdapter> for Connecting {
     }
 }
 
-/// Connections that were refused. The client is told little, so the log says why.
+/// Connections that were refused. The client is sent little, so the log says why.
 static REFUSED: SeldomEach = SeldomEach::new();
 
 /// The middleware: authenticates a socket and gives it its handlers.

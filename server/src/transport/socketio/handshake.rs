@@ -1,7 +1,7 @@
 //! What a client brings when it connects: its token, and the cursor that it goes on from.
 //!
 //! Clients of the replaced program send their token in many ways. What can only be meant as a good token is taken as one;
-//! what is not taken is given a reason for the log, because the client is told no more than "Authentication error".
+//! what is not taken is given a reason for the log, because the client is sent no more than "Authentication error".
 
 use axum::http::{HeaderMap, Uri, header};
 use serde::Deserialize;

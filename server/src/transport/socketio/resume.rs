@@ -34,7 +34,7 @@ const MAX_CONVERSATIONS: usize = 50;
 pub struct Resume {
     session: Arc<Session>,
     since: String,
-    /// Whether something could not be sent: the client must not be told that it has all.
+    /// Whether something could not be sent: the client must not be sent that it has all.
     broken: bool,
 }
 

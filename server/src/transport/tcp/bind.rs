@@ -39,7 +39,7 @@ pub enum BindError {
     },
 }
 
-/// An address that was taken and is not listened on: whoever connects is refused.
+/// An address that was taken and is not listened on: a client that connects is refused.
 pub struct Bound {
     socket: TcpSocket,
     host: Host,
@@ -80,7 +80,7 @@ pub async fn bind(host: &Host, port: u16) -> Result<Bound, BindError> {
     };
     let mut failed = None;
     for address in addresses {
-        match take(address, *host == Host::All) {
+        match bind_to(address, *host == Host::All) {
             Ok(socket) => {
                 return Ok(Bound {
                     socket,
@@ -97,7 +97,7 @@ pub async fn bind(host: &Host, port: u16) -> Result<Bound, BindError> {
     Err(explain(failed, host, port))
 }
 
-fn take(address: SocketAddr, all: bool) -> io::Result<TcpSocket> {
+fn bind_to(address: SocketAddr, all: bool) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,

@@ -19,11 +19,11 @@ use super::names::Name;
 use super::packets::{Packets, SEPARATOR};
 
 /// How long a whole body may take. The largest that is read has less than a megabyte, so this is a least rate too.
-const DEADLINE: Duration = Duration::from_secs(15);
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How much of a body that nobody wants is still read, and how long: a client that is still sending would otherwise see
 /// its connection break instead of the answer that says why.
-const LINGER: (usize, Duration) = (8 << 20, Duration::from_secs(2));
+const LINGER_LIMITS: (usize, Duration) = (8 << 20, Duration::from_secs(2));
 
 /// A body that fails when it takes too long, or when what it is meant for has ended.
 pub struct Bounded {
@@ -40,7 +40,7 @@ pub struct Bounded {
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     /// It took too long.
-    #[error("the body did not arrive within {} seconds", DEADLINE.as_secs())]
+    #[error("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs())]
     TooSlow,
     /// Its session has ended, or sent what it may not.
     #[error("the session has ended")]
@@ -52,7 +52,7 @@ impl Bounded {
     pub fn new(body: Body) -> Self {
         Self {
             body,
-            deadline: Box::pin(tokio::time::sleep(DEADLINE)),
+            deadline: Box::pin(tokio::time::sleep(BODY_TIMEOUT)),
             read: Arc::default(),
             session: None,
             name: Name::default(),
@@ -75,7 +75,7 @@ impl Bounded {
 
 impl Bounded {
     /// Notes what was read, and the end. False if it may not be read any further.
-    fn note(&mut self, read: &[u8], end: bool) -> bool {
+    fn count_read(&mut self, read: &[u8], end: bool) -> bool {
         self.read.fetch_add(read.len(), Ordering::Relaxed);
         let end = end || self.body.is_end_stream();
         let Some((link, packets, _)) = &mut self.session else {
@@ -118,7 +118,7 @@ impl HttpBody for Bounded {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
             // The library takes trailers for the end.
-            let may = self.note(data.map_or(&[], |data| data), data.is_none());
+            let may = self.count_read(data.map_or(&[], |data| data), data.is_none());
             return Poll::Ready(match may {
                 true => frame.map(|frame| {
                     let frame = frame.map_err(BoxError::from)?;
@@ -157,14 +157,17 @@ impl Drop for Bounded {
         }
         let rest = std::mem::take(&mut self.body);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(tokio::time::timeout(LINGER.1, drain(rest, Arc::clone(&self.read))));
+            runtime.spawn(tokio::time::timeout(
+                LINGER_LIMITS.1,
+                drain(rest, Arc::clone(&self.read)),
+            ));
         }
     }
 }
 
 async fn drain(body: Body, read: Arc<AtomicUsize>) {
     let mut pieces = body.into_data_stream();
-    let mut left = LINGER.0;
+    let mut left = LINGER_LIMITS.0;
     while let Some(Ok(piece)) = pieces.next().await {
         read.fetch_add(piece.len(), Ordering::Relaxed);
         left = left.saturating_sub(piece.len());

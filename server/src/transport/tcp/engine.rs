@@ -32,7 +32,7 @@ use super::{unserved, upgrade};
 use crate::error::{self, HttpError};
 
 /// What the handshake, the upgrade and the authentication read.
-const KEPT: [HeaderName; 8] = [
+const KEPT_HEADERS: [HeaderName; 8] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -44,7 +44,7 @@ const KEPT: [HeaderName; 8] = [
 ];
 
 /// The parameters of the query that these read. A session keeps its request for as long as it lives, so it keeps no others.
-const PARAMETERS: [&str; 4] = ["EIO", "transport", "sid", "token"];
+const KEPT_PARAMETERS: [&str; 4] = ["EIO", "transport", "sid", "token"];
 
 /// Largest answer that begins a session, in bytes; the library's has some 120.
 const MAX_OPEN_BYTES: usize = 4_096;
@@ -53,7 +53,7 @@ const MAX_OPEN_BYTES: usize = 4_096;
 /// do not ask how much it may be and send all that waits in one.
 pub const MAX_POLL_BYTES: u64 = 1 << 20;
 
-/// What clients are told to be the longest body, half of what is taken: they count attachments as if base64 took a third more,
+/// What clients are sent as the longest body, half of what is taken: they count attachments as if base64 took a third more,
 /// and that of a single byte takes four times as much.
 const ANNOUNCED_BODY_BYTES: u64 = MAX_POLL_BYTES / 2;
 
@@ -238,7 +238,7 @@ fn copy_uri(uri: &Uri) -> Uri {
     let mut text = uri.path().to_owned();
     if let Some(query) = uri.query() {
         let value = |name| parameter(query, name).map(|value| format!("{name}={value}"));
-        let kept: Vec<String> = PARAMETERS.into_iter().filter_map(value).collect();
+        let kept: Vec<String> = KEPT_PARAMETERS.into_iter().filter_map(value).collect();
         text = format!("{text}?{}", kept.join("&"));
     }
     // Parsing copies; what was parsed once parses again.
@@ -247,7 +247,7 @@ fn copy_uri(uri: &Uri) -> Uri {
 
 fn copy_headers(headers: &HeaderMap) -> HeaderMap {
     let mut copy = HeaderMap::new();
-    for name in KEPT {
+    for name in KEPT_HEADERS {
         if let Some(Ok(value)) = headers
             .get(&name)
             .map(|value| HeaderValue::from_bytes(value.as_bytes()))

@@ -11,7 +11,7 @@ use super::link::Link;
 use super::packets::SEPARATOR;
 
 /// Most packets of one answer.
-const PACKETS: usize = 16;
+const MAX_PACKETS: usize = 16;
 
 /// Whether a client is one of them: those of Python say what they are made with (`python-requests`, `Python/3 aiohttp/3`).
 pub(super) fn takes_few(headers: &HeaderMap) -> bool {
@@ -40,7 +40,7 @@ pub(super) fn next_packets(rest: Bytes, link: &Link) -> Response {
 }
 
 fn first(packets: Bytes, link: &Link) -> Bytes {
-    let Some(end) = memchr::memchr_iter(SEPARATOR, &packets).nth(PACKETS - 1) else {
+    let Some(end) = memchr::memchr_iter(SEPARATOR, &packets).nth(MAX_PACKETS - 1) else {
         return packets;
     };
     match link.keep_rest(packets.slice(end + 1..)) {

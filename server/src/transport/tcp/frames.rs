@@ -70,7 +70,7 @@ impl Frames {
             read = rest;
             self.left = Some(left - part as u64);
             if self.opcode() < CONTROL {
-                self.take(payload);
+                self.follow(payload);
             }
             if left == part as u64 {
                 self.end_frame(&mut seen);
@@ -126,7 +126,7 @@ impl Frames {
     }
 
     /// A part of a message.
-    fn take(&mut self, payload: &mut [u8]) {
+    fn follow(&mut self, payload: &mut [u8]) {
         self.held += payload.len();
         let mask: [u8; 4] = self.mask().try_into().unwrap_or_default();
         for (place, byte) in (self.place..).zip(payload.iter_mut()) {

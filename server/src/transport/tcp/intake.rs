@@ -1,7 +1,7 @@
 //! Bytes that were read of clients and wait for the rest of what they are part of.
 //!
 //! The head of a request waits for its end, a body for its answer, a message of a WebSocket for its last frame. The first
-//! [`FREE`] bytes of a connection are counted by nobody else. What goes beyond is charged to whoever sends it, an address or
+//! [`FREE_BYTES`] bytes of a connection are counted by nobody else. What goes beyond is charged to its sender, an address or
 //! a user, and to all. An owner may hold no more than what is still free, and a connection no more than an eighth of what
 //! its owner may hold besides (dynamic thresholds, as in [`budget`](crate::delivery::budget)): many that hold much get less each, one
 //! owner never takes more than half, and those that hold most leave room for nearly as much of one more.
@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::delivery::budget::{Share, Shares};
 
 /// Bytes of a connection that are counted by nobody else: as much as is allocated for one that sends a single byte.
-pub(super) const FREE: usize = 8 << 10;
+pub(super) const FREE_BYTES: usize = 8 << 10;
 
-/// Most bytes beyond [`FREE`] of each connection.
+/// Most bytes beyond [`FREE_BYTES`] of each connection.
 pub(super) const INTAKE_BYTES: usize = 32 << 20;
 
 /// Largest head of a request in bytes, and as much as is read ahead.
@@ -72,16 +72,16 @@ impl Charge {
     }
 }
 
-/// Charges what goes beyond [`FREE`] of so many bytes to their owner, if they have one. False if it may not wait.
+/// Charges what goes beyond [`FREE_BYTES`] of so many bytes to their owner, if they have one. False if it may not wait.
 pub(super) fn charge(charge: &mut Option<Charge>, bytes: usize, owner: impl FnOnce() -> Option<Charge>) -> bool {
-    if bytes <= FREE {
+    if bytes <= FREE_BYTES {
         *charge = None;
         return true;
     }
     if charge.is_none() {
         *charge = owner();
     }
-    charge.as_mut().is_none_or(|charge| charge.set(bytes - FREE))
+    charge.as_mut().is_none_or(|charge| charge.set(bytes - FREE_BYTES))
 }
 
 impl Drop for Charge {

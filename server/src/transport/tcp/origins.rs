@@ -1,4 +1,4 @@
-//! The pages that may connect, and those that may not, which the log names: they are told nothing that a page could show.
+//! The pages that may connect, and those that may not, which the log names: they are sent nothing that a page could show.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use crate::config::Origins;
 use crate::error;
 
-/// Most origins that are named in the log; whoever makes up others is not worth a line.
-const NAMED: usize = 100;
+/// Most origins that are named in the log; a client that makes up others is not worth a line.
+const MAX_LOGGED: usize = 100;
 
 /// Decides about origins.
 pub struct OriginCheck {
@@ -36,15 +36,15 @@ impl OriginCheck {
     pub fn allow(&self, origin: &HeaderValue, headers: &HeaderMap) -> bool {
         let may = self.origins.allow(origin, headers.get(header::HOST));
         if !may {
-            self.note(origin);
+            self.log_refusal(origin);
         }
         may
     }
 
-    fn note(&self, origin: &HeaderValue) {
+    fn log_refusal(&self, origin: &HeaderValue) {
         let origin = error::short(&String::from_utf8_lossy(origin.as_bytes()));
         let mut refused = self.refused.lock();
-        if refused.len() < NAMED && refused.insert(origin.clone()) {
+        if refused.len() < MAX_LOGGED && refused.insert(origin.clone()) {
             drop(refused);
             tracing::warn!(?origin, "this origin was refused; it is not among CORS_ORIGINS");
         }
@@ -63,7 +63,7 @@ mod tests {
             assert!(!check.allow(&origin, &HeaderMap::new()));
         }
         let refused = check.refused.lock();
-        assert_eq!(refused.len(), NAMED);
+        assert_eq!(refused.len(), MAX_LOGGED);
         assert!(refused.iter().all(|origin| origin.len() <= 64));
     }
 }

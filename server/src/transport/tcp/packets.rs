@@ -69,7 +69,7 @@ pub(super) struct Packets {
 }
 
 impl Packets {
-    /// Follows what was read, and tells the beginning and length of each packet that it completes. False as soon as one
+    /// Follows what was read, and calls `may` with the beginning and length of each packet that it completes. False as soon as one
     /// may not be.
     pub(super) fn read(&mut self, read: &[u8], mut may: impl FnMut(&[u8], usize) -> bool) -> bool {
         read.split(|byte| *byte == SEPARATOR).enumerate().all(|(number, part)| {

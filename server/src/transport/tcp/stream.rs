@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use super::frames::Frames;
-use super::intake::FREE;
+use super::intake::FREE_BYTES;
 use super::unserved;
 
-/// An accepted connection, read and written by whoever holds this.
+/// An accepted connection, read and written by the owner of this.
 pub struct Stream {
     connection: Arc<Connection>,
     /// Whether a write failed after the connection had become a WebSocket, see [`Stream::write_failed`].
@@ -37,7 +37,7 @@ const MAX_KEPT: usize = 2 * shared::limits::EVENT_BYTES;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Reads and drops what a client sends while what it was sent last is on its way. If bytes were left unread, the kernel
-/// would tell the client that the connection broke, and drop what it has not yet sent: answers would be lost.
+/// would signal the client that the connection broke, and drop what it has not yet sent: answers would be lost.
 async fn linger(connection: Arc<Connection>) {
     let reading = async {
         let mut dropped = [0; 4_096];
@@ -89,7 +89,7 @@ impl Stream {
         }
         // What is long is kept for long: it stays charged.
         let kept = Some(self.frames.kept()).filter(|kept| *kept > MAX_KEPT).unwrap_or(0);
-        before.max(self.held) <= FREE || connection.hold(self.held.max(kept))
+        before.max(self.held) <= FREE_BYTES || connection.hold(self.held.max(kept))
     }
 
     /// A WebSocket whose client is gone takes what is written and ends when it is read: the Socket.IO library keeps a
@@ -105,14 +105,14 @@ impl Stream {
     }
 }
 
-/// Reads what is there. Less than was asked for is all: the next read waits to be told of more, instead of asking in vain.
+/// Reads what is there. Less than was asked for is all: the next read waits until there is more, instead of trying in vain.
 fn try_read(tcp: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     let mut read = None;
     let waits = tcp.try_io(Interest::READABLE, || {
         let bytes = (&*SockRef::from(tcp)).read(buf)?;
         read = Some(bytes);
         match 0 < bytes && bytes < buf.len() {
-            // Nothing else tells the runtime.
+            // Nothing else signals that to the runtime.
             true => Err(io::ErrorKind::WouldBlock.into()),
             false => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Clients that can't be served: the log says so, once a minute for each kind, because they are told nothing that they
+//! Clients that can't be served: the log says so, once a minute for each kind, because they are sent nothing that they
 //! would show.
 
 use crate::outage::SeldomEach;

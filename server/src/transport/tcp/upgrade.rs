@@ -1,6 +1,6 @@
 //! Requests for a WebSocket: whether they can have one, and the subprotocol in the answer.
 //!
-//! The library looks at the key alone, and answers also to a request that asks for no upgrade. Proxies that were not told of
+//! The library looks at the key alone, and answers also to a request that asks for no upgrade. Proxies that are not set up for
 //! WebSockets take just those headers off; the client would wait for packets that can't come until it gives up.
 
 use axum::http::request::Parts;
