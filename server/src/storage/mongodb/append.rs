@@ -50,7 +50,7 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a duplicate key may lead to no document, before a unique index of another program is blamed.
 const MAX_VANISHED: u8 = 3;
 
-type Outcome = Result<Appended, AppendError>;
+type AppendResult = Result<Appended, AppendError>;
 
 /// Writes messages.
 pub(super) struct Appender {
@@ -68,7 +68,7 @@ struct Batch<'a> {
     /// The `updatedAt` that each is stored with.
     updated_at: Vec<Timestamp>,
     /// `None` while it is not known.
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<AppendResult>>,
     /// How often a message met a duplicate key that leads to no document.
     vanished: Vec<u8>,
 }
@@ -94,7 +94,7 @@ impl Appender {
     }
 
     /// See [`crate::storage::MessageStore::append`].
-    pub(super) async fn append(&self, messages: &[NewMessage]) -> Vec<Outcome> {
+    pub(super) async fn append(&self, messages: &[NewMessage]) -> Vec<AppendResult> {
         let deadline = Instant::now() + COMMIT_TIMEOUT;
         let begin = (self.clock)();
         let receivers = async {
@@ -137,7 +137,7 @@ impl Appender {
             }
         };
         let failed = || Err(failure.clone().into());
-        let mut outcomes: Vec<Outcome> = batch
+        let mut outcomes: Vec<AppendResult> = batch
             .outcomes
             .into_iter()
             .map(|outcome| outcome.unwrap_or_else(failed))

@@ -30,7 +30,7 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Who has received or read, and whose messages.
 type Key = (UserId, UserId);
-type Outcome = Result<Marked, MarkError>;
+type MarkResult = Result<Marked, MarkError>;
 
 /// The collection of markers. Its clones are the same one.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ impl StoredMarker {
 struct Batch<'a> {
     marks: &'a [Mark],
     /// `None` while it is not known.
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<MarkResult>>,
     /// Whether a mark moved what was received, and what was read, in any attempt.
     moved: Vec<(bool, bool)>,
 }
@@ -107,7 +107,7 @@ impl Markers {
     }
 
     /// See [`crate::storage::ReceiptStore::mark`].
-    pub(super) async fn mark(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
+    pub(super) async fn mark(&self, marks: &[Mark], integrity: &Integrity) -> Vec<MarkResult> {
         let mut outcomes = Vec::with_capacity(marks.len());
         for marks in marks.chunks(MAX_BATCH) {
             outcomes.extend(self.mark_batch(marks, integrity).await);
@@ -115,7 +115,7 @@ impl Markers {
         outcomes
     }
 
-    async fn mark_batch(&self, marks: &[Mark], integrity: &Integrity) -> Vec<Outcome> {
+    async fn mark_batch(&self, marks: &[Mark], integrity: &Integrity) -> Vec<MarkResult> {
         let deadline = Instant::now() + COMMIT_TIMEOUT;
         let mut batch = Batch {
             marks,

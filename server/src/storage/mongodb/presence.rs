@@ -58,7 +58,7 @@ pub(super) struct NodePresence {
     /// Whether other nodes had a lease at the last heartbeat.
     others: Arc<AtomicBool>,
     /// Held across writes: changes must reach the database in order, and none may overtake a change of the node id.
-    state: Mutex<State>,
+    state: Mutex<NodeState>,
     /// The id in `state`, to renew its lease while a change is being written. Held to set or copy it.
     node: parking_lot::Mutex<Option<ObjectId>>,
     /// What the lease says beside whose it is. Held to set or copy it.
@@ -81,7 +81,7 @@ struct Beats {
 }
 
 #[derive(Default)]
-struct State {
+struct NodeState {
     /// This node's id, once it has a lease.
     node: Option<Node>,
     /// Whether the database may differ from `online`; the next heartbeat then begins a new node.
@@ -214,7 +214,7 @@ impl NodePresence {
         Ok(())
     }
 
-    async fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+    async fn lock(&self) -> Result<MutexGuard<'_, NodeState>, StoreError> {
         let limit = READ_TIMEOUT + HEARTBEAT_INTERVAL;
         tokio::time::timeout(limit, self.state.lock())
             .await
@@ -222,7 +222,7 @@ impl NodePresence {
     }
 
     /// Renews the lease; begins a node if there is none, or if the old one's users may differ from those here.
-    async fn renew(&self, state: &mut State, now: Timestamp) -> Result<ObjectId, StoreError> {
+    async fn renew(&self, state: &mut NodeState, now: Timestamp) -> Result<ObjectId, StoreError> {
         let old = state.node.as_ref().map(Node::id);
         if let Some(node) = old.filter(|_| !state.diverged) {
             if self.renew_lease(node).await? {
@@ -250,7 +250,7 @@ impl NodePresence {
     }
 
     /// Writes the lease of a new node.
-    async fn begin(&self, state: &mut State) -> Result<ObjectId, StoreError> {
+    async fn begin(&self, state: &mut NodeState) -> Result<ObjectId, StoreError> {
         let node = Node::new();
         let id = node.id();
         let mut fields = doc! { "startedAt": "$$NOW", "renewedAt": "$$NOW" };

@@ -99,8 +99,8 @@ impl Summaries {
             })
             .collect();
         let asked: Vec<(UserId, UserId)> = counted.iter().map(|index| pairs[*index]).collect();
-        let places: Vec<Option<Position>> = asked.iter().map(read).collect();
-        let (counts, newest) = tokio::try_join!(self.unanswered(&asked, places), newest)?;
+        let positions: Vec<Option<Position>> = asked.iter().map(read).collect();
+        let (counts, newest) = tokio::try_join!(self.unanswered(&asked, positions), newest)?;
         let mut unread = vec![0; pairs.len()];
         for (index, count) in counted.into_iter().zip(counts) {
             unread[index] = count;
@@ -153,10 +153,14 @@ impl Summaries {
     async fn newest_at(
         &self,
         pairs: &[(UserId, UserId)],
-        places: &[Option<Position>],
+        positions: &[Option<Position>],
     ) -> Result<Vec<Option<Message>>, StoreError> {
         // Both people of a conversation may be in the pairs.
-        let ids: HashSet<ObjectId> = places.iter().flatten().map(|place| message_key(place.id)).collect();
+        let ids: HashSet<ObjectId> = positions
+            .iter()
+            .flatten()
+            .map(|position| message_key(position.id))
+            .collect();
         let ids: Vec<ObjectId> = ids.into_iter().collect();
         let find = self
             .messages
@@ -165,8 +169,8 @@ impl Summaries {
             .max_time(READ_TIMEOUT);
         let found = query::all("reading newest messages", READ_TIMEOUT, find, document::message).await?;
         let found: HashMap<MessageId, Message> = found.into_iter().map(|message| (message.id, message)).collect();
-        let newest = |place: &Option<Position>| found.get(&place.as_ref()?.id).cloned();
-        let mut newest: Vec<Option<Message>> = places.iter().map(newest).collect();
+        let newest = |position: &Option<Position>| found.get(&position.as_ref()?.id).cloned();
+        let mut newest: Vec<Option<Message>> = positions.iter().map(newest).collect();
         let gone: Vec<usize> = (0..pairs.len()).filter(|index| newest[*index].is_none()).collect();
         let searched: Vec<(UserId, UserId)> = gone.iter().map(|index| pairs[*index]).collect();
         for (index, message) in gone.into_iter().zip(self.newest(&searched).await?) {
@@ -179,8 +183,8 @@ impl Summaries {
     pub(super) async fn unread_from(&self, user: UserId, peers: &[UserId]) -> Result<Vec<u32>, StoreError> {
         let pairs: Vec<(UserId, UserId)> = peers.iter().map(|peer| (user, *peer)).collect();
         let markers = self.markers.find(pairs.iter().copied()).await?;
-        let places = pairs.iter().map(|pair| self.read_up_to(markers.get(pair))).collect();
-        self.unanswered(&pairs, places).await
+        let positions = pairs.iter().map(|pair| self.read_up_to(markers.get(pair))).collect();
+        self.unanswered(&pairs, positions).await
     }
 
     /// Up to where the owner of a marker has read, apart from own messages: as was marked, else what is older than the
@@ -194,13 +198,13 @@ impl Summaries {
     async fn unanswered(
         &self,
         pairs: &[(UserId, UserId)],
-        mut places: Vec<Option<Position>>,
+        mut positions: Vec<Option<Position>>,
     ) -> Result<Vec<u32>, StoreError> {
         let own = self.newest_own(pairs).await?;
-        for ((viewer, peer), place) in pairs.iter().zip(&mut places) {
-            *place = own.get(&(*peer, *viewer)).copied().max(*place);
+        for ((viewer, peer), position) in pairs.iter().zip(&mut positions) {
+            *position = own.get(&(*peer, *viewer)).copied().max(*position);
         }
-        unread::count(&self.messages, pairs, &places).await
+        unread::count(&self.messages, pairs, &positions).await
     }
 
     /// Where the newest message of each viewer to the peer is listed, by receiver and sender.

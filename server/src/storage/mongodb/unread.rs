@@ -29,13 +29,15 @@ const MAX_FOUND: usize = 4_000;
 pub(super) async fn count(
     messages: &Collection<RawDocumentBuf>,
     pairs: &[(UserId, UserId)],
-    places: &[Option<Position>],
+    positions: &[Option<Position>],
 ) -> Result<Vec<u32>, StoreError> {
-    let chunks = pairs.chunks(MAX_CONVERSATIONS).zip(places.chunks(MAX_CONVERSATIONS));
-    let counting = chunks.map(async |(pairs, places)| match few(messages, pairs, places).await? {
-        Some(counts) => Ok(counts),
-        None => each(messages, pairs, places).await,
-    });
+    let chunks = pairs.chunks(MAX_CONVERSATIONS).zip(positions.chunks(MAX_CONVERSATIONS));
+    let counting = chunks.map(
+        async |(pairs, positions)| match few(messages, pairs, positions).await? {
+            Some(counts) => Ok(counts),
+            None => each(messages, pairs, positions).await,
+        },
+    );
     // Made before they are run: a closure of a stream can't borrow that long.
     let counting: Vec<_> = counting.collect();
     let counts: Vec<Vec<u32>> = stream::iter(counting)
@@ -49,12 +51,12 @@ pub(super) async fn count(
 async fn each(
     messages: &Collection<RawDocumentBuf>,
     pairs: &[(UserId, UserId)],
-    places: &[Option<Position>],
+    positions: &[Option<Position>],
 ) -> Result<Vec<u32>, StoreError> {
-    let branch = |(index, ((viewer, peer), place)): (usize, (&(UserId, UserId), &Option<Position>))| {
+    let branch = |(index, ((viewer, peer), position)): (usize, (&(UserId, UserId), &Option<Position>))| {
         let mut range = doc! { "sender": user_key(*peer), "receiver": user_key(*viewer) };
-        if let Some(place) = place {
-            after(&mut range, *place);
+        if let Some(position) = position {
+            after(&mut range, *position);
         }
         let index = i64::try_from(index).unwrap_or(i64::MAX);
         // One conversation with oneself has nothing unread.
@@ -66,7 +68,7 @@ async fn each(
             ]
         })
     };
-    let branches = pairs.iter().zip(places).enumerate().filter_map(branch).collect();
+    let branches = pairs.iter().zip(positions).enumerate().filter_map(branch).collect();
     let counts = union::read(messages, branches, MAX_BRANCHES, |counted| {
         let index = usize::try_from(counted.get_i64("_id").ok()?).ok()?;
         Some((index, u32::try_from(counted.get_i64("count").ok()?).ok()?))
@@ -82,14 +84,14 @@ async fn each(
 async fn few(
     messages: &Collection<RawDocumentBuf>,
     pairs: &[(UserId, UserId)],
-    places: &[Option<Position>],
+    positions: &[Option<Position>],
 ) -> Result<Option<Vec<u32>>, StoreError> {
     let mut ranges = Vec::with_capacity(pairs.len());
-    for ((viewer, peer), place) in pairs.iter().zip(places) {
+    for ((viewer, peer), position) in pairs.iter().zip(positions) {
         let mut range = doc! { "sender": user_key(*peer), "receiver": user_key(*viewer) };
-        match place {
-            Some(place) if place.created_at == Position::UNDATED => return Ok(None),
-            Some(place) => _ = range.insert("createdAt", doc! { "$gte": date(place.created_at) }),
+        match position {
+            Some(position) if position.created_at == Position::UNDATED => return Ok(None),
+            Some(position) => _ = range.insert("createdAt", doc! { "$gte": date(position.created_at) }),
             None => {}
         }
         // One conversation with oneself has nothing unread.
@@ -115,10 +117,14 @@ async fn few(
     if found.len() >= MAX_FOUND {
         return Ok(None);
     }
-    let read: HashMap<(UserId, UserId), Option<Position>> = pairs.iter().copied().zip(places.iter().copied()).collect();
+    let read: HashMap<(UserId, UserId), Option<Position>> =
+        pairs.iter().copied().zip(positions.iter().copied()).collect();
     let mut unread: HashMap<(UserId, UserId), u32> = HashMap::new();
-    for (pair, place) in found.into_iter().flatten() {
-        if read.get(&pair).is_some_and(|read| read.is_none_or(|read| read < place)) {
+    for (pair, position) in found.into_iter().flatten() {
+        if read
+            .get(&pair)
+            .is_some_and(|read| read.is_none_or(|read| read < position))
+        {
             *unread.entry(pair).or_default() += 1;
         }
     }
@@ -133,17 +139,17 @@ pub(super) fn listed(message: &RawDocument) -> Option<((UserId, UserId), Positio
         Ok(at) => document::timestamp(at),
         Err(_) => Position::UNDATED,
     };
-    let place = Position {
+    let position = Position {
         created_at,
         id: document::message_id(document::object_id(message)?),
     };
-    Some(((user("receiver")?, user("sender")?), place))
+    Some(((user("receiver")?, user("sender")?), position))
 }
 
 /// Narrows a range of messages to those listed after a position.
-fn after(range: &mut Document, place: Position) {
-    let id: ObjectId = message_key(place.id);
-    match place.created_at {
+fn after(range: &mut Document, position: Position) {
+    let id: ObjectId = message_key(position.id);
+    match position.created_at {
         // Those without a time come first. Whatever is no time counts as none, as in the position.
         Position::UNDATED => {
             let undated = doc! { "$not": { "$gte": DateTime::MIN } };

@@ -25,7 +25,7 @@ const NEW_MESSAGE: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
 
 /// The outcome of a batch.
-pub(super) struct Outcome {
+pub(super) struct AppendedBatch {
     /// One for each message.
     pub(super) messages: Vec<Result<Appended, AppendError>>,
     /// The number of the last that was stored now.
@@ -33,11 +33,11 @@ pub(super) struct Outcome {
 }
 
 /// Stores a batch in order. A message that can't be stored fails alone; a failure of the database fails all.
-pub(super) fn append(connection: &Connection, batch: &[NewMessage]) -> rusqlite::Result<Outcome> {
+pub(super) fn append(connection: &Connection, batch: &[NewMessage]) -> rusqlite::Result<AppendedBatch> {
     let before = sequence::last(connection)?;
     let mut newest = before;
     let messages = batch.iter().map(|new| append_one(connection, new, &mut newest));
-    Ok(Outcome {
+    Ok(AppendedBatch {
         messages: messages.collect::<rusqlite::Result<_>>()?,
         newest: (newest > before).then_some(newest),
     })

@@ -23,7 +23,7 @@ const MOVE: &str = "
         delivered_marked_at = excluded.delivered_marked_at, change = excluded.change";
 
 /// The outcome of some marks.
-pub(super) struct Outcome {
+pub(super) struct MarkedBatch {
     /// One for each mark.
     pub(super) marked: Vec<Result<Marked, MarkError>>,
     /// The greatest number that any change has now.
@@ -31,7 +31,7 @@ pub(super) struct Outcome {
 }
 
 /// Moves watermarks in the order given. A mark that moves nothing writes nothing.
-pub(super) fn mark(connection: &Connection, marks: &[Mark]) -> rusqlite::Result<Outcome> {
+pub(super) fn mark(connection: &Connection, marks: &[Mark]) -> rusqlite::Result<MarkedBatch> {
     let before = sequence::last(connection)?;
     let mut newest = before;
     let marked = marks.iter().map(|mark| mark_one(connection, mark, &mut newest));
@@ -39,7 +39,7 @@ pub(super) fn mark(connection: &Connection, marks: &[Mark]) -> rusqlite::Result<
     if newest > before {
         sequence::record(connection, newest)?;
     }
-    Ok(Outcome { marked, newest })
+    Ok(MarkedBatch { marked, newest })
 }
 
 fn mark_one(connection: &Connection, mark: &Mark, newest: &mut i64) -> rusqlite::Result<Result<Marked, MarkError>> {

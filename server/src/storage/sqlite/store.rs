@@ -52,7 +52,7 @@ impl MessageStore for EmbeddedStore {
         }
         let messages = batch.to_vec();
         let work = move |connection: &_| append::append(connection, &messages);
-        let committed = |shared: &projector::Shared, outcome: &append::Outcome| {
+        let committed = |shared: &projector::Shared, outcome: &append::AppendedBatch| {
             if let Some(newest) = outcome.newest {
                 shared.appended(newest);
             }
@@ -124,7 +124,7 @@ impl ReceiptStore for EmbeddedStore {
         }
         let given = marks.to_vec();
         let work = move |connection: &_| markers::mark(connection, &given);
-        let committed = |shared: &projector::Shared, outcome: &markers::Outcome| shared.committed(outcome.newest);
+        let committed = |shared: &projector::Shared, outcome: &markers::MarkedBatch| shared.committed(outcome.newest);
         match self.write(work, committed).await {
             Ok(outcome) => outcome.marked,
             Err(error) => error.for_each(marks.len()),

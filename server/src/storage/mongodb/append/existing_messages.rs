@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use shared::{Message, MessageId, UserId};
 
-use super::Outcome;
+use super::AppendResult;
 use crate::domain::NewMessage;
 use crate::storage::{AppendError, Appended, StoreError};
 
@@ -29,7 +29,7 @@ impl ExistingMessages {
     }
 
     /// The outcome of a message that met a duplicate key; `None` if the document is gone.
-    pub(super) fn outcome_of(&self, new: &NewMessage) -> Option<Outcome> {
+    pub(super) fn outcome_of(&self, new: &NewMessage) -> Option<AppendResult> {
         let same = |stored: &Message| {
             stored.receiver == Some(new.receiver) && stored.message.as_deref() == Some(new.text.as_str())
         };

@@ -15,7 +15,7 @@ use mongodb::{Collection, Database};
 use shared::{Message, Timestamp};
 use tokio::time::Instant;
 
-use super::Outcome;
+use super::AppendResult;
 use crate::storage::StoreError;
 use crate::storage::mongodb::document::{date, id_seconds, message_key};
 use crate::storage::mongodb::error::{bounded, retrying};
@@ -56,7 +56,7 @@ impl Renewer {
 
     /// Renews the stored messages among the outcomes whose time has passed. They are answered as they are stored then; if
     /// that fails, as failed. Messages that other nodes may have missed are announced.
-    pub(super) async fn renew(&self, outcomes: &mut [Outcome], deadline: Instant) {
+    pub(super) async fn renew(&self, outcomes: &mut [AppendResult], deadline: Instant) {
         let now = (self.clock)();
         let is_late = |message: &Message| time(message, now).is_none_or(|at| window::is_late(at, now));
         if self.others.load(Ordering::Acquire) {
@@ -67,7 +67,7 @@ impl Renewer {
             self.announce(passed_over.map(|message| message_key(message.id)).collect(), now)
                 .await;
         }
-        let mut late: Vec<&mut Outcome> = outcomes
+        let mut late: Vec<&mut AppendResult> = outcomes
             .iter_mut()
             .filter(|outcome| outcome.as_ref().is_ok_and(|appended| is_late(&appended.message)))
             .collect();
