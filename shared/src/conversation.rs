@@ -16,7 +16,7 @@ pub struct Conversation {
     /// The newest message; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message: Option<Message>,
-    /// Messages of the peer behind `read_up_to`: exact below [`crate::limits::UNREAD`], which stands for that many or
+    /// Messages of the peer after `read_up_to`: exact below [`crate::limits::MAX_UNREAD`], which stands for that many or
     /// more.
     pub unread: u32,
     /// Up to where one has read; absent until one has said so.
@@ -52,7 +52,7 @@ pub struct ListConversations {
     /// `next` of the page before; absent for the first page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// Conversations in the page, 1 to [`crate::limits::PAGE`]; [`crate::limits::DEFAULT_PAGE`] if absent.
+    /// Conversations in the page, 1 to [`crate::limits::MAX_PAGE`]; [`crate::limits::DEFAULT_PAGE`] if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
@@ -66,7 +66,7 @@ pub struct Inbox {
     /// What to pass as `cursor` for the next page; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// Unread messages of all conversations, also of those in other pages: exact below [`crate::limits::UNREAD`],
+    /// Unread messages of all conversations, also of those in other pages: exact below [`crate::limits::MAX_UNREAD`],
     /// which stands for that many or more.
     pub total_unread: u32,
 }
@@ -81,7 +81,7 @@ pub struct MarkUpTo<U = UserId, M = MessageId> {
     pub up_to: M,
 }
 
-/// The answer to it: the watermarks as they are now, never behind what they were.
+/// The answer to it: the watermarks as they are now; they never go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkedUpTo {

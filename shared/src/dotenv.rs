@@ -1,6 +1,6 @@
 //! The file `.env`, read exactly as the package `dotenv` 17 of Node.js reads it.
 //!
-//! Whoever comes from the Node.js program brings its file along, and a secret that is read in another way signs other
+//! An operator who comes from the Node.js program brings its file along, and a secret that is read in another way signs other
 //! tokens. So these are that package's own expressions, run by an engine that means by them what JavaScript means.
 //! Nothing is refused: what is no `NAME=value` is passed over. Values hold secrets, so nothing here repeats them.
 

@@ -8,7 +8,7 @@ use crate::{ErrorCode, Message, UserId, WireError};
 pub const SEND_MESSAGE: &str = "send_message";
 /// Server to the sender's other connections: the [`Message`] they did not send themselves.
 pub const MESSAGE_SENT: &str = "message_sent";
-/// Client to server: what changed since a cursor. Payload [`crate::sync::Sync`], answer [`Answer`] of
+/// Client to server: what changed since a cursor. Payload [`crate::sync::SyncRequest`], answer [`Answer`] of
 /// [`crate::sync::Synced`].
 pub const SYNC: &str = "sync";
 /// Client to server: messages were received. Payload [`crate::conversation::MarkUpTo`], answer [`Answer`] of
@@ -30,14 +30,14 @@ pub const TYPING: &str = "typing";
 /// Client to server: change one's settings. Payload [`crate::presence::SettingsChange`], answer [`Answer`] of
 /// [`crate::presence::CurrentSettings`].
 pub const UPDATE_SETTINGS: &str = "update_settings";
-/// Server to the connections of whoever wrote the messages: the peer has received them. Payload
+/// Server to the connections of the user who wrote the messages: the peer has received them. Payload
 /// [`crate::sync::Receipt`].
 pub const MESSAGES_DELIVERED: &str = "messages_delivered";
-/// Server to the connections of whoever wrote the messages: the peer has read them. Payload [`crate::sync::Receipt`].
+/// Server to the connections of the user who wrote the messages: the peer has read them. Payload [`crate::sync::Receipt`].
 pub const MESSAGES_READ: &str = "messages_read";
 /// Server to all connections of a user: one of their conversations as it is now. Payload [`crate::Conversation`].
 pub const CONVERSATION_UPDATED: &str = "conversation_updated";
-/// Server to whoever follows a user: they came or left. Payload [`crate::Presence`].
+/// Server to the connections that follow a user: they came or left. Payload [`crate::Presence`].
 pub const PRESENCE: &str = "presence";
 /// Server to all connections of a user but the one that changed them. Payload [`crate::presence::Settings`].
 pub const SETTINGS_UPDATED: &str = "settings_updated";

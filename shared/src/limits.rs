@@ -11,7 +11,7 @@ pub const USERNAME_CHARS: usize = 64;
 /// Most names in one request to create users.
 pub const USERS_PER_REQUEST: usize = 1_000;
 /// Most messages in one page of history, and most users in one page of the list.
-pub const PAGE: usize = 200;
+pub const MAX_PAGE: usize = 200;
 /// Largest page of changes or of conversations, in bytes of JSON, unless the first item of it alone is longer: half of what
 /// may wait for a client, so that live events fit beside it.
 pub const PAGE_BYTES: usize = 512 * 1024;
@@ -20,12 +20,12 @@ pub const DEFAULT_PAGE: usize = 50;
 /// Shortest secret, in bytes, that is not warned of: RFC 7518 section 3.2 asks for as many bits as the hash has.
 pub const SECRET_BYTES: usize = 32;
 /// What a number of unread messages stops at: below it is exact, and it stands for that many or more.
-pub const UNREAD: u32 = 1_000;
+pub const MAX_UNREAD: u32 = 1_000;
 /// Most events that are pushed to a client that connects with a cursor; it asks for the rest.
-pub const SYNC_PUSH: usize = 1_000;
+pub const MAX_SYNC_PUSH: usize = 1_000;
 /// Most users whose presence one connection may follow.
 pub const PRESENCE_SUBSCRIPTIONS: usize = 500;
 /// How long somebody counts as typing without saying so again.
-pub const TYPING: std::time::Duration = std::time::Duration::from_secs(6);
+pub const TYPING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(6);
 /// How long somebody may be away without being shown as offline: one who comes back within it never left.
-pub const ABSENCE: std::time::Duration = std::time::Duration::from_secs(3);
+pub const ABSENCE_DELAY: std::time::Duration = std::time::Duration::from_secs(3);

@@ -38,7 +38,7 @@ pub struct Presence {
 pub struct SetTyping<I = UserId> {
     /// Who is to know.
     pub receiver_id: I,
-    /// Whether one types. True is to be repeated: it expires after [`crate::limits::TYPING`].
+    /// Whether one types. True is to be repeated: it expires after [`crate::limits::TYPING_TIMEOUT`].
     pub is_typing: bool,
 }
 

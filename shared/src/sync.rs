@@ -1,6 +1,6 @@
 //! Catching up: what a client missed, and the cursor from which it goes on.
 //!
-//! A cursor is a text that only the server reads. Whoever has been given everything up to a cursor gets, from that
+//! A cursor is a text that only the server reads. A client that was given everything up to a cursor gets, from that
 //! cursor on, every later change that concerns them at least once; what comes a second time is recognised by the same
 //! `_id` and `updatedAt`, or by the same watermark.
 
@@ -11,11 +11,11 @@ use crate::{Message, MessageId, Settings, Timestamp, UserId};
 
 /// Payload of [`crate::events::SYNC`] and query of `GET /chat/sync`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sync {
+pub struct SyncRequest {
     /// The cursor of the last answer or event; absent to begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Most events in the answer, 1 to [`crate::limits::PAGE`], which is also the default.
+    /// Most events in the answer, 1 to [`crate::limits::MAX_PAGE`], which is also the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
@@ -26,9 +26,9 @@ pub struct Sync {
 pub struct Synced {
     /// What changed; empty if the request had no cursor.
     pub events: Vec<SyncEvent>,
-    /// The cursor behind this page.
+    /// The cursor after this page.
     pub next: String,
-    /// Whether there is more behind it now.
+    /// Whether there is more after it now.
     pub has_more: bool,
     /// The first page of conversations, if the request had no cursor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub struct Receipt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncDone {
-    /// The cursor behind all that was pushed.
+    /// The cursor after all that was pushed.
     pub next: String,
     /// True if more was missed than is pushed on connecting: go on with [`crate::events::SYNC`] from `next`.
     pub has_more: bool,
@@ -93,7 +93,7 @@ pub struct SyncReset {
 /// Second argument of the events on a connection that has caught up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// Whoever has heard all up to this event goes on from here.
+    /// A client that received all up to this event goes on from here.
     pub cursor: String,
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::conversation::Inbox;
 use shared::error::ErrorBody;
-use shared::limits::PAGE;
+use shared::limits::MAX_PAGE;
 use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
 use shared::{ErrorCode, Message, MessageId, Role, User, UserId, WireError};
 
@@ -49,9 +49,9 @@ pub enum Bearer {
 /// Which messages of a conversation to fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// The newest so many, at most [`PAGE`].
+    /// The newest so many, at most [`MAX_PAGE`].
     Newest(usize),
-    /// So many, at most [`PAGE`], directly before this one.
+    /// So many, at most [`MAX_PAGE`], directly before this one.
     Before(MessageId, usize),
 }
 
@@ -172,7 +172,7 @@ impl Http {
 
     /// One page of all users, oldest first.
     pub fn users(&self, after: Option<UserId>) -> Result<UserList, ClientError> {
-        let mut query = vec![("limit", PAGE.to_string())];
+        let mut query = vec![("limit", MAX_PAGE.to_string())];
         query.extend(after.map(|id| ("after", id.to_string())));
         self.get(Bearer::Admin, "/users", &query)
     }
@@ -189,7 +189,7 @@ impl Http {
 
     /// A page of at most `limit` conversations of a user, the one with the newest message first.
     pub fn conversations(&self, of: UserId, cursor: Option<&str>, limit: usize) -> Result<Inbox, ClientError> {
-        let mut query = vec![("limit", limit.min(PAGE).to_string())];
+        let mut query = vec![("limit", limit.min(MAX_PAGE).to_string())];
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
         self.get(Bearer::User(of), "/chat/conversations", &query)
     }
@@ -224,12 +224,12 @@ impl Http {
 
     /// The newest `count` messages of a conversation, oldest first, fetched in as many pages as that takes.
     pub fn newest(&self, by: Bearer, a: UserId, b: UserId, count: usize) -> Result<Vec<Message>, ClientError> {
-        let mut messages = self.history(by, a, b, Page::Newest(count.min(PAGE)))?;
-        let mut full = messages.len() == PAGE;
+        let mut messages = self.history(by, a, b, Page::Newest(count.min(MAX_PAGE)))?;
+        let mut full = messages.len() == MAX_PAGE;
         while full && messages.len() < count {
-            let size = PAGE.min(count - messages.len());
+            let size = MAX_PAGE.min(count - messages.len());
             let mut older = self.history(by, a, b, Page::Before(messages[0].id, size))?;
-            full = older.len() == PAGE;
+            full = older.len() == MAX_PAGE;
             older.append(&mut messages);
             messages = older;
         }

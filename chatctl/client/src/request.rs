@@ -5,7 +5,7 @@ use serde_json::Value;
 use shared::conversation::{Inbox, ListConversations, MarkUpTo};
 use shared::events::{self, Answer, SendMessage, Sent};
 use shared::presence::{PresenceOf, PresentNow, SetTyping};
-use shared::sync::{Sync, Synced};
+use shared::sync::{SyncRequest, Synced};
 use shared::{ErrorCode, UserId, WireError};
 
 /// What is asked for.
@@ -14,7 +14,7 @@ pub enum Request {
     /// Store and deliver a message.
     Send(SendMessage),
     /// A page of what was missed.
-    Sync(Sync),
+    Sync(SyncRequest),
     /// A page of the inbox.
     Inbox(ListConversations),
     /// To be told of somebody's presence.

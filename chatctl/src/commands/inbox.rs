@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use chatctl_terminal::output::{self, DIM, JsonArray, NEW};
-use shared::limits::PAGE;
+use shared::limits::MAX_PAGE;
 use shared::{Conversation, UserId};
 use unicode_width::UnicodeWidthStr;
 
@@ -21,7 +21,9 @@ pub(super) fn run(context: &Context, arguments: &Inbox) -> anyhow::Result<()> {
     let mut array = JsonArray::default();
     let (mut width, mut cursor, mut none) = (0, None, true);
     let total = loop {
-        let page = context.http.conversations(me.id, cursor.as_deref(), left.min(PAGE))?;
+        let page = context
+            .http
+            .conversations(me.id, cursor.as_deref(), left.min(MAX_PAGE))?;
         let names: Vec<String> = page.conversations.iter().map(|c| name(me.id, c)).collect();
         width = names.iter().map(|name| name.width()).fold(width, usize::max);
         for (conversation, name) in page.conversations.iter().zip(&names).take(left) {

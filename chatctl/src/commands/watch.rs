@@ -14,7 +14,7 @@ use chatctl_terminal::output::{self, DIM};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::events::{self, AUTHENTICATION_ERROR, Answer};
-use shared::sync::{Sync, SyncEvent, Synced};
+use shared::sync::{SyncEvent, SyncRequest, Synced};
 use shared::{ErrorCode, UserId};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -153,7 +153,7 @@ impl Watcher {
     /// Asks for the next page of what was missed.
     fn ask(&self, connection: &Connection) {
         let since = Some(self.cursor.clone());
-        connection.request(Request::Sync(Sync { since, limit: None }));
+        connection.request(Request::Sync(SyncRequest { since, limit: None }));
     }
 
     fn print_page(&mut self, page: Synced) -> io::Result<()> {

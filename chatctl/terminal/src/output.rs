@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use shared::limits::UNREAD;
+use shared::limits::MAX_UNREAD;
 use shared::{Message, Timestamp, User};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -140,8 +140,8 @@ pub fn preview(text: &str, columns: usize) -> String {
 
 /// A number of unread messages; the largest one stands for that many or more.
 pub fn unread(count: u32) -> String {
-    if count >= UNREAD {
-        format!("{UNREAD}+")
+    if count >= MAX_UNREAD {
+        format!("{MAX_UNREAD}+")
     } else {
         count.to_string()
     }

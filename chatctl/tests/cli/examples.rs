@@ -14,7 +14,7 @@ use testkit::{Engine, Server};
 use crate::program::TIMEOUT;
 
 /// More than is pushed to a client that comes back.
-const MISSED: usize = shared::limits::SYNC_PUSH + 300;
+const MISSED: usize = shared::limits::MAX_SYNC_PUSH + 300;
 
 /// The blocks of a document that are marked as this language.
 pub(crate) fn blocks(document: &str, language: &str) -> Vec<String> {

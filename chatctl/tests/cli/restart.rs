@@ -170,7 +170,7 @@ fn all_conversations_are_caught_up_with() {
 #[test]
 fn a_long_absence_misses_no_conversation() {
     // More than a page of conversations, and more than are ever read at once.
-    const STRANGERS: usize = shared::limits::PAGE + 20;
+    const STRANGERS: usize = shared::limits::MAX_PAGE + 20;
     let mut server = Server::start(Engine::Embedded);
     let [(ada, ada_id), (bob, _)] = users(&server);
     let screen = Screen::chat(&server, &ada, &bob);

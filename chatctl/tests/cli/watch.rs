@@ -106,7 +106,7 @@ fn how_a_connection_ended_is_told() {
 
 #[test]
 fn more_than_is_pushed_is_asked_for() {
-    const COUNT: usize = shared::limits::SYNC_PUSH + 250;
+    const COUNT: usize = shared::limits::MAX_SYNC_PUSH + 250;
     let server = Server::start(Engine::Embedded);
     let [(ada, ada_id), (bob, bob_id)] = users(&server);
     let mut watch = Script::run(&server, &["watch", "--as", &ada]);

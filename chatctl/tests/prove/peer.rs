@@ -278,10 +278,10 @@ impl Shared {
                 self.emit_to(user, events::SETTINGS_UPDATED, &json!(settings), Some(number));
             }
             events::SYNC => {
-                let sync: sync::Sync = read(payload)?;
+                let sync: sync::SyncRequest = read(payload)?;
                 let page = self
                     .world
-                    .page(user, &sync.since?, sync.limit.unwrap_or(shared::limits::PAGE));
+                    .page(user, &sync.since?, sync.limit.unwrap_or(shared::limits::MAX_PAGE));
                 self.caught_up(number, !page.has_more);
                 self.answer(number, id, page);
             }

@@ -122,7 +122,8 @@ async fn page(store: &dyn Store, user: UserId, after: Option<InboxPage>, limit: 
         let last = held.checked_sub(1).map(|last| InboxPage::write(&entries[last]));
         Ok((conversations, last.filter(|_| held < entries.len())))
     };
-    let ((conversations, next), total_unread) = tokio::try_join!(listing, store.total_unread(user, limits::UNREAD))?;
+    let ((conversations, next), total_unread) =
+        tokio::try_join!(listing, store.total_unread(user, limits::MAX_UNREAD))?;
     Ok(Inbox {
         conversations,
         next,

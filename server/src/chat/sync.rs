@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use shared::sync::{Receipt, Sync as SyncRequest, Synced};
+use shared::sync::{Receipt, SyncRequest, Synced};
 use shared::{MessageId, Settings, SyncEvent, UserId, limits};
 
 use super::Chat;
@@ -27,7 +27,7 @@ impl<R> Chat<R> {
     /// # Errors
     /// The limit or the cursor can't be used, or reading failed.
     pub async fn sync(&self, user: UserId, request: SyncRequest) -> Result<Synced, Error> {
-        let limit = checked_limit(request.limit)?.unwrap_or(limits::PAGE);
+        let limit = checked_limit(request.limit)?.unwrap_or(limits::MAX_PAGE);
         let Some(since) = request.since.filter(|since| !since.is_empty()) else {
             return self.begin(user).await;
         };

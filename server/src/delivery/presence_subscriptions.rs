@@ -2,7 +2,7 @@
 //!
 //! A user with a connection here is online; of others the store says whether another process serves them. What was
 //! sent last is kept for each user who is followed, so that only changes are sent. A departure is sent only
-//! [`limits::ABSENCE`] after it happened: a user who is back by then never left.
+//! [`limits::ABSENCE_DELAY`] after it happened: a user who is back by then never left.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -271,7 +271,7 @@ impl PresenceSubscriptions {
 /// How long a user who left at this time must still be away before that is sent.
 fn still_absent(left: Timestamp) -> Option<Duration> {
     let absent = Duration::from_millis(u64::try_from(now().millis() - left.millis()).unwrap_or(0));
-    limits::ABSENCE.checked_sub(absent).filter(|wait| !wait.is_zero())
+    limits::ABSENCE_DELAY.checked_sub(absent).filter(|wait| !wait.is_zero())
 }
 
 impl Table {

@@ -38,7 +38,7 @@ impl TypingTracker {
         if !is_typing {
             return table.until.remove(&key).is_some();
         }
-        let until = Instant::now() + limits::TYPING;
+        let until = Instant::now() + limits::TYPING_TIMEOUT;
         table.until.insert(key, until);
         table.times.push_back((until, key));
         let first = table.times.len() == 1;
@@ -91,14 +91,14 @@ mod tests {
         let typing = TypingTracker::default();
         assert!(!typing.set(ada, bob, false), "nobody was sent that she types");
         assert!(typing.set(ada, bob, true));
-        tokio::time::advance(limits::TYPING / 2).await;
+        tokio::time::advance(limits::TYPING_TIMEOUT / 2).await;
         assert!(typing.set(ada, bob, true));
-        tokio::time::advance(limits::TYPING / 2).await;
+        tokio::time::advance(limits::TYPING_TIMEOUT / 2).await;
         assert_eq!(typing.take_expired(Instant::now()).0, []);
-        tokio::time::advance(limits::TYPING / 2).await;
+        tokio::time::advance(limits::TYPING_TIMEOUT / 2).await;
         assert_eq!(typing.take_expired(Instant::now()).0, [(ada, bob)]);
         assert!(typing.set(ada, bob, true) && typing.set(ada, bob, false));
-        tokio::time::advance(limits::TYPING).await;
+        tokio::time::advance(limits::TYPING_TIMEOUT).await;
         assert_eq!(typing.take_expired(Instant::now()), (vec![], None));
     }
 }

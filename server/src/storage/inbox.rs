@@ -57,7 +57,7 @@ pub struct InboxEntry {
 pub struct Summary {
     /// The newest message.
     pub last: Option<Message>,
-    /// Messages of the peer after what was read: counted up to [`shared::limits::UNREAD`]. None in a conversation with
+    /// Messages of the peer after what was read: counted up to [`shared::limits::MAX_UNREAD`]. None in a conversation with
     /// oneself.
     pub unread: u32,
     /// The viewer's own watermarks.

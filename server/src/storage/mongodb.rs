@@ -5,7 +5,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `connect` | from a connection string to a database; errors that never repeat it |
+//! | `connect` | from a connection string to a database; `connections` counts what the driver makes |
+//! | `connection_string` | what is wrong with one, in words that never repeat it |
 //! | `uri` | the connection string of a Node.js program, made into one that this driver takes |
 //! | `opening`, `closing` | the ways to open it; what is still written at the end of a process |
 //! | `choice` | which database is meant by a string that names none |
@@ -23,7 +24,7 @@
 //! | `change_poller` | what other programs write, and what dead ones left |
 //! | `markers` | who has received and read what |
 //! | `inbox` | the list of a user's conversations: how it is written, built and read |
-//! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts little for many |
+//! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts, `union` runs many pipelines with few commands |
 //! | `users` | creating and finding users |
 //! | `settings` | what users let others see |
 //! | `meta` | the few documents about the database as a whole |
@@ -72,6 +73,8 @@ mod change_poller;
 mod choice;
 mod closing;
 mod connect;
+mod connection_string;
+mod connections;
 mod document;
 mod duplicates;
 mod error;
@@ -94,6 +97,7 @@ mod shapes;
 mod store;
 mod summaries;
 mod timeouts;
+mod union;
 mod unread;
 mod uri;
 mod users;

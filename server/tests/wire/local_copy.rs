@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// Messages of one sender in a round.
 const ROUND: usize = 300;
 /// More than what is pushed to a client that connects: the rest it must ask for.
-const MANY: usize = shared::limits::SYNC_PUSH + 300;
+const MANY: usize = shared::limits::MAX_SYNC_PUSH + 300;
 
 #[test]
 fn is_perfect_embedded() {

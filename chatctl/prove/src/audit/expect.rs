@@ -1,6 +1,6 @@
 //! The recount: a conversation as one of its two people must see it, from its messages and the acknowledged marks.
 
-use shared::limits::UNREAD;
+use shared::limits::MAX_UNREAD;
 use shared::{MessageId, UserId};
 
 use super::Index;
@@ -126,7 +126,7 @@ impl<'a> Conversation<'a> {
         } else {
             self.read.acked
         };
-        let unread = self.unread_after(read).min(UNREAD);
+        let unread = self.unread_after(read).min(MAX_UNREAD);
         (shown.unread != unread).then(|| {
             let behind = read.map_or("the begin".to_owned(), |position| position.id.to_string());
             format!("unread is {}, and {unread} lie behind {behind}", shown.unread)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use shared::UserId;
-use shared::limits::UNREAD;
+use shared::limits::MAX_UNREAD;
 
 use super::Index;
 use super::expect::Conversation;
@@ -55,7 +55,7 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
         for peer in expected.keys() {
             findings.add(Kind::Inbox, Example::new("not listed").of(user.id).with(*peer));
         }
-        let total = total.min(UNREAD);
+        let total = total.min(MAX_UNREAD);
         if let Some(wrong) = listed.totals.iter().find(|shown| **shown != total) {
             let what = format!("totalUnread is {wrong}, and all conversations together have {total}");
             findings.add(Kind::Unread, Example::new(what).of(user.id));

@@ -180,7 +180,7 @@ impl<'a> DeviceConnection<'a> {
             // Pages of every size are asked for.
             let limit = [None, Some(50), Some(7)][self.number as usize % 3];
             let since = Some(since);
-            self.ask(events::SYNC, &sync::Sync { since, limit }, Asked::Sync)
+            self.ask(events::SYNC, &sync::SyncRequest { since, limit }, Asked::Sync)
                 .await?;
         }
         if self.live.is_none() {

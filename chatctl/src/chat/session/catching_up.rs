@@ -10,8 +10,8 @@ use chatctl_client::http::Page;
 use chatctl_client::request::Request;
 use shared::conversation::{Inbox, ListConversations};
 use shared::events::Answer;
-use shared::limits::PAGE;
-use shared::sync::{Sync, SyncEvent, Synced};
+use shared::limits::MAX_PAGE;
+use shared::sync::{SyncEvent, SyncRequest, Synced};
 use shared::{ErrorCode, Message, UserId, WireError};
 
 use super::super::{ChatEvent, OPENING_MESSAGES};
@@ -98,7 +98,7 @@ impl ChatSession {
     fn sync(&mut self) {
         self.catching_up.syncing = true;
         let since = self.catching_up.cursor.clone();
-        self.request(Request::Sync(Sync { since, limit: None }));
+        self.request(Request::Sync(SyncRequest { since, limit: None }));
     }
 
     /// The server gave the cursor that this connection was begun for.
@@ -159,7 +159,7 @@ impl ChatSession {
     pub(super) fn ask_inbox(&mut self, why: InboxRequest, cursor: Option<String>) {
         if self.online && !self.catching_up.old_server {
             self.inbox_state.asked(why);
-            let limit = Some(PAGE);
+            let limit = Some(MAX_PAGE);
             self.request(Request::Inbox(ListConversations { cursor, limit }));
         }
     }
@@ -213,7 +213,7 @@ impl ChatSession {
         }
         let (what, page) = match (self.opened, state.look_back) {
             (false, _) => (Fetch::Opening, Page::Newest(OPENING_MESSAGES)),
-            (true, true) => (Fetch::Missed, Page::Newest(PAGE)),
+            (true, true) => (Fetch::Missed, Page::Newest(MAX_PAGE)),
             (true, false) => return,
         };
         state.fetching = Some((self.peer, what));

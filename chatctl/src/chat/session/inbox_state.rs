@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use shared::conversation::{Conversation, Inbox};
-use shared::limits::UNREAD;
+use shared::limits::MAX_UNREAD;
 use shared::{MessageId, UserId};
 
 use super::super::ChatEvent;
@@ -115,7 +115,8 @@ impl InboxState {
         }
         let was_known = self.known.insert(peer, entry).is_some();
         // How much of the rest was this one's can't be told; and what is counted to its limit only is not exact.
-        if (!was_known && self.rest > 0) || self.sum() + self.rest >= UNREAD || self.known.len() > MAX_CONVERSATIONS {
+        if (!was_known && self.rest > 0) || self.sum() + self.rest >= MAX_UNREAD || self.known.len() > MAX_CONVERSATIONS
+        {
             self.refresh_at.get_or_insert(now + REFRESH_INTERVAL);
         }
     }
@@ -144,7 +145,7 @@ impl InboxState {
     /// Unread messages of all conversations but one.
     fn elsewhere(&self, but: UserId) -> u32 {
         let here = self.known.get(&but).map_or(0, |entry| entry.unread);
-        (self.sum() - here).saturating_add(self.rest).min(UNREAD)
+        (self.sum() - here).saturating_add(self.rest).min(MAX_UNREAD)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chatctl_client::request::Request;
 use shared::events::Answer;
-use shared::limits::TYPING;
+use shared::limits::TYPING_TIMEOUT;
 use shared::presence::{PresentNow, SetTyping, Typing};
 use shared::{ErrorCode, Presence, UserId};
 
@@ -16,7 +16,7 @@ const TYPING_INTERVAL: Duration = Duration::from_secs(3);
 /// Whoever has not pressed a key for this long has stopped.
 const TYPING_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The other one is forgotten to type if nothing is heard for this long; the server tells it sooner.
-const PEER_TYPING_TIMEOUT: Duration = TYPING.saturating_add(Duration::from_secs(2));
+const PEER_TYPING_TIMEOUT: Duration = TYPING_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 /// What was let known.
 #[derive(Debug, Default)]

@@ -1,9 +1,9 @@
 //! The rules, one by one, without terminal, network or clock.
 
 use shared::conversation::{Conversation, Inbox, ListConversations, MarkUpTo};
-use shared::limits::PAGE;
+use shared::limits::MAX_PAGE;
 use shared::presence::{PresentNow, Typing};
-use shared::sync::{Receipt, Sync, SyncDone, SyncEvent, Synced};
+use shared::sync::{Receipt, SyncDone, SyncEvent, SyncRequest, Synced};
 use shared::{Message, MessageId, Presence, Timestamp};
 
 use super::super::OPENING_MESSAGES;
@@ -98,7 +98,7 @@ impl Story {
 
     fn syncs(&mut self, expected: Option<&str>) {
         match self.request() {
-            Request::Sync(Sync { since, .. }) => assert_eq!(since.as_deref(), expected),
+            Request::Sync(SyncRequest { since, .. }) => assert_eq!(since.as_deref(), expected),
             other => panic!("{other:?}"),
         }
     }

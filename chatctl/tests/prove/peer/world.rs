@@ -246,7 +246,7 @@ impl World {
         Inbox {
             next: (after + limit < all.len()).then(|| (after + limit).to_string()),
             conversations: all.into_iter().skip(after).take(limit).collect(),
-            total_unread: total.min(shared::limits::UNREAD),
+            total_unread: total.min(shared::limits::MAX_UNREAD),
         }
     }
 }

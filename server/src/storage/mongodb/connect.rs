@@ -3,25 +3,22 @@
 use std::future::IntoFuture;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bson::doc;
 use mongodb::error::ErrorKind;
 use mongodb::event::EventHandler;
-use mongodb::event::cmap::CmapEvent;
-use mongodb::event::sdam::{SdamEvent, TopologyDescription};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ConnectionString, DatabaseOptions, HostInfo, ReadConcern, ReadPreference,
-    SelectionCriteria, ServerAddress, WriteConcern,
+    Acknowledgment, ClientOptions, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
-use mongodb::{Client, Database, ServerInfo, ServerType};
-use tokio::sync::Notify;
+use mongodb::{Client, Database};
 use tokio::time::Instant;
 
+use super::advice;
+use super::connection_string::{check, hosts};
+use super::connections::Connections;
 use super::error::{Backoff, bounded, store_error, timed_out};
 use super::names::DEFAULT_DATABASE;
-use super::{advice, uri};
 use crate::storage::StoreError;
 
 /// How long opening may take until the deployment has answered. Building indexes comes on top.
@@ -46,102 +43,11 @@ pub(super) struct Connected {
     pub(super) connections: Arc<Connections>,
 }
 
-/// Counts connections to servers. The driver counts each before it sends anything on it.
-#[derive(Debug, Default)]
-pub(super) struct Connections {
-    made: AtomicU64,
-    /// How often the driver found a primary.
-    elections: AtomicU64,
-    more: Notify,
-}
-
-impl Connections {
-    /// How many were made so far.
-    pub(super) fn made(&self) -> u64 {
-        self.made.load(Ordering::SeqCst)
-    }
-
-    /// How often the driver has found a primary so far.
-    pub(super) fn elections(&self) -> u64 {
-        self.elections.load(Ordering::SeqCst)
-    }
-
-    /// Waits until a connection is made, or a primary is found; one that was made since the last call counts.
-    pub(super) async fn changed(&self) {
-        self.more.notified().await;
-    }
-
-    /// Lets [`changed`](Self::changed) return once more.
-    pub(super) fn recheck(&self) {
-        self.more.notify_one();
-    }
-
-    fn count(&self, event: &CmapEvent) {
-        if let CmapEvent::ConnectionReady(_) = event {
-            self.made.fetch_add(1, Ordering::SeqCst);
-            self.more.notify_one();
-        }
-    }
-
-    /// A primary that is another one, or was none before, counts as a new connection: it is to be verified.
-    fn count_elections(&self, event: &SdamEvent) {
-        let SdamEvent::TopologyDescriptionChanged(event) = event else {
-            return;
-        };
-        let now = primary(&event.new_description);
-        if now.is_some() && now != primary(&event.previous_description) {
-            self.elections.fetch_add(1, Ordering::SeqCst);
-            self.made.fetch_add(1, Ordering::SeqCst);
-            self.more.notify_one();
-        }
-    }
-}
-
-/// Which member of a replica set takes writes, as the driver sees it.
-fn primary(topology: &TopologyDescription) -> Option<ServerAddress> {
-    let servers = topology.servers();
-    let primary = |(address, server): (&ServerAddress, ServerInfo<'_>)| {
-        (server.server_type() == ServerType::RsPrimary).then(|| address.clone())
-    };
-    servers.into_iter().find_map(primary)
-}
-
 impl Connected {
     /// Ends both clients, at once whatever they do.
     pub(super) async fn shut_down(&self) {
         let end = |database: &Database| database.client().clone().shutdown().immediate(true).into_future();
         tokio::join!(end(&self.database), end(&self.inserts));
-    }
-}
-
-/// Finds what is wrong with a connection string without connecting, and says it without what may be secret in it. With
-/// `mongodb+srv` the options are checked only once the hosts are known.
-pub(super) async fn check(uri: &str) -> Result<(), String> {
-    let parsed =
-        ConnectionString::parse(uri).map_err(|_| format!("the connection string is not valid: {}", fault(uri)))?;
-    if uri.starts_with("mongodb+srv:") {
-        return Ok(());
-    }
-    let wrong = |error: mongodb::error::Error| format!("the connection string can't be used: {}", store_error(&error));
-    let mut options = ClientOptions::parse(parsed).await.map_err(wrong)?;
-    // A client without a host: it only reads the files of certificates that are named.
-    options.hosts.clear();
-    // Such a client needs a host.
-    options.load_balanced = None;
-    let client = Client::with_options(options).map_err(wrong)?;
-    client.shutdown().immediate(true).await;
-    Ok(())
-}
-
-/// Where a connection string leads, for the log: the hosts, or the name by which they are looked up.
-pub(super) fn hosts(uri: &str) -> String {
-    match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
-        Ok(HostInfo::HostIdentifiers(hosts)) => {
-            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-            hosts.join(", ")
-        }
-        Ok(HostInfo::DnsRecord(name)) => name,
-        Ok(_) | Err(_) => "an unknown host".to_owned(),
     }
 }
 
@@ -278,53 +184,6 @@ pub(super) fn durable() -> WriteConcern {
         .journal(true)
         .w_timeout(Duration::from_secs(5))
         .build()
-}
-
-/// Finds out what is wrong with a connection string. The driver's own words repeat the part that it could not read, and that
-/// can be half of a password: without its `@` a login stands where hosts do. So only names of options and schemes are
-/// repeated.
-fn fault(uri: &str) -> String {
-    const SHAPE: &str = "it should read mongodb://[user:password@]host[:port],…[/database][?option=value&…]";
-    let Some((scheme, rest)) = uri.split_once("://") else {
-        return SHAPE.into();
-    };
-    if !["mongodb", "mongodb+srv"].contains(&scheme) {
-        return format!("unsupported connection string scheme: {scheme}; {SHAPE}");
-    }
-    let (_login, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let is_taken = |rest: &str| ConnectionString::parse(format!("{scheme}://{rest}")).is_ok();
-    if !is_taken(path) {
-        let hosts = path.split('/').next().unwrap_or_default();
-        return if hosts.is_empty() {
-            "it names no host".into()
-        } else if is_taken(hosts) {
-            "the name of its database has a character that none can have".into()
-        } else if scheme == "mongodb+srv" {
-            "with mongodb+srv it names one host, without a port; if that should be a login, the @ after it is missing: in \
-             .env a # ends a value that is not in quotes"
-                .into()
-        } else {
-            "the port must be a number from 1 to 65535; if that should be a login, the @ after it is missing: in .env a # \
-             ends a value that is not in quotes"
-                .into()
-        };
-    }
-    if !is_taken(rest) {
-        let all = || options.split('&');
-        let is_wrong = |option: &&str| !is_taken(&format!("{path}?{option}"));
-        // Of some only the combination is wrong.
-        let named: Vec<&str> = match all().any(|option| is_wrong(&option)) {
-            true => all().filter(is_wrong).collect(),
-            false => all().collect(),
-        };
-        let names = named.into_iter().map(|option| match option.contains('=') {
-            true => uri::name_of(option),
-            false => "(one without a value)",
-        });
-        return format!("one of its options is wrong: {}", names.collect::<Vec<_>>().join(", "));
-    }
-    "in its login, characters such as : / ? # [ ] @ % must be percent-encoded".into()
 }
 
 #[cfg(test)]

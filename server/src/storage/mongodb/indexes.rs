@@ -168,7 +168,7 @@ pub(super) async fn missing(database: &Database, limit: Duration) -> Result<Vec<
         // Reads are slower without it, but the database's owner chose something else.
         let is_given_up = index.kind != Kind::Unique && others.iter().any(|other| index.is_blocked_by(other));
         if is_given_up && !is_served {
-            tracing::debug!(index = index.path(), "another index is in the way of this one");
+            tracing::debug!(index = index.path(), "indexes: another index prevents this one");
         }
         if !is_served && !is_given_up {
             missing.push(index);
@@ -274,7 +274,7 @@ impl Index {
     /// Builds it, or waits until another process that builds it has finished.
     pub(super) async fn build(&self, database: &Database) -> Result<(), StoreError> {
         let (collection, index) = (self.collection, self.name);
-        tracing::info!(collection, index, "building an index");
+        tracing::info!(collection, index, "indexes: building an index");
         let model = IndexModel::builder()
             .keys(self.keys.clone())
             .options(self.options())
@@ -286,7 +286,7 @@ impl Index {
             Err(error) => match error.kind.as_ref() {
                 ErrorKind::Command(command) if self.kind != Kind::Unique && CONFLICTS.contains(&command.code) => {
                     // Reads are slower without it, but the database's owner chose something else.
-                    tracing::warn!(collection, index, "another index is in the way of this one");
+                    tracing::warn!(collection, index, "indexes: another index prevents this one");
                     Ok(())
                 }
                 ErrorKind::Command(command) if command.code == DUPLICATE_KEY => Err(StoreError::Failed(format!(

@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::connect::Connections;
+use super::connections::Connections;
 use super::error::timed_out;
 use crate::storage::StoreError;
 
@@ -93,7 +93,7 @@ impl Integrity {
         };
         tokio::time::timeout(limit, decided)
             .await
-            .unwrap_or_else(|_| Err(timed_out("looking whether this is still the same database", limit)))
+            .unwrap_or_else(|_| Err(timed_out("verifying that this is still the same database", limit)))
     }
 
     /// Does work and answers with its result, if the database was sound before and after.
@@ -157,11 +157,11 @@ impl Integrity {
         let before = self.shared.verdict.borrow().clone();
         match (&before, &verdict) {
             (Verdict::Unsound(_), Verdict::Sound { .. }) => {
-                tracing::info!("the database is as it should be again");
+                tracing::info!("integrity: the database is as it should be again");
             }
             (Verdict::Unsound(old), Verdict::Unsound(new)) if old == new => {}
             (_, Verdict::Unsound(why)) => {
-                tracing::error!(%why, "the database is not as it should be");
+                tracing::error!(%why, "integrity: the database is not as it should be");
                 self.shared.losses.fetch_add(1, Ordering::AcqRel);
             }
             _ => {}

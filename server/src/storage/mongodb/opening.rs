@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ChoiceError, Clock, MongoStore, advice, choice, connect};
+use super::{ChoiceError, Clock, MongoStore, advice, choice, connection_string};
 use crate::clock;
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
@@ -13,7 +13,7 @@ impl MongoStore {
     /// # Errors
     /// What is wrong, in words that do not repeat what may be secret in it.
     pub async fn check(uri: &str) -> Result<(), String> {
-        connect::check(uri).await
+        connection_string::check(uri).await
     }
 
     /// The database that a connection string names; else the one of `realtime_chat` and `test`, which other drivers mean
@@ -30,7 +30,7 @@ impl MongoStore {
 
     /// The hosts of a connection string, or the name by which they are looked up.
     pub fn hosts(uri: &str) -> String {
-        connect::hosts(uri)
+        connection_string::hosts(uri)
     }
 
     /// Connects and creates the indexes that are missing.

@@ -17,29 +17,20 @@ use std::collections::{HashMap, HashSet};
 
 use bson::oid::ObjectId;
 use bson::raw::RawDocumentBuf;
-use bson::{Bson, DateTime, Document, doc};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use bson::{Bson, Document, doc};
 use mongodb::{Collection, Database};
-use shared::{Message, MessageId, Timestamp, UserId, limits};
+use shared::{Message, MessageId, Timestamp, UserId};
 
-use super::document::{self, date, message_key, user_key};
+use super::document::{self, message_key, user_key};
 use super::error::bounded;
 use super::inbox::entry::{self, Entry, Incoming};
 use super::inbox::projector::Projector;
 use super::markers::Markers;
 use super::timeouts::READ_TIMEOUT;
+use super::union::{self, ANSWER_BATCH_SIZE, MAX_BRANCHES};
 use super::{names, query, unread};
 use crate::domain::{Marker, Position};
 use crate::storage::{InboxEntry, StoreError, Summary};
-
-/// Most conversations of one command, where each is a pipeline for itself.
-const MAX_UNION: usize = 25;
-/// Commands that run at a time, so that messages can be stored meanwhile; twice as many where much is unread in many
-/// conversations.
-const MAX_CONCURRENT_COMMANDS: usize = 2;
-
-/// Documents of one answer: all.
-const ANSWER_BATCH_SIZE: u32 = 10_000;
 
 /// Reads conversations. Its clones are the same one.
 #[derive(Clone)]
@@ -209,7 +200,7 @@ impl Summaries {
         for ((viewer, peer), place) in pairs.iter().zip(&mut places) {
             *place = own.get(&(*peer, *viewer)).copied().max(*place);
         }
-        self.unread(pairs, &places).await
+        unread::count(&self.messages, pairs, &places).await
     }
 
     /// Where the newest message of each viewer to the peer is listed, by receiver and sender.
@@ -221,7 +212,7 @@ impl Summaries {
             branch
         };
         let branches: Vec<_> = pairs.iter().map(newest).collect();
-        let found = self.union(branches, 2 * MAX_UNION, unread::listed).await?;
+        let found = union::read(&self.messages, branches, 2 * MAX_BRANCHES, unread::listed).await?;
         Ok(found.into_iter().collect())
     }
 
@@ -239,7 +230,7 @@ impl Summaries {
             .into_iter()
             .map(|(sender, receiver)| newest_of(sender, receiver))
             .collect();
-        let found = self.union(branches, 2 * MAX_UNION, document::message).await?;
+        let found = union::read(&self.messages, branches, 2 * MAX_BRANCHES, document::message).await?;
         let mut last: HashMap<(UserId, UserId), Message> = HashMap::new();
         for message in found {
             let (Some(sender), Some(receiver)) = (message.sender, message.receiver) else {
@@ -255,94 +246,9 @@ impl Summaries {
         Ok(pairs.iter().map(newest).collect())
     }
 
-    /// Counts the messages of each peer after what the viewer has read.
-    async fn unread(&self, pairs: &[(UserId, UserId)], places: &[Option<Position>]) -> Result<Vec<u32>, StoreError> {
-        let chunks = pairs
-            .chunks(unread::MAX_CONVERSATIONS)
-            .zip(places.chunks(unread::MAX_CONVERSATIONS));
-        let counting = chunks.map(
-            async |(pairs, places)| match unread::few(&self.messages, pairs, places).await? {
-                Some(counts) => Ok(counts),
-                None => self.each_unread(pairs, places).await,
-            },
-        );
-        // Made before they are run: a closure of a stream can't borrow that long.
-        let counting: Vec<_> = counting.collect();
-        let counts: Vec<Vec<u32>> = stream::iter(counting)
-            .buffered(MAX_CONCURRENT_COMMANDS)
-            .try_collect()
-            .await?;
-        Ok(counts.into_iter().flatten().collect())
-    }
-
-    /// The same, one conversation after the other, each up to the number that is shown.
-    async fn each_unread(
-        &self,
-        pairs: &[(UserId, UserId)],
-        places: &[Option<Position>],
-    ) -> Result<Vec<u32>, StoreError> {
-        let branch = |(index, ((viewer, peer), place)): (usize, (&(UserId, UserId), &Option<Position>))| {
-            let mut range = doc! { "sender": user_key(*peer), "receiver": user_key(*viewer) };
-            if let Some(place) = place {
-                after(&mut range, *place);
-            }
-            let index = i64::try_from(index).unwrap_or(i64::MAX);
-            // One conversation with oneself has nothing unread.
-            (viewer != peer).then(|| {
-                vec![
-                    doc! { "$match": range },
-                    doc! { "$limit": i64::from(limits::UNREAD) },
-                    doc! { "$group": { "_id": { "$literal": index }, "count": { "$sum": 1_i64 } } },
-                ]
-            })
-        };
-        let branches = pairs.iter().zip(places).enumerate().filter_map(branch).collect();
-        let counts = self.union(branches, MAX_UNION, |counted| {
-            let index = usize::try_from(counted.get_i64("_id").ok()?).ok()?;
-            Some((index, u32::try_from(counted.get_i64("count").ok()?).ok()?))
-        });
-        let counts: HashMap<usize, u32> = counts.await?.into_iter().collect();
-        Ok((0..pairs.len())
-            .map(|index| counts.get(&index).copied().unwrap_or_default())
-            .collect())
-    }
-
     /// Sets whether inboxes hold all conversations.
     pub(super) fn inboxes_are_complete(&self, complete: bool) {
         self.projector.set_complete(complete);
-    }
-
-    /// Runs pipelines, some in each command and all commands at once.
-    async fn union<T>(
-        &self,
-        branches: Vec<Vec<Document>>,
-        together: usize,
-        read: impl Fn(&bson::raw::RawDocument) -> Option<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let command = |branches: &[Vec<Document>]| {
-            let mut branches = branches.iter().cloned();
-            let mut pipeline = branches.next().unwrap_or_default();
-            pipeline.extend(branches.map(|branch| {
-                doc! { "$unionWith": { "coll": names::MESSAGES, "pipeline": branch } }
-            }));
-            pipeline
-        };
-        let pipelines: Vec<Vec<Document>> = branches.chunks(together).map(command).collect();
-        let run = |pipeline: Vec<Document>| {
-            let aggregate = self
-                .messages
-                .aggregate(pipeline)
-                .batch_size(ANSWER_BATCH_SIZE)
-                .with_type::<RawDocumentBuf>()
-                .max_time(READ_TIMEOUT);
-            query::all("reading conversations", READ_TIMEOUT, aggregate, &read)
-        };
-        let commands: Vec<_> = pipelines.into_iter().map(run).collect();
-        let found: Vec<Vec<T>> = stream::iter(commands)
-            .buffered(MAX_CONCURRENT_COMMANDS)
-            .try_collect()
-            .await?;
-        Ok(found.into_iter().flatten().collect())
     }
 
     /// See [`crate::storage::InboxStore::acquainted`].
@@ -366,20 +272,4 @@ fn newest_of(sender: UserId, receiver: UserId) -> Vec<Document> {
         doc! { "$sort": { "createdAt": -1, "_id": -1 } },
         doc! { "$limit": 1 },
     ]
-}
-
-/// Narrows a range of messages to those listed after a position.
-fn after(range: &mut Document, place: Position) {
-    let id: ObjectId = message_key(place.id);
-    match place.created_at {
-        // Those without a time come first. Whatever is no time counts as none, as in the position.
-        Position::UNDATED => {
-            let undated = doc! { "$not": { "$gte": DateTime::MIN } };
-            range.insert("$nor", [doc! { "createdAt": undated, "_id": { "$lte": id } }]);
-        }
-        at => {
-            range.insert("createdAt", doc! { "$gte": date(at) });
-            range.insert("$nor", [doc! { "createdAt": date(at), "_id": { "$lte": id } }]);
-        }
-    }
 }

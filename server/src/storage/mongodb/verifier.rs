@@ -119,7 +119,7 @@ impl Verifier {
             Finding::Sound => {
                 let repaired = std::mem::take(&mut self.repair).reported;
                 if !repaired.is_empty() {
-                    tracing::info!(indexes = repaired.join(", "), "indexes are there again");
+                    tracing::info!(indexes = repaired.join(", "), "verifier: indexes are there again");
                 }
                 self.integrity.publish(sound);
             }
@@ -129,7 +129,7 @@ impl Verifier {
             ))),
             Finding::NoInboxes => {
                 self.builder.begin_anew().await?;
-                tracing::warn!("the collection inboxes was dropped; it is built again from the messages");
+                tracing::warn!("verifier: the collection inboxes was dropped; it is built again from the messages");
                 // The next comparison takes what is there then for the right one.
                 self.uuids.remove(names::INBOXES);
                 self.integrity.connections().recheck();

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use rusqlite::{Connection, Row};
-use shared::limits::UNREAD as MOST_UNREAD;
+use shared::limits::MAX_UNREAD as MOST_UNREAD;
 use shared::{MessageId, Timestamp, UserId};
 
 use super::markers;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use shared::conversation::Inbox;
 use shared::events::Answer;
 use shared::limits;
-use shared::sync::{Sync as SyncRequest, Synced};
+use shared::sync::{SyncRequest, Synced};
 
 use super::extract::{Member, limit};
 use crate::error::{self, HttpError};

@@ -65,7 +65,7 @@ impl Resume {
         };
         let mut pushed = 0;
         let mut more = !self.since.is_empty();
-        while let (Ok(cursor), true) = (&since, more && pushed < limits::SYNC_PUSH && !self.broken) {
+        while let (Ok(cursor), true) = (&since, more && pushed < limits::MAX_SYNC_PUSH && !self.broken) {
             // Nobody's turn to read is held meanwhile, nor through the pause below.
             context.chat.reader.reads.store_answers().await;
             match self.page(context, &socket, cursor).await {
@@ -110,7 +110,7 @@ impl Resume {
     ) -> Result<(usize, Cursor, bool), WireError> {
         let (chat, me) = (&context.chat, self.session.caller.user);
         self.session.ready_for_more().await;
-        let missed = chat.missed(me, since, limits::PAGE).await?;
+        let missed = chat.missed(me, since, limits::MAX_PAGE).await?;
         let held = self
             .hold(missed.events.iter().map(length).sum())
             .map_err(|OverBudget| self.has_no_room())?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::sync::{Sync as SyncRequest, Synced};
+use shared::sync::{SyncRequest, Synced};
 
 use super::reply::Reply;
 use super::request::Payload;

@@ -8,7 +8,7 @@ use server::domain::NewMessage;
 use server::domain::{MarkKind, Position};
 use server::storage::InboxStore;
 use shared::UserId;
-use shared::limits::UNREAD;
+use shared::limits::MAX_UNREAD;
 
 use crate::data::{START, append_new, later, mark, message_id, mint, open_ready, people};
 use crate::engine::Engine;
@@ -29,12 +29,12 @@ pub(crate) async fn counts_what_the_peer_wrote_after_the_watermark(engine: &dyn 
     append_new(&*store, &[mint(eve, ada, "another")]).await;
     assert_eq!(unread(&*store, ada, bob).await, 20);
     assert_eq!(unread(&*store, bob, eve).await, 0);
-    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(21));
+    assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(21));
     mark(&*store, ada, bob, MarkKind::Read, own[9].id).await;
     for (index, rest) in [(0, 19), (1, 18), (11, 8), (5, 8), (18, 1), (19, 0)] {
         mark(&*store, ada, bob, MarkKind::Read, messages[index].id).await;
         assert_eq!(unread(&*store, ada, bob).await, rest, "read up to {index}");
-        assert_eq!(store.total_unread(ada, UNREAD).await, Ok(rest + 1));
+        assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(rest + 1));
     }
     // Having received is not having read, and no user reads for another.
     mark(
@@ -46,17 +46,17 @@ pub(crate) async fn counts_what_the_peer_wrote_after_the_watermark(engine: &dyn 
     )
     .await;
     assert_eq!(unread(&*store, eve, ada).await, 1);
-    assert_eq!(store.total_unread(eve, UNREAD).await, Ok(1));
+    assert_eq!(store.total_unread(eve, MAX_UNREAD).await, Ok(1));
     append_new(&*store, &[mint(bob, ada, "new")]).await;
     assert_eq!(unread(&*store, ada, bob).await, 1);
-    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(1));
+    assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(1));
 }
 
 pub(crate) async fn ends_with_an_answer(engine: &dyn Engine) {
     let store = open_ready(engine).await;
     let [ada, bob] = people(&*store).await;
     let numbers = async || {
-        let total = store.total_unread(ada, UNREAD).await.unwrap();
+        let total = store.total_unread(ada, MAX_UNREAD).await.unwrap();
         (unread(&*store, ada, bob).await, total)
     };
     let asked = append_new(&*store, &[mint(bob, ada, "one"), mint(bob, ada, "two")]).await;
@@ -91,23 +91,23 @@ pub(crate) async fn begins_with_the_first_start(engine: &dyn Engine) {
     let old: Vec<_> = (0..30).map(|number| at(number - 1_000, bob, "old")).collect();
     append_new(&*store, &old).await;
     assert_eq!(unread(&*store, ada, bob).await, 0);
-    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(0));
+    assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(0));
     append_new(&*store, &[at(0, bob, "new"), at(1, eve, "new")]).await;
     assert_eq!(unread(&*store, ada, bob).await, 1);
-    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(2));
+    assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(2));
     // Having received says nothing of reading; a mark of what was read does.
     mark(&*store, ada, bob, MarkKind::Delivered, old[29].id).await;
     assert_eq!(unread(&*store, ada, bob).await, 1);
     mark(&*store, ada, bob, MarkKind::Read, old[19].id).await;
     assert_eq!(unread(&*store, ada, bob).await, 11);
-    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(12));
+    assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(12));
     store.close(later(2)).await.unwrap();
     drop(store);
     // Later starts change nothing.
     let store = engine.open_at(later(60_000)).await;
     assert_eq!(unread(&*store, ada, bob).await, 11);
     assert_eq!(unread(&*store, ada, eve).await, 1);
-    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(12));
+    assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(12));
 }
 
 pub(crate) async fn does_not_begin_in_the_future(engine: &dyn Engine) {
@@ -122,21 +122,26 @@ pub(crate) async fn does_not_begin_in_the_future(engine: &dyn Engine) {
 pub(crate) async fn stops_at_the_limit(engine: &dyn Engine) {
     let store = open_ready(engine).await;
     let [ada, bob, eve] = people(&*store).await;
-    let messages: Vec<_> = (0..UNREAD + 5).map(|_| mint(bob, ada, "text")).collect();
+    let messages: Vec<_> = (0..MAX_UNREAD + 5).map(|_| mint(bob, ada, "text")).collect();
     for batch in messages.chunks(500) {
         append_new(&*store, batch).await;
     }
     append_new(&*store, &[mint(eve, ada, "one"), mint(eve, ada, "two")]).await;
-    assert_eq!(unread(&*store, ada, bob).await, UNREAD);
-    for (index, rest) in [(3, UNREAD), (4, UNREAD), (5, UNREAD - 1), (6, UNREAD - 2)] {
+    assert_eq!(unread(&*store, ada, bob).await, MAX_UNREAD);
+    for (index, rest) in [
+        (3, MAX_UNREAD),
+        (4, MAX_UNREAD),
+        (5, MAX_UNREAD - 1),
+        (6, MAX_UNREAD - 2),
+    ] {
         mark(&*store, ada, bob, MarkKind::Read, messages[index].id).await;
         assert_eq!(unread(&*store, ada, bob).await, rest, "read up to {index}");
-        assert_eq!(store.total_unread(ada, UNREAD).await, Ok(UNREAD.min(rest + 2)));
+        assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(MAX_UNREAD.min(rest + 2)));
     }
     for most in [0, 1, 2, 500] {
         assert_eq!(store.total_unread(ada, most).await, Ok(most));
     }
-    assert_eq!(store.total_unread(ada, 2_000).await, Ok(UNREAD));
+    assert_eq!(store.total_unread(ada, 2_000).await, Ok(MAX_UNREAD));
 }
 
 pub(crate) async fn counts_many_conversations_together(engine: &dyn Engine) {
@@ -179,10 +184,10 @@ pub(crate) async fn is_none_with_oneself(engine: &dyn Engine) {
     let [ada] = people(&*store).await;
     let notes = append_new(&*store, &[mint(ada, ada, "one"), mint(ada, ada, "two")]).await;
     assert_eq!(unread(&*store, ada, ada).await, 0);
-    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(0));
+    assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(0));
     mark(&*store, ada, ada, MarkKind::Read, notes[0].id).await;
     assert_eq!(unread(&*store, ada, ada).await, 0);
-    assert_eq!(store.total_unread(ada, UNREAD).await, Ok(0));
+    assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(0));
 }
 
 /// Messages and marks at random, places that contradict the order of storing, and numbers after each step.
@@ -239,7 +244,7 @@ pub(crate) async fn agrees_with_a_model(engine: &dyn Engine) {
         let user = people[random.random_range(0..people.len())];
         let total: u32 = people.iter().map(|peer| count(user, *peer)).sum();
         assert_eq!(
-            store.total_unread(user, UNREAD).await,
+            store.total_unread(user, MAX_UNREAD).await,
             Ok(total),
             "seed {seed} step {step}"
         );
@@ -257,9 +262,9 @@ pub(crate) async fn is_right_when_marked_before_and_after_it_is_listed(engine: &
             assert_eq!(store.inbox(ada, None, 10).await.unwrap().len(), 1);
         }
         mark(&*store, ada, bob, MarkKind::Read, batch[0].id).await;
-        assert_eq!(store.total_unread(ada, UNREAD).await, Ok(1));
+        assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(1));
         mark(&*store, ada, bob, MarkKind::Read, batch[1].id).await;
-        assert_eq!(store.total_unread(ada, UNREAD).await, Ok(0));
+        assert_eq!(store.total_unread(ada, MAX_UNREAD).await, Ok(0));
         assert_eq!(unread(&*store, ada, bob).await, 0);
     }
 }

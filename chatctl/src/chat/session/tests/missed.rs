@@ -210,7 +210,7 @@ fn a_cursor_of_no_use_is_told_and_replaced() {
     story.idle();
     story.synced(Vec::new(), "d0", false);
     // What history still has of the open conversation is shown.
-    let ticket = story.ticket(Page::Newest(PAGE));
+    let ticket = story.ticket(Page::Newest(MAX_PAGE));
     story
         .session
         .fetched(story.now, ticket, Ok(vec![theirs(1, "one"), theirs(2, "two")]));
@@ -246,7 +246,7 @@ fn a_server_without_cursors_leaves_history() {
     assert_eq!(story.event(), ChatEvent::Connected);
     story.asks_inbox(None);
     old(&mut story);
-    let ticket = story.ticket(Page::Newest(PAGE));
+    let ticket = story.ticket(Page::Newest(MAX_PAGE));
     let answer = [vec![theirs(10, "older")], opening, vec![theirs(99, "new")]].concat();
     story.session.fetched(story.now, ticket, Ok(answer));
     story.hears("new", true);
