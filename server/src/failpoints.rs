@@ -7,10 +7,10 @@
 //! | failpoint | with | what is broken |
 //! |---|---|---|
 //! | `chat::ack_early` | `return` | a message is acknowledged and delivered before it is durable |
-//! | `chat::unread` | `return` | unread is a number kept beside the messages, not counted from them |
+//! | `delivery::unread` | `return` | unread is a number kept beside the messages, not counted from them |
 //! | `delivery::watermark`, `mongodb::window` | `return` | a cursor lies at the present, without its safety window |
 //! | `socketio::emit` | `return` | an event is not sent to one connection |
-//! | `http::find_user` | `panic` | the request for one user panics |
+//! | `chat::find_user` | `panic` | the request for one user panics |
 //! | `request::NAME` | `panic` | the request that [`crate::supervisor`] knows by this name panics when it begins |
 //! | `sqlite::writer`, `sqlite::projector`, `sqlite::checkpoint` | `panic` | this thread panics once there is a file [`TRIGGER`] |
 //! | `task::NAME` | `panic` | the task that [`crate::supervisor`] knows by this name does, wherever it waits |

@@ -157,6 +157,9 @@ fn a_cursor_without_its_safety_window_is_found() {
 
 #[test]
 fn a_stored_counter_is_found() {
-    let verdict = prove_through_kills(Setup::new(Engine::Embedded).failpoints("chat::unread=return"), "fail");
+    let verdict = prove_through_kills(
+        Setup::new(Engine::Embedded).failpoints("delivery::unread=return"),
+        "fail",
+    );
     assert_found(&verdict, "unread");
 }

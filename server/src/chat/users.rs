@@ -104,7 +104,7 @@ impl<R> Chat<R> {
     /// # Errors
     /// There is none, or reading failed.
     pub async fn user(&self, caller: Caller, id: UserId) -> Result<User, Error> {
-        fail::fail_point!("http::find_user");
+        fail::fail_point!("chat::find_user");
         let found = self.read(caller.user, self.reader.store.user(id)).await?;
         let mut seen = self.as_seen(caller, found.into_iter().collect()).await?;
         seen.pop().ok_or(Error::UnknownUser(id))

@@ -46,7 +46,7 @@ pub async fn complete(
         let (user, settings) = known.get(&peer).cloned().unwrap_or_default();
         let id = |watermark: crate::domain::Watermark| watermark.place.id;
         let unread = || {
-            fail::fail_point!("chat::unread", |_| crate::failpoints::counter(viewer, peer));
+            fail::fail_point!("delivery::unread", |_| crate::failpoints::counter(viewer, peer));
             summary.unread
         };
         Conversation {

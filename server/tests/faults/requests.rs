@@ -40,7 +40,7 @@ fn a_request_over_a_socket_that_panics_is_answered() {
 
 #[test]
 fn a_request_over_http_that_panics_is_answered() {
-    let mut server = start("http::find_user=panic");
+    let mut server = start("chat::find_user=panic");
     let [user] = server.new_users();
     let answer = server.get("/users/me", &server.token(&user));
     assert_eq!(
