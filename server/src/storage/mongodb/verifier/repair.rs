@@ -37,7 +37,10 @@ impl Repair {
         // Tried again and again; reported when others are missing than before.
         let is_news = self.reported != names;
         if is_news {
-            tracing::warn!(indexes = names.join(", "), "verifier: indexes are missing; they are built again");
+            tracing::warn!(
+                indexes = names.join(", "),
+                "verifier: indexes are missing; they are built again"
+            );
             self.reported = names;
         }
         let (database, failure) = (database.clone(), Arc::clone(&self.failure));
