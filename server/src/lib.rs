@@ -11,6 +11,10 @@
 //!
 //! `ARCHITECTURE.md` says what always holds.
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")
+)]
 // What is said goes through [`telemetry`], which neither waits nor panics.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 

@@ -287,6 +287,10 @@ impl Http {
     }
 
     /// Asks again while the server says that it is worth it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a command at a terminal has nothing else to do until then"
+    )]
     pub(super) fn with_retries<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
         let _watched = self.waiting.as_ref().map(|waiting| {
             let http = self.clone();

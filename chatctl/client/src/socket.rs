@@ -75,6 +75,10 @@ pub struct Connection {
 impl Connection {
     /// Begins to connect to where Socket.IO listens. With a cursor, or an empty text to begin, the server sends what was
     /// missed since and makes the events resumable.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is asked is bounded by who asks; the library must never wait in a callback, and the server bounds what it sends"
+    )]
     pub fn open(url: &str, token: &str, since: Option<&str>) -> (Self, UnboundedReceiver<SocketEvent>) {
         let (requests, incoming) = unbounded_channel();
         let (events, happening) = unbounded_channel();

@@ -61,6 +61,7 @@ impl Waiting {
 
     /// Watches a request that begins now, from a thread that ends with it. Nobody is told where there can't be one.
     /// `url` is the server's; `lacks_database` asks it, for so long at most, whether its database is away.
+    #[expect(clippy::disallowed_methods, reason = "one message")]
     pub(super) fn watch(&self, url: String, lacks_database: impl Fn(Duration) -> bool + Send + 'static) -> Watched {
         let (under_way, ended) = channel();
         let Self {

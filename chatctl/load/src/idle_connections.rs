@@ -102,6 +102,7 @@ pub struct ConnectResults {
 
 impl IdleConnections {
     /// No connections yet; later so many connect at a time.
+    #[expect(clippy::disallowed_methods, reason = "one report a connection")]
     pub fn new(server: &Server, concurrency: usize) -> Self {
         let (report, events) = mpsc::unbounded_channel();
         let wave = Wave {

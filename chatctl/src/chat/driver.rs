@@ -78,6 +78,7 @@ pub(crate) enum ChatError {
 ///
 /// # Errors
 /// If the server keeps refusing our token, or if `show` fails.
+#[expect(clippy::disallowed_methods, reason = "a few pages are fetched at a time")]
 pub(crate) async fn run(
     setup: ChatOptions,
     inputs: Receiver<Input>,

@@ -96,6 +96,7 @@ impl PrintGate {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
 mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::channel;

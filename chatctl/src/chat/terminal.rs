@@ -21,6 +21,10 @@ use super::view::View;
 const MAX_LINES_AHEAD: usize = 1_024;
 
 /// Chats at a terminal until the user leaves.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is shown is bounded by what the connection brings, and drawing keeps up with it"
+)]
 pub(crate) async fn run(setup: ChatOptions, me: User, peer: User) -> Result<ChatOutcome, ChatError> {
     let (inputs, incoming) = tokio::sync::mpsc::channel(MAX_LINES_AHEAD);
     let (shown, happening) = channel();

@@ -19,6 +19,10 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 const OUTAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Begins the building and follows it to its end.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command at a terminal has nothing else to do until then"
+)]
 pub(super) fn run(context: &Context) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut state = context.http.rebuild()?;
@@ -59,6 +63,10 @@ pub(super) fn run(context: &Context) -> anyhow::Result<()> {
 }
 
 /// How far it is. A server that restarts meanwhile goes on by itself.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command at a terminal has nothing else to do until then"
+)]
 fn poll(context: &Context) -> Result<Building, ClientError> {
     let deadline = Instant::now() + OUTAGE_TIMEOUT;
     loop {

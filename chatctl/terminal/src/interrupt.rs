@@ -104,6 +104,7 @@ impl Drop for KeyMode {
 
 impl Question {
     /// Begins to keep the process alive.
+    #[expect(clippy::disallowed_methods, reason = "one message")]
     pub fn begin() -> Self {
         // The system's own answer to the signal is gone once it was listened for, so it is given here from then on.
         static LISTENER: Once = Once::new();

@@ -2,6 +2,8 @@
 //! the oldest contract, some of which misbehave ([`peer`]), to see that it notices; and servers that end meanwhile ([`endings`]). How fast anything is, is
 //! not tested.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
+
 mod endings;
 mod peer;
 

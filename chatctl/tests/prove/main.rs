@@ -1,6 +1,8 @@
 //! `chatctl prove`, the shipped program, against peers ([`peer`]) that keep every promise or break one: it must pass the
 //! one and say of each other what is wrong with it.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
+
 mod peer;
 
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! `chatctl`, the shipped program, over https and wss: to the shipped server, which stands after a proxy that speaks TLS ([`proxy`]).
 //! Its certificate is signed by an authority that only `SSL_CERT_FILE` names.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
+
 mod proxy;
 
 use std::net::SocketAddr;

@@ -108,6 +108,7 @@ fn cut(path: &Path, text: &str) {
 /// Writes a new secret under a name of its own and moves it into place, so that no crash can leave half of one and
 /// two servers that start together agree. The name is drawn by lot: process ids are the same in many containers, and who
 /// wrote over the draft of another one would write over its secret.
+#[expect(clippy::disallowed_methods, reason = "a secret is chance")]
 fn create(dir: &Path, path: &Path) -> io::Result<()> {
     // Only its owner may read it, and it is removed if it does not get into place.
     let mut draft = tempfile::Builder::new().prefix(&format!("{FILE}.")).tempfile_in(dir)?;

@@ -40,6 +40,7 @@ const COUNTER_END: u32 = 1 << 24;
 impl MessageIdGenerator {
     /// A generator with five random bytes of its own. `newest` is the time of the newest stored message. Warns if the clock is
     /// earlier than that.
+    #[expect(clippy::disallowed_methods, reason = "the part of an id that tells processes apart")]
     pub fn new(clock: Clock, newest: Option<Timestamp>) -> Self {
         let mut watch = ClockWatch::new(clock());
         let newest = newest.map_or(i64::MIN, Timestamp::millis);

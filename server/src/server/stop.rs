@@ -101,6 +101,10 @@ pub async fn stop(context: Arc<Context>, io: &SocketIo, serving: JoinHandle<()>)
 
 /// Ends the process at the deadline, by a thread of its own: the runtime's threads may be what hangs. The process has
 /// ended before if all goes well.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, which the runtime cannot hold up"
+)]
 fn end_at_deadline(supervisor: Supervisor, step: Step) {
     let watch = move || {
         std::thread::sleep(DEADLINE);

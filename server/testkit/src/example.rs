@@ -10,7 +10,7 @@ use crate::Server;
 use crate::process::Process;
 
 /// How long an example may take to print a line or to end; slow machines are meant to pass.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The language of an example.
 #[derive(Debug, Clone, Copy)]

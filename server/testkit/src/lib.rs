@@ -17,6 +17,8 @@
 //!
 //! Nothing here asserts what the chat does: that is for the tests.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
+
 mod build;
 pub mod example;
 pub mod fault_command;

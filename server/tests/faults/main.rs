@@ -1,6 +1,8 @@
 //! What goes wrong in real life: kills, stops, a database that is away or hangs, full disks, bad networks, settings that
 //! make no sense.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
+
 mod data_dir;
 mod deployments;
 mod disk;

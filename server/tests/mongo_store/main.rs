@@ -1,6 +1,7 @@
 //! What only the MongoDB store promises: old databases, exact documents, indexes, several processes, and faults.
 //! What every store promises is in `store_contract.rs`.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
 // Tells clippy that the helpers, which carry no #[test] themselves, are part of tests.
 #![cfg(test)]
 

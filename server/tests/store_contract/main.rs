@@ -7,6 +7,7 @@
 //! one list below names them all; a scenario that is not in it is dead code, and the compiler says so. What only one
 //! engine promises is tested in `embedded_only.rs` and beside that engine's code.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
 // Tells clippy that the scenarios, which carry no #[test] themselves, are tests.
 #![cfg(test)]
 

@@ -1,5 +1,5 @@
 //! Imports of the server run down and never round: each module knows only those below it, and no files import each other in
-//! a circle.
+//! a circle. In the crates of `chatctl` nothing runs round, either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -193,6 +193,20 @@ fn imports_of_the_server_run_down() {
     let files = files.iter().map(|(path, text)| (&**path, &**text));
     let faults = faults(files, ORDER, LEFTOVERS);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The cargo manifests keep the crates of `chatctl` in their order; inside of one, files may know each other in any order but round.
+#[test]
+fn no_files_of_chatctl_import_each_other_in_a_circle() {
+    for name in ["", "bench/", "client/", "load/", "prove/", "terminal/"] {
+        let root = testkit::workspace().join(format!("chatctl/{name}src"));
+        let mut files = Vec::new();
+        files_below(&root, &root, &mut files);
+        let tree = Tree::new(files.iter().map(|(path, text)| (&**path, &**text)));
+        assert!(!tree.0.is_empty(), "{} has no files", root.display());
+        let circles = circles(&tree.imports());
+        assert!(circles.is_empty(), "{}: {circles:?}", root.display());
+    }
 }
 
 #[test]

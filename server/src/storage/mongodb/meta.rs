@@ -52,6 +52,7 @@ impl Meta {
 
     /// Creates the documents that are missing. `now` is when the first server was started on a new database, and from where
     /// it polls it.
+    #[expect(clippy::disallowed_methods, reason = "the identity of a new database")]
     pub(super) async fn begin(&self, now: Timestamp) -> Result<Begun, StoreError> {
         let instance = ObjectId::from_bytes(rand::random());
         let made = self

@@ -198,6 +198,10 @@ impl Thread {
 
     /// Waits until it is known whether the next process that opens the database finds what was committed. Jobs that come
     /// meanwhile are refused.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the writer has a thread of its own, and nothing tells it that files are back"
+    )]
     fn wait_for_files(&mut self, held: &mut Vec<Box<dyn Job>>, jobs: &mut Jobs, checkpointer: &Checkpointer) {
         let mut group = Vec::new();
         while !held.is_empty() {
