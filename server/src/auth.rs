@@ -37,7 +37,7 @@ pub enum AuthError {
     /// The token is not accepted.
     #[error("the token is not accepted: {0}")]
     Invalid(&'static str),
-    /// The token is good, but nobody has its `userId`.
+    /// The token is good, but no user has its `userId`.
     #[error("the token's user does not exist")]
     UnknownUser,
     /// It could not be found out whether the user exists.

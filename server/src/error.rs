@@ -235,7 +235,7 @@ pub fn invalid_id(name: &str, text: &str) -> WireError {
     )
 }
 
-/// As much of a client's text as an error repeats: nobody needs more of a long one.
+/// As much of a client's text as an error repeats: more of a long one helps no client.
 pub fn short(text: &str) -> String {
     text.chars().take(64).collect()
 }

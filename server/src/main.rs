@@ -24,7 +24,7 @@ mod greeting;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// How long work that can't be interrupted may go on after the server has stopped, such as opening a database that
-/// nobody waits for any more.
+/// is waited for no more.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The exit status if a setting is wrong; clap's, too.

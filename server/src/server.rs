@@ -60,7 +60,7 @@ pub async fn run_with(
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
     listener::raise_file_limit(config.max_connections);
-    // An address that can't be had is said before the store is opened; but nobody gets through who could not be answered.
+    // An address that can't be had is an error before the store is opened; but no client gets through that could not be answered.
     let bound = bind::bind(&config.host, config.port).await?;
     let supervisor = Supervisor::default();
     let Some((store, message_ids, database)) = unless_stopped(&stop, load::store(open(&config, &supervisor))).await?
@@ -112,7 +112,7 @@ pub async fn run_with(
     }
 }
 
-/// A step of the start; nothing if the server is to stop before it is done: then nobody waits for a database that
+/// A step of the start; nothing if the server is to stop before it is done: then it does not wait for a database that
 /// does not answer, or for a file that can't be read.
 async fn unless_stopped<T>(
     stop: &CancellationToken,

@@ -4,7 +4,7 @@
 //! and changes of state at `info`; connections, and requests that were refused, at `debug`. Ids may be logged; tokens, secrets and the
 //! texts of messages never.
 //!
-//! Nobody waits for a line and nothing ends because of one: all that this program says goes through [`Lines`].
+//! No thread waits for a line and nothing ends because of one: all that this program says goes through [`Lines`].
 //! `println!` and `eprintln!` would block at a reader that has stalled, and panic at one that is gone.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -92,7 +92,7 @@ pub fn complain(line: impl Display) {
     }
 }
 
-/// Whether somebody at a terminal reads what is said, and not a file or another program.
+/// Whether a person at a terminal reads what is said, and not a file or another program.
 pub fn is_read_by_a_person() -> bool {
     !is_json() && io::stdout().is_terminal()
 }

@@ -168,7 +168,7 @@ struct Stretch {
     count: usize,
 }
 
-/// Reads a conversation for somebody, each piece when it is their turn.
+/// Reads a conversation for a user, each piece when it is the user's turn.
 struct ConversationReader {
     reader: Reader,
     /// For whom.

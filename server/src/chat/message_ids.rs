@@ -94,7 +94,7 @@ const TOLERANCE: Duration = Duration::from_secs(2);
 
 /// Says when the clock is wrong.
 struct ClockWatch {
-    /// What the clock said last, and when that was by a clock that nobody sets.
+    /// What the clock said last, and when that was by a clock that can't be set.
     last: (Timestamp, Instant),
     /// Whether the clock is earlier than messages, and that was logged.
     is_late: bool,

@@ -1,7 +1,7 @@
 //! Reads of whole pages take turns: few at a time, so that what they hold in memory has a bound, and fairly.
 //!
 //! Users take turns one after the other, and the reads of one user queue one after the other, so that a user who asks
-//! for a thousand pages makes nobody else wait for more than one of them. A turn is held only while the store is queried.
+//! for a thousand pages makes others wait for one of them at most. A turn is held only while the store is queried.
 //!
 //! When a read fails because the store is away, one task queries it now and then, and all who can wait until it is back
 //! wait for that task's answer: see [`Reads::store_answers`].
@@ -73,7 +73,7 @@ pub struct ReadPermit {
     user: UserId,
 }
 
-/// Somebody who waits for a turn. Dropped, it gives up its place.
+/// A read that waits for its turn. Dropped, it gives up its place.
 struct Waiting<'a> {
     reads: &'a Reads,
     user: UserId,
@@ -130,7 +130,7 @@ impl Reads {
         let probing = async {
             // As above.
             while up.wait_for(|up| !*up).await.map(drop).is_ok() {
-                // Nobody has this id. What counts is that it was looked for.
+                // No user has this id. What counts is that it was looked for.
                 let probe = store.user(UserId::from_bytes([0; 12]));
                 match tokio::time::timeout(PROBE_TIMEOUT, probe).await {
                     Ok(Ok(_)) => {

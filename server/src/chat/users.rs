@@ -48,7 +48,7 @@ impl<R> Chat<R> {
         Ok(CreatedUsers { users })
     }
 
-    /// The user of an old database whose name looks like this one and is written in another way, if nobody has it as it is.
+    /// The user of an old database whose name looks like this one and is written in another way, if no user has it as it is.
     async fn decomposed(&self, name: &str) -> Result<Option<User>, StoreError> {
         let store = &self.reader.store;
         let other: String = name.nfd().collect();

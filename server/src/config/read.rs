@@ -74,7 +74,7 @@ impl Given {
         }
     }
 
-    /// Logs what somebody may have meant otherwise.
+    /// Logs what the operator may have meant otherwise.
     pub fn warn(&self) {
         for line in self.settings.passed_over() {
             tracing::warn!(line, "this line of .env is not NAME=value and says nothing");

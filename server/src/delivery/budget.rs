@@ -57,7 +57,7 @@ pub(crate) struct Share {
     large: AtomicIsize,
 }
 
-/// The shares of those who have one. Held to look up or add one; what nobody has any more is swept out when it grows.
+/// The shares of those who have one. Held to look up or add one; shares without an owner are swept out when it grows.
 pub(crate) struct Shares<K>(Mutex<HashMap<K, Weak<Share>>>);
 
 impl<K> Default for Shares<K> {
@@ -141,7 +141,7 @@ impl Budget {
         self.waiting.get()
     }
 
-    /// Charges bytes to a user that wait for a connection which is nobody's: a proxy's carries the requests of many.
+    /// Charges bytes to a user that wait for a connection that is no user's own: a proxy's carries the requests of many.
     ///
     /// # Errors
     /// [`OverBudget`] if so many may not wait for the user.

@@ -154,7 +154,7 @@ impl Dispatcher {
         }
     }
 
-    /// Sends connections that somebody whom they follow came or left. Each is named with its user.
+    /// Sends connections that a user whom they follow came or left. Each is named with its user.
     pub fn presence(&self, followers: &[(UserId, ConnectionId)], presence: &Presence) {
         let Some(payload) = json(presence) else { return };
         for (user, id) in followers {

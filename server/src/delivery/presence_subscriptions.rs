@@ -61,7 +61,7 @@ struct Followed {
 }
 
 impl PresenceSubscriptions {
-    /// Nobody follows anybody.
+    /// No connection follows a user yet.
     pub fn new(store: Arc<dyn Store>, connections: Arc<Connections>) -> Self {
         Self {
             store,
@@ -125,7 +125,7 @@ impl PresenceSubscriptions {
                 *state = followed.sent;
             }
         }
-        // What changed since the query was sent to nobody.
+        // A change since the query has reached no follower yet.
         self.schedule(users.iter().copied(), Instant::now());
         Ok(Ok(states))
     }
@@ -256,7 +256,7 @@ impl PresenceSubscriptions {
                 user.is_online = here;
                 user.last_seen = Some(now());
             }
-            // Only those with whom a message was exchanged can follow somebody.
+            // Only those with whom a message was exchanged can follow a user.
             let user = privacy::to_acquaintances(user, settings);
             Presence {
                 user_id: *id,

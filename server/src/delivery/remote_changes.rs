@@ -93,7 +93,7 @@ impl RemoteChangeListener {
         if self.dispatcher.connections.has(user) {
             let send = |settings: &Settings| self.dispatcher.settings(user, settings, None);
             if !self.settings_order.notify(&*self.store, user, send).await? {
-                // Nobody else is to wait for a user who changes settings all the time.
+                // Others are not to wait for a user who changes settings all the time.
                 self.dispatcher.end_all(user);
             }
         }

@@ -39,7 +39,7 @@ struct Round {
 impl StoreCheck {
     /// Whether the store did its work when it was asked last, which is at most a second ago or now.
     ///
-    /// While the store is away nobody waits: it is asked again, and meanwhile it still is away. So requests don't
+    /// While the store is away no request waits: the store is queried again, and counts as away meanwhile. So requests don't
     /// pile up at a store that hangs.
     pub async fn reachable(&self, store: &Arc<dyn Store>) -> bool {
         let (found, was_away) = self.round(store);

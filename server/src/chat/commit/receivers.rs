@@ -86,13 +86,13 @@ impl Receivers {
         let free = room.saturating_sub(buffered.bytes + load.total.under_way);
         let part = load.part(sender);
         let share = match reads {
-            // Answers to oneself leave nobody else out: a client may have as many under way as requests.
+            // Answers to oneself take no room from others: a client may have as many under way as requests.
             _ if sender == receiver => usize::MAX,
             true => READERS_SHARE * free,
             false => free,
         };
         let admitted = bytes <= free && part.under_way + part.buffered + bytes <= share;
-        // Nothing is buffered for somebody who is not there.
+        // Nothing is buffered for a user who is not there.
         let admitted = admitted || buffered.connections == 0;
         if admitted {
             part.under_way += bytes;
@@ -117,7 +117,7 @@ impl Receivers {
         let Some(load) = self.loads.get_mut(&receiver) else {
             return;
         };
-        // How much the receiver has read since is seen when somebody sends again.
+        // How much the receiver has read since is seen when a sender sends again.
         load.waits += bytes;
         let waits = load.waits > load.reading;
         let part = load.part(sender);
@@ -131,7 +131,7 @@ impl Receivers {
         self.tidy(receiver, sender);
     }
 
-    /// Forgets what is kept of some who have read everything, and to whom nobody has sent since.
+    /// Forgets what is kept of some who have read everything, and to whom nothing was sent since.
     pub(super) fn recheck(&mut self, buffered: impl Fn(UserId) -> Buffered) {
         for _ in 0..MAX_RECHECKED.min(self.fallen_back.len()) {
             let Some(receiver) = self.fallen_back.pop_front() else {

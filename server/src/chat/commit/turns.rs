@@ -2,7 +2,7 @@
 //!
 //! This is deficit round robin. Each sender with something waiting has a queue of its own and a place in a ring; whose
 //! turn it is may take out as many bytes as a turn is worth, and what a large item lacks is saved for the next turn.
-//! So somebody with one message waits for one turn of the others, however many messages they have. Putting in and
+//! So a sender with one message waits for one turn of the others, however many messages they have. Putting in and
 //! taking out cost the same whether one sender waits or thousands do.
 
 use std::collections::{HashMap, VecDeque};

@@ -56,7 +56,7 @@ impl UnknownOutcome {
 /// Stores marks, however long that takes, and finds out for each whether its peer may see what was read.
 ///
 /// `unknown` holds whose watermarks, on whose messages, may have moved or not: in an attempt before this one, or by a
-/// mark that failed for good. If they did, nobody was sent that; so the next mark that is stored there counts as having moved
+/// mark that failed for good. If they did, the author was not sent that; so the next mark that is stored there counts as having moved
 /// them, whether it did or not.
 pub(super) async fn store(
     store: &dyn Store,

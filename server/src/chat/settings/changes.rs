@@ -70,7 +70,7 @@ impl SettingsChanges {
             let _admitted = admitted;
             let lock = tokio::select! {
                 lock = order.lock(user) => lock,
-                // Nobody waits any more, and nothing has been written.
+                // The requester waits no more, and nothing has been written.
                 () = answer.closed() => return,
             };
             let in_flight = watermark.begin();

@@ -69,7 +69,7 @@ pub async fn history(
 }
 
 /// Streams messages. A failure at the start is an error like any other; one in the middle cuts the connection, so
-/// that nobody takes the beginning for the whole.
+/// that no client takes the beginning for the whole.
 async fn streamed(mut pieces: Pieces) -> Result<Response, HttpError> {
     let first = pieces.next().await.transpose()?.unwrap_or_default();
     let mut empty = true;

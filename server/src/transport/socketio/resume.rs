@@ -66,7 +66,7 @@ impl Resume {
         let mut pushed = 0;
         let mut more = !self.since.is_empty();
         while let (Ok(cursor), true) = (&since, more && pushed < limits::MAX_SYNC_PUSH && !self.broken) {
-            // Nobody's turn to read is held meanwhile, nor through the pause below.
+            // No turn to read is held meanwhile, nor through the delay below.
             context.chat.reader.reads.store_answers().await;
             match self.page(context, &socket, cursor).await {
                 Ok((count, next, has_more)) => {

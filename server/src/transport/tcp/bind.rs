@@ -21,7 +21,7 @@ pub enum BindError {
     /// The port is not for this program.
     #[error("{0}")]
     Port(String),
-    /// Somebody else listens there. Trying again later can help.
+    /// Another program listens there. Trying again later can help.
     #[error("PORT={port} is in use at {address}; end the program that listens there, or choose another port")]
     Taken {
         /// The port.

@@ -40,7 +40,7 @@ pub struct Connection {
     link: OnceLock<Link>,
     /// HTTP answers that wait to be written.
     answers: Account,
-    /// Bytes of others that wait and are charged to nobody. Taken off first, so that what is charged stays so until it is written.
+    /// Bytes that wait and are held once for all, so that they are charged to no user. Taken off first, so that what is charged stays so until it is written.
     uncharged: AtomicUsize,
     /// Engine.IO sessions that were begun here by polling and have not authenticated.
     pub(super) unknown_sessions: Arc<AtomicUsize>,
@@ -205,7 +205,7 @@ impl Connection {
         self.uncharged.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Takes off up to so many of the bytes that are charged to nobody, and returns how many.
+    /// Takes off up to so many of the bytes that are charged to no user, and returns how many.
     fn take_uncharged(&self, bytes: usize) -> usize {
         let less = |waits: usize| Some(waits.saturating_sub(bytes)).filter(|_| waits > 0);
         let before = self.uncharged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);

@@ -1,7 +1,7 @@
 //! Requests of Engine.IO, before and after the Socket.IO library has them.
 //!
 //! Each request that begins a session brings a [`Link`], by which the session is charged and ended; further requests are
-//! told apart by the session's id. What the library would not see to is seen to here: sessions of nobody are
+//! told apart by the session's id. What the library would not see to is seen to here: sessions that have not authenticated are
 //! bounded, a session that is not there costs nothing, a body ends in time and with its session.
 //!
 //! The library keeps the head of the first request as long as the connection lives. Its header values are slices of

@@ -262,7 +262,7 @@ impl Link {
         }
     }
 
-    /// Ends the transport without counting it as somebody's fault.
+    /// Ends the transport without counting it as a fault.
     pub fn close(&self) {
         self.0.gone.cancel();
         if let Some(carrier) = self.carrier() {
@@ -296,7 +296,7 @@ impl Link {
         !self.0.upgrades.swap(true, Ordering::SeqCst)
     }
 
-    /// Keeps packets for the next poll. They are given back if the session becomes a WebSocket, which nobody would poll.
+    /// Keeps packets for the next poll. They are given back if the session becomes a WebSocket, which is not polled.
     pub(super) fn keep_rest(&self, packets: Bytes) -> Result<(), Bytes> {
         // Looked at under the lock that `rest_is_taken` looks under after an upgrade has begun.
         let mut rest = self.0.rest.lock();

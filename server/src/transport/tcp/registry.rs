@@ -43,7 +43,7 @@ pub struct Registry {
     now: AtomicU32,
     /// What waits for clients.
     pub budget: Arc<Budget>,
-    /// What was read of requests and of WebSockets of nobody, by address; see [`network`].
+    /// What was read of requests and of WebSockets that have not authenticated, by address; see [`network`].
     pub(super) intake: Intake<IpAddr>,
     /// What was read of messages of users.
     pub(super) messages: Intake<UserId>,
@@ -53,7 +53,7 @@ pub struct Registry {
     pub(super) lingering: TaskTracker,
     /// What may become overdue. Held to add one, or to list all.
     watched: Mutex<Vec<Weak<dyn Overdue>>>,
-    /// Sessions of nobody. Held to change one entry.
+    /// Sessions that have not authenticated. Held to change one entry.
     unknown: Mutex<Counted>,
     /// WebSockets that left without authenticating and of which the library still keeps something. Held to change one
     /// entry.
@@ -71,7 +71,7 @@ pub(super) trait Overdue: Send + Sync {
     fn end_if_overdue(&self, now: u32);
 }
 
-/// A place among the sessions of nobody: in all, of an address, of a connection.
+/// A place among the sessions that have not authenticated: in all, of an address, of a connection.
 pub(super) struct UnknownPlace {
     registry: Arc<Registry>,
     address: IpAddr,
@@ -143,7 +143,7 @@ impl Registry {
         }
     }
 
-    /// A place for a session of somebody who is not known yet, or `None` if there are too many.
+    /// A place for a session that has not authenticated, or `None` if there are too many.
     /// `of_connection` counts those that were begun on its connection.
     pub(super) fn enter_unknown(
         self: &Arc<Self>,
