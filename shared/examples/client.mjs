@@ -61,7 +61,10 @@ socket.onAny((_event, _payload, at) => {
 socket.on(`receive_message_${me}`, keep);
 socket.on("message_sent", keep); // by this user, on another device
 for (const event of ["messages_delivered", "messages_read"]) {
-  socket.on(event, ({ userId, upTo }) => console.log(`${event} by ${userId} up to: ${copy.messages[upTo]?.message}`));
+  socket.on(event, async ({ userId, upTo }) => {
+    await pause(0); // an answer that came together with it is handled first, and brings the message
+    console.log(`${event} by ${userId} up to: ${copy.messages[upTo]?.message}`);
+  });
 }
 
 // ---- Catch up. The server sends up to 1,000 missed changes as ordinary events, then `sync_done`. The rest we ask for. ----

@@ -57,8 +57,12 @@ def sent_elsewhere(message, _at=None):
 
 @sio.on("messages_read")
 def read(receipt, _at=None):
-    with lock:
-        row = db.execute("SELECT message FROM messages WHERE id = ?", [receipt["upTo"]]).fetchone()
+    for _ in range(50):  # The answer that brings our message is handled by another thread, perhaps a moment later.
+        with lock:
+            row = db.execute("SELECT message FROM messages WHERE id = ?", [receipt["upTo"]]).fetchone()
+        if row:
+            break
+        time.sleep(0.1)
     text = json.loads(row[0])["message"] if row else ""
     say(f"messages_read by {receipt['userId']} up to: {text}")
 
