@@ -7,7 +7,7 @@ nothing and sends nothing twice: not when it is killed, not when the server is.
 It sends each line that you type to the user RECEIVER, an id, and prints what arrives. Without RECEIVER it only listens.
 """
 
-import base64, json, os, sqlite3, sys, threading, urllib.request, uuid
+import base64, json, os, sqlite3, sys, threading, time, urllib.request, uuid
 import socketio  # python-socketio
 
 url, file, *rest = sys.argv[1:]
