@@ -72,7 +72,7 @@ Examples:
     Chat(Chat),
     /// List a user's conversations, the one with the newest message first: presence, unread, last message.
     #[command(after_help = "\
-✓ stands behind a last message of the user's own that is stored, ✓✓ once the other one has received it, and a blue \
+✓ follows a last message of the user's own that is stored, ✓✓ once the other one has received it, and a blue \
 ✓✓ once they have read it. A number is of messages that the user has not read.
 
 With --json: one array of the conversations as the server shows them.
@@ -170,7 +170,7 @@ pub(crate) struct Watch {
     /// Who watches: a name or an id.
     #[arg(long = "as", value_name = "USER")]
     pub(crate) me: Option<String>,
-    /// Begin behind this cursor, the one that an earlier `watch` ended with, with what was missed since.
+    /// Begin after this cursor, the one that an earlier `watch` ended with, with what was missed since.
     #[arg(long, value_name = "CURSOR")]
     pub(crate) since: Option<String>,
 }
@@ -212,7 +212,7 @@ Examples:
   chatctl watch --as userA --since AQ8…";
 
 const CHAT_HELP: &str = "\
-In a terminal, type and press Enter. ✓ stands behind a message of yours once the server has stored it for good, ✓✓ \
+In a terminal, type and press Enter. ✓ follows a message of yours once the server has stored it for good, ✓✓ \
 once the other one has received it, a blue ✓✓ once they have read it. The line above yours shows this for the last \
 one, who is there and types, and how much is unread elsewhere.
   /history [N]   show the last N messages (20)

@@ -49,7 +49,7 @@ kinds! {
     /// Delivered in another order than sent.
     DeliveredOutOfOrder = "delivered_out_of_order", "delivered in another order than its connection sent it";
     /// Catching up skipped.
-    MissingInCopy = "missing_in_copy", "missing in the copy of a device whose cursor is behind it";
+    MissingInCopy = "missing_in_copy", "missing in the copy of a device whose cursor is after it";
     /// A delivery was dropped.
     MissedLive = "missed_live", "never heard by a device that was connected all the while";
     /// Delivered and gone.
@@ -75,7 +75,7 @@ kinds! {
     /// What the server says of watermarks.
     Watermark = "watermark", "a watermark that differs from what was acknowledged";
     /// What a device knows of watermarks.
-    StaleWatermark = "stale_watermark", "a device that does not know a watermark although its cursor is behind it";
+    StaleWatermark = "stale_watermark", "a device that does not know a watermark although its cursor is after it";
     /// What a device was told of a conversation.
     StaleConversation = "stale_conversation", "the last conversation_updated differs from the conversation as it is";
     /// Settings.

@@ -7,7 +7,7 @@ use crate::program::Script;
 use crate::screen::Screen;
 use crate::{server, users};
 
-/// Waits until the line above the typed one ends like this, behind the names.
+/// Waits until the line above the typed one ends like this, after the names.
 #[track_caller]
 fn status(screen: &Screen, peer: &str, end: &str) {
     let line = format!("→ {peer} {end}");

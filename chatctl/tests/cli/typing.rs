@@ -99,7 +99,7 @@ fn keys_do_what_people_expect() {
     screen.wait("what was not sent", |rows| {
         rows.last()?.ends_with("› unsent").then_some(())
     });
-    // The cursor stands behind what was recalled.
+    // The cursor stands after what was recalled.
     screen.keys("\x1b[A ×");
     screen.wait("what was recalled, and more", |rows| {
         rows.last()?.ends_with("› second ×").then_some(())

@@ -119,7 +119,7 @@ fn more_than_is_pushed_is_asked_for() {
         let message = received(&mut watch, &ada_id);
         assert_eq!(message["payload"]["message"], format!("message {number}"));
     }
-    // And behind that it goes on live.
+    // And after that it goes on live.
     say(&server, &bob, &ada, "live");
     let message = received(&mut watch, &ada_id);
     assert_eq!(message["payload"]["message"], "live");

@@ -230,7 +230,7 @@ impl Shared {
         outlet.into_iter().for_each(|outlet| outlet.resumable |= now);
     }
 
-    /// Does what is asked and answers. The answer goes before the events: their cursor says that all in front of them
+    /// Does what is asked and answers. The answer goes before the events: their cursor says that all before them
     /// was heard.
     fn request(&mut self, number: usize, id: &str, user: UserId, event: &str, payload: Value) -> Option<()> {
         match event {

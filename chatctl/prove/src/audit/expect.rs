@@ -86,8 +86,8 @@ impl<'a> Conversation<'a> {
             .iter()
             .filter(|document| document.sender != self.peer);
         let read = own.map(|document| document.position).max().max(read);
-        let behind = |document: &&Document| document.sender == self.peer && Some(document.position) > read;
-        let count = self.history.documents.iter().filter(behind).count();
+        let after = |document: &&Document| document.sender == self.peer && Some(document.position) > read;
+        let count = self.history.documents.iter().filter(after).count();
         if self.is_own {
             0
         } else {
@@ -128,8 +128,8 @@ impl<'a> Conversation<'a> {
         };
         let unread = self.unread_after(read).min(MAX_UNREAD);
         (shown.unread != unread).then(|| {
-            let behind = read.map_or("the begin".to_owned(), |position| position.id.to_string());
-            format!("unread is {}, and {unread} lie behind {behind}", shown.unread)
+            let read = read.map_or("the begin".to_owned(), |position| position.id.to_string());
+            format!("unread is {}, and {unread} lie after {read}", shown.unread)
         })
     }
 

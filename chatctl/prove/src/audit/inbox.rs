@@ -37,7 +37,7 @@ pub(super) fn compare(index: &Index<'_>, findings: &mut Findings) {
             }
             let position = last.map(|document| document.position);
             if before.is_some_and(|before| position > Some(before)) {
-                add(Kind::Inbox, "listed behind one whose last message is older".to_owned());
+                add(Kind::Inbox, "listed after one whose last message is older".to_owned());
             }
             before = position.or(before);
             if let Some(what) = conversation.wrong_unread(index, shown) {
@@ -82,7 +82,7 @@ fn answers(index: &Index<'_>, user: &UserRecord, findings: &mut Findings) {
         let there = moved.and_then(position);
         if position(*up_to).is_some_and(|marked| there.is_none_or(|there| there < marked)) {
             let what = match moved {
-                Some(id) => format!("{name} answered with {id}, which is not behind it"),
+                Some(id) => format!("{name} answered with {id}, which is not after it"),
                 None => format!("{name} answered without a watermark"),
             };
             findings.add(Kind::Watermark, example(what));

@@ -163,14 +163,14 @@ impl World {
         self.feed.push((user, SyncEvent::Settings { settings }));
     }
 
-    /// The cursor behind everything.
+    /// The cursor after everything.
     pub(super) fn cursor(&self) -> String {
         self.feed.len().to_string()
     }
 
     pub(super) fn page(&self, user: UserId, since: &str, limit: usize) -> Synced {
         let since: usize = since.parse().unwrap_or(self.feed.len());
-        let mut behind = self
+        let mut later = self
             .feed
             .iter()
             .enumerate()
@@ -178,11 +178,11 @@ impl World {
             .filter(|(_, (whose, _))| *whose == user);
         let mut events = Vec::new();
         let mut next = self.feed.len();
-        for (number, (_, event)) in behind.by_ref().take(limit) {
+        for (number, (_, event)) in later.by_ref().take(limit) {
             events.push(event.clone());
             next = number + 1;
         }
-        let has_more = behind.next().is_some();
+        let has_more = later.next().is_some();
         if !has_more {
             next = self.feed.len();
         }
@@ -211,8 +211,8 @@ impl World {
         let is_own = |message: &Message| (message.sender, message.receiver) == (Some(user), Some(peer));
         let answered = self.messages.iter().rposition(is_own);
         let read = own.0.max(answered);
-        let behind = self.messages.iter().skip(read.map_or(0, |number| number + 1));
-        let unread = behind.filter(|message| (message.sender, message.receiver) == (Some(peer), Some(user)));
+        let later = self.messages.iter().skip(read.map_or(0, |number| number + 1));
+        let unread = later.filter(|message| (message.sender, message.receiver) == (Some(peer), Some(user)));
         let mut unread = if user == peer { 0 } else { unread.count() as u32 };
         if self.manner == Manner::Counting {
             unread = self.counters.get(&(user, peer)).copied().unwrap_or_default();

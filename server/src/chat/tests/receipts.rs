@@ -58,7 +58,7 @@ fn is_unavailable(told: &Told) -> bool {
     matches!(&told.settled.outcome, Err(MarkError::Store(StoreError::Unavailable(_)))) && told.settled.reply.is_some()
 }
 
-/// What of a user's changes behind a cursor is not a message.
+/// What of a user's changes after a cursor is not a message.
 async fn changes(store: &EmbeddedStore, user: UserId, since: &Cursor) -> Vec<Change> {
     let mut changes = store.changes(user, since, 100).await.unwrap().changes;
     changes.retain(|change| !matches!(change, Change::Message(_)));
@@ -100,7 +100,7 @@ async fn a_mark_that_is_stored_late_is_told_late() {
     let marked = late.settled.outcome.as_ref().unwrap();
     assert!(marked.read_moved && late.settled.shown, "the peer is told");
     assert_eq!(late.settled.reply, None, "it was answered before");
-    assert_eq!(late.cursor, before, "nobody is given a cursor behind it");
+    assert_eq!(late.cursor, before, "no client is given a cursor after it");
     drop(late);
     assert!(!changes(&chat.store, ada, &before).await.is_empty());
     assert!(changes(&chat.store, ada, &chat.watermark.cursor()).await.is_empty());
@@ -142,7 +142,7 @@ async fn a_mark_that_the_store_gave_up_is_told_when_it_is_stored() {
     let late = chat.told.recv().await.unwrap();
     assert!(late.settled.outcome.as_ref().unwrap().read_moved && late.settled.shown);
     assert_eq!(late.settled.reply, None, "it was answered before");
-    assert_eq!(late.cursor, before, "nobody is given a cursor behind it");
+    assert_eq!(late.cursor, before, "no client is given a cursor after it");
     chat.receipts.stop().await;
 }
 
@@ -232,7 +232,7 @@ async fn a_change_of_settings_that_is_stored_late_is_told_late() {
         drop(hang);
         let (settings, cursor) = told.recv().await.unwrap();
         assert!(settings.invisible);
-        assert_eq!(cursor, before, "nobody is given a cursor behind it");
+        assert_eq!(cursor, before, "no client is given a cursor after it");
         requests.close();
         requests.wait().await;
         assert_eq!(changes(&chat.store, ada, &before).await.len(), 1);

@@ -73,7 +73,7 @@ impl Meta {
         })
     }
 
-    /// Whether a clock that says `now` is behind, because there are messages of a later time. By such a clock what is read
+    /// Whether a clock that says `now` is slow, because there are messages of a later time. By such a clock what is read
     /// already would become unread.
     async fn is_behind(&self, now: Timestamp) -> Result<bool, StoreError> {
         let newest = newest(&self.messages, now).await?;

@@ -95,7 +95,7 @@ fn open_checked(dir: &Path, options: &Options) -> Result<Opened, StoreError> {
     schema::set_up_writer(&connection, &database).map_err(|error| damaged(&database, error))?;
     schema::migrate(&mut connection)?;
     match found {
-        // Not by a clock that is behind: by it messages that count as read would become unread.
+        // Not by a clock that is slow: by it messages that count as read would become unread.
         true if sequence::newest(&connection)?.is_some_and(|newest| options.now < newest) => {}
         true => sequence::correct_first_start(&connection, options.now)?,
         false => sequence::set_first_start(&connection, options.now)?,
