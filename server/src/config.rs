@@ -46,7 +46,7 @@ pub struct Config {
     #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = values::mongo_uri)]
     pub mongo_uri: Option<Secret>,
 
-    /// ConnectionRegistry of the embedded database and of the generated secret
+    /// Directory of the embedded database and of the generated secret
     #[arg(
         long, env = "DATA_DIR", default_value = "./data",
         value_parser = OsStringValueParser::new().try_map(values::data_dir)
@@ -63,7 +63,7 @@ pub struct Config {
     // Without a variable: it must not stay in a file and accept the next loss, too.
     /// Use the embedded database although it has less than it is known to have had; for one start only
     ///
-    /// What is missing is lost then. All clients are sent that they have to begin anew, so that they see what is left.
+    /// What is missing is lost then. The server has all clients begin anew, so that they see what is left.
     #[arg(long)]
     pub accept_loss: bool,
 
