@@ -37,6 +37,15 @@ pub(super) fn cause(error: &(dyn Error + 'static)) -> Cause {
         Some(error @ rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Cause::Tls(format!(
             "{error}; SSL_CERT_FILE can name a file with the certificate of the authority that signed it"
         )),
+        // As `openssl req -x509` makes one unless it is told otherwise; the library has no name for it that can be matched.
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(error)))
+            if error.to_string() == "CaUsedAsEndEntity" =>
+        {
+            let what = "the certificate is one of an authority, which stands for no server";
+            Cause::Tls(format!(
+                "{what}; `openssl req -x509` makes a server's with -addext basicConstraints=CA:FALSE"
+            ))
+        }
         Some(error) => Cause::Tls(error.to_string()),
         None => Cause::Other(innermost.to_string()),
     }

@@ -114,6 +114,25 @@ fn an_authority_that_is_not_trusted_is_named_with_what_helps() {
 }
 
 #[test]
+fn a_certificate_of_an_authority_is_refused_with_what_helps() {
+    let proxy = Proxy::start_as_authority(SocketAddr::from(([127, 0, 0, 1], server().port())));
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in ["users", "bench messages --users 2"] {
+        let mut command = command(folder.path(), arguments);
+        command
+            .env("CHAT_URL", proxy.url())
+            .env("SSL_CERT_FILE", proxy.authority());
+        let output = output(command);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(
+            stderr.contains("no secure connection") && stderr.contains("CA:FALSE"),
+            "{arguments}: {stderr}"
+        );
+    }
+}
+
+#[test]
 fn no_redirect_leads_out_of_tls() {
     // It stands after the proxy, which clients reach over TLS, and can be reached without it, too.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

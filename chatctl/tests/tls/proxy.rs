@@ -21,10 +21,18 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one before the server at this address.
+    /// Starts one before the server at this address. An authority has signed its certificate.
     pub(crate) fn start(server: SocketAddr) -> Self {
+        Self::with(certificates(), server)
+    }
+
+    /// The same, whose certificate is the authority's own, as `openssl req -x509` makes one.
+    pub(crate) fn start_as_authority(server: SocketAddr) -> Self {
+        Self::with(certificate_of_an_authority(), server)
+    }
+
+    fn with((authority, config): (String, ServerConfig), server: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (authority, config) = certificates();
         std::fs::write(folder.path().join("authority.pem"), authority).expect("the authority can be written");
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         listener.set_nonblocking(true).expect("the port can be polled");
@@ -82,12 +90,24 @@ fn certificates() -> (String, ServerConfig) {
     let key = KeyPair::generate().expect("keys can be made");
     let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).expect("the name is one");
     let leaf = leaf.signed_by(&key, &issuer).expect("the authority signs");
-    let chain = vec![CertificateDer::from(leaf)];
+    (pem, config(leaf.into(), &key))
+}
+
+/// An authority, as PEM, and what a server needs that shows the authority's certificate.
+fn certificate_of_an_authority() -> (String, ServerConfig) {
+    let key = KeyPair::generate().expect("keys can be made");
+    let mut authority = CertificateParams::new(["127.0.0.1".to_owned()]).expect("the name is one");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = authority.self_signed(&key).expect("the authority signs itself");
+    (authority.pem(), config(authority.into(), &key))
+}
+
+fn config(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider has TLS 1.2 and 1.3")
         .with_no_client_auth()
-        .with_single_cert(chain, key);
-    (pem, config.expect("the key fits"))
+        .with_single_cert(vec![certificate], key);
+    config.expect("the key fits")
 }
