@@ -266,7 +266,7 @@ fn what_is_known_is_told_when_it_cannot_be_kept_and_when_it_can_again() {
     eventually("it is told", TIMEOUT, || {
         server
             .stderr()
-            .contains("known.json could not be written")
+            .contains("known: writing known.json failed")
             .then_some(())
     });
     fs::remove_dir(&obstacle).expect("it is empty");

@@ -133,15 +133,17 @@ impl VirtualUser {
                     if !self.plan.claim_message() {
                         return Ok(retry);
                     }
-                    if self.plan.is_measured(now) {
+                    // Early by less than a tick: that moment is the planned one. Late: the delay counts as latency.
+                    let planned = self.next.min(now);
+                    // By the same moment as the latency of its answer, so that both count the same messages.
+                    if self.plan.is_measured(planned) {
                         self.stats
                             .lock()
                             .measured
                             .lag
                             .record_nanos(now.saturating_sub(self.next));
                     }
-                    // Early by less than a tick: that moment is the planned one. Late: the delay counts as latency.
-                    self.send(self.next.min(now)).await?;
+                    self.send(planned).await?;
                     self.next += self.plan.interval;
                 }
                 let due = self.next - TIMER_RESOLUTION_NANOS;
