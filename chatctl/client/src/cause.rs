@@ -32,6 +32,16 @@ pub(super) fn cause(error: &(dyn Error + 'static)) -> Cause {
         Some(error @ rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Cause::Tls(format!(
             "{error}; SSL_CERT_FILE can name a file with the certificate of the authority that signed it"
         )),
+        // The library has no variant of its own for this one.
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            Cause::Tls(
+                "it shows the certificate of an authority as its own; give it one that the authority signed, or that was \
+                 made with basicConstraints=CA:FALSE"
+                    .to_owned(),
+            )
+        }
         Some(error) => Cause::Tls(error.to_string()),
         None => Cause::Other(innermost.to_string()),
     }

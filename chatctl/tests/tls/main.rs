@@ -13,12 +13,16 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use testkit::{Engine, Server};
 
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Shows};
 
-static PROXY: LazyLock<Proxy> = LazyLock::new(|| Proxy::start(SocketAddr::from(([127, 0, 0, 1], server().port()))));
+static PROXY: LazyLock<Proxy> = LazyLock::new(|| Proxy::start(address(), Shows::Signed));
 
 fn server() -> &'static Server {
     Server::shared(Engine::Embedded)
+}
+
+fn address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], server().port()))
 }
 
 /// `chatctl` with these arguments, separated by blanks, which trusts the proxy.
@@ -110,4 +114,22 @@ fn an_authority_that_is_not_trusted_is_named_with_what_helps() {
             "{arguments}: {stderr}"
         );
     }
+}
+
+/// `openssl req -x509` makes such a certificate unless it is told otherwise.
+#[test]
+fn an_authority_that_shows_its_own_certificate_is_refused_with_what_helps() {
+    let proxy = Proxy::start(address(), Shows::Authority);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path(), "users");
+    command
+        .env("CHAT_URL", proxy.url())
+        .env("SSL_CERT_FILE", proxy.authority());
+    let output = output(command);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("no secure connection") && stderr.contains("CA:FALSE") && !stderr.contains("OtherError"),
+        "{stderr}"
+    );
 }
