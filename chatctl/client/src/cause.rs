@@ -5,6 +5,8 @@ use std::io;
 
 use rustls::{CertificateError, InvalidMessage};
 
+use super::transport::LeavesTls;
+
 /// Why a request failed, in the words of whoever noticed it first.
 pub(super) enum Cause {
     /// The connection is not safe.
@@ -24,6 +26,9 @@ pub(super) fn cause(error: &(dyn Error + 'static)) -> Cause {
             .or(innermost.source());
         let Some(next) = next else { break };
         innermost = next;
+    }
+    if let Some(error) = innermost.downcast_ref::<LeavesTls>() {
+        return Cause::Tls(error.to_string());
     }
     match innermost.downcast_ref() {
         Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
