@@ -58,6 +58,8 @@ struct Followed {
     followers: HashSet<ConnectionId>,
     /// What they were sent last.
     sent: Presence,
+    /// When the user's last connection to this process ended. The store knows of it a moment later.
+    left: Option<Timestamp>,
 }
 
 impl PresenceSubscriptions {
@@ -74,6 +76,13 @@ impl PresenceSubscriptions {
     /// A user came or left, or what others may see of them changed.
     pub fn recheck(&self, user: UserId) {
         self.schedule([user], Instant::now());
+    }
+
+    /// The last connection of a user to this process has ended.
+    pub fn left(&self, user: UserId) {
+        if let Some(followed) = self.table.lock().followed.get_mut(&user) {
+            followed.left = Some(now());
+        }
     }
 
     /// Has those who are followed checked, at a time or earlier.
@@ -119,6 +128,7 @@ impl PresenceSubscriptions {
                 let followed = table.followed.entry(state.user_id).or_insert_with(|| Followed {
                     followers: HashSet::new(),
                     sent: *state,
+                    left: None,
                 });
                 followed.followers.insert(connection);
                 // All followers have the same state, so that the next change is one for each of them.
@@ -227,7 +237,8 @@ impl PresenceSubscriptions {
             if followed.sent.is_online == state.is_online {
                 return;
             }
-            if let Some(wait) = state.last_seen.filter(|_| !state.is_online).and_then(still_absent) {
+            let left = state.last_seen.max(followed.left).filter(|_| !state.is_online);
+            if let Some(wait) = left.and_then(still_absent) {
                 let when = Instant::now() + wait;
                 checks.insert(state.user_id, when);
                 return;
@@ -287,3 +298,6 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,10 @@ impl Registration {
             presence_writer,
             presence_subscriptions,
         } = &self.registrar;
-        connections.leave(self.user, self.id, || presence_writer.set(self.user, false));
+        connections.leave(self.user, self.id, || {
+            presence_writer.set(self.user, false);
+            presence_subscriptions.left(self.user);
+        });
         presence_subscriptions.recheck(self.user);
         presence_subscriptions.end(self.id);
     }
