@@ -46,7 +46,7 @@ pub struct Config {
     #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = values::mongo_uri)]
     pub mongo_uri: Option<Secret>,
 
-    /// ConnectionRegistry of the embedded database and of the generated secret
+    /// Directory of the embedded database and of the generated secret
     #[arg(
         long, env = "DATA_DIR", default_value = "./data",
         value_parser = OsStringValueParser::new().try_map(values::data_dir)
