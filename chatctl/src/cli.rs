@@ -21,7 +21,7 @@ Try it:
 pub(crate) struct Cli {
     #[cfg_attr(
         feature = "prove",
-        doc = "Where the server is. `prove` takes several of one database, with commas in between."
+        doc = "Address of the server. `prove` takes several, with commas in between, of servers on one database."
     )]
     #[cfg_attr(not(feature = "prove"), doc = "Where the server is.")]
     #[arg(long, global = true, env = "CHAT_URL", default_value = "http://127.0.0.1:5000", value_parser = url)]
@@ -190,7 +190,7 @@ pub(crate) struct Chat {
     /// From a script: keep listening after the input has ended, until killed.
     #[arg(long)]
     pub(crate) stay: bool,
-    /// From a script: tell the other one that what is heard in this conversation was read. (In a terminal it is told.)
+    /// From a script: mark what comes in this conversation as read. (A terminal does so by itself.)
     #[arg(long)]
     pub(crate) mark_read: bool,
 }
@@ -233,8 +233,8 @@ each event is one line of JSON on standard output, {\"event\":NAME, …}, with t
   retry                 clientMessageId, error, retryInMs: it will be sent again
   error                 clientMessageId, error: it was refused for good
   disconnected          reason, retryInMs
-  sync_done             cursor: everything missed while disconnected was told
-  sync_reset            reason: it can't be told completely; see
+  sync_done             cursor: everything missed while disconnected has come
+  sync_reset            reason: what was missed can't be sent whole; see
                         `chatctl history`
   delivered             userId, upTo, at: who has received your messages, up to
                         which one
@@ -242,7 +242,7 @@ each event is one line of JSON on standard output, {\"event\":NAME, …}, with t
   typing                userId, isTyping: who types, or stopped
   presence              userId, isOnline, lastSeen: the other one came or left
   conversation_updated  conversation: one of yours as it is now
-What is heard is told to have been received, and with --mark-read that it was read. Lines are sent in order, each \
+Messages that come are marked as received, and with --mark-read as read. Lines are sent in order, each \
 after the one before it was acknowledged; what was not acknowledged when the connection broke is sent again and \
 stored once. When the input has ended, outstanding lines get 10 seconds to be acknowledged. The exit status is 1 if \
 one was refused or stayed unacknowledged.

@@ -63,7 +63,7 @@ pub struct Config {
     // Without a variable: it must not stay in a file and accept the next loss, too.
     /// Use the embedded database although it has less than it is known to have had; for one start only
     ///
-    /// What is missing is lost then. All clients are sent that they have to begin anew, so that they see what is left.
+    /// What is missing is lost then. The server has all clients begin anew, so that they see what is left.
     #[arg(long)]
     pub accept_loss: bool,
 

@@ -269,7 +269,7 @@ A message counts when it is acknowledged and delivered. The CPU time per message
 the messages that counted in it; microseconds per message are the same as seconds per million messages. Latencies \
 are of all messages sent inside the window, also of those that were done after it.
 
-The row \"told\" is the time until the receiver hears the conversation_updated that covers the message. These are \
+The row \"told\" is the time until the receiver gets the conversation_updated that covers the message. These are \
 gathered: one comes at once after the first change of a conversation, and then at most one a second, so up to a \
 second is no sign of a slow server.
 

@@ -354,7 +354,8 @@ impl Http {
         }
     }
 
-    pub(super) fn not_the_server(&self, what: String) -> ClientError {
+    /// What to say when an answer is not one of the chat server.
+    pub fn not_the_server(&self, what: String) -> ClientError {
         ClientError::NotTheServer {
             url: self.url.clone(),
             what,

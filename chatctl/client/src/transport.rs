@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Client, Response};
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, Runtime};
@@ -24,10 +25,27 @@ fn client() -> Client {
     Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
+        .redirect(Policy::custom(redirect))
+        // What was asked for, with ids and names, is nobody else's business.
+        .referer(false)
         .tcp_nodelay(true)
         .use_preconfigured_tls(ClientConfig::clone(&tls::config()))
         .build()
         .expect("the configuration is sound")
+}
+
+/// A redirect that would leave TLS.
+#[derive(Debug, thiserror::Error)]
+#[error("it redirects to http://, where a token could be read on the way")]
+pub(super) struct LeavesTls;
+
+/// Follows redirects as the library does by itself, but not out of TLS: to the same host and port it repeats the token.
+fn redirect(attempt: Attempt<'_>) -> Action {
+    let is_safe = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+    match is_safe && attempt.url().scheme() != "https" {
+        true => attempt.error(LeavesTls),
+        false => Policy::default().redirect(attempt),
+    }
 }
 
 /// A client, and the thread on which its connections live: callers wait for it wherever they are, in a task of another runtime,
@@ -128,5 +146,50 @@ impl Read for Body {
                 self.chunk = io::Cursor::new(bytes.into());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread::{self, JoinHandle};
+
+    use super::*;
+
+    /// A server of one request: answers this, and returns the request's head in small letters.
+    fn answers(answer: String) -> (SocketAddr, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let serving = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client comes");
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            stream.write_all(answer.as_bytes()).expect("the client reads");
+            head.join("\n").to_lowercase()
+        });
+        (address, serving)
+    }
+
+    #[test]
+    fn a_redirect_to_elsewhere_is_followed_without_the_token_and_what_was_asked_for() {
+        let (there, second) = answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
+        let (here, first) = answers(format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://{there}/\r\nContent-Length: 0\r\n\r\n"
+        ));
+        let transport = Transport::new();
+        let request = transport
+            .client()
+            .get(format!("http://{here}/users?limit=2"))
+            .bearer_auth("t");
+        let answer = transport.wait(|| request.send()).expect("both answer");
+        assert!(answer.status().is_success());
+        let first = first.join().expect("it was asked");
+        assert!(first.contains("authorization: bearer t"), "{first}");
+        let second = second.join().expect("it was asked");
+        assert!(
+            !second.contains("authorization") && !second.contains("limit=2"),
+            "{second}"
+        );
     }
 }

@@ -29,7 +29,10 @@ pub fn prepare(http: &Http, prefix: &str, count: usize) -> Result<Vec<BenchUser>
     let mut ids = Vec::with_capacity(count);
     for batch in names.chunks(USERS_PER_REQUEST) {
         match http.create_users(batch) {
-            Ok(users) => ids.extend(users.iter().map(|created| created.user.id)),
+            Ok(users) if users.len() == batch.len() => ids.extend(users.iter().map(|created| created.user.id)),
+            Ok(users) => {
+                return Err(http.not_the_server(format!("{} users for {} names", users.len(), batch.len())));
+            }
             Err(error) if ids.is_empty() && has_no_users(&error) => {
                 ids = (0..count).map(|number| made_up(prefix, number)).collect();
                 break;

@@ -312,6 +312,19 @@ fn a_good_peer_passes() {
 }
 
 #[test]
+fn users_that_are_missing_in_an_answer_are_noticed() {
+    let (peer, folder) = (Peer::start(Manner::Forgetting), tempfile::tempdir().unwrap());
+    let mut command = for_people(folder.path(), &peer.url(), peer::SECRET, "messages --users 2");
+    let output = command.output().expect("chatctl can be started");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("doesn't answer like the chat server (0 users for 2 names)"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn lost_messages_are_noticed() {
     let report = against(Manner::Dropping, 1, "--users 2 --messages 100");
     let (lost, delivered) = (number(&report, "/lost"), number(&report, "/delivered"));

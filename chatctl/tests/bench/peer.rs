@@ -37,6 +37,8 @@ pub(crate) enum Manner {
     Busy,
     /// It stores the first ten of each user, and then has no room any more.
     Full,
+    /// It says that it created the users, and names none of them.
+    Forgetting,
 }
 
 /// A running peer; it ends when this is dropped.
@@ -82,7 +84,10 @@ async fn serve(mut stream: TcpStream, manner: Manner, outlets: Outlets) -> Optio
     let mut begin = [0; 4];
     while stream.peek(&mut begin).await.ok()? < begin.len() {}
     if &begin == b"POST" {
-        let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nNo users.";
+        let answer = match manner {
+            Manner::Forgetting => "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"users\":[]}",
+            _ => "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nNo users.",
+        };
         stream.write_all(answer.as_bytes()).await.ok()?;
         // Closing before all of the request was read would take the answer back.
         while stream.read(&mut [0; 1_024]).await.ok()? > 0 {}

@@ -5,7 +5,8 @@
 
 mod proxy;
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -13,12 +14,16 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use testkit::{Engine, Server};
 
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Shows};
 
-static PROXY: LazyLock<Proxy> = LazyLock::new(|| Proxy::start(SocketAddr::from(([127, 0, 0, 1], server().port()))));
+static PROXY: LazyLock<Proxy> = LazyLock::new(|| Proxy::start(address(), Shows::Signed));
 
 fn server() -> &'static Server {
     Server::shared(Engine::Embedded)
+}
+
+fn address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], server().port()))
 }
 
 /// `chatctl` with these arguments, separated by blanks, which trusts the proxy.
@@ -110,4 +115,53 @@ fn an_authority_that_is_not_trusted_is_named_with_what_helps() {
             "{arguments}: {stderr}"
         );
     }
+}
+
+/// `openssl req -x509` makes such a certificate unless it is told otherwise.
+#[test]
+fn an_authority_that_shows_its_own_certificate_is_refused_with_what_helps() {
+    let proxy = Proxy::start(address(), Shows::Authority);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path(), "users");
+    command
+        .env("CHAT_URL", proxy.url())
+        .env("SSL_CERT_FILE", proxy.authority());
+    let output = output(command);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("no secure connection") && stderr.contains("CA:FALSE") && !stderr.contains("OtherError"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn no_redirect_leads_out_of_tls() {
+    // It stands after the proxy, which clients reach over TLS, and can be reached without it, too.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let answer = |body: &str, more: &str| format!("HTTP/1.1 {more}Content-Length: {}\r\n\r\n{body}", body.len());
+        let moved = answer("", &format!("302 Found\r\nLocation: http://{address}/unsafe\r\n"));
+        let users = answer(r#"{"users":[],"next":null}"#, "200 OK\r\nConnection: close\r\n");
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut head = [0; 4_096];
+            let read = stream.read(&mut head).unwrap_or(0);
+            let is_moved = !head[..read].starts_with(b"GET /unsafe");
+            let _ = stream.write_all(if is_moved { &moved } else { &users }.as_bytes());
+        }
+    });
+    let proxy = Proxy::start(address, Shows::Signed);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path(), "users");
+    command
+        .env("CHAT_URL", proxy.url())
+        .env("SSL_CERT_FILE", proxy.authority());
+    let output = output(command);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("no secure connection") && stderr.contains("redirects to http://"),
+        "{stderr}"
+    );
 }

@@ -14,6 +14,15 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+/// Whose certificate a proxy shows as its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// One for this machine, which the authority has signed.
+    Signed,
+    /// The authority's.
+    Authority,
+}
+
 /// A proxy that lives as long as the process.
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -22,9 +31,9 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Starts one before the server at this address.
-    pub(crate) fn start(server: SocketAddr) -> Self {
+    pub(crate) fn start(server: SocketAddr, shows: Shows) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let (authority, config) = certificates();
+        let (authority, config) = certificates(shows);
         std::fs::write(folder.path().join("authority.pem"), authority).expect("the authority can be written");
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         listener.set_nonblocking(true).expect("the port can be polled");
@@ -68,22 +77,28 @@ async fn pass(acceptor: TlsAcceptor, stream: TcpStream, server: SocketAddr) {
     }
 }
 
-/// An authority, as PEM, and what a server needs that has a certificate of it for this machine.
-fn certificates() -> (String, ServerConfig) {
+/// An authority, as PEM, and what a server needs that shows such a certificate.
+fn certificates(shows: Shows) -> (String, ServerConfig) {
     let key = KeyPair::generate().expect("keys can be made");
+    let own_key = key.serialize_der();
     let mut authority = CertificateParams::default();
     // Without a name of its own its certificates would look as if they had signed themselves.
     authority
         .distinguished_name
         .push(DnType::CommonName, "authority of a test");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let pem = authority.self_signed(&key).expect("the authority signs itself").pem();
+    let certificate = authority.self_signed(&key).expect("the authority signs itself");
+    let pem = certificate.pem();
     let issuer = Issuer::new(authority, key);
     let key = KeyPair::generate().expect("keys can be made");
     let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).expect("the name is one");
     let leaf = leaf.signed_by(&key, &issuer).expect("the authority signs");
-    let chain = vec![CertificateDer::from(leaf)];
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let (shown, key) = match shows {
+        Shows::Signed => (CertificateDer::from(leaf), key.serialize_der()),
+        Shows::Authority => (CertificateDer::from(certificate), own_key),
+    };
+    let chain = vec![shown];
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider has TLS 1.2 and 1.3")

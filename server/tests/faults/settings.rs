@@ -5,11 +5,15 @@ use std::fs;
 
 use testkit::server::command;
 
-fn names_in_help() -> BTreeSet<String> {
+fn help() -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let output = command(folder.path()).arg("--help").output().expect("it starts");
     assert!(output.status.success());
-    let help = String::from_utf8(output.stdout).expect("a text");
+    String::from_utf8(output.stdout).expect("a text")
+}
+
+fn names_in_help() -> BTreeSet<String> {
+    let help = help();
     let names = help.split("[env: ").skip(1).map(|rest| {
         let end = rest.find(['=', ']']).expect("clap closes what it opens");
         rest[..end].to_owned()
@@ -46,4 +50,19 @@ fn the_example_lists_every_setting_and_no_other() {
         .filter(|name| !name.is_empty() && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_'))
         .collect();
     assert_eq!(listed, names_in_help());
+}
+
+/// The help is made of comments in the code, where a renaming of a type may have taken a word for that type.
+#[test]
+fn help_names_no_type() {
+    let help = help();
+    let words: BTreeSet<&str> = help
+        .split(|sign: char| !sign.is_alphanumeric())
+        .filter(|word| word.starts_with(|first: char| first.is_ascii_uppercase()))
+        .filter(|word| {
+            let mut rest = word.chars().skip(1);
+            rest.any(|sign| sign.is_ascii_lowercase()) && rest.any(|sign| sign.is_ascii_uppercase())
+        })
+        .collect();
+    assert_eq!(words, BTreeSet::from(["MongoDB"]));
 }

@@ -221,6 +221,11 @@ fn an_import_upwards_is_found() {
         "fn f() { let s = \"http://a\"; crate::high::thing() }",
         "fn f() { let c = '\"'; crate::high::thing(); let d = '\"'; }",
         "impl<'a> A<'a> { fn f() { super::high::thing() } }",
+        "mod inner { fn f() { super::super::high::thing() } }",
+        "mod inner { mod more { use super::super::super::high::Thing; } }",
+        "struct A { #[cfg(test)] a: u8, b: crate::high::Thing }",
+        "struct A { #[cfg(test)] a: [u8; 2] } struct B(crate::high::Thing);",
+        "use crate as root; fn f() { root::high::thing() }",
     ] {
         assert_eq!(found(text), fault, "{text}");
     }
@@ -231,6 +236,9 @@ fn an_import_upwards_is_found() {
         "const A: &str = r#\"crate::high::\"Thing\"#;",
         "#[cfg(test)] mod tests { use crate::high::Thing; fn f() {} }",
         "use std::collections::BTreeMap; use high::Thing;",
+        "mod inner { use super::high::Thing; } mod high { pub struct Thing; }",
+        "struct A { #[cfg(test)] a: crate::high::Thing, b: u8 }",
+        "#[cfg(test)] fn f(a: u8, b: crate::high::Thing) { crate::high::thing() }",
     ] {
         assert_eq!(found(text), [""; 0], "{text}");
     }

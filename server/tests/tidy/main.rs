@@ -72,30 +72,61 @@ fn every_script_opens_with_what_it_is_for() {
 #[test]
 fn the_protocol_names_every_event_and_every_code() {
     let protocol = read(Path::new("shared/PROTOCOL.md"));
-    let receive = events::receive_message(UserId::from_bytes([0; 12]));
-    let receive = receive.trim_end_matches('0');
-    let names = [
-        events::MESSAGE_SENT,
-        events::MESSAGES_DELIVERED,
-        events::MESSAGES_READ,
-        events::CONVERSATION_UPDATED,
-        events::PRESENCE,
-        events::SETTINGS_UPDATED,
-        events::SYNC_DONE,
-        events::SYNC_RESET,
-        events::REQUEST_FAILED,
-        events::AUTHENTICATION_ERROR,
-        receive,
-    ];
-    let requests = server::routes::EVENTS.iter().map(|(name, _)| *name);
+    let words = read(Path::new("shared/src/events.rs"));
+    // Read from the text, so that a new event can't be left out here.
+    let events: Vec<&str> = words.lines().filter_map(text_constant).collect();
+    for (event, _) in server::routes::EVENTS {
+        assert!(events.contains(event), "{event} is no constant of shared/src/events.rs");
+    }
     let codes = ErrorCode::ALL.iter().map(|code| code.as_str());
-    let missing: Vec<&str> = names
-        .into_iter()
-        .chain(requests)
-        .chain(codes)
-        .filter(|name| !protocol.contains(name))
-        .collect();
+    let mut missing: Vec<&str> = events.iter().copied().chain(codes).collect();
+    missing.retain(|name| !protocol.contains(&format!("`{name}`")));
     assert!(missing.is_empty(), "shared/PROTOCOL.md does not name {missing:?}");
+
+    let receive = events::receive_message(UserId::from_bytes([0; 12]));
+    assert!(protocol.contains(&format!("`{}<userId>`", receive.trim_end_matches('0'))));
+}
+
+/// The value, if this line is `pub const NAME: &str = "value";`.
+fn text_constant(line: &str) -> Option<&str> {
+    let (_, value) = line.strip_prefix("pub const ")?.split_once(": &str = \"")?;
+    value.strip_suffix("\";")
+}
+
+#[test]
+fn comments_have_names_of_code_in_backticks() {
+    // A comment on a setting is what `--help` prints, and names of types mean nothing there.
+    const NAMES_OF_OTHERS: [&str; 4] = ["GitHub", "JavaScript", "ObjectId", "WebSocket"];
+    let mut wrong = Vec::new();
+    for file in files()
+        .iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+    {
+        let text = read(file);
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            if !line.starts_with("//") {
+                continue;
+            }
+            // Not what stands in backticks, and not where a link leads.
+            let prose = line.split('`').step_by(2).map(|part| match part.strip_prefix("](") {
+                Some(link) => link.split_once(')').map_or("", |(_, rest)| rest),
+                None => part,
+            });
+            let words = prose.flat_map(|part| part.split(|sign: char| !sign.is_alphanumeric()));
+            let named =
+                words.filter(|word| is_camel_case(word) && !NAMES_OF_OTHERS.contains(&word.trim_end_matches('s')));
+            wrong.extend(named.map(|name| format!("{}:{}: {name}", file.display(), number + 1)));
+        }
+    }
+    assert!(wrong.is_empty(), "without backticks:\n{}", wrong.join("\n"));
+}
+
+/// Whether a word is two or more words, each with a capital: `TwoWords`, and not `MongoDB`.
+fn is_camel_case(word: &str) -> bool {
+    let signs: Vec<char> = word.chars().collect();
+    let begins = |two: &[char]| two[0].is_ascii_uppercase() && two[1].is_ascii_lowercase();
+    signs.windows(2).filter(|two| begins(two)).count() > 1 && signs[0].is_ascii_uppercase()
 }
 
 #[test]

@@ -27,13 +27,26 @@ impl Source {
     pub(crate) fn parse(text: &str) -> Self {
         let tokens = without_tests(tokens(text));
         let mut source = Self::default();
+        // Other names of `crate` and `super`.
+        let mut aliases: BTreeMap<String, Names> = BTreeMap::new();
+        // How many braces are open, and were where each module began that is written out here.
+        let (mut depth, mut inline) = (0_usize, Vec::new());
         let mut at = 0;
         while at < tokens.len() {
             match &*tokens[at] {
+                "{" => depth += 1,
+                "}" => {
+                    depth = depth.saturating_sub(1);
+                    inline.pop_if(|began| *began == depth);
+                }
                 "use" => {
                     let end = find(&tokens, at, ";");
                     let is_exported = is_public(&tokens[..at]);
                     for (name, path) in tree(&tokens[at + 1..end]) {
+                        let path = from_file(&aliases, path, inline.len());
+                        if path.iter().all(|part| part == "crate" || part == "super") {
+                            aliases.insert(name.clone(), path.clone());
+                        }
                         if is_exported {
                             source.exports.insert(name, path.clone());
                         }
@@ -44,13 +57,16 @@ impl Source {
                 "mod" if tokens.get(at + 2).is_some_and(|next| next == ";") => {
                     source.children.push(tokens[at + 1].clone());
                 }
-                "crate" | "super" if tokens.get(at + 1).is_some_and(|next| next == "::") => {
+                "mod" if tokens.get(at + 2).is_some_and(|next| next == "{") => inline.push(depth),
+                name if (["crate", "super"].contains(&name) || aliases.contains_key(name))
+                    && tokens.get(at + 1).is_some_and(|next| next == "::") =>
+                {
                     let mut path = vec![tokens[at].clone()];
                     while tokens.get(at + 1).is_some_and(|next| next == "::") && at + 2 < tokens.len() {
                         path.push(tokens[at + 2].clone());
                         at += 2;
                     }
-                    source.paths.push(path);
+                    source.paths.push(from_file(&aliases, path, inline.len()));
                 }
                 _ => {}
             }
@@ -58,6 +74,21 @@ impl Source {
         }
         source
     }
+}
+
+/// A path as the file itself would write it, that stands so many modules deep in it.
+fn from_file(aliases: &BTreeMap<String, Names>, mut path: Names, level: usize) -> Names {
+    if let Some(meant) = path.first().and_then(|first| aliases.get(first)) {
+        path = [meant, &path[1..]].concat();
+        return path;
+    }
+    let ups = path.iter().take_while(|name| *name == "super").count();
+    let inside = ups.min(level);
+    path.drain(..inside);
+    if inside > 0 && inside == ups {
+        path.insert(0, "self".to_owned());
+    }
+    path
 }
 
 /// Whether `pub` or `pub(…)` ends here.
@@ -176,6 +207,16 @@ fn after(signs: &[char], from: usize, what: &str) -> usize {
     found.map_or(signs.len(), |found| from + found + what.len())
 }
 
+/// Whether a field begins here: `pub(crate) name:`, without what makes an item.
+fn is_field(tokens: &[String]) -> bool {
+    let visibility = match tokens {
+        [public, open, _, close, ..] if public == "pub" && open == "(" && close == ")" => 4,
+        [public, ..] if public == "pub" => 1,
+        _ => 0,
+    };
+    tokens.get(visibility + 1).is_some_and(|sign| sign == ":")
+}
+
 /// Leaves out what is compiled for tests only: it may use everything.
 fn without_tests(tokens: Vec<String>) -> Vec<String> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
@@ -188,16 +229,19 @@ fn without_tests(tokens: Vec<String>) -> Vec<String> {
             at += 1;
             continue;
         }
-        let mut depth = 0;
         at += MARK.len();
+        // A field ends with a comma, or where what it is a part of ends.
+        let is_field = is_field(&tokens[at..]);
+        let mut depth = 0;
         while at < tokens.len() {
             match &*tokens[at] {
-                "{" => depth += 1,
-                "}" => depth -= 1,
+                "{" | "(" | "[" => depth += 1,
+                "}" | ")" | "]" if depth == 0 => break,
+                "}" | ")" | "]" => depth -= 1,
                 _ => {}
             }
             at += 1;
-            if depth == 0 && matches!(&*tokens[at - 1], ";" | "}") {
+            if depth == 0 && (tokens[at - 1] == "," && is_field || matches!(&*tokens[at - 1], ";" | "}")) {
                 break;
             }
         }

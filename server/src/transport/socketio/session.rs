@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::Caller;
 use crate::chat::SubmitError;
-use crate::chat::typing::TypingRate;
+use crate::chat::event_rate::EventRate;
 use crate::delivery::budget::CONNECTION_BYTES;
 use crate::delivery::registration::Registration;
 use crate::supervisor::Supervisor;
@@ -28,7 +28,7 @@ pub struct Session {
     /// The way to its client.
     pub link: Link,
     /// How often this connection said that its user types, lately. Held to count one up.
-    pub typing: Mutex<TypingRate>,
+    pub typing: Mutex<EventRate>,
     /// Owns the tasks of its requests.
     pub(super) supervisor: Supervisor,
     /// Requests that wait for their answer.

@@ -8,7 +8,7 @@ use shared::MessageId;
 
 /// In a span of more seconds than this the own ids are read, too, instead of being stepped over in each second.
 const MAX_SKIPPED_SECONDS: u32 = 120;
-/// OwnIds ids may be of a moment that the clock has not reached: the generator never goes back.
+/// Own ids may be of a moment that the clock has not reached: the generator never goes back.
 const MAX_AHEAD: u32 = 2;
 
 /// The five bytes after the seconds, by which a process's ids are known.
