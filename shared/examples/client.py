@@ -133,7 +133,7 @@ def insist(request):
         except (socketio.exceptions.SocketIOError, OSError):
             sio.sleep(0.5)  # The connection is gone. The library makes a new one.
 
-# ---- Connect. The library repeats it when the connection is lost, and calls `auth` each time. ----
+# ---- Connect. The library repeats it when a connection breaks, and calls `auth` each time. ----
 @sio.event
 def connect():
     sio.start_background_task(catch_up)
@@ -151,12 +151,18 @@ def type_and_send():
             db.execute("INSERT INTO unsent(id, receiver, text) VALUES (?, ?, ?)", [str(uuid.uuid4()), receiver, line.rstrip("\n")])
         send_all()
 
-while not sio.connected:
+def move_on():
+    while True:
+        sio.sleep(60)
+        catch_up()  # So that the cursor moves on, and little is to be read again after a crash.
+
+sio.start_background_task(type_and_send)
+sio.start_background_task(move_on)
+while True:
     try:
         sio.connect(url, auth=lambda: {"token": token}, wait_timeout=10)
+        sio.wait()  # Until the server ends the connection, because it stops: the library does not connect again then.
     except socketio.exceptions.ConnectionError:
-        sio.sleep(1)
-sio.start_background_task(type_and_send)
-while True:
-    sio.sleep(60)
-    catch_up()  # So that the cursor moves on, and little is to be read again after a crash.
+        pass
+    sio.disconnect()  # What is left of it.
+    sio.sleep(1)

@@ -118,6 +118,10 @@ impl Session<'_> {
 
     /// Shows and stores a message, then confirms it to its sender.
     async fn receive(&mut self, message: &Value) -> anyhow::Result<()> {
+        let id = message["_id"].as_str().unwrap_or_default();
+        if self.copy.messages.get(id) == Some(message) {
+            return Ok(()); // It is in the file, and a write costs most of the time.
+        }
         let is_new = self.copy.keep(message);
         self.copy.save()?;
         let sender = message["sender"].as_str().unwrap_or_default();
@@ -268,11 +272,17 @@ async fn connection(
             session.ask_next().await?;
         }
         tokio::select! {
-            Some(arrived) = arriving.recv() => match arrived {
-                Incoming::Event { name, values } => session.event(&name, &values).await?,
-                Incoming::Answer(answer) => session.answer(&answer).await?,
-                Incoming::Lost(why) => bail!(why),
-            },
+            Some(arrived) = arriving.recv() => {
+                match arrived {
+                    Incoming::Event { name, values } => session.event(&name, &values).await?,
+                    Incoming::Answer(answer) => session.answer(&answer).await?,
+                    Incoming::Lost(why) => bail!(why),
+                }
+                if !session.complete {
+                    // What was missed is coming, however long our disk takes for it.
+                    session.deadline = Instant::now() + ANSWER_TIMEOUT;
+                }
+            }
             // In the file before it is sent.
             Some(message) = typed.recv() => {
                 let id = uuid::Uuid::now_v7();

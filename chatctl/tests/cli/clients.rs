@@ -59,6 +59,13 @@ fn chats(language: Language) {
     client.prints("me: One moment");
     client.prints("me: Here I am");
     peer.prints(&format!("{grace}: Here I am"));
+
+    // A server that is asked to stop ends the connections itself, which is not the same to every library.
+    server.terminate();
+    client.types("Back again");
+    server.restart();
+    client.prints("me: Back again");
+    peer.prints(&format!("{grace}: Back again"));
     let texts = server.history(&ada, &grace);
     let texts: Vec<&str> = texts.iter().filter_map(|message| message["message"].as_str()).collect();
     let said = [
@@ -68,6 +75,7 @@ fn chats(language: Language) {
         "Call me",
         "One moment",
         "Here I am",
+        "Back again",
     ];
     assert_eq!(texts, said);
 
