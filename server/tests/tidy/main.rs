@@ -70,6 +70,15 @@ fn every_script_opens_with_what_it_is_for() {
 }
 
 #[test]
+fn no_merge_is_left_half_done() {
+    let marks = ["<<<<<<< ", ">>>>>>> "];
+    for file in files() {
+        let is_mark = |line: &str| marks.iter().any(|mark| line.starts_with(mark));
+        assert!(!read(&file).lines().any(is_mark), "{}", file.display());
+    }
+}
+
+#[test]
 fn the_protocol_names_every_event_and_every_code() {
     let protocol = read(Path::new("shared/PROTOCOL.md"));
     let words = read(Path::new("shared/src/events.rs"));
