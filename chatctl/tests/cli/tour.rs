@@ -181,7 +181,7 @@ fn every_command_of_the_readme_works_in_its_turn() {
             }
         }
     }
-    assert_eq!(count, 11, "what each block needs is said above");
+    assert_eq!(count, 12, "what each block needs is said above");
 }
 
 #[test]
