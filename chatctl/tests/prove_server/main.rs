@@ -14,26 +14,17 @@ use testkit::{Engine, Server, Setup};
 /// Few users, who write, leave and come back often.
 const SMALL: &str = "--users 20 --devices 3 --rate 400 --duration 16s --seed 1";
 
-/// The same for twice as long: an election on a busy machine can take a third of the time.
-const LONG: &str = "--users 20 --devices 3 --rate 400 --duration 32s --seed 1";
-
 /// From the begin of one fault to that of the next.
 const FAULTS: &str = "4s";
 
 /// Runs a proof. Returns the verdict, in which this outcome was told, also by the exit status.
 #[track_caller]
 fn prove(url: &str, kill: Option<&str>, outcome: &str) -> Value {
-    prove_under(SMALL, url, kill, outcome)
-}
-
-/// The same under a load of one's own.
-#[track_caller]
-fn prove_under(load: &str, url: &str, kill: Option<&str>, outcome: &str) -> Value {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let mut command = Command::new(env!("CARGO_BIN_EXE_chatctl"));
     command
         .args(["prove", "--json"])
-        .args(load.split(' '))
+        .args(SMALL.split(' '))
         .current_dir(folder.path())
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"))
@@ -124,7 +115,7 @@ fn a_replica_set_whose_primaries_step_down_or_die_passes() {
             mongod.elected();
         }
     });
-    prove_under(LONG, &server.url(), Some(&faults.command()), "pass");
+    prove(&server.url(), Some(&faults.command()), "pass");
     let (_, runs) = faults.end();
     assert!(runs >= 2, "{runs} faults");
 }
