@@ -117,18 +117,25 @@ fn an_authority_that_is_not_trusted_is_named_with_what_helps() {
     }
 }
 
-/// `openssl req -x509` makes such a certificate unless it is told otherwise.
-#[test]
-fn an_authority_that_shows_its_own_certificate_is_refused_with_what_helps() {
-    let proxy = Proxy::start(address(), Shows::Authority);
+/// What `chatctl users` says of a proxy that it trusts and still refuses.
+#[track_caller]
+fn refused(proxy: &Proxy) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path(), "users");
     command
         .env("CHAT_URL", proxy.url())
         .env("SSL_CERT_FILE", proxy.authority());
     let output = output(command);
-    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
+    stderr
+}
+
+/// `openssl req -x509` makes such a certificate unless it is told otherwise.
+#[test]
+fn an_authority_that_shows_its_own_certificate_is_refused_with_what_helps() {
+    let proxy = Proxy::start(address(), Shows::Authority);
+    let stderr = refused(&proxy);
     assert!(
         stderr.contains("no secure connection") && stderr.contains("CA:FALSE") && !stderr.contains("OtherError"),
         "{stderr}"
@@ -152,14 +159,7 @@ fn no_redirect_leads_out_of_tls() {
         }
     });
     let proxy = Proxy::start(address, Shows::Signed);
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = command(folder.path(), "users");
-    command
-        .env("CHAT_URL", proxy.url())
-        .env("SSL_CERT_FILE", proxy.authority());
-    let output = output(command);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let stderr = refused(&proxy);
     assert!(
         stderr.contains("no secure connection") && stderr.contains("redirects to http://"),
         "{stderr}"

@@ -9,7 +9,7 @@ use socketioxide::socket::Socket;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::emit;
-use super::session::{Session, UnansweredPermit};
+use super::session::{RequestOrder, Session, UnansweredPermit};
 use crate::chat;
 use crate::chat::respond::Respond;
 use crate::delivery::budget::OverBudget;
@@ -79,14 +79,8 @@ impl Reply {
         T: Serialize + Send + Sync,
         F: Future<Output = Result<T, chat::Error>> + Send,
     {
-        let waiting = match self.waits() {
-            Ok(waiting) => waiting,
-            Err(OverBudget) => return self.error(error::too_much_waits()),
-        };
-        let mut order = self.session.next_in_order();
-        let supervisor = self.session.supervisor.clone();
-        supervisor.request(self.event.clone(), async move {
-            let session = Arc::clone(&self.session);
+        self.in_order(|reply, mut order, waiting| async move {
+            let session = Arc::clone(&reply.session);
             let working = async {
                 session.may_begin(&mut order).await?;
                 drop(waiting);
@@ -94,7 +88,7 @@ impl Reply {
                 Ok(Box::pin(work(Arc::clone(&session))).await?)
             };
             if let Some(outcome) = session.link.gone().run_until_cancelled(working).await {
-                self.answer(outcome, then);
+                reply.answer(outcome, then);
             }
             drop(order);
         });
@@ -107,14 +101,8 @@ impl Reply {
         T: Serialize + Send + Sync,
         F: Future<Output = Result<T, chat::Error>> + Send,
     {
-        let waiting = match self.waits() {
-            Ok(waiting) => waiting,
-            Err(OverBudget) => return self.error(error::too_much_waits()),
-        };
-        let mut order = self.session.next_in_order();
-        let supervisor = self.session.supervisor.clone();
-        supervisor.request(self.event.clone(), async move {
-            let session = Arc::clone(&self.session);
+        self.in_order(|reply, mut order, waiting| async move {
+            let session = Arc::clone(&reply.session);
             let begins = session
                 .link
                 .gone()
@@ -127,10 +115,25 @@ impl Reply {
                     Ok(()) => Box::pin(work(Arc::clone(&session))).await.map_err(WireError::from),
                     Err(stopping) => Err(stopping),
                 };
-                self.answer(outcome, |_, _| ());
+                reply.answer(outcome, |_, _| ());
             }
             drop(order);
         });
+    }
+
+    /// Runs `work` in a task. The request counts among those that wait until `work` drops the [`WaitingRequest`], and the next
+    /// one of its connection begins after `work` has dropped the [`RequestOrder`].
+    fn in_order<F>(self, work: impl FnOnce(Self, RequestOrder, WaitingRequest) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let waiting = match self.waits() {
+            Ok(waiting) => waiting,
+            Err(OverBudget) => return self.error(error::too_much_waits()),
+        };
+        let order = self.session.next_in_order();
+        let supervisor = self.session.supervisor.clone();
+        supervisor.request(self.event.clone(), work(self, order, waiting));
     }
 
     /// Counts this request among those that wait for their turn.
