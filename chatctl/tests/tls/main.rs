@@ -120,7 +120,7 @@ fn an_authority_that_is_not_trusted_is_named_with_what_helps() {
 /// What `chatctl users` says of a proxy that it trusts and still refuses.
 #[track_caller]
 fn refused(proxy: &Proxy) -> String {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let mut command = command(folder.path(), "users");
     command
         .env("CHAT_URL", proxy.url())
