@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
-use shared::{Role, UserId};
+use shared::UserId;
 
 use crate::storage::{StoreError, UserStore};
 
+mod claims;
 pub mod secret;
 mod token;
 
+pub use claims::{ClaimedUser, Profile, Verified};
 pub use token::Verifier;
 
 /// How long it may take to find out whether the bearer of a token exists, waiting for a turn included.
@@ -23,7 +25,14 @@ pub struct Caller {
     pub user: UserId,
     /// Whether the token makes them an administrator.
     pub admin: bool,
+    /// When the token was made, in seconds since 1970, if it says so.
+    pub issued_at: Option<i64>,
+    /// The second in which it ends, likewise.
+    pub expires_at: Option<i64>,
 }
+
+/// What is wrong with a token that has ended.
+const EXPIRED: &str = "it has expired";
 
 /// Why a bearer is not let in. The texts never hold the token.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +46,9 @@ pub enum AuthError {
     /// The token is not accepted.
     #[error("the token is not accepted: {0}")]
     Invalid(&'static str),
+    /// The token was good once.
+    #[error("the token is not accepted: {EXPIRED}")]
+    Expired,
     /// The token is good, but no user has its `userId`.
     #[error("the token's user does not exist")]
     UnknownUser,
@@ -51,6 +63,7 @@ impl AuthError {
         match self {
             Self::Missing => "a token is missing",
             Self::NoToken(reason) | Self::Invalid(reason) => reason,
+            Self::Expired => EXPIRED,
             Self::UnknownUser => "no user has the token's userId in this database, which the start names",
             Self::Store(_) => "the database did not answer who this is",
         }
@@ -63,7 +76,7 @@ pub async fn authenticate(
     store: &dyn UserStore,
     token: Option<&str>,
 ) -> Result<Caller, AuthError> {
-    let caller = bearer_of(verifier, token)?;
+    let caller = bearer_of(verifier, token).await?;
     known(store, caller).await
 }
 
@@ -73,18 +86,23 @@ pub async fn authenticate_http(
     store: &dyn UserStore,
     token: Option<&str>,
 ) -> Result<Caller, AuthError> {
-    let caller = bearer_of(verifier, token)?;
+    let caller = bearer_of(verifier, token).await?;
     if caller.admin {
         return Ok(caller);
     }
     known(store, caller).await
 }
 
-fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, AuthError> {
-    let claims = verifier.verify(token.ok_or(AuthError::Missing)?)?;
+async fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, AuthError> {
+    let verified = verifier.verify(token.ok_or(AuthError::Missing)?).await?;
+    let ClaimedUser::Id(user) = verified.user else {
+        return Err(AuthError::UnknownUser);
+    };
     Ok(Caller {
-        user: claims.user_id,
-        admin: claims.role == Some(Role::Admin),
+        user,
+        admin: verified.admin,
+        issued_at: verified.issued_at,
+        expires_at: verified.expires_at,
     })
 }
 

@@ -13,11 +13,13 @@ mod host;
 mod origins;
 pub mod paths;
 mod read;
+mod tokens;
 mod values;
 
 pub use host::Host;
 pub use origins::{Origins, Pattern};
 pub use read::{ConfigError, Given, read};
+pub use tokens::Tokens;
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///
@@ -67,11 +69,9 @@ pub struct Config {
     #[arg(long)]
     pub accept_loss: bool,
 
-    /// Secret that tokens are signed with (HS256), 32 bytes or more
-    ///
-    /// Without this setting a random one is created once, in DATA_DIR/jwt_secret.
-    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = values::jwt_secret)]
-    pub jwt_secret: Option<Secret>,
+    /// What tokens are taken.
+    #[command(flatten)]
+    pub tokens: Tokens,
 
     /// Path below which everything is, such as /api, where a proxy does not take it off; probes work at the root as well
     #[arg(long, env = "BASE_PATH", default_value = "", hide_default_value = true, value_parser = paths::setting)]

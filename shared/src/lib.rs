@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`ids`] | 24-hex-digit identifiers of users and messages |
+//! | [`external_id`] | what another system calls a user |
 //! | [`time`] | millisecond UTC timestamps in the one format the wire knows |
 //! | [`message`] | the stored message as clients see it |
 //! | [`user`] | users as the HTTP API shows them |
@@ -23,6 +24,7 @@ pub mod conversation;
 pub mod dotenv;
 pub mod error;
 pub mod events;
+pub mod external_id;
 pub mod ids;
 pub mod limits;
 pub mod message;
@@ -39,6 +41,7 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub use claims::{Claims, Role};
 pub use conversation::Conversation;
 pub use error::{ErrorCode, WireError};
+pub use external_id::{ExternalId, InvalidExternalId};
 pub use ids::{InvalidId, MessageId, UserId};
 pub use message::Message;
 pub use presence::{Presence, Settings, SettingsChange};

@@ -8,6 +8,8 @@ pub const EVENT_BYTES: usize = 65_536;
 pub const CLIENT_MESSAGE_ID_CHARS: usize = 64;
 /// Longest user name, in characters.
 pub const USERNAME_CHARS: usize = 64;
+/// Longest id that a user has in another system, in characters.
+pub const EXTERNAL_ID_CHARS: usize = 128;
 /// Most names in one request to create users.
 pub const USERS_PER_REQUEST: usize = 1_000;
 /// Most messages in one page of history, and most users in one page of the list.
