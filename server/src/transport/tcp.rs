@@ -14,6 +14,7 @@
 //! | [`upgrade`] | requests for a WebSocket: whether they can have one, and the subprotocol |
 //! | [`waiting`] | requests that wait for their turn, and their bounds |
 //! | [`unserved`] | clients that can't be served, in the log |
+//! | [`refusals`] | why a session is refused, in the packets that say so |
 //! | [`few`] | clients that take few packets at once |
 //! | [`origins`] | the pages that may connect |
 //! | [`engine`] | requests of Engine.IO, before and after the library |
@@ -34,6 +35,7 @@ mod names;
 pub mod origins;
 mod packets;
 mod places;
+mod refusals;
 pub mod registry;
 pub mod stream;
 pub mod unserved;

@@ -28,7 +28,7 @@ use super::few;
 use super::link::{Link, Sessions};
 use super::origins::OriginCheck;
 use super::registry::Registry;
-use super::{unserved, upgrade};
+use super::{refusals, unserved, upgrade};
 use crate::error::{self, HttpError};
 
 /// What the handshake, the upgrade and the authentication read.
@@ -165,7 +165,10 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             let mut response = match link.take_rest() {
                 Some(rest) => few::next_packets(rest, &link),
                 None => {
-                    let answer = next.run(Request::from_parts(head, body)).await;
+                    let mut answer = next.run(Request::from_parts(head, body)).await;
+                    if link.refusals().any() {
+                        answer = refusals::complete_answer(answer, &link).await;
+                    }
                     match few {
                         true => few::first_packets(answer, &link).await,
                         false => answer,

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use shared::UserId;
+use shared::{UserId, WireError};
 use socketioxide::socket::Socket;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::end_reason::EndReason;
 use super::intake::Waits;
 use super::packets::{ATTACHMENT, CONNECT, Waiting};
+use super::refusals::Refusals;
 use super::registry::{DepartedPlace, MAX_SECONDS, Overdue, Registry, UnknownPlace};
 use super::unserved;
 use crate::delivery::budget::{Account, OverBudget};
@@ -34,6 +35,9 @@ const MAX_HANDSHAKE_BYTES: usize = 16 << 10;
 /// How often a session may ask to connect, beside the times that it was refused. Once is enough, but clients whose users
 /// connect twice in a row say it twice.
 const MAX_CONNECTS: usize = 8;
+
+/// What a packet that refuses has beside its `data` and the name of its namespace: `44/,{"message":"Authentication error","data":}`.
+const REFUSAL_BYTES: usize = 46;
 
 /// The way to one session's client.
 #[derive(Clone)]
@@ -79,6 +83,8 @@ struct Session {
     user: OnceLock<UserId>,
     /// Packets that asked to connect and were not refused.
     connects: AtomicUsize,
+    /// Refusals that are on their way to the client.
+    refusals: Refusals,
     /// Bytes that were read of it before it was known.
     handshake: AtomicUsize,
     /// Whether a body is being taken.
@@ -108,6 +114,7 @@ impl Link {
             departed: OnceLock::new(),
             user: OnceLock::new(),
             connects: AtomicUsize::new(0),
+            refusals: Refusals::default(),
             handshake: AtomicUsize::new(0),
             posts: AtomicBool::new(false),
             waiting: Mutex::default(),
@@ -202,9 +209,26 @@ impl Link {
         (&self.0.requests, &self.0.registry)
     }
 
-    /// It was refused, and may ask again.
-    pub fn is_refused(&self) {
+    /// It is about to be refused for this, and may ask again.
+    pub fn is_refused(&self, error: &WireError) {
         self.0.connects.fetch_sub(1, Ordering::Relaxed);
+        let bytes = self.0.refusals.note(error);
+        // A client that does not read what it is refused for is ended, and has no use for it.
+        let _ = self.charge(bytes + REFUSAL_BYTES);
+    }
+
+    /// It is about to be refused in a namespace of so long a name, which does not exist.
+    ///
+    /// # Errors
+    /// If it does not read; it is then ended.
+    pub fn is_refused_elsewhere(&self, name: usize) -> Result<(), OverBudget> {
+        let bytes = self.0.refusals.note_elsewhere();
+        self.charge(name + bytes + REFUSAL_BYTES)
+    }
+
+    /// What it is refused for and was not told yet.
+    pub(super) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     /// Its WebSocket, which came from this address, has ended.
