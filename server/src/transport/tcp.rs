@@ -6,7 +6,7 @@
 //! | [`listener`], [`places`] | accepting connections, as many as there are places |
 //! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
 //! | [`stream`] | its bytes, counted on their way |
-//! | [`link`] | one Engine.IO session, over whichever connections it comes |
+//! | [`link`] | one Engine.IO session, over whichever connections it comes; why it is refused |
 //! | [`registry`], [`end_reason`] | what both share: clock, bounds, counters; and why they are ended |
 //! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
 //! | [`frames`], [`packets`] | where the messages of a WebSocket, and the packets of polling bodies, begin and end |
@@ -14,7 +14,6 @@
 //! | [`upgrade`] | requests for a WebSocket: whether they can have one, and the subprotocol |
 //! | [`waiting`] | requests that wait for their turn, and their bounds |
 //! | [`unserved`] | clients that can't be served, in the log |
-//! | [`refusals`] | why a session is refused, in the packets that say so |
 //! | [`few`] | clients that take few packets at once |
 //! | [`origins`] | the pages that may connect |
 //! | [`engine`] | requests of Engine.IO, before and after the library |
@@ -35,7 +34,6 @@ mod names;
 pub mod origins;
 mod packets;
 mod places;
-mod refusals;
 pub mod registry;
 pub mod stream;
 pub mod unserved;

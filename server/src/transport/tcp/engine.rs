@@ -25,10 +25,10 @@ use tokio::time::timeout;
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
 use super::few;
-use super::link::{Link, Sessions};
+use super::link::{self, Link, Sessions};
 use super::origins::OriginCheck;
 use super::registry::Registry;
-use super::{refusals, unserved, upgrade};
+use super::{unserved, upgrade};
 use crate::error::{self, HttpError};
 
 /// What the handshake, the upgrade and the authentication read.
@@ -167,7 +167,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                 None => {
                     let mut answer = next.run(Request::from_parts(head, body)).await;
                     if link.refusals().any() {
-                        answer = refusals::complete_answer(answer, &link).await;
+                        answer = link::complete_answer(answer, &link).await;
                     }
                     match few {
                         true => few::first_packets(answer, &link).await,

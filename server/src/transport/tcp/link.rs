@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use shared::{UserId, WireError};
+use shared::UserId;
 use socketioxide::socket::Socket;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +20,13 @@ use tokio_util::sync::CancellationToken;
 use super::end_reason::EndReason;
 use super::intake::Waits;
 use super::packets::{ATTACHMENT, CONNECT, Waiting};
-use super::refusals::Refusals;
 use super::registry::{DepartedPlace, MAX_SECONDS, Overdue, Registry, UnknownPlace};
 use super::unserved;
 use crate::delivery::budget::{Account, OverBudget};
+
+mod refusals;
+
+pub(super) use refusals::{Refusals, complete_answer};
 
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
 const MAX_ABSENT_SECONDS: u32 = 46;
@@ -31,13 +34,6 @@ const MAX_ABSENT_SECONDS: u32 = 46;
 /// Bytes that a session may send before it has authenticated: a token is much shorter. The library has a task for each
 /// packet that asks to connect, however many there are.
 const MAX_HANDSHAKE_BYTES: usize = 16 << 10;
-
-/// How often a session may ask to connect, beside the times that it was refused. Once is enough, but clients whose users
-/// connect twice in a row say it twice.
-const MAX_CONNECTS: usize = 8;
-
-/// What a packet that refuses has beside its `data` and the name of its namespace: `44/,{"message":"Authentication error","data":}`.
-const REFUSAL_BYTES: usize = 46;
 
 /// The way to one session's client.
 #[derive(Clone)]
@@ -160,16 +156,6 @@ impl Link {
         self.0.user.get().copied()
     }
 
-    /// Counts packets that ask to connect. False, and the end of the session, if it asked too often: the library has a task
-    /// for each of them, before anything of ours.
-    pub(super) fn asks_to_connect(&self, packets: usize) -> bool {
-        let may = packets == 0 || self.0.connects.fetch_add(packets, Ordering::Relaxed) + packets <= MAX_CONNECTS;
-        if !may {
-            self.end(EndReason::Connects);
-        }
-        may
-    }
-
     /// Begins to take a body that the session posts. `None`, and the end of the session, if another one is not taken yet.
     pub(super) fn begin_post(&self) -> Option<Posting> {
         if self.0.posts.swap(true, Ordering::Acquire) {
@@ -207,28 +193,6 @@ impl Link {
     /// What waits of its requests, and where that is charged.
     pub(super) fn requests(&self) -> (&Mutex<Waits>, &Registry) {
         (&self.0.requests, &self.0.registry)
-    }
-
-    /// It is about to be refused for this, and may ask again.
-    pub fn is_refused(&self, error: &WireError) {
-        self.0.connects.fetch_sub(1, Ordering::Relaxed);
-        let bytes = self.0.refusals.note(error);
-        // A client that does not read what it is refused for is ended, and has no use for it.
-        let _ = self.charge(bytes + REFUSAL_BYTES);
-    }
-
-    /// It is about to be refused in a namespace of so long a name, which does not exist.
-    ///
-    /// # Errors
-    /// If it does not read; it is then ended.
-    pub fn is_refused_elsewhere(&self, name: usize) -> Result<(), OverBudget> {
-        let bytes = self.0.refusals.note_elsewhere();
-        self.charge(name + bytes + REFUSAL_BYTES)
-    }
-
-    /// What it is refused for and was not told yet.
-    pub(super) fn refusals(&self) -> &Refusals {
-        &self.0.refusals
     }
 
     /// Its WebSocket, which came from this address, has ended.

@@ -31,7 +31,7 @@ pub struct Stream {
     held: usize,
     /// How much of what was to be written last was not: the next write begins with that.
     left: usize,
-    /// What is written instead of what was given, see [`refusals`](super::refusals), and has not been yet.
+    /// What is written instead of what was given, see [`Refusals`](super::link), and has not been yet.
     instead: Option<Bytes>,
 }
 

@@ -1,4 +1,5 @@
-//! What a `connect_error` says beside its message: the library writes `44{"message":"…"}`, and has no way to say more.
+//! Asking to connect, and what a `connect_error` says beside its message: the library writes `44{"message":"…"}`, and has no way
+//! to say more.
 //!
 //! So why a session is refused is noted in its [`Link`] before the library is told to refuse it, and the packet gets its `data`
 //! on its way out, in the frames of a WebSocket or in the answer to a poll. A session that waits for no such packet is not
@@ -13,9 +14,18 @@ use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use shared::WireError;
 
-use super::link::Link;
-use super::packets::SEPARATOR;
+use super::super::end_reason::EndReason;
+use super::super::packets::SEPARATOR;
+use super::Link;
+use crate::delivery::budget::OverBudget;
 use crate::error;
+
+/// How often a session may ask to connect, beside the times that it was refused. Once is enough, but clients whose users
+/// connect twice in a row say it twice.
+const MAX_CONNECTS: usize = 8;
+
+/// What a packet that refuses has beside its `data` and the name of its namespace: `44/,{"message":"Authentication error","data":}`.
+const PACKET_BYTES: usize = 46;
 
 /// How the packet begins, and in the one namespace.
 const REFUSES: &[u8] = b"44";
@@ -26,7 +36,7 @@ const WHOLE_TEXT: u8 = 0x81;
 
 /// The refusals of one session that are on their way to its client.
 #[derive(Default)]
-pub(super) struct Refusals {
+pub(in super::super) struct Refusals {
     /// How many there are, in whichever namespace.
     count: AtomicUsize,
     /// The `data` of those in the one namespace, where one attempt ends before the next one begins: they come out in the order
@@ -35,23 +45,23 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Notes one, and returns the bytes of its `data`.
-    pub(super) fn note(&self, error: &WireError) -> usize {
+    /// Notes one, and returns the bytes of its packet.
+    fn note(&self, error: &WireError) -> usize {
         let data = data(error);
-        let bytes = data.len();
+        let bytes = PACKET_BYTES + data.len();
         self.data.lock().push_back(data);
         self.count.fetch_add(1, Ordering::Release);
         bytes
     }
 
     /// Notes one in a namespace that does not exist.
-    pub(super) fn note_elsewhere(&self) -> usize {
+    fn note_elsewhere(&self) -> usize {
         self.count.fetch_add(1, Ordering::Release);
-        elsewhere().len()
+        PACKET_BYTES + elsewhere().len()
     }
 
     /// Whether any is on its way.
-    pub(super) fn any(&self) -> bool {
+    pub(in super::super) fn any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
@@ -73,7 +83,7 @@ impl Refusals {
 
     /// What is about to be written to a WebSocket, with all that it lacks. `begun` bytes of it belong to a frame of which a part was
     /// written before; after them come whole frames.
-    pub(super) fn frames(&self, written: &[u8], begun: usize) -> Vec<u8> {
+    pub(in super::super) fn frames(&self, written: &[u8], begun: usize) -> Vec<u8> {
         let (begun, mut rest) = written.split_at(begun.min(written.len()));
         let mut completed = begun.to_vec();
         while let Some((head, payload)) = frame(rest) {
@@ -108,8 +118,40 @@ impl Refusals {
     }
 }
 
+impl Link {
+    /// Counts packets that ask to connect. False, and the end of the session, if it asked too often: the library has a task
+    /// for each of them, before anything of ours.
+    pub(in super::super) fn asks_to_connect(&self, packets: usize) -> bool {
+        let may = packets == 0 || self.0.connects.fetch_add(packets, Ordering::Relaxed) + packets <= MAX_CONNECTS;
+        if !may {
+            self.end(EndReason::Connects);
+        }
+        may
+    }
+
+    /// It is about to be refused for this, and may ask again.
+    pub fn is_refused(&self, error: &WireError) {
+        self.0.connects.fetch_sub(1, Ordering::Relaxed);
+        // A client that does not read what it is refused for is ended, and has no use for it.
+        let _ = self.charge(self.0.refusals.note(error));
+    }
+
+    /// It is about to be refused in a namespace of so long a name, which does not exist.
+    ///
+    /// # Errors
+    /// If it does not read; it is then ended.
+    pub fn is_refused_elsewhere(&self, name: usize) -> Result<(), OverBudget> {
+        self.charge(name + self.0.refusals.note_elsewhere())
+    }
+
+    /// What it is refused for and was not told yet.
+    pub(in super::super) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+}
+
 /// The answer to a poll with all that its packets lack.
-pub(super) async fn complete_answer(answer: Response, link: &Link) -> Response {
+pub(in super::super) async fn complete_answer(answer: Response, link: &Link) -> Response {
     if answer.status() != StatusCode::OK {
         return answer;
     }
