@@ -25,7 +25,7 @@
 //! | `markers` | who has received and read what |
 //! | `inbox` | the list of a user's conversations: how it is written, built and read |
 //! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts, `union` runs many pipelines with few commands |
-//! | `users` | creating and finding users |
+//! | `users`, `identities` | creating and finding users: by name, and by an id that another system knows |
 //! | `settings` | what users let others see |
 //! | `meta` | the few documents about the database as a whole |
 //! | `presence` | who is online, across processes that can die; `lease` says which process is which |
@@ -80,6 +80,7 @@ mod duplicates;
 mod error;
 mod feed;
 mod history;
+mod identities;
 mod inbox;
 mod indexes;
 mod integrity;
