@@ -8,6 +8,8 @@ use shared::{Role, UserId};
 
 use crate::storage::{StoreError, UserStore};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod secret;
 mod token;
 
