@@ -9,6 +9,8 @@ use shared::limits;
 
 use paths::Paths;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod host;
 mod origins;
 pub mod paths;

@@ -82,6 +82,8 @@ mod document;
 mod duplicates;
 mod error;
 mod feed;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod history;
 mod inbox;
 mod indexes;
