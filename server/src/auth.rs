@@ -9,6 +9,8 @@ use shared::UserId;
 use crate::storage::{StoreError, UserStore};
 
 mod claims;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod secret;
 mod token;
 

@@ -7,6 +7,8 @@ pub mod client;
 pub mod cors;
 pub mod extract;
 pub mod feed;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod health;
 pub mod history;
 pub mod paths;

@@ -27,6 +27,8 @@ pub mod end_reason;
 pub mod engine;
 mod few;
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod intake;
 pub mod link;
 pub mod listener;

@@ -66,7 +66,7 @@ enum Kind {
     Expiring,
 }
 
-fn wanted() -> [Index; 15] {
+fn wanted() -> [Index; 16] {
     let index = |collection, name, keys, kind| Index {
         collection,
         name,
@@ -96,6 +96,13 @@ fn wanted() -> [Index; 15] {
             names::USERS,
             "settings.updatedAt_1",
             doc! { "settings.updatedAt": 1 },
+            Kind::Sparse,
+        ),
+        // The same of who is shut out.
+        index(
+            names::USERS,
+            "access.updatedAt_1",
+            doc! { "access.updatedAt": 1 },
             Kind::Sparse,
         ),
         // The feeds, one for each direction.

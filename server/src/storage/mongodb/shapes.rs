@@ -102,7 +102,7 @@ async fn validators(database: &Database) {
                     MESSAGES => (MESSAGES, "clientMessageId"),
                     _ => (
                         USERS,
-                        "usernameKey, externalId, displayName, avatarUrl, lastSeen, onlineNodes and settings",
+                        "usernameKey, externalId, displayName, avatarUrl, lastSeen, onlineNodes, settings and access",
                     ),
                 };
                 tracing::warn!(

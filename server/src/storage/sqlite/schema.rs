@@ -131,6 +131,13 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE meta ADD COLUMN first_start INTEGER;
 ",
     "
+    -- Who is shut out. A user with `banned_at` is banned, for ever without `banned_until`.
+    ALTER TABLE users ADD COLUMN revoked_before INTEGER;
+    ALTER TABLE users ADD COLUMN banned_at INTEGER;
+    ALTER TABLE users ADD COLUMN banned_until INTEGER;
+    ALTER TABLE users ADD COLUMN ban_reason TEXT;
+",
+    "
     -- What another system calls the user, and what is shown of it.
     ALTER TABLE users ADD COLUMN external_id TEXT;
     ALTER TABLE users ADD COLUMN display_name TEXT;

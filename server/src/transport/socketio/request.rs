@@ -93,7 +93,7 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
 }
 
 /// The first argument of an event, undecoded.
-pub struct Payload<'a>(Option<&'a RawValue>);
+pub struct Payload<'a>(pub(super) Option<&'a RawValue>);
 
 impl Payload<'_> {
     /// Decodes it; an error says what was wrong with which field.
@@ -120,9 +120,9 @@ impl Payload<'_> {
 
 /// An event as it comes: `["name", payload, …]`. Further arguments are ignored.
 #[derive(Default)]
-struct Packet<'a> {
-    event: Cow<'a, str>,
-    payload: Option<&'a RawValue>,
+pub(super) struct Packet<'a> {
+    pub(super) event: Cow<'a, str>,
+    pub(super) payload: Option<&'a RawValue>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Packet<'a> {
