@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::events;
+use shared::{UserId, events};
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::TryData;
 use socketioxide::handler::FromConnectParts;
@@ -48,6 +48,9 @@ pub enum ConnectRefused {
     /// The user has as many connections as are allowed.
     #[error("Too many connections")]
     TooManyConnections,
+    /// The user is banned.
+    #[error("Banned")]
+    Banned,
     /// The database did not answer in time.
     #[error("Service unavailable")]
     Unavailable,
@@ -74,17 +77,19 @@ static REFUSED: SeldomEach = SeldomEach::new();
 pub async fn connect(
     context: Arc<Context>,
     events: EventTable,
+    names: Arc<[&'static str]>,
     Connecting(socket): Connecting,
     TryData(handshake): TryData<Handshake>,
 ) -> Result<(), ConnectRefused> {
     let handshake = handshake.unwrap_or_default();
     let request = socket.req_parts();
+    let changes = context.chat.access.changes();
     let authenticated = match handshake.token(&request.headers, &request.uri, context.config.allow_query_token) {
         Ok(token) => authenticate(&context, Some(&token)).await,
         Err(denied) => Err(denied),
     };
     let admitted = match authenticated {
-        Ok(caller) => enter(&context, events, &socket, caller, handshake.since()).inspect_err(|refused| {
+        Ok(caller) => enter(&context, (events, &names), &socket, caller, handshake.since()).inspect_err(|refused| {
             if let ConnectRefused::TooManyConnections = refused {
                 say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
             }
@@ -93,6 +98,7 @@ pub async fn connect(
             say_refused(denied.kind());
             Err(match denied {
                 AuthError::Store(_) => ConnectRefused::Unavailable,
+                AuthError::Banned(_) => ConnectRefused::Banned,
                 _ => ConnectRefused::Authentication,
             })
         }
@@ -103,7 +109,12 @@ pub async fn connect(
             link.is_refused();
         }
     }
-    admitted
+    let user = admitted?;
+    if context.chat.access.changes() != changes && context.chat.access.enforce(user).await.is_err() {
+        // Somebody was shut out meanwhile, and who it was is not known: the client asks again.
+        return Err(ConnectRefused::Unavailable);
+    }
+    Ok(())
 }
 
 fn say_refused(reason: &'static str) {
@@ -141,19 +152,19 @@ async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, 
 
 fn enter(
     context: &Arc<Context>,
-    events: EventTable,
+    (events, names): (EventTable, &Arc<[&'static str]>),
     socket: &Arc<Socket>,
     caller: Caller,
     since: Option<String>,
-) -> Result<(), ConnectRefused> {
+) -> Result<UserId, ConnectRefused> {
     // Every session has a link: no request gets to the library without one.
     let link = Link::of(socket).ok_or(ConnectRefused::Unavailable)?.clone();
-    let client = Arc::new(SocketClient::new(socket, link.clone()));
-    let registration = context.chat.connect(caller.user, client);
+    let client = SocketClient::new(socket, link.clone(), caller, &context.timers, names);
+    let registration = context.chat.connect(caller.user, client.clone());
     let registration = registration.map_err(|TooManyConnections| ConnectRefused::TooManyConnections)?;
     link.is_of(caller.user);
     let supervisor = context.supervisor.clone();
-    let session = Arc::new(Session::new(caller, registration, link, supervisor));
+    let session = Arc::new(Session::new(caller.user, client, registration, link, supervisor));
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }
@@ -170,5 +181,5 @@ fn enter(
         std::future::ready(())
     });
     tracing::debug!(connection = %socket.id, user = %caller.user, "connected");
-    Ok(())
+    Ok(caller.user)
 }
