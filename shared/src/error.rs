@@ -52,6 +52,16 @@ codes! {
     Banned = "banned", 403;
     /// An administrator has ended this connection.
     Disconnected = "disconnected", 403;
+    /// Connecting: the token is missing or not accepted.
+    TokenInvalid = "token_invalid", 401;
+    /// Connecting: the token has ended.
+    TokenExpired = "token_expired", 401;
+    /// Connecting: the token is good, and no user is the one that it names.
+    UserUnknown = "user_unknown", 401;
+    /// Connecting: the user has as many connections as are allowed; try again after `retryAfterMs`.
+    TooManyConnections = "too_many_connections", 429;
+    /// Connecting: there is no namespace of this name.
+    InvalidNamespace = "invalid_namespace", 404;
     /// The token is good, but not for this.
     Forbidden = "forbidden", 403;
     /// No such route.

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
 use super::few;
-use super::link::{Link, Sessions};
+use super::link::{self, Link, Sessions};
 use super::origins::OriginCheck;
 use super::registry::Registry;
 use super::{unserved, upgrade};
@@ -167,7 +167,10 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             let mut response = match link.take_rest() {
                 Some(rest) => few::next_packets(rest, &link),
                 None => {
-                    let answer = next.run(Request::from_parts(head, body)).await;
+                    let mut answer = next.run(Request::from_parts(head, body)).await;
+                    if link.refusals().any() {
+                        answer = link::complete_answer(answer, &link).await;
+                    }
                     match few {
                         true => few::first_packets(answer, &link).await,
                         false => answer,
