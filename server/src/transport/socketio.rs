@@ -25,4 +25,5 @@ pub mod session;
 pub mod settings;
 pub mod sync;
 mod text;
+pub mod timers;
 pub mod typing;
