@@ -21,7 +21,7 @@ mod values;
 pub use host::Host;
 pub use origins::{Origins, Pattern};
 pub use read::{ConfigError, Given, Problem, read};
-pub use tokens::Tokens;
+pub use tokens::{Tokens, UserIdKind};
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///
