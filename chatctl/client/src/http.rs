@@ -182,7 +182,7 @@ impl Http {
     pub fn create_users(&self, names: &[String]) -> Result<Vec<CreatedUser>, ClientError> {
         let body = CreateUsers {
             usernames: Some(names.to_vec()),
-            username: None,
+            ..CreateUsers::default()
         };
         let created: CreatedUsers = self.with_retries(|| self.read(self.post(Bearer::Admin, "/users", &body)?))?;
         Ok(created.users)
