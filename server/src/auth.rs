@@ -1,21 +1,27 @@
 //! Who is it: from a token to a [`Caller`], for sockets and HTTP alike.
 //!
-//! [`token`] knows JWTs, [`secret`] where their key comes from. What a caller may do is decided where it is done.
+//! [`token`] knows JWTs, [`secret`] where their key comes from; [`bearers`] and [`user_ids`] whom they name. What a caller may do is
+//! decided where it is done.
 
 use std::time::Duration;
 
 use shared::UserId;
 
-use crate::storage::{StoreError, UserStore};
+use crate::clock;
+use crate::domain::{Access, Ban, ShutOut};
+use crate::storage::{AccessStore, Store, StoreError};
 
+mod bearers;
 mod claims;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod secret;
 mod token;
+mod user_ids;
 
 pub use claims::{ClaimedUser, Profile, Verified};
 pub use token::Verifier;
+pub use user_ids::{Named, UserIds};
 
 /// How long it may take to find out whether the bearer of a token exists, waiting for a turn included.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,6 +60,12 @@ pub enum AuthError {
     /// The token is good, but no user has its `userId`.
     #[error("the token's user does not exist")]
     UnknownUser,
+    /// The token was made before its user's tokens were revoked.
+    #[error("the token was made before the tokens of its user were revoked, or does not say when")]
+    Revoked,
+    /// The token's user is banned.
+    #[error("the token's user is banned")]
+    Banned(Ban),
     /// It could not be found out whether the user exists.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,62 +79,68 @@ impl AuthError {
             Self::NoToken(reason) | Self::Invalid(reason) => reason,
             Self::Expired => EXPIRED,
             Self::UnknownUser => "no user has the token's userId in this database, which the start names",
+            Self::Revoked => "the token was made before the tokens of its user were revoked, or has no iat",
+            Self::Banned(_) => "the user is banned",
             Self::Store(_) => "the database did not answer who this is",
         }
     }
 }
 
-/// Checks a token, and that its user exists.
-pub async fn authenticate(
-    verifier: &Verifier,
-    store: &dyn UserStore,
-    token: Option<&str>,
-) -> Result<Caller, AuthError> {
-    let caller = bearer_of(verifier, token).await?;
-    known(store, caller).await
+/// Checks a token, and that its user exists or may be created; and stores what the token shows of a user who may.
+pub async fn authenticate(verifier: &Verifier, store: &dyn Store, token: Option<&str>) -> Result<Caller, AuthError> {
+    let verified = verifier.verify(token.ok_or(AuthError::Missing)?).await?;
+    let caller = bearers::admit(verifier.user_ids(), verifier.provisions(), store, &verified).await?;
+    if verifier.provisions() {
+        bearers::update(store, caller.user, &verified.profile).await;
+    }
+    Ok(caller)
 }
 
 /// Checks a token for HTTP, where an administrator need not be a user of the chat: an operator's tool has no chats.
 pub async fn authenticate_http(
     verifier: &Verifier,
-    store: &dyn UserStore,
+    store: &dyn Store,
     token: Option<&str>,
 ) -> Result<Caller, AuthError> {
-    let caller = bearer_of(verifier, token).await?;
-    if caller.admin {
-        return Ok(caller);
-    }
-    known(store, caller).await
-}
-
-async fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, AuthError> {
     let verified = verifier.verify(token.ok_or(AuthError::Missing)?).await?;
-    let ClaimedUser::Id(user) = verified.user else {
-        return Err(AuthError::UnknownUser);
-    };
-    Ok(Caller {
-        user,
-        admin: verified.admin,
-        issued_at: verified.issued_at,
-        expires_at: verified.expires_at,
-    })
-}
-
-async fn known(store: &dyn UserStore, caller: Caller) -> Result<Caller, AuthError> {
-    match exists(store, caller.user).await? {
-        true => Ok(caller),
-        false => Err(AuthError::UnknownUser),
+    let ids = verifier.user_ids();
+    if !verified.admin {
+        return bearers::admit(ids, verifier.provisions(), store, &verified).await;
+    }
+    match bearers::find(ids, store, &verified).await {
+        Err(AuthError::UnknownUser) => Ok(bearers::caller(
+            match verified.user {
+                ClaimedUser::Id(user) => user,
+                ClaimedUser::External(_) => ids.nobody(),
+            },
+            &verified,
+        )),
+        found => found,
     }
 }
 
-/// Whether there is such a user, found out within [`LOOKUP_TIMEOUT`]: a store that hangs may take several times as long for
-/// each of those who ask.
+async fn known(store: &dyn Store, caller: Caller) -> Result<Caller, AuthError> {
+    let access = access(store, caller.user).await?.ok_or(AuthError::UnknownUser)?;
+    match access.refusal(caller.issued_at, clock::now()) {
+        None => Ok(caller),
+        Some(ShutOut::Revoked) => Err(AuthError::Revoked),
+        Some(ShutOut::Banned(ban)) => Err(AuthError::Banned(ban)),
+    }
+}
+
+/// Whether there is such a user.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] at the latest then.
-pub async fn exists(store: &dyn UserStore, user: UserId) -> Result<bool, StoreError> {
-    match tokio::time::timeout(LOOKUP_TIMEOUT, store.user(user)).await {
-        Ok(found) => Ok(found?.is_some()),
+/// [`StoreError::Unavailable`] within [`LOOKUP_TIMEOUT`].
+pub async fn exists(store: &dyn AccessStore, user: UserId) -> Result<bool, StoreError> {
+    Ok(access(store, user).await?.is_some())
+}
+
+/// How it stands with a user, found out within [`LOOKUP_TIMEOUT`]: a store that hangs may take several times as long for each of
+/// those who ask.
+async fn access(store: &dyn AccessStore, user: UserId) -> Result<Option<Access>, StoreError> {
+    match tokio::time::timeout(LOOKUP_TIMEOUT, store.access(user)).await {
+        Ok(found) => found,
         Err(_) => {
             let text = format!("looking up who it is: no answer within {LOOKUP_TIMEOUT:?}");
             Err(StoreError::Unavailable(text))

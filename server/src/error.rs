@@ -9,7 +9,8 @@ use shared::{ErrorCode, WireError};
 use crate::auth::AuthError;
 use crate::chat::{self, NotStored, SubmitError};
 use crate::delivery::TooManyConnections;
-use crate::domain::InvalidText;
+use crate::delivery::client::Ending;
+use crate::domain::{Ban, InvalidText};
 use crate::outage::Seldom;
 use crate::storage::{AppendError, MarkError, Projection, StoreError};
 
@@ -97,8 +98,38 @@ impl From<AuthError> for WireError {
     fn from(denied: AuthError) -> Self {
         match denied {
             AuthError::Store(failure) => failed_request(&failure),
+            AuthError::Banned(ban) => banned(&ban),
             reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
         }
+    }
+}
+
+/// What a user who is banned is told.
+fn banned(ban: &Ban) -> WireError {
+    let until = ban.until.map(|until| format!(" until {until}")).unwrap_or_default();
+    let reason = ban
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    WireError {
+        until: ban.until,
+        ..WireError::new(ErrorCode::Banned, format!("this user is banned{until}{reason}"))
+    }
+}
+
+/// Why a connection is ended, and why its requests are refused until it is.
+pub fn ended(ending: &Ending) -> WireError {
+    match ending {
+        Ending::Revoked { .. } => WireError::new(
+            ErrorCode::TokenRevoked,
+            "the tokens of this user were revoked; connect again with a new one",
+        ),
+        Ending::Banned(ban) => banned(ban),
+        Ending::Disconnected => WireError::new(
+            ErrorCode::Disconnected,
+            "an administrator ended this connection; connect again if you are meant to",
+        ),
     }
 }
 
@@ -110,6 +141,8 @@ pub fn may_not_connect(denied: &AuthError) -> WireError {
         AuthError::Missing | AuthError::NoToken(_) | AuthError::Invalid(_) => ErrorCode::TokenInvalid,
         AuthError::Expired => ErrorCode::TokenExpired,
         AuthError::UnknownUser => ErrorCode::UserUnknown,
+        AuthError::Revoked => ErrorCode::TokenRevoked,
+        AuthError::Banned(ban) => return banned(ban),
     };
     WireError::new(code, denied.to_string())
 }

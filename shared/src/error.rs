@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal;)*) => {
         /// What went wrong, for machines.
@@ -44,6 +46,12 @@ codes! {
     UnknownEvent = "unknown_event", 400;
     /// No token, or one that is not accepted.
     Unauthorized = "unauthorized", 401;
+    /// The token was made before its user's tokens were revoked.
+    TokenRevoked = "token_revoked", 401;
+    /// An administrator has banned the user, `until` a time if there is one.
+    Banned = "banned", 403;
+    /// An administrator has ended this connection.
+    Disconnected = "disconnected", 403;
     /// Connecting: the token is missing or not accepted.
     TokenInvalid = "token_invalid", 401;
     /// Connecting: the token has ended.
@@ -108,6 +116,9 @@ pub struct WireError {
     /// How long to wait, in milliseconds, before trying the same again; absent if that can't help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// When a ban ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 impl WireError {
@@ -117,6 +128,7 @@ impl WireError {
             code,
             message: message.into(),
             retry_after_ms: None,
+            until: None,
         }
     }
 }

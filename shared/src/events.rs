@@ -48,6 +48,9 @@ pub const SETTINGS_UPDATED: &str = "settings_updated";
 pub const SYNC_DONE: &str = "sync_done";
 /// Server to a client that connected with a cursor: it can't be used. Payload [`crate::sync::SyncReset`].
 pub const SYNC_RESET: &str = "sync_reset";
+/// Server to a connection that it ends in a moment, because the user is shut out or an administrator ends it. Payload
+/// [`crate::admin::SessionEnded`].
+pub const SESSION_ENDED: &str = "session_ended";
 /// Server to client: a request that asked for no answer failed. Payload [`RequestFailed`].
 pub const REQUEST_FAILED: &str = "request_failed";
 /// The one message of a [`ConnectError`] that says the token was not accepted.

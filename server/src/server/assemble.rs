@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::auth::Verifier;
+use crate::auth::{UserIds, Verifier};
 use crate::chat::{Limits, MessageIdGenerator, Parts};
+use crate::clock;
 use crate::config::{Config, Secret};
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
@@ -11,6 +12,8 @@ use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
 use crate::transport::context::{Chat, Context};
+use crate::transport::node::Node;
+use crate::transport::socketio::timers::Timers;
 use crate::transport::store_check::StoreCheck;
 use crate::transport::tcp::registry::Registry;
 
@@ -60,9 +63,15 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     chat.start_background(&supervisor);
     let stop = supervisor.stopping().clone();
     supervisor.spawn("connections", Arc::clone(&registry).run(stop));
+    let timers = Timers::new(Arc::new(clock::now));
+    supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
+    let user_ids = Arc::new(UserIds::new(config.tokens.user_ids));
     Arc::new(Context {
         chat,
-        verifier: Verifier::new(&secret),
+        timers,
+        node: Node::current(),
+        verifier: Verifier::new(&secret).naming(&user_ids, config.tokens.auto_provision),
+        user_ids,
         store,
         store_check: StoreCheck::default(),
         client_files,

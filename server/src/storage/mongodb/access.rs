@@ -1,7 +1,7 @@
 //! Whose tokens are revoked, and who is banned: optional fields of the users' documents, which Mongoose ignores.
 //!
 //! Whoever comes with a token is looked up at the primary, so a change holds for new connections and for requests everywhere
-//! once it was acknowledged. Connections that other nodes have are ended when those [poll](AccessPoller) it. The time of a
+//! once it was acknowledged. Connections that other nodes have are ended when those poll it ([`AccessPoller`]). The time of a
 //! change is given by the database, so that the clocks of nodes don't matter.
 
 use std::collections::HashMap;

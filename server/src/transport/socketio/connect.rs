@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::{ErrorCode, WireError, events};
+use shared::{ErrorCode, UserId, WireError, events};
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::TryData;
 use socketioxide::handler::FromConnectParts;
@@ -50,6 +50,7 @@ impl fmt::Display for ConnectRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.code {
             ErrorCode::TooManyConnections => "Too many connections",
+            ErrorCode::Banned => "Banned",
             ErrorCode::InvalidNamespace => "Invalid namespace",
             ErrorCode::StoreUnavailable | ErrorCode::Internal => "Service unavailable",
             _ => events::AUTHENTICATION_ERROR,
@@ -75,17 +76,19 @@ static REFUSED: SeldomEach = SeldomEach::new();
 pub async fn connect(
     context: Arc<Context>,
     events: EventTable,
+    names: Arc<[&'static str]>,
     Connecting(socket): Connecting,
     TryData(handshake): TryData<Handshake>,
 ) -> Result<(), ConnectRefused> {
     let handshake = handshake.unwrap_or_default();
     let request = socket.req_parts();
+    let changes = context.chat.access.changes();
     let authenticated = match handshake.token(&request.headers, &request.uri, context.config.allow_query_token) {
         Ok(token) => authenticate(&context, Some(&token)).await,
         Err(denied) => Err(denied),
     };
     let admitted = match authenticated {
-        Ok(caller) => enter(&context, events, &socket, caller, handshake.since()),
+        Ok(caller) => enter(&context, (events, &names), &socket, caller, handshake.since()),
         Err(denied) => {
             say_refused(denied.kind());
             Err(ConnectRefused(error::may_not_connect(&denied)))
@@ -97,7 +100,14 @@ pub async fn connect(
             link.is_refused(reason);
         }
     }
-    admitted
+    let user = admitted?;
+    if context.chat.access.changes() != changes
+        && let Err(error) = context.chat.access.enforce(user).await
+    {
+        // Somebody was shut out meanwhile, and who it was is not known: the client has to ask again.
+        return Err(ConnectRefused(error::may_not_connect(&error.into())));
+    }
+    Ok(())
 }
 
 fn say_refused(reason: &'static str) {
@@ -135,24 +145,24 @@ async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, 
 
 fn enter(
     context: &Arc<Context>,
-    events: EventTable,
+    (events, names): (EventTable, &Arc<[&'static str]>),
     socket: &Arc<Socket>,
     caller: Caller,
     since: Option<String>,
-) -> Result<(), ConnectRefused> {
+) -> Result<UserId, ConnectRefused> {
     // Every session has a link: no request gets to the library without one.
     let link = Link::of(socket).ok_or_else(|| ConnectRefused(error::failed()))?.clone();
-    let client = Arc::new(SocketClient::new(socket, link.clone()));
+    let client = SocketClient::new(socket, link.clone(), caller, &context.timers, names);
     let registration = context
         .chat
-        .connect(caller.user, client)
+        .connect(caller.user, client.clone())
         .map_err(|refused: TooManyConnections| {
             say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
             ConnectRefused(refused.into())
         })?;
     link.is_of(caller.user);
     let supervisor = context.supervisor.clone();
-    let session = Arc::new(Session::new(caller, registration, link, supervisor));
+    let session = Arc::new(Session::new(caller.user, client, registration, link, supervisor));
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }
@@ -169,5 +179,5 @@ fn enter(
         std::future::ready(())
     });
     tracing::debug!(connection = %socket.id, user = %caller.user, "connected");
-    Ok(())
+    Ok(caller.user)
 }

@@ -63,8 +63,9 @@ pub fn build() -> (SocketIoLayer, SocketIo) {
 /// connect handler only sends what was missed.
 pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
     let (context, resuming) = (Arc::clone(context), Arc::clone(context));
+    let names: Arc<[&'static str]> = events.iter().map(|(name, _)| *name).collect();
     let admit = move |socket: Connecting, handshake: TryData<Handshake>| {
-        connect::connect(Arc::clone(&context), events, socket, handshake)
+        connect::connect(Arc::clone(&context), events, Arc::clone(&names), socket, handshake)
     };
     let connected = move |socket: SocketRef| resume(Arc::clone(&resuming), socket);
     io.ns("/", connected.with(admit));

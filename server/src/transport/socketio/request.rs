@@ -66,6 +66,9 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             );
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
         }
+        if let Some(error) = self.session.client.refusal() {
+            return reply.error(error);
+        }
         match self.context.chat.admit() {
             Ok(token) => reply.admitted = Some(token),
             Err(error) => return reply.error(error),
@@ -77,7 +80,11 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             Err(Full::Bytes) => return reply.error(error::too_much_unanswered(MAX_UNANSWERED_BYTES)),
         }
         let named = |(name, _): &&(&str, Handler)| *name == packet.event;
-        match self.events.iter().find(named) {
+        let place = self.events.iter().position(|event| named(&event));
+        if let Some(place) = place {
+            self.session.client.sent_event(place);
+        }
+        match place.map(|place| &self.events[place]) {
             Some(_) if is_binary => reply.error(error::invalid_request(
                 "binary is not taken: no event has a use for a Buffer, Blob or typed array; send texts",
             )),

@@ -32,7 +32,7 @@ use super::{unserved, upgrade};
 use crate::error::{self, HttpError};
 
 /// What the handshake, the upgrade and the authentication read.
-const KEPT_HEADERS: [HeaderName; 8] = [
+const KEPT_HEADERS: [HeaderName; 9] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -41,6 +41,8 @@ const KEPT_HEADERS: [HeaderName; 8] = [
     header::SEC_WEBSOCKET_KEY,
     header::SEC_WEBSOCKET_VERSION,
     header::UPGRADE,
+    // For an administrator who looks at connections.
+    header::USER_AGENT,
 ];
 
 /// The parameters of the query that these read. A session keeps its request for as long as it lives, so it keeps no others.
@@ -124,7 +126,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                     None => return HttpError(error::too_many_sessions()).into_response(),
                 },
             };
-            let link = Link::new(&gate.sessions, place);
+            let link = Link::new(&gate.sessions, connection.address(), place);
             head.extensions.insert(link.clone());
             let response = next.run(Request::from_parts(head, body)).await;
             upgrade::agreed(begun(response, &connection, &link).await, subprotocol)

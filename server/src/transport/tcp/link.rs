@@ -59,6 +59,8 @@ struct Session {
     registry: Arc<Registry>,
     sessions: Arc<Sessions>,
     account: Account,
+    /// From where it was begun.
+    address: IpAddr,
     /// Its id, if it began by polling.
     polls: OnceLock<Box<str>>,
     /// The second in which it last polled.
@@ -94,12 +96,13 @@ struct Session {
 }
 
 impl Link {
-    pub(super) fn new(sessions: &Arc<Sessions>, place: Option<UnknownPlace>) -> Self {
+    pub(super) fn new(sessions: &Arc<Sessions>, address: IpAddr, place: Option<UnknownPlace>) -> Self {
         let registry = &sessions.registry;
         Self(Arc::new(Session {
             registry: Arc::clone(registry),
             sessions: Arc::clone(sessions),
             account: Account::new(&registry.budget),
+            address,
             polls: OnceLock::new(),
             polled: AtomicU32::new(registry.now()),
             socket: Mutex::default(),
@@ -123,6 +126,16 @@ impl Link {
     /// The link of a Socket.IO connection.
     pub fn of(socket: &Socket) -> Option<&Self> {
         socket.req_parts().extensions.get::<Self>()
+    }
+
+    /// From where it was begun.
+    pub fn address(&self) -> IpAddr {
+        self.0.address
+    }
+
+    /// Seconds since the start of the server, as of the last look.
+    pub fn second(&self) -> u32 {
+        self.0.registry.now()
     }
 
     /// What waits for its client.
