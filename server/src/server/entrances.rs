@@ -18,11 +18,7 @@ pub(super) struct Tls {
 pub(super) type Open = (Vec<Entrance>, Vec<Address>, Option<Address>);
 
 /// Begins to listen everywhere.
-pub(super) fn open(
-    bound: Vec<Bound>,
-    for_administration: Option<Bound>,
-    tls: Option<&Tls>,
-) -> Result<Open, BindError> {
+pub(super) fn open(bound: Vec<Bound>, for_administration: Option<Bound>, tls: Option<&Tls>) -> Result<Open, BindError> {
     let mut entrances = Vec::new();
     let mut addresses = Vec::new();
     for bound in bound {
