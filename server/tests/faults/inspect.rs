@@ -73,11 +73,7 @@ fn every_setting_is_printed_with_where_it_comes_from_and_no_secret() {
 }
 
 /// What the file holds, the other settings, and what is said then.
-type Wrong = (
-    Option<&'static [u8]>,
-    &'static [(&'static str, &'static str)],
-    &'static [&'static str],
-);
+type Wrong<'a> = (Option<&'a [u8]>, &'a [(&'a str, &'a str)], &'a [&'a str]);
 
 #[test]
 fn a_secret_may_stand_in_a_file() {
