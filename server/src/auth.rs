@@ -1,6 +1,6 @@
 //! Who is it: from a token to a [`Caller`], for sockets and HTTP alike.
 //!
-//! [`token`] knows JWTs, [`secret`] where their key comes from. What a caller may do is decided where it is done.
+//! [`token`] checks tokens, [`keys`] and [`secret`] know where the keys come from. What a caller may do is decided where it is done.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use shared::UserId;
 
 use crate::storage::{StoreError, UserStore};
 
-mod claims;
+pub mod keys;
 pub mod secret;
 mod token;
 
-pub use claims::{ClaimedUser, Profile, Verified};
+pub use jwt::{ClaimedUser, Profile, Refusal, Verified};
 pub use token::Verifier;
 
 /// How long it may take to find out whether the bearer of a token exists, waiting for a turn included.
@@ -31,9 +31,6 @@ pub struct Caller {
     pub expires_at: Option<i64>,
 }
 
-/// What is wrong with a token that has ended.
-const EXPIRED: &str = "it has expired";
-
 /// Why a bearer is not let in. The texts never hold the token.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
@@ -45,9 +42,9 @@ pub enum AuthError {
     NoToken(&'static str),
     /// The token is not accepted.
     #[error("the token is not accepted: {0}")]
-    Invalid(&'static str),
+    Invalid(Refusal),
     /// The token was good once.
-    #[error("the token is not accepted: {EXPIRED}")]
+    #[error("the token is not accepted: {}", Refusal::Expired)]
     Expired,
     /// The token is good, but no user has its `userId`.
     #[error("the token's user does not exist")]
@@ -62,8 +59,9 @@ impl AuthError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "a token is missing",
-            Self::NoToken(reason) | Self::Invalid(reason) => reason,
-            Self::Expired => EXPIRED,
+            Self::NoToken(reason) => reason,
+            Self::Invalid(refusal) => refusal.why(),
+            Self::Expired => Refusal::Expired.why(),
             Self::UnknownUser => "no user has the token's userId in this database, which the start names",
             Self::Store(_) => "the database did not answer who this is",
         }

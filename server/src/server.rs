@@ -53,7 +53,7 @@ pub async fn run_with(
     started: impl FnOnce(&Started),
 ) -> Result<(), RunError> {
     let client_files = load::client(&config).await?;
-    let Some(secret) = unless_stopped(&stop, load::secret(&config)).await? else {
+    let Some(keys) = unless_stopped(&stop, load::keys(&config)).await? else {
         return Ok(());
     };
     if config.legacy_open_history {
@@ -79,7 +79,7 @@ pub async fn run_with(
     let loaded = Loaded {
         config,
         client_files,
-        secret,
+        keys,
         store,
         message_ids,
     };

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use jwt::Key;
+
 use crate::auth::Verifier;
 use crate::chat::{Limits, MessageIdGenerator, Parts};
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
 use crate::storage::Store;
@@ -18,7 +20,7 @@ use crate::transport::tcp::registry::Registry;
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) client_files: ClientFiles,
-    pub(super) secret: Secret,
+    pub(super) keys: Vec<Key>,
     pub(super) store: Arc<dyn Store>,
     pub(super) message_ids: MessageIdGenerator,
 }
@@ -28,7 +30,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     let Loaded {
         config,
         client_files,
-        secret,
+        keys,
         store,
         message_ids,
     } = loaded;
@@ -62,7 +64,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     supervisor.spawn("connections", Arc::clone(&registry).run(stop));
     Arc::new(Context {
         chat,
-        verifier: Verifier::new(&secret),
+        verifier: Verifier::new(keys, &config.tokens.keys),
         store,
         store_check: StoreCheck::default(),
         client_files,

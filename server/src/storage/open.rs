@@ -26,7 +26,7 @@ fn mongo_uri(config: &Config) -> Option<Uri> {
 /// [`OpenError::Setting`].
 pub async fn check(config: &Config) -> Result<(), OpenError> {
     let wrong = |name, why| OpenError::Setting { name, why };
-    let uses_data_dir = mongo_uri(config).is_none() || config.tokens.jwt_secret.is_none();
+    let uses_data_dir = mongo_uri(config).is_none() || config.tokens.keys.need_generated_secret();
     if let Some(why) = fault_of(&config.data_dir).filter(|_| uses_data_dir) {
         return Err(wrong("DATA_DIR", why));
     }

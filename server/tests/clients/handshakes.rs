@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::Algorithm::HS512;
 use serde_json::{Value, json};
 use testkit::raw::Raw;
 use testkit::server::SECRET;
@@ -15,6 +14,9 @@ use crate::{logged, run_checks};
 fn refused(server: &testkit::Server, id: &str) -> Value {
     let now = seconds();
     let good = server.token(id);
+    let (_, rest) = good.split_once('.').expect("a token has three parts");
+    // {"alg":"RS256","typ":"JWT"}
+    let rs256 = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
     json!([
         ["nothing", {}, "", "a token is missing"],
         ["another name", {"auth": {"jwt": good}}, "", "a token is missing"],
@@ -24,7 +26,7 @@ fn refused(server: &testkit::Server, id: &str) -> Value {
         ["the address", {"query": {"token": good}}, "", "ALLOW_QUERY_TOKEN=true"],
         ["garbage", {"auth": {"token": "garbage"}}, "", "not a JSON Web Token"],
         ["another secret", {"auth": {"token": user("another secret of thirty-two bytes", id)}}, "", "JWT_SECRET"],
-        ["another algorithm", {"auth": {"token": sign(HS512, SECRET, &json!({"userId": id, "exp": now + 60}))}}, "", "HS256"],
+        ["another algorithm", {"auth": {"token": format!("{rs256}.{rest}")}}, "", "its algorithm (alg)"],
         ["expired", {"auth": {"token": sign(jsonwebtoken::Algorithm::HS256, SECRET, &json!({"userId": id, "exp": now - 60}))}}, "", "it has expired"],
         ["nobody", {"auth": {"token": server.token("ffffffffffffffffffffffff")}}, "", "no user has the token's userId"],
     ])
