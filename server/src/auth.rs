@@ -1,18 +1,24 @@
 //! Who is it: from a token to a [`Caller`], for sockets and HTTP alike.
 //!
-//! [`token`] checks tokens, [`keys`] and [`secret`] know where the keys come from. What a caller may do is decided where it is done.
+//! [`token`] checks tokens, [`key_store`], [`keys`] and [`secret`] know where the keys come from. What a caller may do is decided where it is done.
 
 use std::time::Duration;
 
 use shared::UserId;
 
-use crate::storage::{StoreError, UserStore};
+use crate::clock;
+use crate::domain::{Access, Ban, ShutOut};
+use crate::storage::{AccessStore, StoreError};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+mod key_store;
 pub mod keys;
 pub mod secret;
 mod token;
 
 pub use jwt::{ClaimedUser, Profile, Refusal, Verified};
+pub use key_store::KeyStore;
 pub use token::Verifier;
 
 /// How long it may take to find out whether the bearer of a token exists, waiting for a turn included.
@@ -46,9 +52,18 @@ pub enum AuthError {
     /// The token was good once.
     #[error("the token is not accepted: {}", Refusal::Expired)]
     Expired,
+    /// Nobody can say yet whether the token is good.
+    #[error("{}; try again", Refusal::NoKeysYet)]
+    NoKeysYet,
     /// The token is good, but no user has its `userId`.
     #[error("the token's user does not exist")]
     UnknownUser,
+    /// The token was made before its user's tokens were revoked.
+    #[error("the token was made before the tokens of its user were revoked, or does not say when")]
+    Revoked,
+    /// The token's user is banned.
+    #[error("the token's user is banned")]
+    Banned(Ban),
     /// It could not be found out whether the user exists.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,8 +76,11 @@ impl AuthError {
             Self::Missing => "a token is missing",
             Self::NoToken(reason) => reason,
             Self::Invalid(refusal) => refusal.why(),
+            Self::NoKeysYet => Refusal::NoKeysYet.why(),
             Self::Expired => Refusal::Expired.why(),
             Self::UnknownUser => "no user has the token's userId in this database, which the start names",
+            Self::Revoked => "the token was made before the tokens of its user were revoked, or has no iat",
+            Self::Banned(_) => "the user is banned",
             Self::Store(_) => "the database did not answer who this is",
         }
     }
@@ -71,7 +89,7 @@ impl AuthError {
 /// Checks a token, and that its user exists.
 pub async fn authenticate(
     verifier: &Verifier,
-    store: &dyn UserStore,
+    store: &dyn AccessStore,
     token: Option<&str>,
 ) -> Result<Caller, AuthError> {
     let caller = bearer_of(verifier, token).await?;
@@ -81,14 +99,14 @@ pub async fn authenticate(
 /// Checks a token for HTTP, where an administrator need not be a user of the chat: an operator's tool has no chats.
 pub async fn authenticate_http(
     verifier: &Verifier,
-    store: &dyn UserStore,
+    store: &dyn AccessStore,
     token: Option<&str>,
 ) -> Result<Caller, AuthError> {
     let caller = bearer_of(verifier, token).await?;
-    if caller.admin {
-        return Ok(caller);
+    match known(store, caller).await {
+        Err(AuthError::UnknownUser) if caller.admin => Ok(caller),
+        known => known,
     }
-    known(store, caller).await
 }
 
 async fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, AuthError> {
@@ -104,21 +122,28 @@ async fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, A
     })
 }
 
-async fn known(store: &dyn UserStore, caller: Caller) -> Result<Caller, AuthError> {
-    match exists(store, caller.user).await? {
-        true => Ok(caller),
-        false => Err(AuthError::UnknownUser),
+async fn known(store: &dyn AccessStore, caller: Caller) -> Result<Caller, AuthError> {
+    let access = access(store, caller.user).await?.ok_or(AuthError::UnknownUser)?;
+    match access.refusal(caller.issued_at, clock::now()) {
+        None => Ok(caller),
+        Some(ShutOut::Revoked) => Err(AuthError::Revoked),
+        Some(ShutOut::Banned(ban)) => Err(AuthError::Banned(ban)),
     }
 }
 
-/// Whether there is such a user, found out within [`LOOKUP_TIMEOUT`]: a store that hangs may take several times as long for
-/// each of those who ask.
+/// Whether there is such a user.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] at the latest then.
-pub async fn exists(store: &dyn UserStore, user: UserId) -> Result<bool, StoreError> {
-    match tokio::time::timeout(LOOKUP_TIMEOUT, store.user(user)).await {
-        Ok(found) => Ok(found?.is_some()),
+/// [`StoreError::Unavailable`] within [`LOOKUP_TIMEOUT`].
+pub async fn exists(store: &dyn AccessStore, user: UserId) -> Result<bool, StoreError> {
+    Ok(access(store, user).await?.is_some())
+}
+
+/// How it stands with a user, found out within [`LOOKUP_TIMEOUT`]: a store that hangs may take several times as long for each of
+/// those who ask.
+async fn access(store: &dyn AccessStore, user: UserId) -> Result<Option<Access>, StoreError> {
+    match tokio::time::timeout(LOOKUP_TIMEOUT, store.access(user)).await {
+        Ok(found) => found,
         Err(_) => {
             let text = format!("looking up who it is: no answer within {LOOKUP_TIMEOUT:?}");
             Err(StoreError::Unavailable(text))

@@ -8,6 +8,8 @@ use shared::limits;
 
 use paths::Paths;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod host;
 mod origins;
 pub mod paths;
@@ -17,7 +19,7 @@ mod values;
 
 pub use host::Host;
 pub use origins::{Origins, Pattern};
-pub use read::{ConfigError, Given, read};
+pub use read::{ConfigError, Given, Problem, read};
 pub use shared::values::Secret;
 pub use tokens::Tokens;
 
@@ -48,6 +50,10 @@ pub struct Config {
     #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = values::mongo_uri)]
     pub mongo_uri: Option<Secret>,
 
+    /// File that holds MONGO_URI, such as a secret of Docker or Kubernetes; a newline at its end is no part of it
+    #[arg(long, env = "MONGO_URI_FILE")]
+    pub mongo_uri_file: Option<PathBuf>,
+
     /// Directory of the embedded database and of the generated secret
     #[arg(
         long, env = "DATA_DIR", default_value = "./data",
@@ -61,6 +67,14 @@ pub struct Config {
         default_missing_value = "true", value_parser = values::flag
     )]
     pub check_store: bool,
+
+    /// Say all that is wrong with the settings, and end: with status 0 if nothing is, else 2; no database is opened
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// List every setting, its value and where it comes from, without secrets, and end; JSON unless a person reads it
+    #[arg(long)]
+    pub print_config: bool,
 
     // Without a variable: it must not stay in a file and accept the next loss, too.
     /// Use the embedded database although it has less than it is known to have had; for one start only

@@ -10,6 +10,7 @@
 //! | [`conversation`] | a user's conversations, and how far they were read |
 //! | [`presence`] | who is there, who is typing, and what of it others may know |
 //! | [`sync`] | catching up on what was missed |
+//! | [`admin`] | what administrators do about users who are to be shut out, and about connections |
 //! | [`events`] | names and payloads of the Socket.IO events |
 //! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
 //! | [`claims`] | what a token says |
@@ -20,6 +21,7 @@
 //!
 //! Nothing here talks to a network, a clock or a database. `PROTOCOL.md` beside this crate is the contract in prose.
 
+pub mod admin;
 pub mod claims;
 pub mod conversation;
 pub mod dotenv;

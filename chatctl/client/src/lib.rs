@@ -12,7 +12,7 @@ pub mod news;
 pub mod request;
 pub mod socket;
 mod socket_url;
-pub mod tls;
+pub use jwt::tls;
 pub mod token;
 mod transport;
 mod waiting;
@@ -53,10 +53,12 @@ pub enum ClientError {
         what: String,
     },
     /// The token was refused.
-    #[error("the server at {url} refused the token: is the secret from {origin} the one it was started with?")]
+    #[error("the server at {url} refused the token{reason}: is the secret from {origin} the one it was started with?")]
     Unauthorized {
         /// The server.
         url: String,
+        /// What the server said, in brackets.
+        reason: String,
         /// Where the secret comes from.
         origin: String,
     },

@@ -1,7 +1,9 @@
 //! The keys that tokens are checked with, as the settings name them.
 
-use jwt::Key;
+use std::sync::Arc;
+
 use jwt::settings::WrongSetting;
+use jwt::{Key, Keys, Provider};
 use shared::limits::SECRET_BYTES;
 
 use super::secret::{self, SecretError};
@@ -18,28 +20,41 @@ pub enum KeysError {
     Secret(#[from] SecretError),
 }
 
-/// The secrets and public keys of the settings; without any, and without an identity provider, the generated secret.
+/// The keys of the settings; without any, the generated secret. Those of a provider that has a URL are not known yet.
 ///
 /// # Errors
 /// [`KeysError`].
-pub fn load(config: &Config) -> Result<Vec<Key>, KeysError> {
+pub fn load(config: &Config) -> Result<Keys, KeysError> {
     let settings = &config.tokens.keys;
     if settings.need_generated_secret() {
         let secret = secret::generated(config)?;
         warn_if_short(Some(secret.expose().len()).filter(|bytes| *bytes < SECRET_BYTES));
-        return Ok(vec![Key::secret(secret.expose(), "the generated secret".to_owned())]);
+        return Ok(Keys {
+            own: vec![Key::secret(secret.expose(), "the generated secret".to_owned())],
+            provider: Provider::None,
+        });
     }
-    let mut keys = Vec::new();
+    let mut own = Vec::new();
     if let Some(secrets) = settings.secrets()? {
         for doubt in &secrets.doubts {
             tracing::warn!("{doubt}");
         }
         warn_if_short(secrets.too_short());
         let labelled = (1..).zip(&secrets.all);
-        keys.extend(labelled.map(|(number, secret)| Key::secret(secret.expose(), format!("secret {number}"))));
+        own.extend(labelled.map(|(number, secret)| Key::secret(secret.expose(), format!("secret {number}"))));
     }
-    keys.extend(settings.public_keys()?);
-    Ok(keys)
+    own.extend(settings.public_keys()?);
+    let provider = match settings.key_set_file()? {
+        Some(set) => {
+            for why in &set.skipped {
+                tracing::warn!("JWT_JWKS_URL: not used: {why}");
+            }
+            Provider::Keys(Arc::new(set))
+        }
+        None if settings.jwt_jwks_url.is_some() => Provider::Unknown,
+        None => Provider::None,
+    };
+    Ok(Keys { own, provider })
 }
 
 fn warn_if_short(bytes: Option<usize>) {

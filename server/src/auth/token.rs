@@ -1,41 +1,50 @@
 //! Whether a token is taken: its signature, then what it says.
 
-use jwt::{Header, Key, Keys, Provider, Refusal, Rules, Verified};
+use std::sync::Arc;
+
+use jwt::{Header, Refusal, Rules, Verified};
 
 use super::AuthError;
+use super::key_store::KeyStore;
 use crate::clock;
 
 /// Checks tokens.
 pub struct Verifier {
-    keys: Keys,
+    keys: Arc<KeyStore>,
     rules: Rules,
 }
 
 impl Verifier {
-    /// A verifier of tokens that are signed with one of these keys, and say what the settings ask for.
-    pub fn new(own: Vec<Key>, settings: &jwt::Settings) -> Self {
-        Self {
-            keys: Keys {
-                own,
-                provider: Provider::None,
-            },
-            rules: Rules::new(settings),
-        }
+    /// A verifier of tokens that are signed with one of these keys, and say what the rules ask for.
+    pub fn new(keys: Arc<KeyStore>, rules: Rules) -> Self {
+        Self { keys, rules }
     }
 
-    /// What a token says that is good now.
+    /// What a token says that is good now. Its key may have to be asked for first.
     ///
     /// # Errors
     /// Why it is not.
     pub async fn verify(&self, token: &str) -> Result<Verified, AuthError> {
+        let header = Header::read(token)?;
+        let claims = || Ok(self.keys.current().claims(token, &header)?.0);
+        let claims = match claims() {
+            Err(Refusal::UnknownKey | Refusal::NoKeysYet) => {
+                self.keys.ask().await;
+                claims()
+            }
+            known => known,
+        };
         let now = clock::now().millis().div_euclid(1_000);
-        let read = Header::read(token).and_then(|header| {
-            let (claims, _) = self.keys.claims(token, &header)?;
-            self.rules.read(&claims, now)
-        });
-        read.map_err(|refusal| match refusal {
-            Refusal::Expired => AuthError::Expired,
-            other => AuthError::Invalid(other),
-        })
+        Ok(self.rules.read(&claims?, now)?)
+    }
+}
+
+impl From<Refusal> for AuthError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Expired => Self::Expired,
+            Refusal::NoKeysYet => Self::NoKeysYet,
+            other => Self::Invalid(other),
+        }
     }
 }

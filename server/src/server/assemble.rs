@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use jwt::Key;
+use jwt::Rules;
 
-use crate::auth::Verifier;
+use crate::auth::{KeyStore, Verifier};
 use crate::chat::{Limits, MessageIdGenerator, Parts};
+use crate::clock;
 use crate::config::Config;
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
+use crate::signals;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
 use crate::transport::context::{Chat, Context};
+use crate::transport::node::Node;
+use crate::transport::socketio::timers::Timers;
 use crate::transport::store_check::StoreCheck;
 use crate::transport::tcp::registry::Registry;
 
@@ -20,7 +24,7 @@ use crate::transport::tcp::registry::Registry;
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) client_files: ClientFiles,
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: Arc<KeyStore>,
     pub(super) store: Arc<dyn Store>,
     pub(super) message_ids: MessageIdGenerator,
 }
@@ -62,9 +66,17 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     chat.start_background(&supervisor);
     let stop = supervisor.stopping().clone();
     supervisor.spawn("connections", Arc::clone(&registry).run(stop));
+    if keys.changes() {
+        let stop = supervisor.stopping().clone();
+        supervisor.spawn("keys", Arc::clone(&keys).run(signals::hangups(), stop));
+    }
+    let timers = Timers::new(Arc::new(clock::now));
+    supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
     Arc::new(Context {
         chat,
-        verifier: Verifier::new(keys, &config.tokens.keys),
+        timers,
+        node: Node::current(),
+        verifier: Verifier::new(keys, Rules::new(&config.tokens.keys)),
         store,
         store_check: StoreCheck::default(),
         client_files,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use jwt::Key;
 use jwt::settings::WrongSetting;
 
 use super::error::RunError;
+use crate::auth::KeyStore;
 use crate::auth::keys::{self, KeysError};
 use crate::auth::secret::SecretError;
 use crate::chat::MessageIdGenerator;
@@ -16,9 +16,13 @@ use crate::storage::open::{OpenError, Opened};
 use crate::transport::client_files::ClientFiles;
 
 /// Loads the keys that tokens are checked with.
-pub(super) async fn keys(config: &Config) -> Result<Vec<Key>, RunError> {
+pub(super) async fn keys(config: &Config) -> Result<Arc<KeyStore>, RunError> {
     let config = config.clone();
-    let loaded = tokio::task::spawn_blocking(move || keys::load(&config)).await;
+    let loaded = tokio::task::spawn_blocking(move || {
+        let keys = keys::load(&config)?;
+        Ok(KeyStore::new(&config, keys)?)
+    })
+    .await;
     let loaded = loaded.unwrap_or_else(|panic| Err(SecretError::File(panic.into()).into()));
     loaded.map_err(|error| match error {
         KeysError::Setting(WrongSetting { name, why }) => RunError::Setting { name, why },

@@ -44,7 +44,7 @@ pub struct Profile {
 }
 
 /// What a token has to say to be taken.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// Who may have made it; empty for anybody.
     pub issuers: Vec<String>,
@@ -54,6 +54,8 @@ pub struct Rules {
     pub leeway: i64,
     /// Where it names the user.
     pub user: ClaimPath,
+    /// Whether it names the user by the id in another system.
+    pub external_users: bool,
     /// Where it says that the bearer is an administrator, and with which value.
     pub admin: AdminClaim,
     /// Whether a list that has the value says so, too: not where the setting is not set, as tokens of other programs with lists of
@@ -61,6 +63,22 @@ pub struct Rules {
     pub admin_in_list: bool,
     /// Whether it has to end.
     pub needs_expiry: bool,
+}
+
+impl Default for Rules {
+    /// Those of the settings that nobody has set.
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway: 0,
+            user: ClaimPath::new("userId"),
+            external_users: false,
+            admin: AdminClaim::default(),
+            admin_in_list: false,
+            needs_expiry: true,
+        }
+    }
 }
 
 impl Rules {
@@ -79,6 +97,7 @@ impl Rules {
                 .unwrap_or_default(),
             leeway: i64::from(settings.jwt_leeway),
             user: settings.jwt_user_claim.clone(),
+            external_users: false,
             admin: settings.jwt_admin.clone().unwrap_or_default(),
             admin_in_list: settings.jwt_admin.is_some(),
             needs_expiry: settings.jwt_require_exp,
@@ -91,7 +110,10 @@ impl Rules {
     /// [`Refusal`].
     pub fn read(&self, claims: &Map<String, Value>, now: i64) -> Result<Verified, Refusal> {
         let user = self.user.find(claims).and_then(Value::as_str);
-        let user: UserId = user.and_then(|id| id.parse().ok()).ok_or(Refusal::User)?;
+        let user = match self.external_users {
+            false => ClaimedUser::Id(user.and_then(|id| id.parse().ok()).ok_or(Refusal::User)?),
+            true => ClaimedUser::External(user.and_then(|id| id.parse().ok()).ok_or(Refusal::ExternalUser)?),
+        };
         let exp = seconds(claims, "exp")?;
         if exp.is_none() && self.needs_expiry {
             return Err(Refusal::Expiry);
@@ -106,7 +128,7 @@ impl Rules {
             return Err(Refusal::Audience);
         }
         Ok(Verified {
-            user: ClaimedUser::Id(user),
+            user,
             admin: self.is_admin(claims),
             issued_at: iat,
             expires_at,
@@ -206,6 +228,7 @@ mod tests {
 
     #[test]
     fn takes_what_the_contract_names() {
+        assert_eq!(rules(&[]), Rules::default());
         let claims =
             json!({"userId": USER, "exp": 2_000.5, "iat": 7, "aud": "x", "iss": 3, "name": "Ada", "picture": ["x"]});
         let verified = read(&rules(&[]), &claims).unwrap();
@@ -347,6 +370,21 @@ mod tests {
             json!("chat-admin user"),
         ] {
             assert!(!admin(other.clone()), "{other}");
+        }
+    }
+
+    #[test]
+    fn users_of_another_system_are_named_by_any_text() {
+        let rules = Rules {
+            external_users: true,
+            ..rules(&["--jwt-user-claim", "sub"])
+        };
+        let user = |sub: Value| read(&rules, &json!({"sub": sub, "exp": 2_000})).map(|verified| verified.user);
+        let external = |text: &str| Ok(ClaimedUser::External(text.parse().unwrap()));
+        assert_eq!(user(json!("auth0|5f7c")), external("auth0|5f7c"));
+        assert_eq!(user(json!(USER)), external(USER));
+        for wrong in [json!(""), json!(7), json!(null), json!("a\nb"), json!("x".repeat(129))] {
+            assert_eq!(user(wrong.clone()), Err(Refusal::ExternalUser), "{wrong}");
         }
     }
 

@@ -20,6 +20,8 @@ pub enum Refusal {
     Signature,
     /// The claim that names the user.
     User,
+    /// The same, of a user of another system.
+    ExternalUser,
     /// The claim `exp`.
     Expiry,
     /// A date that is none.
@@ -52,6 +54,9 @@ impl Refusal {
             Self::NoKeysYet => "the keys of the identity provider could not be fetched yet",
             Self::Signature => "its signature does not match any key of the server (JWT_SECRET and others)",
             Self::User => "it needs the claim userId, or the one that JWT_USER_CLAIM names: 24 hexadecimal digits",
+            Self::ExternalUser => {
+                "it needs the claim userId, or the one that JWT_USER_CLAIM names: a text of 1 to 128 characters"
+            }
             Self::Expiry => "it needs the claim exp, in seconds",
             Self::Date => "its exp, nbf or iat is no number of seconds",
             Self::ExpiryTooLate => "its exp lies beyond the year 9999; it counts seconds, not milliseconds",

@@ -10,6 +10,7 @@ use shared::values::{Secret, flag, number};
 
 use crate::claim_path::ClaimPath;
 use crate::key::Key;
+use crate::key_set::KeySet;
 use crate::pem;
 use crate::secrets::Secrets;
 
@@ -183,6 +184,22 @@ pub struct WrongSetting {
 }
 
 impl Settings {
+    /// The key set of `JWT_JWKS_URL`, if that is a file.
+    ///
+    /// # Errors
+    /// [`WrongSetting`].
+    pub fn key_set_file(&self) -> Result<Option<KeySet>, WrongSetting> {
+        let Some(KeySetSource::File(path)) = &self.jwt_jwks_url else {
+            return Ok(None);
+        };
+        let wrong = |error: &dyn std::fmt::Display| WrongSetting {
+            name: "JWT_JWKS_URL",
+            why: at(path, error),
+        };
+        let text = read(path).map_err(|error| wrong(&error))?;
+        KeySet::read(text.as_bytes()).map(Some).map_err(|error| wrong(&error))
+    }
+
     /// Whether no key is set, so that a secret is generated.
     pub fn need_generated_secret(&self) -> bool {
         self.jwt_secret.is_none()

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, Header};
 use serde_json::{Map, Value};
-use shared::UserId;
 
 use crate::claims::Rules;
 use crate::pem::{self, Kind, PemError};
@@ -67,14 +66,15 @@ impl Signer {
     ///
     /// # Errors
     /// [`SignError::Algorithm`], which names those that the key is for.
-    pub fn by(mut self, algorithm: Algorithm) -> Result<Self, SignError> {
+    pub fn by(mut self, name: &str) -> Result<Self, SignError> {
+        let algorithm: Option<Algorithm> = name.parse().ok();
         let family = self.algorithm.family();
         let is_of_kind = match family {
             // Each curve has an algorithm of its own.
-            AlgorithmFamily::Ec => algorithm == self.algorithm,
-            _ => algorithm.family() == family,
+            AlgorithmFamily::Ec => algorithm == Some(self.algorithm),
+            _ => algorithm.is_some_and(|algorithm| algorithm.family() == family),
         };
-        if !is_of_kind {
+        let Some(algorithm) = algorithm.filter(|_| is_of_kind) else {
             let allowed = match family {
                 AlgorithmFamily::Ec => format!("{:?}", self.algorithm),
                 family => {
@@ -83,7 +83,7 @@ impl Signer {
                 }
             };
             return Err(SignError::Algorithm(allowed));
-        }
+        };
         self.algorithm = algorithm;
         Ok(self)
     }
@@ -95,26 +95,14 @@ impl Signer {
         self
     }
 
-    /// The claims of a token of `user` that holds from now on for `lifetime`, with what the rules ask for, and when it ends (seconds
-    /// since 1970).
+    /// What the server's rules ask of its tokens.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// [`Rules::claims`] of its own rules.
     pub fn claims(&self, user: &str, admin: bool, lifetime: Duration) -> (Map<String, Value>, i64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        let exp = seconds(now.saturating_add(lifetime));
-        let mut claims = Map::new();
-        claims.insert(self.rules.user.as_str().to_owned(), user.into());
-        claims.insert("exp".to_owned(), exp.into());
-        if let Some(issuer) = self.rules.issuers.first() {
-            claims.insert("iss".to_owned(), issuer.as_str().into());
-        }
-        if let Some(audience) = self.rules.audiences.first() {
-            claims.insert("aud".to_owned(), audience.as_str().into());
-        }
-        if admin {
-            let AdminClaim { claim, value } = &self.rules.admin;
-            claims.insert(claim.as_str().to_owned(), value.as_str().into());
-        }
-        (claims, exp)
+        self.rules.claims(user, admin, lifetime)
     }
 
     /// A token of these claims.
@@ -126,14 +114,30 @@ impl Signer {
         header.kid.clone_from(&self.key_id);
         jsonwebtoken::encode(&header, claims, &self.key).map_err(|error| SignError::Key(error.to_string()))
     }
+}
 
-    /// A token of a user, and when it ends.
-    ///
-    /// # Errors
-    /// [`SignError::Key`].
-    pub fn token(&self, user: UserId, admin: bool, lifetime: Duration) -> Result<(String, i64), SignError> {
-        let (claims, exp) = self.claims(&user.to_string(), admin, lifetime);
-        Ok((self.sign(&claims)?, exp))
+impl Rules {
+    /// The claims of a token of `user` that holds from now on for `lifetime`, with what the rules ask for, and when it ends (seconds
+    /// since 1970).
+    pub fn claims(&self, user: &str, admin: bool, lifetime: Duration) -> (Map<String, Value>, i64) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let exp = seconds(now.saturating_add(lifetime));
+        let mut claims = Map::new();
+        claims.insert(self.user.as_str().to_owned(), user.into());
+        claims.insert("iat".to_owned(), seconds(now).into());
+        claims.insert("exp".to_owned(), exp.into());
+        if let Some(issuer) = self.issuers.first() {
+            claims.insert("iss".to_owned(), issuer.as_str().into());
+        }
+        if let Some(audience) = self.audiences.first() {
+            claims.insert("aud".to_owned(), audience.as_str().into());
+        }
+        if admin {
+            let AdminClaim { claim, value } = &self.admin;
+            claims.insert(claim.as_str().to_owned(), value.as_str().into());
+        }
+        (claims, exp)
     }
 }
 

@@ -66,6 +66,9 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             );
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
         }
+        if let Some(error) = self.session.client.refusal() {
+            return reply.error(error);
+        }
         match self.context.chat.admit() {
             Ok(token) => reply.admitted = Some(token),
             Err(error) => return reply.error(error),
@@ -77,7 +80,11 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             Err(Full::Bytes) => return reply.error(error::too_much_unanswered(MAX_UNANSWERED_BYTES)),
         }
         let named = |(name, _): &&(&str, Handler)| *name == packet.event;
-        match self.events.iter().find(named) {
+        let place = self.events.iter().position(|event| named(&event));
+        if let Some(place) = place {
+            self.session.client.sent_event(place);
+        }
+        match place.map(|place| &self.events[place]) {
             Some(_) if is_binary => reply.error(error::invalid_request(
                 "binary is not taken: no event has a use for a Buffer, Blob or typed array; send texts",
             )),
@@ -93,7 +100,7 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
 }
 
 /// The first argument of an event, undecoded.
-pub struct Payload<'a>(Option<&'a RawValue>);
+pub struct Payload<'a>(pub(super) Option<&'a RawValue>);
 
 impl Payload<'_> {
     /// Decodes it; an error says what was wrong with which field.
@@ -120,9 +127,9 @@ impl Payload<'_> {
 
 /// An event as it comes: `["name", payload, …]`. Further arguments are ignored.
 #[derive(Default)]
-struct Packet<'a> {
-    event: Cow<'a, str>,
-    payload: Option<&'a RawValue>,
+pub(super) struct Packet<'a> {
+    pub(super) event: Cow<'a, str>,
+    pub(super) payload: Option<&'a RawValue>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Packet<'a> {

@@ -22,7 +22,7 @@ pub fn handle(context: &Arc<Context>, mut reply: Reply, payload: Payload<'_>) {
     let Ok(receiver) = request.receiver_id.parse().map_err(|InvalidId| ()) else {
         return reply.error(error::invalid_id("receiverId", &request.receiver_id));
     };
-    let sender = reply.session.caller.user;
+    let sender = reply.session.user;
     let request = SendRequest {
         receiver,
         text: request.message.0,

@@ -87,7 +87,7 @@ impl Bounded {
 }
 
 /// A piece of a body with names of events that the library can read.
-fn readable(name: &mut Name, data: Bytes) -> Bytes {
+pub(super) fn readable(name: &mut Name, data: Bytes) -> Bytes {
     let mut changed: Option<BytesMut> = None;
     let mut at = 0;
     while let Some(byte) = data.get(at).copied() {
@@ -180,6 +180,7 @@ async fn drain(body: Body, read: Arc<AtomicUsize>) {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::net::Ipv4Addr;
 
     use axum::body::to_bytes;
     use axum::http::{HeaderMap, HeaderValue, header};
@@ -200,7 +201,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_ends_with_its_session() {
         let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        let link = Link::new(&Sessions::new(&Registry::new()), None);
+        let link = Link::new(&Sessions::new(&Registry::new()), Ipv4Addr::LOCALHOST.into(), None);
         link.is_gone();
         let bounded = Bounded::of_session(never, &link);
         let error = to_bytes(Body::new(bounded), 10).await.unwrap_err();
@@ -209,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_end_the_last_packet_too() {
-        let link = Link::new(&Sessions::new(&Registry::new()), None);
+        let link = Link::new(&Sessions::new(&Registry::new()), Ipv4Addr::LOCALHOST.into(), None);
         let post = async || {
             let frames = [
                 Frame::data(Bytes::from_static(b"40")),

@@ -25,14 +25,14 @@ use tokio::time::timeout;
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
 use super::few;
-use super::link::{Link, Sessions};
+use super::link::{self, Link, Sessions};
 use super::origins::OriginCheck;
 use super::registry::Registry;
 use super::{unserved, upgrade};
 use crate::error::{self, HttpError};
 
 /// What the handshake, the upgrade and the authentication read.
-const KEPT_HEADERS: [HeaderName; 8] = [
+const KEPT_HEADERS: [HeaderName; 9] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -41,6 +41,8 @@ const KEPT_HEADERS: [HeaderName; 8] = [
     header::SEC_WEBSOCKET_KEY,
     header::SEC_WEBSOCKET_VERSION,
     header::UPGRADE,
+    // For an administrator who looks at connections.
+    header::USER_AGENT,
 ];
 
 /// The parameters of the query that these read. A session keeps its request for as long as it lives, so it keeps no others.
@@ -124,7 +126,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                     None => return HttpError(error::too_many_sessions()).into_response(),
                 },
             };
-            let link = Link::new(&gate.sessions, place);
+            let link = Link::new(&gate.sessions, connection.address(), place);
             head.extensions.insert(link.clone());
             let response = next.run(Request::from_parts(head, body)).await;
             upgrade::agreed(begun(response, &connection, &link).await, subprotocol)
@@ -165,7 +167,10 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             let mut response = match link.take_rest() {
                 Some(rest) => few::next_packets(rest, &link),
                 None => {
-                    let answer = next.run(Request::from_parts(head, body)).await;
+                    let mut answer = next.run(Request::from_parts(head, body)).await;
+                    if link.refusals().any() {
+                        answer = link::complete_answer(answer, &link).await;
+                    }
                     match few {
                         true => few::first_packets(answer, &link).await,
                         false => answer,

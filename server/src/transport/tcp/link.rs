@@ -24,16 +24,16 @@ use super::registry::{DepartedPlace, MAX_SECONDS, Overdue, Registry, UnknownPlac
 use super::unserved;
 use crate::delivery::budget::{Account, OverBudget};
 
+mod refusals;
+
+pub(super) use refusals::{Refusals, complete_answer};
+
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
 const MAX_ABSENT_SECONDS: u32 = 46;
 
 /// Bytes that a session may send before it has authenticated: a token is much shorter. The library has a task for each
 /// packet that asks to connect, however many there are.
 const MAX_HANDSHAKE_BYTES: usize = 16 << 10;
-
-/// How often a session may ask to connect, beside the times that it was refused. Once is enough, but clients whose users
-/// connect twice in a row say it twice.
-const MAX_CONNECTS: usize = 8;
 
 /// The way to one session's client.
 #[derive(Clone)]
@@ -59,6 +59,8 @@ struct Session {
     registry: Arc<Registry>,
     sessions: Arc<Sessions>,
     account: Account,
+    /// From where it was begun.
+    address: IpAddr,
     /// Its id, if it began by polling.
     polls: OnceLock<Box<str>>,
     /// The second in which it last polled.
@@ -79,6 +81,8 @@ struct Session {
     user: OnceLock<UserId>,
     /// Packets that asked to connect and were not refused.
     connects: AtomicUsize,
+    /// Refusals that are on their way to the client.
+    refusals: Refusals,
     /// Bytes that were read of it before it was known.
     handshake: AtomicUsize,
     /// Whether a body is being taken.
@@ -92,12 +96,13 @@ struct Session {
 }
 
 impl Link {
-    pub(super) fn new(sessions: &Arc<Sessions>, place: Option<UnknownPlace>) -> Self {
+    pub(super) fn new(sessions: &Arc<Sessions>, address: IpAddr, place: Option<UnknownPlace>) -> Self {
         let registry = &sessions.registry;
         Self(Arc::new(Session {
             registry: Arc::clone(registry),
             sessions: Arc::clone(sessions),
             account: Account::new(&registry.budget),
+            address,
             polls: OnceLock::new(),
             polled: AtomicU32::new(registry.now()),
             socket: Mutex::default(),
@@ -108,6 +113,7 @@ impl Link {
             departed: OnceLock::new(),
             user: OnceLock::new(),
             connects: AtomicUsize::new(0),
+            refusals: Refusals::default(),
             handshake: AtomicUsize::new(0),
             posts: AtomicBool::new(false),
             waiting: Mutex::default(),
@@ -120,6 +126,16 @@ impl Link {
     /// The link of a Socket.IO connection.
     pub fn of(socket: &Socket) -> Option<&Self> {
         socket.req_parts().extensions.get::<Self>()
+    }
+
+    /// From where it was begun.
+    pub fn address(&self) -> IpAddr {
+        self.0.address
+    }
+
+    /// Seconds since the start of the server, as of the last look.
+    pub fn second(&self) -> u32 {
+        self.0.registry.now()
     }
 
     /// What waits for its client.
@@ -151,16 +167,6 @@ impl Link {
     /// Who it is, if it has authenticated.
     pub fn user(&self) -> Option<UserId> {
         self.0.user.get().copied()
-    }
-
-    /// Counts packets that ask to connect. False, and the end of the session, if it asked too often: the library has a task
-    /// for each of them, before anything of ours.
-    pub(super) fn asks_to_connect(&self, packets: usize) -> bool {
-        let may = packets == 0 || self.0.connects.fetch_add(packets, Ordering::Relaxed) + packets <= MAX_CONNECTS;
-        if !may {
-            self.end(EndReason::Connects);
-        }
-        may
     }
 
     /// Begins to take a body that the session posts. `None`, and the end of the session, if another one is not taken yet.
@@ -200,11 +206,6 @@ impl Link {
     /// What waits of its requests, and where that is charged.
     pub(super) fn requests(&self) -> (&Mutex<Waits>, &Registry) {
         (&self.0.requests, &self.0.registry)
-    }
-
-    /// It was refused, and may ask again.
-    pub fn is_refused(&self) {
-        self.0.connects.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Its WebSocket, which came from this address, has ended.
