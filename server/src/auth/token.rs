@@ -4,20 +4,47 @@ use std::sync::Arc;
 
 use jwt::{Header, Refusal, Rules, Verified};
 
-use super::AuthError;
 use super::key_store::KeyStore;
+use super::{AuthError, UserIds};
 use crate::clock;
+use crate::config::UserIdKind;
 
 /// Checks tokens.
 pub struct Verifier {
     keys: Arc<KeyStore>,
     rules: Rules,
+    user_ids: Arc<UserIds>,
+    provisions: bool,
 }
 
 impl Verifier {
     /// A verifier of tokens that are signed with one of these keys, and say what the rules ask for.
     pub fn new(keys: Arc<KeyStore>, rules: Rules) -> Self {
-        Self { keys, rules }
+        Self {
+            keys,
+            rules,
+            user_ids: Arc::new(UserIds::new(UserIdKind::Internal)),
+            provisions: false,
+        }
+    }
+
+    /// With ids of users as these; and whether users who do not exist are to be created.
+    #[must_use]
+    pub fn naming(mut self, user_ids: &Arc<UserIds>, provisions: bool) -> Self {
+        self.rules.external_users = user_ids.are_external();
+        self.user_ids = Arc::clone(user_ids);
+        self.provisions = provisions;
+        self
+    }
+
+    /// How tokens name users.
+    pub(super) fn user_ids(&self) -> &UserIds {
+        &self.user_ids
+    }
+
+    /// Whether the user of a good token who does not exist is created.
+    pub(super) fn provisions(&self) -> bool {
+        self.provisions
     }
 
     /// What a token says that is good now. Its key may have to be asked for first.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jwt::Rules;
 
-use crate::auth::{KeyStore, Verifier};
+use crate::auth::{KeyStore, UserIds, Verifier};
 use crate::chat::{Limits, MessageIdGenerator, Parts};
 use crate::clock;
 use crate::config::Config;
@@ -72,11 +72,13 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     }
     let timers = Timers::new(Arc::new(clock::now));
     supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
+    let user_ids = Arc::new(UserIds::new(config.tokens.user_ids));
     Arc::new(Context {
         chat,
         timers,
         node: Node::current(),
-        verifier: Verifier::new(keys, Rules::new(&config.tokens.keys)),
+        verifier: Verifier::new(keys, Rules::new(&config.tokens.keys)).naming(&user_ids, config.tokens.auto_provision),
+        user_ids,
         store,
         store_check: StoreCheck::default(),
         client_files,

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use jwt::settings::WrongSetting;
 
+use super::entrances::Tls;
 use super::error::RunError;
 use crate::auth::KeyStore;
 use crate::auth::keys::{self, KeysError};
 use crate::auth::secret::SecretError;
 use crate::chat::MessageIdGenerator;
 use crate::clock::now;
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::storage::Store;
 use crate::storage::open::{OpenError, Opened};
 use crate::transport::client_files::ClientFiles;
+use crate::transport::tcp::certificates::Certificates;
 
 /// Loads the keys that tokens are checked with.
 pub(super) async fn keys(config: &Config) -> Result<Arc<KeyStore>, RunError> {
@@ -32,6 +34,35 @@ pub(super) async fn keys(config: &Config) -> Result<Arc<KeyStore>, RunError> {
         },
         KeysError::Secret(error @ SecretError::File(_)) => RunError::Secret(error),
     })
+}
+
+/// Reads the certificate and its key, if there are to be any.
+pub(super) async fn tls(listen: &Listen) -> Result<Option<Tls>, RunError> {
+    let wrong = |(name, why)| RunError::Setting { name, why };
+    let (certificate, key) = match (&listen.tls_cert, &listen.tls_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        (Some(_), None) => {
+            return Err(wrong((
+                "TLS_KEY",
+                "it is not set, but TLS_CERT is; set both".to_owned(),
+            )));
+        }
+        (None, Some(_)) => {
+            return Err(wrong((
+                "TLS_CERT",
+                "it is not set, but TLS_KEY is; set both".to_owned(),
+            )));
+        }
+    };
+    let read = tokio::task::spawn_blocking(move || Certificates::read(&certificate, &key)).await;
+    let certificates = read
+        .unwrap_or_else(|panic| Err(("TLS_CERT", panic.to_string())))
+        .map_err(wrong)?;
+    let config = certificates
+        .config()
+        .map_err(|error| wrong(("TLS_CERT", error.to_string())))?;
+    Ok(Some(Tls { certificates, config }))
 }
 
 /// Reads the files of the client, if there are to be any.

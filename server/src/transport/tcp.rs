@@ -2,10 +2,12 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`bind`] | where connections are taken |
+//! | [`bind`], [`socket_file`] | where connections are taken |
 //! | [`listener`], [`places`] | accepting connections, as many as there are places |
 //! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
-//! | [`stream`] | its bytes, counted on their way |
+//! | [`socket`], [`raw`] | its bytes as the kernel has them |
+//! | [`certificates`], [`handshake`], [`records`] | TLS |
+//! | [`stream`] | what is said over it, counted on its way |
 //! | [`link`] | one Engine.IO session, over whichever connections it comes; why it is refused |
 //! | [`registry`], [`end_reason`] | what both share: clock, bounds, counters; and why they are ended |
 //! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
@@ -22,6 +24,7 @@
 pub mod answers;
 pub mod bind;
 pub mod body;
+pub mod certificates;
 pub mod connection;
 pub mod end_reason;
 pub mod engine;
@@ -29,6 +32,7 @@ mod few;
 mod frames;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod handshake;
 mod intake;
 pub mod link;
 pub mod listener;
@@ -36,7 +40,11 @@ mod names;
 pub mod origins;
 mod packets;
 mod places;
+mod raw;
+mod records;
 pub mod registry;
+mod socket;
+mod socket_file;
 pub mod stream;
 pub mod unserved;
 mod upgrade;

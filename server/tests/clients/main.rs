@@ -12,6 +12,7 @@ mod provider;
 mod proxies;
 mod rotation;
 mod rules;
+mod tls;
 
 use std::time::Duration;
 

@@ -1,24 +1,26 @@
 //! Accepting connections, with the limits in time and number that `axum::serve` does not set.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::join_all;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::connection::{CloseHandle, Connection};
+use super::bind::Listener;
+use super::connection::{Came, CloseHandle, Connection};
+use super::handshake;
 use super::intake::HEADER_BYTES;
 use super::places::Places;
 use super::registry::Registry;
+use super::socket::shown;
 use super::stream::Stream;
 
 /// How long a client may take to send the head of a request on one of them.
@@ -29,13 +31,17 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long sent data may stay unacknowledged before the kernel ends the connection: a reader that has stalled would
 /// otherwise hold its writer for ever. As long as a Socket.IO ping and its answer may take.
-const STALL_TIMEOUT: Duration = Duration::from_secs(45);
+pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Bytes that the kernel takes beyond what is on its way to the client: what waits longer waits here, where it is charged.
-const UNSENT_BYTES: u32 = 128 << 10;
+pub(super) const UNSENT_BYTES: u32 = 128 << 10;
 
 /// Time before `accept` is tried again after it failed: the process has no more file descriptors then.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Connections that are held at a time where administration is served: they have places of their own, so that an administrator
+/// gets in however many others are there.
+const ADMIN_CONNECTIONS: usize = 64;
 
 /// File descriptors that the process needs beside its connections: for the store, the log, the runtime.
 const RESERVED_FILES: u64 = 200;
@@ -56,26 +62,71 @@ pub fn raise_file_limit(connections: u32) {
     }
 }
 
+/// A way in.
+pub struct Entrance {
+    /// Where.
+    pub listener: Listener,
+    /// What it takes to speak TLS there, if that is spoken.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether it is the one for administration.
+    pub is_for_administration: bool,
+}
+
+/// What all connections of a server share.
+struct Serving {
+    router: Router,
+    registry: Arc<Registry>,
+    connections: TaskTracker,
+    /// Begins the end of all connections.
+    stop: CancellationToken,
+    /// Ends those that go on.
+    cut: CancellationToken,
+}
+
 /// Serves connections until `stop` is cancelled, then lets the ones in progress end, for at most `grace`. `limit` are
-/// held at a time, and some more that only probes can use.
+/// held at a time, and some more that only probes can use; and some for administration.
 pub async fn serve(
-    listener: TcpListener,
+    entrances: Vec<Entrance>,
     router: Router,
     registry: Arc<Registry>,
     limit: usize,
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let places = Places::new(limit);
-    let connections = TaskTracker::new();
-    let cut = CancellationToken::new();
+    let (places, for_administration) = (Places::new(limit), Places::new(ADMIN_CONNECTIONS));
+    let serving = Serving {
+        router,
+        registry,
+        connections: TaskTracker::new(),
+        stop,
+        cut: CancellationToken::new(),
+    };
+    let taking = entrances.into_iter().map(|entrance| {
+        let places = match entrance.is_for_administration {
+            true => &for_administration,
+            false => &places,
+        };
+        take(entrance, places, &serving)
+    });
+    join_all(taking).await;
+    let Serving { connections, cut, .. } = serving;
+    connections.close();
+    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
+        tracing::warn!("some HTTP requests did not end in time and were cut off");
+        cut.cancel();
+        connections.wait().await;
+    }
+}
+
+/// Takes the connections of one way in, until the stop begins.
+async fn take(entrance: Entrance, places: &Places, serving: &Serving) {
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            () = serving.stop.cancelled() => break,
+            accepted = entrance.listener.accept() => accepted,
         };
-        let (tcp, peer) = match accepted {
+        let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
@@ -87,64 +138,80 @@ pub async fn serve(
         };
         failing = false;
         let Some(place) = places.acquire() else {
-            registry.count_refused_connection();
+            serving.registry.count_refused_connection();
             continue;
         };
-        if let Err(error) = tune(&tcp) {
-            tracing::debug!(%peer, %error, "a connection was gone before it could be served");
+        if let Err(error) = socket.tune() {
+            let peer = shown(peer);
+            tracing::debug!(peer, %error, "a connection was gone before it could be served");
             continue;
         }
-        let reserved = place.is_reserved();
-        let connection = Connection::new(tcp, peer.ip(), place, &registry);
-        let handle = CloseHandle::new(&connection);
-        let service = router
-            .clone()
-            .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(handle.clone());
-                request
-            });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(if reserved {
-                RESERVED_HEADER_TIMEOUT
-            } else {
-                HEADER_TIMEOUT
-            })
-            .keep_alive(!reserved)
-            .max_buf_size(HEADER_BYTES)
-            .serve_connection(TokioIo::new(Stream::new(connection)), TowerToHyperService::new(service))
-            .with_upgrades();
-        let (stop, cut) = (stop.clone(), cut.clone());
-        connections.spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    let Some(ended) = cut.run_until_cancelled(connection).await else {
-                        return;
-                    };
-                    ended
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%peer, %error, "a connection ended badly");
-            }
-        });
-    }
-    drop(listener);
-    connections.close();
-    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
-        tracing::warn!("some HTTP requests did not end in time and were cut off");
-        cut.cancel();
-        connections.wait().await;
+        let came = Came {
+            peer,
+            is_for_administration: entrance.is_for_administration,
+        };
+        let connection = Connection::new(socket, came, place, &serving.registry);
+        serving.begin(connection, entrance.tls.clone());
     }
 }
 
-fn tune(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let socket = SockRef::from(tcp);
-    socket.set_tcp_user_timeout(Some(STALL_TIMEOUT))?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(STALL_TIMEOUT))
+impl Serving {
+    /// Serves a connection in a task of its own.
+    fn begin(&self, connection: Arc<Connection>, tls: Option<Arc<ServerConfig>>) {
+        let (router, stop, cut) = (self.router.clone(), self.stop.clone(), self.cut.clone());
+        self.connections.spawn(async move {
+            let handshake = async {
+                match tls {
+                    None => Some(Stream::new(Arc::clone(&connection))),
+                    Some(config) => handshake::accept(Arc::clone(&connection), config).await,
+                }
+            };
+            if let Some(Some(stream)) = stop.run_until_cancelled(handshake).await {
+                speak(connection, stream, router, stop, cut).await;
+            }
+        });
+    }
+}
+
+/// Speaks HTTP over a connection, until either side ends it.
+async fn speak(
+    connection: Arc<Connection>,
+    stream: Stream,
+    router: Router,
+    stop: CancellationToken,
+    cut: CancellationToken,
+) {
+    let (reserved, peer) = (connection.is_reserved(), connection.address());
+    let handle = CloseHandle::new(&connection);
+    drop(connection);
+    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(handle.clone());
+        request
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(if reserved {
+            RESERVED_HEADER_TIMEOUT
+        } else {
+            HEADER_TIMEOUT
+        })
+        .keep_alive(!reserved)
+        .max_buf_size(HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let Some(ended) = cut.run_until_cancelled(connection).await else {
+                return;
+            };
+            ended
+        }
+    };
+    if let Err(error) = ended {
+        let peer = shown(peer);
+        tracing::debug!(peer, %error, "a connection ended badly");
+    }
 }

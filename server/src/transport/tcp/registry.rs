@@ -63,6 +63,7 @@ pub struct Registry {
     ended: [AtomicU64; EndReason::ALL.len()],
     refused_connections: AtomicU64,
     refused_sessions: AtomicU64,
+    refused_handshakes: AtomicU64,
 }
 
 /// What is ended when it is overdue.
@@ -107,6 +108,7 @@ impl Registry {
             ended: Default::default(),
             refused_connections: AtomicU64::new(0),
             refused_sessions: AtomicU64::new(0),
+            refused_handshakes: AtomicU64::new(0),
         })
     }
 
@@ -202,6 +204,10 @@ impl Registry {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn count_refused_handshake(&self) {
+        self.refused_handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How often the server ended or refused something since its start, each with its name.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         let ended = EndReason::ALL
@@ -210,6 +216,7 @@ impl Registry {
         let refused = [
             ("refused_connections", &self.refused_connections),
             ("refused_sessions", &self.refused_sessions),
+            ("refused_handshakes", &self.refused_handshakes),
         ];
         let all = ended.chain(refused);
         all.map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
