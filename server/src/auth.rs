@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shared::{Role, UserId};
 
+use crate::rates::TooOften;
 use crate::storage::{StoreError, UserStore};
 
 pub mod secret;
@@ -40,18 +41,27 @@ pub enum AuthError {
     /// The token is good, but no user has its `userId`.
     #[error("the token's user does not exist")]
     UnknownUser,
+    /// Too many tokens from the same address were not accepted, so this one was not looked at.
+    #[error("too many tokens from this address were not accepted")]
+    TooManyFailed(TooOften),
     /// It could not be found out whether the user exists.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl AuthError {
+    /// Whether a token was looked at and not accepted.
+    pub fn is_failed_token(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::UnknownUser)
+    }
+
     /// The reason, of which there are few.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "a token is missing",
             Self::NoToken(reason) | Self::Invalid(reason) => reason,
             Self::UnknownUser => "no user has the token's userId in this database, which the start names",
+            Self::TooManyFailed(_) => "too many tokens from the address were not accepted (RATE_FAILED_TOKENS)",
             Self::Store(_) => "the database did not answer who this is",
         }
     }

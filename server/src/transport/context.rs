@@ -8,6 +8,7 @@ use super::store_check::StoreCheck;
 use super::tcp::registry::Registry;
 use crate::auth::Verifier;
 use crate::config::Config;
+use crate::rates::UserRates;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
 
@@ -28,6 +29,8 @@ pub struct Context {
     pub store_check: StoreCheck,
     /// The client, for pages that load it from here.
     pub client_files: ClientFiles,
+    /// How often users may do what.
+    pub rates: Arc<UserRates>,
     /// The TCP connections, and the sessions that poll.
     pub registry: Arc<Registry>,
     /// Owns the tasks of requests, and says when the server begins to stop: it is no longer ready then.

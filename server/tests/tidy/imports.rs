@@ -22,6 +22,7 @@ const ORDER: &[&str] = &[
     "supervisor",
     "telemetry",
     "outage",
+    "rates",
     "config",
     "clock",
     "failpoints",

@@ -32,9 +32,9 @@ use crate::transport::tcp::unserved;
 /// after a second, and would never receive the reason.
 const REFUSAL_DELAY: Duration = Duration::from_millis(500);
 
-/// How long a connection waits for the database to answer who it is. The transport is closed a little earlier, and
+/// So much longer than for authenticating a connection waits for the database to answer who it is. The transport is closed before, and
 /// every stock client then tries again by itself, which it would not after a refusal.
-pub const STORE_TIMEOUT: Duration = Duration::from_secs(12);
+const STORE_MARGIN: Duration = Duration::from_secs(2);
 
 /// The shortest time until it is asked again.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -48,6 +48,9 @@ pub enum ConnectRefused {
     /// The user has as many connections as are allowed.
     #[error("Too many connections")]
     TooManyConnections,
+    /// Too many tokens from the same address were not accepted.
+    #[error("Too many failed tokens")]
+    TooManyFailed,
     /// The database did not answer in time.
     #[error("Service unavailable")]
     Unavailable,
@@ -80,7 +83,7 @@ pub async fn connect(
     let handshake = handshake.unwrap_or_default();
     let request = socket.req_parts();
     let authenticated = match handshake.token(&request.headers, &request.uri, context.config.allow_query_token) {
-        Ok(token) => authenticate(&context, Some(&token)).await,
+        Ok(token) => authenticate_from(Link::of(&socket), &context, &token).await,
         Err(denied) => Err(denied),
     };
     let admitted = match authenticated {
@@ -93,6 +96,7 @@ pub async fn connect(
             say_refused(denied.kind());
             Err(match denied {
                 AuthError::Store(_) => ConnectRefused::Unavailable,
+                AuthError::TooManyFailed(_) => ConnectRefused::TooManyFailed,
                 _ => ConnectRefused::Authentication,
             })
         }
@@ -116,10 +120,26 @@ fn say_refused(reason: &'static str) {
     }
 }
 
+/// Checks a token, unless too many from the same address were not accepted.
+async fn authenticate_from(link: Option<&Link>, context: &Context, token: &str) -> Result<Caller, AuthError> {
+    let client = link.map(Link::client);
+    client
+        .map_or(Ok(()), |client| client.look_at_token(&context.registry))
+        .map_err(AuthError::TooManyFailed)?;
+    let authenticated = authenticate(context, Some(token)).await;
+    if let (Some(client), Err(denied)) = (client, &authenticated)
+        && denied.is_failed_token()
+    {
+        client.count_failed_token(&context.registry);
+    }
+    authenticated
+}
+
 /// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
 /// one asks the database for all who wait.
 async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, AuthError> {
-    let end = Instant::now() + STORE_TIMEOUT;
+    let timeout = Duration::from_secs(context.config.limits.authentication_timeout.into());
+    let end = Instant::now() + timeout + STORE_MARGIN;
     loop {
         if context.supervisor.stopping().is_cancelled() {
             // The transport is closed soon, which clients take as the reason to connect again; a refusal would be final.
@@ -148,12 +168,14 @@ fn enter(
 ) -> Result<(), ConnectRefused> {
     // Every session has a link: no request gets to the library without one.
     let link = Link::of(socket).ok_or(ConnectRefused::Unavailable)?.clone();
+    let address = link.client().address;
     let client = Arc::new(SocketClient::new(socket, link.clone()));
     let registration = context.chat.connect(caller.user, client);
     let registration = registration.map_err(|TooManyConnections| ConnectRefused::TooManyConnections)?;
     link.is_of(caller.user);
+    let rates = context.rates.of(caller.user);
     let supervisor = context.supervisor.clone();
-    let session = Arc::new(Session::new(caller, registration, link, supervisor));
+    let session = Arc::new(Session::new(caller, registration, link, rates, supervisor));
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }
@@ -169,6 +191,6 @@ fn enter(
         }
         std::future::ready(())
     });
-    tracing::debug!(connection = %socket.id, user = %caller.user, "connected");
+    tracing::debug!(connection = %socket.id, user = %caller.user, address = %address, "connected");
     Ok(())
 }

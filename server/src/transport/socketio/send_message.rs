@@ -22,6 +22,9 @@ pub fn handle(context: &Arc<Context>, mut reply: Reply, payload: Payload<'_>) {
     let Ok(receiver) = request.receiver_id.parse().map_err(|InvalidId| ()) else {
         return reply.error(error::invalid_id("receiverId", &request.receiver_id));
     };
+    if let Err(refused) = context.rates.count_bytes(&reply.session.rates, request.message.0.len()) {
+        return reply.error(error::quota_exceeded(&refused));
+    }
     let sender = reply.session.caller.user;
     let request = SendRequest {
         receiver,

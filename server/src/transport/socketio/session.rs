@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 
 use crate::auth::Caller;
 use crate::chat::SubmitError;
-use crate::chat::event_rate::EventRate;
 use crate::delivery::budget::CONNECTION_BYTES;
 use crate::delivery::registration::Registration;
+use crate::rates::UserUse;
 use crate::supervisor::Supervisor;
 use crate::transport::tcp::link::Link;
 
@@ -27,8 +27,8 @@ pub struct Session {
     pub registration: Registration,
     /// The way to its client.
     pub link: Link,
-    /// How often this connection said that its user types, lately. Held to count one up.
-    pub typing: Mutex<EventRate>,
+    /// How often its user did what lately, over all connections.
+    pub rates: Arc<UserUse>,
     /// Owns the tasks of its requests.
     pub(super) supervisor: Supervisor,
     /// Requests that wait for their answer.
@@ -41,16 +41,22 @@ pub struct Session {
 
 impl Session {
     /// The session of a connection that was just let in.
-    pub fn new(caller: Caller, registration: Registration, link: Link, supervisor: Supervisor) -> Self {
+    pub fn new(
+        caller: Caller,
+        registration: Registration,
+        link: Link,
+        rates: Arc<UserUse>,
+        supervisor: Supervisor,
+    ) -> Self {
         Self {
             caller,
             registration,
             link,
+            rates,
             supervisor,
             unanswered: AtomicU32::new(0),
             unanswered_bytes: AtomicUsize::new(0),
             last: Mutex::default(),
-            typing: Mutex::default(),
         }
     }
 

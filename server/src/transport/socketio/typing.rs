@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use shared::InvalidId;
 use shared::presence::SetTyping;
-use shared::{InvalidId, events};
 
 use super::reply::{Nothing, Reply};
 use super::request::Payload;
@@ -20,10 +20,6 @@ pub fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
     let Ok(receiver) = request.receiver_id.parse().map_err(|InvalidId| ()) else {
         return reply.error(error::invalid_id("receiverId", &request.receiver_id));
     };
-    let counted = reply.session.typing.lock().count(events::TYPING);
-    if let Err(error) = counted {
-        return reply.error(error);
-    }
     let chat = Arc::clone(&context.chat);
     reply.later(async move |session: Arc<Session>| {
         chat.set_typing(session.caller.user, receiver, request.is_typing)

@@ -3,7 +3,7 @@
 //! The Socket.IO library can leave a namespace but not end the transport under it, and a writer that is stuck on a
 //! client that no longer reads waits for ever. Shutting the TCP stream down wakes it and starts the ordinary cleaning.
 
-use std::net::{IpAddr, Shutdown};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -12,12 +12,14 @@ use shared::UserId;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use super::client_address::ClientAddress;
 use super::end_reason::EndReason;
 use super::intake::{self, Charge, Requests};
 use super::link::{Carrier, Link};
 use super::places::Place;
-use super::registry::{MAX_SECONDS, Overdue, Registry, network};
+use super::registry::{MAX_SECONDS, Overdue, Registry};
 use crate::delivery::budget::Account;
+use crate::rates::addresses::{OpenConnection, network};
 
 /// Seconds without a byte from a client after which its WebSocket is ended: the library sends a ping every 25 s and
 /// gives 20 s for the answer, but can't end a connection whose writer is stuck.
@@ -32,7 +34,9 @@ const COMPLETE: u32 = u32::MAX;
 /// An accepted connection.
 pub struct Connection {
     pub(super) tcp: TcpStream,
-    address: IpAddr,
+    client: ClientAddress,
+    /// Given back when the connection is closed, as its place is.
+    _open: Option<OpenConnection>,
     /// Given back when the connection is closed, also if it became a WebSocket.
     place: Place,
     registry: Arc<Registry>,
@@ -68,11 +72,18 @@ struct Waits {
 }
 
 impl Connection {
-    pub(super) fn new(tcp: TcpStream, address: IpAddr, place: Place, registry: &Arc<Registry>) -> Arc<Self> {
+    pub(super) fn new(
+        tcp: TcpStream,
+        client: ClientAddress,
+        open: Option<OpenConnection>,
+        place: Place,
+        registry: &Arc<Registry>,
+    ) -> Arc<Self> {
         let now = registry.now();
         let connection = Arc::new(Self {
             tcp,
-            address,
+            client,
+            _open: open,
             place,
             registry: Arc::clone(registry),
             link: OnceLock::new(),
@@ -96,9 +107,9 @@ impl Connection {
         self.place.is_reserved()
     }
 
-    /// Where it comes from.
-    pub fn address(&self) -> IpAddr {
-        self.address
+    /// Where it comes from: the client, or a proxy whose requests say who that is.
+    pub(super) fn client(&self) -> &ClientAddress {
+        &self.client
     }
 
     /// What its HTTP answers are charged to.
@@ -178,7 +189,7 @@ impl Connection {
         intake::charge(&mut waits.charge, bytes, || {
             Some(match user {
                 Some(user) => self.registry.messages.of(user),
-                None => self.registry.intake.of(network(self.address)),
+                None => self.registry.intake.of(network(self.client.address)),
             })
         })
     }
@@ -233,7 +244,7 @@ impl Connection {
     pub fn end(&self, reason: EndReason) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             self.registry.count_end(reason);
-            tracing::warn!(peer = %self.address, reason = reason.name(), "tcp: a connection was ended");
+            tracing::warn!(peer = %self.client.address, reason = reason.name(), "tcp: a connection was ended");
             if let Some(link) = self.link.get() {
                 link.is_gone();
             }
@@ -294,7 +305,7 @@ impl Carrier for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(link) = self.link.get() {
-            link.carrier_is_gone(self.address);
+            link.carrier_is_gone();
         }
     }
 }

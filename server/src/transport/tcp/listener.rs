@@ -15,11 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::client_address::ClientAddress;
 use super::connection::{CloseHandle, Connection};
 use super::intake::HEADER_BYTES;
-use super::places::Places;
+use super::places::{Place, Places};
+use super::proxy_protocol;
 use super::registry::Registry;
 use super::stream::Stream;
+use crate::rates::addresses::OpenConnection;
 
 /// How long a client may take to send the head of a request on one of them.
 const RESERVED_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -86,6 +89,15 @@ pub async fn serve(
             }
         };
         failing = false;
+        // A trusted proxy has many clients; each is counted by itself, as soon as it is known.
+        let peer_address = match registry.proxies.trust(peer.ip()) {
+            true => ClientAddress::of_proxy(peer.ip()),
+            false => ClientAddress::new(peer.ip(), &registry),
+        };
+        let Ok(open) = peer_address.connect(&registry) else {
+            registry.count_refused_address();
+            continue;
+        };
         let Some(place) = places.acquire() else {
             registry.count_refused_connection();
             continue;
@@ -94,15 +106,75 @@ pub async fn serve(
             tracing::debug!(%peer, %error, "a connection was gone before it could be served");
             continue;
         }
-        let reserved = place.is_reserved();
-        let connection = Connection::new(tcp, peer.ip(), place, &registry);
+        let accepted = Accepted {
+            tcp,
+            client: peer_address,
+            open,
+            place,
+        };
+        let (router, registry, stop, cut) = (router.clone(), Arc::clone(&registry), stop.clone(), cut.clone());
+        connections.spawn(async move {
+            let speaks_first = registry.proxies.speak_first(peer.ip());
+            let accepted = match speaks_first {
+                true => match stop.run_until_cancelled(accepted.proxied(&registry)).await {
+                    Some(Some(accepted)) => accepted,
+                    _ => return,
+                },
+                false => accepted,
+            };
+            accepted.serve(router, &registry, stop, cut).await;
+        });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
+        tracing::warn!("some HTTP requests did not end in time and were cut off");
+        cut.cancel();
+        connections.wait().await;
+    }
+}
+
+/// A connection that was accepted.
+struct Accepted {
+    tcp: TcpStream,
+    client: ClientAddress,
+    open: Option<OpenConnection>,
+    place: Place,
+}
+
+impl Accepted {
+    /// The same, as the proxy says that it comes from; `None` if that is not said, or not allowed.
+    async fn proxied(mut self, registry: &Registry) -> Option<Self> {
+        match proxy_protocol::take(&mut self.tcp).await {
+            Ok(Some(client)) if !registry.proxies.trust(client) => self.client = ClientAddress::new(client, registry),
+            // A proxy before this one, whose requests say who their client is; or the proxy itself.
+            Ok(Some(proxy)) => self.client = ClientAddress::of_proxy(proxy),
+            Ok(None) => {}
+            Err(error) => {
+                registry.count_proxy_header();
+                tracing::debug!(proxy = %self.client.address, %error, "a connection does not begin with a PROXY header");
+                return None;
+            }
+        }
+        match self.client.connect(registry) {
+            Ok(open) => Some(Self { open, ..self }),
+            Err(_) => {
+                registry.count_refused_address();
+                None
+            }
+        }
+    }
+
+    /// Serves it until it ends.
+    async fn serve(self, router: Router, registry: &Arc<Registry>, stop: CancellationToken, cut: CancellationToken) {
+        let peer = self.client.address;
+        let reserved = self.place.is_reserved();
+        let connection = Connection::new(self.tcp, self.client, self.open, self.place, registry);
         let handle = CloseHandle::new(&connection);
-        let service = router
-            .clone()
-            .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(handle.clone());
-                request
-            });
+        let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(handle.clone());
+            request
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(if reserved {
@@ -114,30 +186,20 @@ pub async fn serve(
             .max_buf_size(HEADER_BYTES)
             .serve_connection(TokioIo::new(Stream::new(connection)), TowerToHyperService::new(service))
             .with_upgrades();
-        let (stop, cut) = (stop.clone(), cut.clone());
-        connections.spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    let Some(ended) = cut.run_until_cancelled(connection).await else {
-                        return;
-                    };
-                    ended
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%peer, %error, "a connection ended badly");
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                let Some(ended) = cut.run_until_cancelled(connection).await else {
+                    return;
+                };
+                ended
             }
-        });
-    }
-    drop(listener);
-    connections.close();
-    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
-        tracing::warn!("some HTTP requests did not end in time and were cut off");
-        cut.cancel();
-        connections.wait().await;
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended badly");
+        }
     }
 }
 

@@ -11,10 +11,12 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 use super::connection::Connection;
 use super::frames::Frames;
 use super::intake::FREE_BYTES;
+use super::link::Link;
 use super::unserved;
 
 /// An accepted connection, read and written by the owner of this.
@@ -28,6 +30,8 @@ pub struct Stream {
     frames: Frames,
     /// How much of the last one has come, if it is not complete.
     held: usize,
+    /// The end of a pause, in which nothing is read.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 /// Bytes of a buffer that a connection may keep for messages to come without being charged for it: twice the largest event.
@@ -63,6 +67,7 @@ impl Stream {
             read_to_the_end: AtomicBool::new(false),
             frames: Frames::default(),
             held: 0,
+            pause: None,
         }
     }
 
@@ -90,6 +95,17 @@ impl Stream {
         // What is long is kept for long: it stays charged.
         let kept = Some(self.frames.kept()).filter(|kept| *kept > MAX_KEPT).unwrap_or(0);
         before.max(self.held) <= FREE_BYTES || connection.hold(self.held.max(kept))
+    }
+
+    /// Waits until the session may be read.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(left) = self.connection.link().and_then(Link::paused) {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        self.pause = None;
+        Poll::Ready(())
     }
 
     /// A WebSocket whose client is gone takes what is written and ends when it is read: the Socket.IO library keeps a
@@ -130,6 +146,7 @@ impl AsyncRead for Stream {
             if self.broken.load(Ordering::Relaxed) {
                 return Poll::Ready(Ok(()));
             }
+            ready!(self.poll_pause(cx));
             ready!(self.connection.tcp.poll_read_ready(cx))?;
             let unfilled = buf.initialize_unfilled();
             match try_read(&self.connection.tcp, unfilled) {
