@@ -8,6 +8,8 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 use paths::Paths;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod host;
 mod limits;
 mod networks;
@@ -15,6 +17,7 @@ mod origins;
 pub mod paths;
 mod rate;
 mod read;
+mod tokens;
 mod values;
 
 pub use host::Host;
@@ -22,7 +25,8 @@ pub use limits::{Limits, ProxyHeader, Switch};
 pub use networks::Networks;
 pub use origins::{Origins, Pattern};
 pub use rate::{Allowed, Quota, Rate};
-pub use read::{ConfigError, Given, read};
+pub use read::{ConfigError, Given, Problem, read};
+pub use tokens::Tokens;
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///
@@ -51,6 +55,10 @@ pub struct Config {
     #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = values::mongo_uri)]
     pub mongo_uri: Option<Secret>,
 
+    /// File that holds MONGO_URI, such as a secret of Docker or Kubernetes; a newline at its end is no part of it
+    #[arg(long, env = "MONGO_URI_FILE")]
+    pub mongo_uri_file: Option<PathBuf>,
+
     /// Directory of the embedded database and of the generated secret
     #[arg(
         long, env = "DATA_DIR", default_value = "./data",
@@ -65,6 +73,14 @@ pub struct Config {
     )]
     pub check_store: bool,
 
+    /// Say all that is wrong with the settings, and end: with status 0 if nothing is, else 2; no database is opened
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// List every setting, its value and where it comes from, without secrets, and end; JSON unless a person reads it
+    #[arg(long)]
+    pub print_config: bool,
+
     // Without a variable: it must not stay in a file and accept the next loss, too.
     /// Use the embedded database although it has less than it is known to have had; for one start only
     ///
@@ -72,11 +88,9 @@ pub struct Config {
     #[arg(long)]
     pub accept_loss: bool,
 
-    /// Secret that tokens are signed with (HS256), 32 bytes or more
-    ///
-    /// Without this setting a random one is created once, in DATA_DIR/jwt_secret.
-    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = values::jwt_secret)]
-    pub jwt_secret: Option<Secret>,
+    /// What tokens are taken.
+    #[command(flatten)]
+    pub tokens: Tokens,
 
     /// Path below which everything is, such as /api, where a proxy does not take it off; probes work at the root as well
     #[arg(long, env = "BASE_PATH", default_value = "", hide_default_value = true, value_parser = paths::setting)]

@@ -2,6 +2,7 @@
 //!
 //! Raw input becomes one of these types where it arrives, once, and nothing after that checks it again.
 
+mod access;
 mod change;
 mod conversation;
 mod cursor;
@@ -11,6 +12,7 @@ mod position;
 mod text;
 mod username;
 
+pub use access::{Access, Ban, ShutOut, revocation_of};
 pub use change::{Change, Changes, RemoteChange};
 pub use conversation::Conversation;
 pub use cursor::{Cursor, Instance, InvalidCursor, PageEnd};

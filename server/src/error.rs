@@ -9,7 +9,9 @@ use shared::{ErrorCode, WireError};
 use crate::auth::AuthError;
 use crate::chat::{self, NotStored, SubmitError};
 use crate::config::Allowed;
-use crate::domain::InvalidText;
+use crate::delivery::TooManyConnections;
+use crate::delivery::client::Ending;
+use crate::domain::{Ban, InvalidText};
 use crate::outage::Seldom;
 use crate::rates::{Kind, TooOften};
 use crate::storage::{AppendError, MarkError, Projection, StoreError};
@@ -143,10 +145,74 @@ impl From<AuthError> for WireError {
     fn from(denied: AuthError) -> Self {
         match denied {
             AuthError::Store(failure) => failed_request(&failure),
+            AuthError::Banned(ban) => banned(&ban),
             AuthError::TooManyFailed(refused) => too_many_failed_tokens(&refused),
             reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
         }
     }
+}
+
+/// What a user who is banned is told.
+fn banned(ban: &Ban) -> WireError {
+    let until = ban.until.map(|until| format!(" until {until}")).unwrap_or_default();
+    let reason = ban
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    WireError {
+        until: ban.until,
+        ..WireError::new(ErrorCode::Banned, format!("this user is banned{until}{reason}"))
+    }
+}
+
+/// Why a connection is ended, and why its requests are refused until it is.
+pub fn ended(ending: &Ending) -> WireError {
+    match ending {
+        Ending::Revoked { .. } => WireError::new(
+            ErrorCode::TokenRevoked,
+            "the tokens of this user were revoked; connect again with a new one",
+        ),
+        Ending::Banned(ban) => banned(ban),
+        Ending::Disconnected => WireError::new(
+            ErrorCode::Disconnected,
+            "an administrator ended this connection; connect again if you are meant to",
+        ),
+    }
+}
+
+/// Why a bearer may not connect: the same reason as over HTTP, with a code of its own for each thing that a client can do about
+/// it. What the log needs is said where connections are refused.
+pub fn may_not_connect(denied: &AuthError) -> WireError {
+    let code = match denied {
+        AuthError::Store(failure) => return store_failure(failure),
+        AuthError::TooManyFailed(refused) => return too_many_failed_tokens(refused),
+        AuthError::Missing | AuthError::NoToken(_) | AuthError::Invalid(_) => ErrorCode::TokenInvalid,
+        AuthError::Expired => ErrorCode::TokenExpired,
+        AuthError::UnknownUser => ErrorCode::UserUnknown,
+        AuthError::Revoked => ErrorCode::TokenRevoked,
+        AuthError::Banned(ban) => return banned(ban),
+    };
+    WireError::new(code, denied.to_string())
+}
+
+/// A user has as many connections as are allowed.
+impl From<TooManyConnections> for WireError {
+    fn from(TooManyConnections: TooManyConnections) -> Self {
+        later(
+            ErrorCode::TooManyConnections,
+            "the user has MAX_CONNECTIONS_PER_USER connections; end one, and connect again",
+            1_000,
+        )
+    }
+}
+
+/// A client asks for another namespace than the one there is.
+pub fn invalid_namespace() -> WireError {
+    WireError::new(
+        ErrorCode::InvalidNamespace,
+        "there is no such namespace; the only one is `/`",
+    )
 }
 
 /// Why a request was not taken.

@@ -31,8 +31,8 @@ impl Greeting {
         let config = &given.config;
         let looks_in = given.in_file("DATA_DIR").unwrap_or(CHATCTL_LOOKS_IN);
         let elsewhere =
-            config.jwt_secret.is_none() && config.data_dir.components().ne(Path::new(looks_in).components());
-        let secret = config.jwt_secret.as_ref().map(|secret| secret.expose());
+            config.tokens.jwt_secret.is_none() && config.data_dir.components().ne(Path::new(looks_in).components());
+        let secret = config.tokens.jwt_secret.as_ref().map(|secret| secret.expose());
         Self {
             base: config.base_path.clone(),
             is_misled: given.in_file("CHAT_URL").is_some(),

@@ -27,6 +27,8 @@ pub mod domain;
 pub mod error;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod outage;
 pub mod rates;
 pub mod routes;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use shared::events;
 
 use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{about, client, feed, health, history, users};
+use crate::transport::http::{about, admin, client, feed, health, history, users};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, send_message, settings, sync, typing};
 
@@ -38,6 +38,11 @@ pub fn routes() -> Router<Arc<Context>> {
         .route("/users/me/settings", get(users::settings).patch(users::change_settings))
         .route("/users/{id}", get(users::get))
         .route("/admin/rebuild", post(health::rebuild))
+        .route("/admin/users/{id}/revoke", post(admin::revoke))
+        .route("/admin/users/{id}/ban", post(admin::ban))
+        .route("/admin/users/{id}/unban", post(admin::unban))
+        .route("/admin/users/{id}/connections", get(admin::connections))
+        .route("/admin/connections/{id}", delete(admin::disconnect))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route(&format!("{SOCKET_IO}/{{file}}"), get(client::file))

@@ -20,10 +20,12 @@ use crate::transport::tcp::{bind, listener};
 use assemble::Loaded;
 
 mod assemble;
+mod check;
 mod error;
 mod load;
 pub mod stop;
 
+pub use check::check;
 pub use error::RunError;
 
 /// A server that takes connections.

@@ -324,19 +324,19 @@ impl Http {
         if status.is_success() {
             return Ok(response);
         }
-        if status == 401 {
-            return Err(self.unauthorized());
-        }
         match self.decode::<ErrorBody>(response) {
+            Ok(body) if status == 401 => Err(self.unauthorized(Some(body.error))),
+            Err(_) if status == 401 => Err(self.unauthorized(None)),
             Ok(body) => Err(body.error.into()),
             Err(_) => Err(self.not_the_server(format!("status {status}"))),
         }
     }
 
-    /// What to say when the server refuses our token.
-    pub fn unauthorized(&self) -> ClientError {
+    /// What to say when the server refuses our token, for this reason.
+    pub fn unauthorized(&self, reason: Option<WireError>) -> ClientError {
         ClientError::Unauthorized {
             url: self.url.clone(),
+            reason: reason.map_or_else(String::new, |reason| format!(" ({reason})")),
             origin: self.secret.origin().to_owned(),
         }
     }

@@ -8,11 +8,11 @@ use futures_util::stream::{self, BoxStream};
 use parking_lot::Mutex;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use server::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
+use server::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
 use server::domain::{NewMessage, Username};
 use server::storage::{
-    AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
-    PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
+    PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
 };
 
 /// Users in memory, and no messages.
@@ -195,6 +195,26 @@ impl PresenceStore for NullStore {
 
     fn is_shared(&self) -> bool {
         false
+    }
+}
+
+/// Nobody is ever shut out.
+#[async_trait]
+impl AccessStore for NullStore {
+    async fn access(&self, user: UserId) -> Result<Option<Access>, StoreError> {
+        Ok(self.users.lock().contains_key(&user).then(Access::default))
+    }
+
+    async fn revoke(&self, user: UserId, _: Timestamp) -> Result<Option<Access>, StoreError> {
+        self.access(user).await
+    }
+
+    async fn set_ban(&self, user: UserId, _: Option<Ban>) -> Result<Option<Access>, StoreError> {
+        self.access(user).await
+    }
+
+    fn access_changes(&self) -> BoxStream<'static, Vec<UserId>> {
+        stream::pending().boxed()
     }
 }
 

@@ -20,6 +20,9 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it looks meanwhile whether they are done.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 impl<R> Chat<R> {
     /// A page of a user's conversations, after `cursor` if there is one. It waits for the inboxes of an old database, and takes no
     /// turn to read meanwhile.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::Verifier;
 use crate::chat::{Limits, MessageIdGenerator, Parts};
+use crate::clock;
 use crate::config::{Config, Secret};
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
@@ -12,6 +13,8 @@ use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
 use crate::transport::context::{Chat, Context};
+use crate::transport::node::Node;
+use crate::transport::socketio::timers::Timers;
 use crate::transport::store_check::StoreCheck;
 use crate::transport::tcp::registry::Registry;
 
@@ -63,8 +66,12 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     let stop = supervisor.stopping().clone();
     let cleaned = Arc::clone(&rates);
     supervisor.spawn("connections", Arc::clone(&registry).run(stop, move || cleaned.clean()));
+    let timers = Timers::new(Arc::new(clock::now));
+    supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
     Arc::new(Context {
         chat,
+        timers,
+        node: Node::current(),
         verifier: Verifier::new(&secret),
         store,
         store_check: StoreCheck::default(),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::client_files::ClientFiles;
+use super::node::Node;
 use super::socketio::reply::Reply;
+use super::socketio::timers::Timers;
 use super::store_check::StoreCheck;
 use super::tcp::registry::Registry;
 use crate::auth::Verifier;
@@ -29,6 +31,10 @@ pub struct Context {
     pub store_check: StoreCheck,
     /// The client, for pages that load it from here.
     pub client_files: ClientFiles,
+    /// When something is to happen to a connection.
+    pub timers: Arc<Timers>,
+    /// The name of this process.
+    pub node: Node,
     /// How often users may do what.
     pub rates: Arc<UserRates>,
     /// The TCP connections, and the sessions that poll.

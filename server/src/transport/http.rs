@@ -3,10 +3,13 @@
 //! [`router`] builds the service: it adds to the table of routes what holds for all of them.
 
 pub mod about;
+pub mod admin;
 pub mod client;
 pub mod cors;
 pub mod extract;
 pub mod feed;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod health;
 pub mod history;
 pub mod paths;

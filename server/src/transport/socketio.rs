@@ -11,6 +11,8 @@ pub mod client;
 pub mod connect;
 pub mod conversations;
 mod emit;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod handshake;
 pub mod mark;
 pub mod namespaces;
@@ -23,4 +25,5 @@ pub mod session;
 pub mod settings;
 pub mod sync;
 mod text;
+pub mod timers;
 pub mod typing;

@@ -6,7 +6,7 @@
 //! | [`listener`], [`places`] | accepting connections, as many as there are places |
 //! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
 //! | [`stream`] | its bytes, counted on their way |
-//! | [`link`] | one Engine.IO session, over whichever connections it comes |
+//! | [`link`] | one Engine.IO session, over whichever connections it comes; why it is refused |
 //! | [`client_address`], [`proxies`], [`proxy_protocol`] | whose address counts, and what trusted proxies say of it |
 //! | [`registry`], [`end_reason`] | what both share: clock, bounds, counters; and why they are ended |
 //! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
@@ -30,6 +30,8 @@ pub mod end_reason;
 pub mod engine;
 mod few;
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod intake;
 pub mod link;
 pub mod listener;

@@ -10,6 +10,7 @@ mod env_file;
 mod failover;
 mod greeting;
 mod hang;
+mod inspect;
 mod kill;
 mod large;
 mod limits;

@@ -14,7 +14,7 @@ use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, history, new_message, stored, until, users, with_client_id};
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "_id_",
     "sender_1_receiver_1_createdAt_1__id_1",
     "clientMessageId_sender_unique",
@@ -25,6 +25,7 @@ const NAMES: [&str; 19] = [
     "usernameKey_unique",
     "onlineNodes_1",
     "settings.updatedAt_1",
+    "access.updatedAt_1",
     "_id_",
     "user_updatedAt_peer",
     "peer_updatedAt_user",

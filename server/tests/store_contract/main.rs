@@ -129,6 +129,11 @@ contract! {
         change_one_by_one
         of_nobody_are_none
         survive_reopening;
+    access in users:
+        lets_in_at_first
+        revokes_and_never_takes_that_back
+        bans_and_lifts_bans
+        survives_reopening;
     presence:
         is_set_and_unset
         takes_the_last_of_several_changes

@@ -40,7 +40,7 @@ pub(super) fn hosts(uri: &str) -> String {
 /// Finds out what is wrong with a connection string. The driver's own words repeat the part that it could not read, and that
 /// can be half of a password: without its `@` a login stands where hosts do. So only names of options and schemes are
 /// repeated.
-fn fault(uri: &str) -> String {
+pub(super) fn fault(uri: &str) -> String {
     const SHAPE: &str = "it should read mongodb://[user:password@]host[:port],…[/database][?option=value&…]";
     let Some((scheme, rest)) = uri.split_once("://") else {
         return SHAPE.into();

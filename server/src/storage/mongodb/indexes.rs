@@ -63,7 +63,7 @@ enum Kind {
     Expiring,
 }
 
-fn wanted() -> [Index; 14] {
+fn wanted() -> [Index; 15] {
     let index = |collection, name, keys, kind| Index {
         collection,
         name,
@@ -92,6 +92,13 @@ fn wanted() -> [Index; 14] {
             names::USERS,
             "settings.updatedAt_1",
             doc! { "settings.updatedAt": 1 },
+            Kind::Sparse,
+        ),
+        // The same of who is shut out.
+        index(
+            names::USERS,
+            "access.updatedAt_1",
+            doc! { "access.updatedAt": 1 },
             Kind::Sparse,
         ),
         // The feeds, one for each direction.

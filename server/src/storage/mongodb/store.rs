@@ -8,11 +8,11 @@ use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, User
 
 use super::timeouts::READ_TIMEOUT;
 use super::{MongoStore, window};
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
+use crate::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
 use crate::domain::{NewMessage, Username};
 use crate::storage::{
-    AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
-    PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
+    PresenceChange, PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
 };
 
 impl MongoStore {
@@ -176,6 +176,25 @@ impl UserStore for MongoStore {
 
     async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
         self.read(self.users.people(ids)).await
+    }
+}
+
+#[async_trait]
+impl AccessStore for MongoStore {
+    async fn access(&self, user: UserId) -> Result<Option<Access>, StoreError> {
+        self.read(self.users.access(user)).await
+    }
+
+    async fn revoke(&self, user: UserId, before: Timestamp) -> Result<Option<Access>, StoreError> {
+        self.guard(self.access.revoke(user, before)).await
+    }
+
+    async fn set_ban(&self, user: UserId, ban: Option<Ban>) -> Result<Option<Access>, StoreError> {
+        self.guard(self.access.set_ban(user, ban.as_ref())).await
+    }
+
+    fn access_changes(&self) -> BoxStream<'static, Vec<UserId>> {
+        self.access.changes()
     }
 }
 

@@ -14,26 +14,32 @@ use mongodb::{Collection, Database};
 use shared::{Settings, Timestamp, User, UserId};
 use tokio::time::Instant;
 
+use super::access::access;
 use super::batches::Batches;
 use super::document;
 use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, foreign_index, retrying, store_error};
 use super::indexes::{USERNAME_KEY, USERNAME_UNIQUE};
 use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use super::{names, query};
-use crate::domain::Username;
+use crate::domain::{Access, Username};
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A user, and their settings.
-type Person = (Option<User>, Settings);
+/// What one look-up finds of a user: it reads the whole document.
+#[derive(Clone, Default)]
+struct Found {
+    user: Option<User>,
+    settings: Settings,
+    access: Access,
+}
 
 /// The collection of users.
 pub(super) struct Users {
     users: Collection<RawDocumentBuf>,
-    lookup: Batches<UserId, Person>,
+    lookup: Batches<UserId, Found>,
 }
 
 impl Users {
@@ -42,7 +48,7 @@ impl Users {
             users: database.collection(names::USERS),
             lookup: Batches::start("user-lookup", parts, {
                 let users = database.collection(names::USERS);
-                move |ids| people(users.clone(), ids)
+                move |ids| find(users.clone(), ids)
             }),
         }
     }
@@ -140,8 +146,18 @@ impl Users {
     }
 
     pub(super) async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(self.find(id).await?.user)
+    }
+
+    /// See [`crate::storage::AccessStore::access`].
+    pub(super) async fn access(&self, id: UserId) -> Result<Option<Access>, StoreError> {
+        let Found { user, access, .. } = self.find(id).await?;
+        Ok(user.map(|_| access))
+    }
+
+    async fn find(&self, id: UserId) -> Result<Found, StoreError> {
         let found = self.lookup.read(vec![id]).await?;
-        Ok(found.into_iter().next().and_then(|(user, _)| user))
+        Ok(found.into_iter().next().unwrap_or_default())
     }
 
     /// See [`crate::storage::UserStore::users`].
@@ -150,8 +166,9 @@ impl Users {
     }
 
     /// See [`crate::storage::UserStore::people`].
-    pub(super) async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>, StoreError> {
-        self.lookup.read(ids.to_vec()).await
+    pub(super) async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
+        let found = self.lookup.read(ids.to_vec()).await?;
+        Ok(found.into_iter().map(|found| (found.user, found.settings)).collect())
     }
 
     pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
@@ -182,19 +199,35 @@ impl Users {
     }
 }
 
-/// Users and their settings, which are in the same documents.
-async fn people(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<Vec<Person>, StoreError> {
+/// Users, their settings and how it stands with them, which are in the same documents.
+async fn find(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<Vec<Found>, StoreError> {
     let keys: Vec<_> = ids.iter().copied().map(document::user_key).collect();
     let find = users
         .find(doc! { "_id": { "$in": keys } })
         // With one more than there can be, the first answer is the last.
         .batch_size(u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1))
         .max_time(READ_TIMEOUT);
-    let read = |found: &RawDocument| Some((document::user(found)?, document::settings(found)));
+    let read = |found: &RawDocument| {
+        let user = document::user(found)?;
+        let found = Found {
+            settings: document::settings(found),
+            access: access(found),
+            user: None,
+        };
+        Some((user, found))
+    };
     let found = query::all("reading users", READ_TIMEOUT, find, read).await?;
-    let found: HashMap<UserId, Person> = found
+    let found: HashMap<UserId, Found> = found
         .into_iter()
-        .map(|(user, settings)| (user.id, (Some(user), settings)))
+        .map(|(user, found)| {
+            (
+                user.id,
+                Found {
+                    user: Some(user),
+                    ..found
+                },
+            )
+        })
         .collect();
     Ok(ids
         .iter()

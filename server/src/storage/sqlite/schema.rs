@@ -130,6 +130,13 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- this column.
     ALTER TABLE meta ADD COLUMN first_start INTEGER;
 ",
+    "
+    -- Who is shut out. A user with `banned_at` is banned, for ever without `banned_until`.
+    ALTER TABLE users ADD COLUMN revoked_before INTEGER;
+    ALTER TABLE users ADD COLUMN banned_at INTEGER;
+    ALTER TABLE users ADD COLUMN banned_until INTEGER;
+    ALTER TABLE users ADD COLUMN ban_reason TEXT;
+",
 ];
 
 /// The `user_version` from which on changes have numbers, and the database a name of its own.

@@ -8,13 +8,13 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use rusqlite::Connection;
 use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use super::{EmbeddedStore, append, feed, inbox, markers, opening, pages, projector, sequence, users};
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
+use super::{EmbeddedStore, access, append, feed, inbox, markers, opening, pages, projector, sequence, users};
+use crate::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
 use crate::domain::{NewMessage, Username};
 use crate::storage::size;
 use crate::storage::{
-    AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
-    PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
+    PresenceChange, PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
 };
 
 /// Messages of all users that a reader of a feed filters itself, before it waits for them to be projected.
@@ -257,6 +257,28 @@ impl UserStore for EmbeddedStore {
         let committed = |shared: &projector::Shared, (_, newest): &(_, i64)| shared.committed(*newest);
         let (settings, _) = self.write(work, committed).await?;
         Ok(settings)
+    }
+}
+
+#[async_trait]
+impl AccessStore for EmbeddedStore {
+    async fn access(&self, user: UserId) -> Result<Option<Access>, StoreError> {
+        self.readers.run(move |connection| access::of(connection, user)).await
+    }
+
+    async fn revoke(&self, user: UserId, before: Timestamp) -> Result<Option<Access>, StoreError> {
+        let work = move |connection: &_| access::revoke(connection, user, before);
+        self.writer.run(work).await
+    }
+
+    async fn set_ban(&self, user: UserId, ban: Option<Ban>) -> Result<Option<Access>, StoreError> {
+        let work = move |connection: &_| access::set_ban(connection, user, ban.as_ref());
+        self.writer.run(work).await
+    }
+
+    /// Never yields: this process is the only one.
+    fn access_changes(&self) -> BoxStream<'static, Vec<UserId>> {
+        stream::pending().boxed()
     }
 }
 

@@ -31,7 +31,7 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    fn decode(&self) -> Result<PageRequest, WireError> {
+    pub(super) fn decode(&self) -> Result<PageRequest, WireError> {
         let limit = extract::limit(self.limit.as_deref())?;
         let id = |name, text: &Option<String>| text.as_deref().map(|text| extract::id(name, text)).transpose();
         Ok(PageRequest {

@@ -26,7 +26,7 @@ fn handle(context: &Context, reply: Reply, payload: Payload<'_>, kind: MarkKind)
         Ok(named) => named,
         Err(error) => return reply.error(error),
     };
-    let user = reply.session.caller.user;
+    let user = reply.session.user;
     context.chat.mark(user, peer, kind, up_to, reply);
 }
 

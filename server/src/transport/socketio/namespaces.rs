@@ -12,6 +12,7 @@ use super::connect::{self, ConnectRefused, Connecting};
 use super::handshake::Handshake;
 use super::request::EventTable;
 use super::resume::Resume;
+use crate::error;
 use crate::supervisor;
 use crate::transport::context::Context;
 use crate::transport::tcp::end_reason::EndReason;
@@ -63,8 +64,9 @@ pub fn build(authentication_timeout: Duration) -> (SocketIoLayer, SocketIo) {
 /// connect handler only sends what was missed.
 pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
     let (context, resuming) = (Arc::clone(context), Arc::clone(context));
+    let names: Arc<[&'static str]> = events.iter().map(|(name, ..)| *name).collect();
     let admit = move |socket: Connecting, handshake: TryData<Handshake>| {
-        connect::connect(Arc::clone(&context), events, socket, handshake)
+        connect::connect(Arc::clone(&context), events, Arc::clone(&names), socket, handshake)
     };
     let connected = move |socket: SocketRef| resume(Arc::clone(&resuming), socket);
     io.ns("/", connected.with(admit));
@@ -73,15 +75,14 @@ pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
     let refuse = move |socket: SocketRef| {
         unserved::say(unserved::NAMESPACE);
         let name = socket.ns();
-        // 44/name,{"message":"Invalid namespace"}
         if let Some(link) = Link::of(&socket) {
-            let answered = name.len() <= MAX_NAMESPACE_BYTES && link.charge(name.len() + 36).is_ok();
+            let answered = name.len() <= MAX_NAMESPACE_BYTES && link.is_refused_elsewhere(name.len()).is_ok();
             if !answered {
                 link.end(EndReason::Namespace);
             }
         }
         names.delete_ns(name);
-        std::future::ready(Err(ConnectRefused::Namespace))
+        std::future::ready(Err(ConnectRefused(error::invalid_namespace())))
     };
     let never = async |_: SocketRef| {};
     if let Err(error) = io.dyn_ns("/{*name}", never.with(refuse)) {

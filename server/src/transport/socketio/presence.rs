@@ -18,7 +18,7 @@ pub fn subscribe(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
     match check(payload) {
         Ok(users) => reply.later(async move |session: Arc<Session>| {
             let connection = session.registration.id();
-            chat.follow(session.caller.user, connection, users).await
+            chat.follow(session.user, connection, users).await
         }),
         Err(error) => reply.error(error),
     }

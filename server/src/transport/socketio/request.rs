@@ -79,7 +79,11 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             );
             return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
         }
-        let row = self.events.iter().find(|(name, ..)| *name == packet.event);
+        if let Some(error) = self.session.client.refusal() {
+            return reply.error(error);
+        }
+        let place = self.events.iter().position(|(name, ..)| *name == packet.event);
+        let row = place.map(|place| &self.events[place]);
         let kind = row.map_or(Kind::Event, |(_, kind, _)| *kind);
         if let Err(refused) = self.context.rates.count(&self.session.rates, kind) {
             return self.refuse(reply, error::too_many_of_user(kind, &refused));
@@ -93,6 +97,9 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             Ok(permit) => reply.permit = Some(permit),
             Err(Full::Requests) => return reply.error(error::too_many_unanswered(limit)),
             Err(Full::Bytes) => return reply.error(error::too_much_unanswered(MAX_UNANSWERED_BYTES)),
+        }
+        if let Some(place) = place {
+            self.session.client.sent_event(place);
         }
         match row {
             Some(_) if is_binary => reply.error(error::invalid_request(
@@ -110,7 +117,7 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
 }
 
 /// The first argument of an event, undecoded.
-pub struct Payload<'a>(Option<&'a RawValue>);
+pub struct Payload<'a>(pub(super) Option<&'a RawValue>);
 
 impl Payload<'_> {
     /// Decodes it; an error says what was wrong with which field.
@@ -137,9 +144,9 @@ impl Payload<'_> {
 
 /// An event as it comes: `["name", payload, …]`. Further arguments are ignored.
 #[derive(Default)]
-struct Packet<'a> {
-    event: Cow<'a, str>,
-    payload: Option<&'a RawValue>,
+pub(super) struct Packet<'a> {
+    pub(super) event: Cow<'a, str>,
+    pub(super) payload: Option<&'a RawValue>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Packet<'a> {

@@ -25,7 +25,7 @@ pub fn handle(context: &Arc<Context>, mut reply: Reply, payload: Payload<'_>) {
     if let Err(refused) = context.rates.count_bytes(&reply.session.rates, request.message.0.len()) {
         return reply.error(error::quota_exceeded(&refused));
     }
-    let sender = reply.session.caller.user;
+    let sender = reply.session.user;
     let request = SendRequest {
         receiver,
         text: request.message.0,

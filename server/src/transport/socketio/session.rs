@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use shared::WireError;
+use shared::{UserId, WireError};
 use tokio::sync::oneshot;
 
-use crate::auth::Caller;
+use super::client::SocketClient;
 use crate::chat::SubmitError;
 use crate::delivery::budget::CONNECTION_BYTES;
 use crate::delivery::registration::Registration;
@@ -21,8 +21,10 @@ pub(super) const MAX_UNANSWERED_BYTES: usize = CONNECTION_BYTES / 2;
 
 /// One authenticated connection.
 pub struct Session {
-    /// Who it is.
-    pub caller: Caller,
+    /// Whose it is.
+    pub user: UserId,
+    /// Its client, and the token by which it was let in.
+    pub client: Arc<SocketClient>,
     /// The connection, registered until the session is dropped.
     pub registration: Registration,
     /// The way to its client.
@@ -42,14 +44,16 @@ pub struct Session {
 impl Session {
     /// The session of a connection that was just let in.
     pub fn new(
-        caller: Caller,
+        user: UserId,
+        client: Arc<SocketClient>,
         registration: Registration,
         link: Link,
         rates: Arc<UserUse>,
         supervisor: Supervisor,
     ) -> Self {
         Self {
-            caller,
+            user,
+            client,
             registration,
             link,
             rates,
@@ -90,6 +94,7 @@ impl Session {
     /// Takes the connection out of the registry. It may be called again.
     pub fn leave(&self) {
         self.registration.leave();
+        self.client.left();
         self.link.is_gone();
     }
 }

@@ -22,8 +22,7 @@ pub fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
     };
     let chat = Arc::clone(&context.chat);
     reply.later(async move |session: Arc<Session>| {
-        chat.set_typing(session.caller.user, receiver, request.is_typing)
-            .await?;
+        chat.set_typing(session.user, receiver, request.is_typing).await?;
         Ok(Nothing {})
     });
 }

@@ -87,7 +87,7 @@ impl Bounded {
 }
 
 /// A piece of a body with names of events that the library can read.
-fn readable(name: &mut Name, data: Bytes) -> Bytes {
+pub(super) fn readable(name: &mut Name, data: Bytes) -> Bytes {
     let mut changed: Option<BytesMut> = None;
     let mut at = 0;
     while let Some(byte) = data.get(at).copied() {

@@ -26,14 +26,14 @@ use super::body::Bounded;
 use super::client_address::ClientAddress;
 use super::connection::{CloseHandle, Connection};
 use super::few;
-use super::link::{Link, Sessions};
+use super::link::{self, Link, Sessions};
 use super::origins::OriginCheck;
 use super::registry::Registry;
 use super::{unserved, upgrade};
 use crate::error::{self, HttpError};
 
 /// What the handshake, the upgrade and the authentication read.
-const KEPT_HEADERS: [HeaderName; 8] = [
+const KEPT_HEADERS: [HeaderName; 9] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -42,6 +42,8 @@ const KEPT_HEADERS: [HeaderName; 8] = [
     header::SEC_WEBSOCKET_KEY,
     header::SEC_WEBSOCKET_VERSION,
     header::UPGRADE,
+    // For an administrator who looks at connections.
+    header::USER_AGENT,
 ];
 
 /// The parameters of the query that these read. A session keeps its request for as long as it lives, so it keeps no others.
@@ -153,7 +155,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                 return StatusCode::BAD_REQUEST.into_response();
             }
             // What was kept for a poll is polled while the WebSocket is tried.
-            if timeout(PROBE_TIMEOUT, link.rest_is_taken()).await.is_err() {
+            if timeout(PROBE_TIMEOUT, link.rest().is_taken()).await.is_err() {
                 link.no_upgrade();
                 return StatusCode::BAD_REQUEST.into_response();
             }
@@ -175,10 +177,13 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         }
         Some(Some(link)) if poll => {
             link.polled();
-            let mut response = match link.take_rest() {
+            let mut response = match link.rest().take() {
                 Some(rest) => few::next_packets(rest, &link),
                 None => {
-                    let answer = next.run(Request::from_parts(head, body)).await;
+                    let mut answer = next.run(Request::from_parts(head, body)).await;
+                    if link.refusals().any() {
+                        answer = link::complete_answer(answer, &link).await;
+                    }
                     match few {
                         true => few::first_packets(answer, &link).await,
                         false => answer,

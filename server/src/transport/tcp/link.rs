@@ -27,16 +27,16 @@ use super::unserved;
 use crate::delivery::budget::{Account, OverBudget};
 use crate::rates::addresses::OpenConnection;
 
+mod refusals;
+
+pub(super) use refusals::{Refusals, complete_answer};
+
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
 const MAX_ABSENT_SECONDS: u32 = 46;
 
 /// Bytes that a session may send before it has authenticated: a token is much shorter. The library has a task for each
 /// packet that asks to connect, however many there are.
 const MAX_HANDSHAKE_BYTES: usize = 16 << 10;
-
-/// How often a session may ask to connect, beside the times that it was refused. Once is enough, but clients whose users
-/// connect twice in a row say it twice.
-const MAX_CONNECTS: usize = 8;
 
 /// The way to one session's client.
 #[derive(Clone)]
@@ -83,6 +83,8 @@ struct Session {
     user: OnceLock<UserId>,
     /// Packets that asked to connect and were not refused.
     connects: AtomicUsize,
+    /// Refusals that are on their way to the client.
+    refusals: Refusals,
     /// Bytes that were read of it before it was known.
     handshake: AtomicUsize,
     /// Whether a body is being taken.
@@ -120,6 +122,7 @@ impl Link {
             departed: OnceLock::new(),
             user: OnceLock::new(),
             connects: AtomicUsize::new(0),
+            refusals: Refusals::default(),
             handshake: AtomicUsize::new(0),
             posts: AtomicBool::new(false),
             waiting: Mutex::default(),
@@ -138,6 +141,11 @@ impl Link {
     /// Where its client is.
     pub fn client(&self) -> &ClientAddress {
         &self.0.client
+    }
+
+    /// Seconds since the start of the server, as of the last look.
+    pub fn second(&self) -> u32 {
+        self.0.registry.now()
     }
 
     /// What waits for its client.
@@ -169,16 +177,6 @@ impl Link {
     /// Who it is, if it has authenticated.
     pub fn user(&self) -> Option<UserId> {
         self.0.user.get().copied()
-    }
-
-    /// Counts packets that ask to connect. False, and the end of the session, if it asked too often: the library has a task
-    /// for each of them, before anything of ours.
-    pub(super) fn asks_to_connect(&self, packets: usize) -> bool {
-        let may = packets == 0 || self.0.connects.fetch_add(packets, Ordering::Relaxed) + packets <= MAX_CONNECTS;
-        if !may {
-            self.end(EndReason::Connects);
-        }
-        may
     }
 
     /// Begins to take a body that the session posts. `None`, and the end of the session, if another one is not taken yet.
@@ -228,11 +226,6 @@ impl Link {
     /// What waits of its requests, and where that is charged.
     pub(super) fn requests(&self) -> (&Mutex<Waits>, &Registry) {
         (&self.0.requests, &self.0.registry)
-    }
-
-    /// It was refused, and may ask again.
-    pub fn is_refused(&self) {
-        self.0.connects.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Its WebSocket has ended.
@@ -330,14 +323,9 @@ impl Link {
         self.0.rest.keep(packets, || self.0.upgrades.load(Ordering::SeqCst))
     }
 
-    /// Takes what was kept for this poll.
-    pub(super) fn take_rest(&self) -> Option<Bytes> {
-        self.0.rest.take()
-    }
-
-    /// Waits until nothing is kept for a poll.
-    pub(super) async fn rest_is_taken(&self) {
-        self.0.rest.is_taken().await;
+    /// What is kept for the next poll.
+    pub(super) fn rest(&self) -> &Rest {
+        &self.0.rest
     }
 
     /// The upgrade was refused, and may be asked for again.

@@ -59,6 +59,8 @@ impl Name {
             (Self::Inside, b'\\') => (Self::Escaped, b'_'),
             (Self::Inside, b'"') => (Self::Done, byte),
             (Self::Inside, _) => (Self::Inside, byte),
+            // No escape, and one part of a letter: without it the text would be none any more.
+            (Self::Escaped, 0x80..) => (Self::Inside, byte),
             (Self::Escaped, _) => (Self::Inside, b'_'),
             (Self::Over(written), _) => (Self::Over(written + 1), NO_NAME.get(written).copied().unwrap_or(b' ')),
             _ => (Self::Done, byte),
@@ -107,6 +109,7 @@ mod tests {
             ("427[\"a\\u005fb\\\\\",1]", "427[\"a__005fb__\",1]"),
             ("42/ns,12[ 7,{\"a\":1}]", "42/ns,12[ \"\"]       "),
             ("427[12]", "427[\"\"]"),
+            ("42[\"\\é\"]", "42[\"_é\"]"),
             (
                 "451-7[null,{\"_placeholder\":true,\"num\":0}]",
                 "451-7[\"\"]                                     ",

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -32,6 +33,10 @@ pub struct Stream {
     held: usize,
     /// The end of a pause, in which nothing is read.
     pause: Option<Pin<Box<Sleep>>>,
+    /// How much of what was to be written last was not: the next write begins with that.
+    left: usize,
+    /// What is written instead of what was given, see [`Refusals`](super::link), and has not been yet.
+    instead: Option<Bytes>,
 }
 
 /// Bytes of a buffer that a connection may keep for messages to come without being charged for it: twice the largest event.
@@ -68,6 +73,8 @@ impl Stream {
             frames: Frames::default(),
             held: 0,
             pause: None,
+            left: 0,
+            instead: None,
         }
     }
 
@@ -118,6 +125,50 @@ impl Stream {
         // Wakes the reader, should it wait.
         self.connection.shut_down();
         Ok(bytes)
+    }
+
+    /// Writes what the data becomes when the refusals in it are complete. All of it is taken at once, which is little: what can't be
+    /// written yet is, when it is flushed.
+    fn poll_write_completed(&mut self, cx: &mut Context<'_>, data: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if ready!(self.poll_instead(cx)).is_ok()
+            && let Some(link) = self.connection.link()
+        {
+            let data: Vec<u8> = data.iter().flat_map(|part| part.iter().copied()).collect();
+            let begun = std::mem::take(&mut self.left);
+            self.instead = Some(link.refusals().frames(&data, begun).into());
+            // Whoever writes flushes.
+            let _ = self.poll_instead(cx);
+        }
+        Poll::Ready(Ok(data.iter().map(|part| part.len()).sum()))
+    }
+
+    /// Writes what is to be written instead, all of it.
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(instead) = &mut self.instead {
+            let connection = &self.connection;
+            let written = match connection.tcp.poll_write_ready(cx) {
+                Poll::Pending => {
+                    connection.block();
+                    return Poll::Pending;
+                }
+                Poll::Ready(ready) => ready.and_then(|()| connection.tcp.try_write(instead)),
+            };
+            match written {
+                Ok(bytes) => {
+                    connection.wrote(bytes);
+                    instead.advance(bytes);
+                    if instead.is_empty() {
+                        self.instead = None;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    self.instead = None;
+                    return Poll::Ready(self.write_failed(error, 0).map(drop));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -189,28 +240,33 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let connection = &self.connection;
-        let whole = || data.iter().map(|part| part.len()).sum();
+        if self.instead.is_some() || self.connection.link().is_some_and(|link| link.refusals().any()) {
+            return self.poll_write_completed(cx, data);
+        }
+        let stream = self.get_mut();
+        let connection = &stream.connection;
+        let whole = || data.iter().map(|part| part.len()).sum::<usize>();
         loop {
             match connection.tcp.poll_write_ready(cx) {
                 Poll::Pending => {
                     connection.block();
                     return Poll::Pending;
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(self.write_failed(error, whole())),
+                Poll::Ready(Err(error)) => return Poll::Ready(stream.write_failed(error, whole())),
                 Poll::Ready(Ok(())) => {}
             }
             match connection.tcp.try_write_vectored(data) {
                 Ok(bytes) => {
                     connection.wrote(bytes);
+                    stream.left = whole() - bytes;
                     return Poll::Ready(Ok(bytes));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(self.write_failed(error, whole())),
+                Err(error) => return Poll::Ready(stream.write_failed(error, whole())),
             }
         }
     }
@@ -219,8 +275,8 @@ impl AsyncWrite for Stream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_instead(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -43,6 +43,9 @@ async fn every_statement_walks_an_index() {
         (users::SETTINGS, user),
         (users::CHANGED_SETTINGS, user),
         (users::CHANGE_SETTINGS, user),
+        (access::ACCESS, user),
+        (access::REVOKE, user),
+        (access::SET_BAN, user),
         (sequence::LAST, meta),
         (sequence::LAST_MESSAGE, "SEARCH messages"),
         (

@@ -1,0 +1,5 @@
+//! Fuzzes `server::fuzzing::connection_strings`, which says what is checked.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| server::fuzzing::connection_strings(data));
