@@ -8,6 +8,7 @@ use crate::clock;
 use crate::config::{Config, Secret};
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
+use crate::rates::UserRates;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
@@ -35,8 +36,9 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         store,
         message_ids,
     } = loaded;
-    let registry = Registry::new();
-    let connections = Arc::new(Connections::new(config.max_connections_per_user as usize));
+    let registry = Registry::new(&config.limits);
+    let rates = Arc::new(UserRates::new(&config.limits));
+    let connections = Arc::new(Connections::new(config.limits.max_connections_per_user as usize));
     let dispatcher = Dispatcher {
         connections: Arc::clone(&connections),
         watermark: DeliveryWatermark::new(store.clone()),
@@ -54,15 +56,16 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         dispatcher,
         registrar,
         limits: Limits {
-            messages: config.max_queued_messages as usize,
-            bytes: config.max_queued_bytes as usize,
+            messages: config.limits.max_queued_messages as usize,
+            bytes: config.limits.max_queued_bytes as usize,
         },
-        max_message_bytes: config.max_message_bytes as usize,
+        max_message_bytes: config.limits.max_message_bytes as usize,
     };
     let chat = Arc::new(Chat::start(parts, &supervisor));
     chat.start_background(&supervisor);
     let stop = supervisor.stopping().clone();
-    supervisor.spawn("connections", Arc::clone(&registry).run(stop));
+    let cleaned = Arc::clone(&rates);
+    supervisor.spawn("connections", Arc::clone(&registry).run(stop, move || cleaned.clean()));
     let timers = Timers::new(Arc::new(clock::now));
     supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
     let user_ids = Arc::new(UserIds::new(config.tokens.user_ids));
@@ -75,6 +78,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         store,
         store_check: StoreCheck::default(),
         client_files,
+        rates,
         registry,
         supervisor,
         config,
