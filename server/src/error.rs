@@ -147,9 +147,15 @@ impl From<AuthError> for WireError {
             AuthError::Store(failure) => failed_request(&failure),
             AuthError::Banned(ban) => banned(&ban),
             AuthError::TooManyFailed(refused) => too_many_failed_tokens(&refused),
+            AuthError::NoKeysYet => no_keys_yet(),
             reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
         }
     }
+}
+
+/// Nobody can say whether a token is good.
+fn no_keys_yet() -> WireError {
+    later(ErrorCode::StoreUnavailable, &AuthError::NoKeysYet.to_string(), 1_000)
 }
 
 /// What a user who is banned is told.
@@ -192,6 +198,7 @@ pub fn may_not_connect(denied: &AuthError) -> WireError {
         AuthError::UnknownUser => ErrorCode::UserUnknown,
         AuthError::Revoked => ErrorCode::TokenRevoked,
         AuthError::Banned(ban) => return banned(ban),
+        AuthError::NoKeysYet => return no_keys_yet(),
     };
     WireError::new(code, denied.to_string())
 }

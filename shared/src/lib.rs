@@ -16,6 +16,7 @@
 //! | [`claims`] | what a token says |
 //! | [`limits`] | sizes both sides must agree on |
 //! | [`settings`] | where both programs find their settings: flags, environment, `.env` |
+//! | [`values`] | how settings are read that both have |
 //! | [`dotenv`] | the file `.env`, as Node.js reads it |
 //!
 //! Nothing here talks to a network, a clock or a database. `PROTOCOL.md` beside this crate is the contract in prose.
@@ -35,6 +36,7 @@ pub mod settings;
 pub mod sync;
 pub mod time;
 pub mod user;
+pub mod values;
 
 /// The version of the protocol that this server speaks: `PROTOCOL.md`, "Versions", says what raises it. Clients read it in
 /// [`sync::SyncDone`], tools in the answer to `GET /`.

@@ -155,6 +155,8 @@ async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, 
                 // When the time is over it is asked once more.
                 let _ = timeout_at(end, context.chat.reader.reads.store_answers()).await;
             }
+            // Likewise where it is the provider that does not answer.
+            Err(AuthError::NoKeysYet) if Instant::now() < end => tokio::time::sleep(RETRY_DELAY).await,
             done => return done,
         }
     }
