@@ -10,7 +10,7 @@ use crate::config::paths::SOCKET_IO;
 use crate::transport::context::Context;
 use crate::transport::http::{about, admin, client, feed, health, history, users};
 use crate::transport::socketio::request::EventTable;
-use crate::transport::socketio::{conversations, mark, presence, send_message, settings, sync, typing};
+use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 
 /// The events that clients may send.
 pub const EVENTS: EventTable = &[
@@ -23,6 +23,7 @@ pub const EVENTS: EventTable = &[
     (events::UNSUBSCRIBE_PRESENCE, presence::unsubscribe),
     (events::TYPING, typing::handle),
     (events::UPDATE_SETTINGS, settings::handle),
+    (events::REFRESH_TOKEN, refresh_token::handle),
 ];
 
 /// The requests that clients may send. [`transport::http::router`](crate::transport::http::router) adds what holds for all.

@@ -17,6 +17,7 @@ pub mod handshake;
 pub mod mark;
 pub mod namespaces;
 pub mod presence;
+pub mod refresh_token;
 pub mod reply;
 pub mod request;
 pub mod resume;

@@ -152,7 +152,14 @@ fn enter(
 ) -> Result<UserId, ConnectRefused> {
     // Every session has a link: no request gets to the library without one.
     let link = Link::of(socket).ok_or_else(|| ConnectRefused(error::failed()))?.clone();
-    let client = SocketClient::new(socket, link.clone(), caller, &context.timers, names);
+    let client = SocketClient::new(
+        socket,
+        link.clone(),
+        caller,
+        &context.timers,
+        context.config.tokens.token_expiry,
+        names,
+    );
     let registration = context
         .chat
         .connect(caller.user, client.clone())

@@ -31,6 +31,8 @@ pub struct Session {
     pub link: Link,
     /// How often this connection said that its user types, lately. Held to count one up.
     pub typing: Mutex<EventRate>,
+    /// How often this connection sent another token, lately. Likewise.
+    pub refreshes: Mutex<EventRate>,
     /// Owns the tasks of its requests.
     pub(super) supervisor: Supervisor,
     /// Requests that wait for their answer.
@@ -60,6 +62,7 @@ impl Session {
             unanswered_bytes: AtomicUsize::new(0),
             last: Mutex::default(),
             typing: Mutex::default(),
+            refreshes: Mutex::default(),
         }
     }
 
