@@ -23,7 +23,7 @@ pub use host::Host;
 pub use listen::{Endpoint, Listen};
 pub use origins::{Origins, Pattern};
 pub use read::{ConfigError, Given, Problem, read};
-pub use tokens::{TokenExpiry, Tokens};
+pub use tokens::{TokenExpiry, Tokens, UserIdKind};
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///

@@ -14,12 +14,11 @@ pub(super) struct Tls {
     pub(super) config: Arc<ServerConfig>,
 }
 
-/// Begins to listen everywhere. Also returns where that is, and where administration is served if that is a place of its own.
-pub(super) fn open(
-    bound: Vec<Bound>,
-    for_administration: Option<Bound>,
-    tls: Option<&Tls>,
-) -> Result<(Vec<Entrance>, Vec<Address>, Option<Address>), BindError> {
+/// What listens, where, and where administration is served if that is a place of its own.
+pub(super) type Open = (Vec<Entrance>, Vec<Address>, Option<Address>);
+
+/// Begins to listen everywhere.
+pub(super) fn open(bound: Vec<Bound>, for_administration: Option<Bound>, tls: Option<&Tls>) -> Result<Open, BindError> {
     let mut entrances = Vec::new();
     let mut addresses = Vec::new();
     for bound in bound {

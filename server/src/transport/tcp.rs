@@ -6,7 +6,7 @@
 //! | [`listener`], [`places`] | accepting connections, as many as there are places |
 //! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
 //! | [`socket`], [`raw`] | its bytes as the kernel has them |
-//! | [`certificates`], [`handshake`], [`records`] | TLS |
+//! | [`certificates`], [`handshake`], [`tls`], [`records`] | TLS |
 //! | [`stream`] | what is said over it, counted on its way |
 //! | [`link`] | one Engine.IO session, over whichever connections it comes; why it is refused |
 //! | [`registry`], [`end_reason`] | what both share: clock, bounds, counters; and why they are ended |
@@ -46,6 +46,7 @@ pub mod registry;
 mod socket;
 mod socket_file;
 pub mod stream;
+mod tls;
 pub mod unserved;
 mod upgrade;
 pub mod waiting;

@@ -8,10 +8,12 @@ use tempfile::TempDir;
 /// An authority that signs certificates for 127.0.0.1.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    own: Issued,
     folder: TempDir,
 }
 
 /// A certificate and its key, both in PEM.
+#[derive(Clone)]
 pub struct Issued {
     /// The certificate.
     pub certificate: String,
@@ -42,8 +44,12 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).expect("the authority signs itself").pem();
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        std::fs::write(folder.path().join("authority.pem"), pem).expect("a file can be written");
+        std::fs::write(folder.path().join("authority.pem"), &pem).expect("a file can be written");
         Self {
+            own: Issued {
+                certificate: pem,
+                key: key.serialize_pem(),
+            },
             issuer: Issuer::new(params, key),
             folder,
         }
@@ -52,6 +58,11 @@ impl Authority {
     /// The file with its own certificate, for clients that are to trust it.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("authority.pem")
+    }
+
+    /// Its own certificate and key, which a server should not show.
+    pub fn own(&self) -> &Issued {
+        &self.own
     }
 
     /// A certificate with this serial number.

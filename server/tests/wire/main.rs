@@ -13,6 +13,7 @@ mod feed;
 mod health;
 mod history;
 mod idempotency;
+mod identities;
 mod legacy;
 mod local_copy;
 mod malformed;

@@ -21,7 +21,7 @@ pub async fn revoke(
     path: Result<Path<String>, PathRejection>,
     _: Admin,
 ) -> Result<Json<UserAccess>, HttpError> {
-    Ok(Json(context.chat.revoke(user(path)?).await?))
+    Ok(Json(context.chat.revoke(user(&context, path).await?).await?))
 }
 
 /// `POST /admin/users/{id}/ban`.
@@ -31,7 +31,7 @@ pub async fn ban(
     _: Admin,
     OptionalBody(request): OptionalBody<BanUser>,
 ) -> Result<Json<UserAccess>, HttpError> {
-    Ok(Json(context.chat.ban(user(path)?, request).await?))
+    Ok(Json(context.chat.ban(user(&context, path).await?, request).await?))
 }
 
 /// `POST /admin/users/{id}/unban`.
@@ -40,7 +40,7 @@ pub async fn unban(
     path: Result<Path<String>, PathRejection>,
     _: Admin,
 ) -> Result<Json<UserAccess>, HttpError> {
-    Ok(Json(context.chat.unban(user(path)?).await?))
+    Ok(Json(context.chat.unban(user(&context, path).await?).await?))
 }
 
 /// `GET /admin/users/{id}/connections`.
@@ -50,7 +50,7 @@ pub async fn connections(
     _: Admin,
 ) -> Result<Json<UserConnections>, HttpError> {
     let named = |id| context.node.connection(id);
-    let connections = context.chat.connections_of(user(path)?, named).await?;
+    let connections = context.chat.connections_of(user(&context, path).await?, named).await?;
     Ok(Json(UserConnections {
         node: context.node.to_string(),
         connections,
@@ -73,8 +73,8 @@ pub async fn disconnect(
     }
 }
 
-fn user(path: Result<Path<String>, PathRejection>) -> Result<UserId, WireError> {
-    extract::id("id", &extract::path(path)?)
+async fn user(context: &Context, path: Result<Path<String>, PathRejection>) -> Result<UserId, WireError> {
+    extract::user(context, "id", &extract::path(path)?).await
 }
 
 /// A JSON body; one that is missing is one without fields.

@@ -84,6 +84,6 @@ pub async fn get(
     path: Result<Path<String>, PathRejection>,
     caller: Caller,
 ) -> Result<Json<User>, HttpError> {
-    let id = extract::id("id", &extract::path(path)?)?;
+    let id = extract::user(&context, "id", &extract::path(path)?).await?;
     Ok(Json(context.chat.user(caller, id).await?))
 }

@@ -29,13 +29,6 @@ const RESERVED_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long sent data may stay unacknowledged before the kernel ends the connection: a reader that has stalled would
-/// otherwise hold its writer for ever. As long as a Socket.IO ping and its answer may take.
-pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(45);
-
-/// Bytes that the kernel takes beyond what is on its way to the client: what waits longer waits here, where it is charged.
-pub(super) const UNSENT_BYTES: u32 = 128 << 10;
-
 /// Time before `accept` is tried again after it failed: the process has no more file descriptors then.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 

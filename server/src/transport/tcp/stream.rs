@@ -13,9 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Connection;
 use super::frames::Frames;
-use super::handshake::Tls;
 use super::intake::FREE_BYTES;
 use super::raw::Raw;
+use super::tls::Tls;
 use super::unserved;
 
 /// An accepted connection, read and written by the owner of this.
