@@ -28,7 +28,7 @@ pub use origins::{Origins, Pattern};
 pub use rate::{Allowed, Quota, Rate};
 pub use read::{ConfigError, Given, Problem, read};
 pub use shared::values::Secret;
-pub use tokens::{Tokens, UserIdKind};
+pub use tokens::{TokenExpiry, Tokens, UserIdKind};
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///

@@ -85,7 +85,8 @@ impl From<chat::Error> for WireError {
                 "upTo: the conversation with peerId has no message of this id",
             ),
             Error::NotMarked(MarkError::Store(failure)) => store_failure(&failure),
-            Error::Store(failure) => failed_request(&failure),
+            Error::Denied(AuthError::Store(failure)) | Error::Store(failure) => failed_request(&failure),
+            Error::Denied(denied) => may_not_connect(&denied),
             Error::NotSerialised(error) => {
                 tracing::error!(%error, "request: an answer could not be serialised");
                 failed()
@@ -180,6 +181,10 @@ pub fn ended(ending: &Ending) -> WireError {
             "the tokens of this user were revoked; connect again with a new one",
         ),
         Ending::Banned(ban) => banned(ban),
+        Ending::Expired => WireError::new(
+            ErrorCode::TokenExpired,
+            "the token of this connection has ended; connect again with a new one",
+        ),
         Ending::Disconnected => WireError::new(
             ErrorCode::Disconnected,
             "an administrator ended this connection; connect again if you are meant to",
