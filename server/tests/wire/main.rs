@@ -19,6 +19,7 @@ mod malformed;
 mod messages;
 mod paging;
 mod presence;
+mod strangers;
 mod strict;
 mod users;
 
