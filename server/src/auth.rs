@@ -1,6 +1,7 @@
 //! Who is it: from a token to a [`Caller`], for sockets and HTTP alike.
 //!
-//! [`token`] knows JWTs, [`secret`] where their key comes from. What a caller may do is decided where it is done.
+//! [`token`] knows JWTs, [`secret`] where their key comes from; [`bearers`] and [`user_ids`] whom they name. What a caller may do is
+//! decided where it is done.
 
 use std::time::Duration;
 
@@ -9,16 +10,19 @@ use shared::UserId;
 use crate::clock;
 use crate::domain::{Access, Ban, ShutOut};
 use crate::rates::TooOften;
-use crate::storage::{AccessStore, StoreError};
+use crate::storage::{AccessStore, Store, StoreError};
 
+mod bearers;
 mod claims;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod secret;
 mod token;
+mod user_ids;
 
 pub use claims::{ClaimedUser, Profile, Verified};
 pub use token::Verifier;
+pub use user_ids::{Named, UserIds};
 
 /// How long it may take to find out whether the bearer of a token exists, waiting for a turn included.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -95,43 +99,40 @@ impl AuthError {
     }
 }
 
-/// Checks a token, and that its user exists.
-pub async fn authenticate(
-    verifier: &Verifier,
-    store: &dyn AccessStore,
-    token: Option<&str>,
-) -> Result<Caller, AuthError> {
-    let caller = bearer_of(verifier, token).await?;
-    known(store, caller).await
+/// Checks a token, and that its user exists or may be created; and stores what the token shows of a user who may.
+pub async fn authenticate(verifier: &Verifier, store: &dyn Store, token: Option<&str>) -> Result<Caller, AuthError> {
+    let verified = verifier.verify(token.ok_or(AuthError::Missing)?).await?;
+    let caller = bearers::admit(verifier.user_ids(), verifier.provisions(), store, &verified).await?;
+    if verifier.provisions() {
+        bearers::update(store, caller.user, &verified.profile).await;
+    }
+    Ok(caller)
 }
 
 /// Checks a token for HTTP, where an administrator need not be a user of the chat: an operator's tool has no chats.
 pub async fn authenticate_http(
     verifier: &Verifier,
-    store: &dyn AccessStore,
+    store: &dyn Store,
     token: Option<&str>,
 ) -> Result<Caller, AuthError> {
-    let caller = bearer_of(verifier, token).await?;
-    match known(store, caller).await {
-        Err(AuthError::UnknownUser) if caller.admin => Ok(caller),
-        known => known,
+    let verified = verifier.verify(token.ok_or(AuthError::Missing)?).await?;
+    let ids = verifier.user_ids();
+    if !verified.admin {
+        return bearers::admit(ids, verifier.provisions(), store, &verified).await;
+    }
+    match bearers::find(ids, store, &verified).await {
+        Err(AuthError::UnknownUser) => Ok(bearers::caller(
+            match verified.user {
+                ClaimedUser::Id(user) => user,
+                ClaimedUser::External(_) => ids.nobody(),
+            },
+            &verified,
+        )),
+        found => found,
     }
 }
 
-async fn bearer_of(verifier: &Verifier, token: Option<&str>) -> Result<Caller, AuthError> {
-    let verified = verifier.verify(token.ok_or(AuthError::Missing)?).await?;
-    let ClaimedUser::Id(user) = verified.user else {
-        return Err(AuthError::UnknownUser);
-    };
-    Ok(Caller {
-        user,
-        admin: verified.admin,
-        issued_at: verified.issued_at,
-        expires_at: verified.expires_at,
-    })
-}
-
-async fn known(store: &dyn AccessStore, caller: Caller) -> Result<Caller, AuthError> {
+async fn known(store: &dyn Store, caller: Caller) -> Result<Caller, AuthError> {
     let access = access(store, caller.user).await?.ok_or(AuthError::UnknownUser)?;
     match access.refusal(caller.issued_at, clock::now()) {
         None => Ok(caller),

@@ -12,6 +12,7 @@ use paths::Paths;
 pub mod fuzzing;
 mod host;
 mod limits;
+mod listen;
 mod networks;
 mod origins;
 pub mod paths;
@@ -22,11 +23,12 @@ mod values;
 
 pub use host::Host;
 pub use limits::{Limits, ProxyHeader, Switch};
-pub use networks::Networks;
+pub use listen::{Endpoint, Listen};
+pub use networks::{Networks, UNIX};
 pub use origins::{Origins, Pattern};
 pub use rate::{Allowed, Quota, Rate};
 pub use read::{ConfigError, Given, Problem, read};
-pub use tokens::Tokens;
+pub use tokens::{Tokens, UserIdKind};
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///
@@ -36,16 +38,9 @@ pub use tokens::Tokens;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "server", version, about, long_about, max_term_width = 110)]
 pub struct Config {
-    /// Address or name to listen on; *, 0.0.0.0 or :: for all
-    ///
-    /// Of the addresses that a name has, one of IPv4 goes first. Without this setting, only this machine can reach the
-    /// server.
-    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
-    pub host: Host,
-
-    /// TCP port to listen on; 0 takes a free one
-    #[arg(long, env = "PORT", default_value_t = 5000, value_parser = values::number(0..=u16::MAX))]
-    pub port: u16,
+    /// Where connections are taken.
+    #[command(flatten)]
+    pub listen: Listen,
 
     /// MongoDB to keep users and messages in, such as mongodb://localhost:27017/realtime_chat
     ///

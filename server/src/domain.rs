@@ -8,7 +8,9 @@ mod conversation;
 mod cursor;
 mod marker;
 mod new_message;
+mod new_user;
 mod position;
+mod profile;
 mod text;
 mod username;
 
@@ -18,6 +20,8 @@ pub use conversation::Conversation;
 pub use cursor::{Cursor, Instance, InvalidCursor, PageEnd};
 pub use marker::{Mark, MarkKind, Marked, Marker, Watermark};
 pub use new_message::{ClientMessageId, InvalidClientMessageId, NewMessage};
+pub use new_user::{Identity, NewUser};
 pub use position::{Bounds, End, Position};
+pub use profile::{AvatarUrl, DisplayName, InvalidProfile, Profile};
 pub use text::{InvalidText, Text};
 pub use username::{InvalidUsername, Username};

@@ -37,13 +37,19 @@ pub fn routes() -> Router<Arc<Context>> {
         .route("/users/me", get(users::me))
         .route("/users/me/settings", get(users::settings).patch(users::change_settings))
         .route("/users/{id}", get(users::get))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route(&format!("{SOCKET_IO}/{{file}}"), get(client::file))
+}
+
+/// The requests of administration, which are served where [`administration`](crate::transport::http::administration) says, to
+/// administrators.
+pub fn administration() -> Router<Arc<Context>> {
+    Router::new()
         .route("/admin/rebuild", post(health::rebuild))
         .route("/admin/users/{id}/revoke", post(admin::revoke))
         .route("/admin/users/{id}/ban", post(admin::ban))
         .route("/admin/users/{id}/unban", post(admin::unban))
         .route("/admin/users/{id}/connections", get(admin::connections))
         .route("/admin/connections/{id}", delete(admin::disconnect))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route(&format!("{SOCKET_IO}/{{file}}"), get(client::file))
 }

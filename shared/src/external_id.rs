@@ -1,5 +1,6 @@
 //! What another system calls a user.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,6 +50,12 @@ impl FromStr for ExternalId {
             true => Self::new(text.to_owned()),
             false => Err(InvalidExternalId),
         }
+    }
+}
+
+impl Borrow<str> for ExternalId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -43,11 +43,18 @@ pub struct Profile {
 
 impl Verified {
     /// Reads the claims of a token, and whether they hold at this second.
-    pub(super) fn read(claims: &Map<String, Value>, now: i64) -> Result<Self, AuthError> {
+    pub(super) fn read(claims: &Map<String, Value>, external: bool, now: i64) -> Result<Self, AuthError> {
         const SHAPE: AuthError = AuthError::Invalid(
             "it needs the claims userId (24 hexadecimal digits) and exp (seconds); nbf and iat are seconds, too",
         );
-        let user: UserId = text(claims, "userId").and_then(|id| id.parse().ok()).ok_or(SHAPE)?;
+        const EXTERNAL_SHAPE: AuthError = AuthError::Invalid(
+            "it needs the claims userId (a text of 1 to 128 characters) and exp (seconds); nbf and iat are seconds, too",
+        );
+        let user = text(claims, "userId");
+        let user = match external {
+            false => ClaimedUser::Id(user.and_then(|id| id.parse().ok()).ok_or(SHAPE)?),
+            true => ClaimedUser::External(user.and_then(|id| id.parse().ok()).ok_or(EXTERNAL_SHAPE)?),
+        };
         let exp = seconds(claims, "exp")
             .and_then(|exp| exp.ok_or(()))
             .map_err(|()| SHAPE)?;
@@ -55,7 +62,7 @@ impl Verified {
         let iat = seconds(claims, "iat").map_err(|()| SHAPE)?;
         check_times(exp, nbf, iat, now)?;
         Ok(Self {
-            user: ClaimedUser::Id(user),
+            user,
             admin: text(claims, "role") == Some("admin"),
             issued_at: iat,
             expires_at: Some(exp),

@@ -1,15 +1,19 @@
 //! JSON Web Tokens: HS256 and nothing else.
 
+use std::sync::Arc;
+
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
-use super::{AuthError, Verified};
+use super::{AuthError, UserIds, Verified};
 use crate::clock;
-use crate::config::Secret;
+use crate::config::{Secret, UserIdKind};
 
 /// Checks tokens against one secret.
 pub struct Verifier {
+    user_ids: Arc<UserIds>,
+    provisions: bool,
     key: DecodingKey,
     validation: Validation,
 }
@@ -24,9 +28,31 @@ impl Verifier {
         // Audiences were never part of the contract; a token that names one is still ours if the secret is.
         validation.validate_aud = false;
         Self {
+            user_ids: Arc::new(UserIds::new(UserIdKind::Internal)),
+            provisions: false,
             key: DecodingKey::from_secret(secret.expose().as_bytes()),
             validation,
         }
+    }
+
+    /// With ids of users as these; and whether users who do not exist are to be created.
+    #[must_use]
+    pub fn naming(self, user_ids: &Arc<UserIds>, provisions: bool) -> Self {
+        Self {
+            user_ids: Arc::clone(user_ids),
+            provisions,
+            ..self
+        }
+    }
+
+    /// How tokens name users.
+    pub(super) fn user_ids(&self) -> &UserIds {
+        &self.user_ids
+    }
+
+    /// Whether the user of a good token who does not exist is created.
+    pub(super) fn provisions(&self) -> bool {
+        self.provisions
     }
 
     /// What a token says that is good now.
@@ -42,7 +68,11 @@ impl Verifier {
                 "its header has crit, and no extension is known here",
             ));
         }
-        Verified::read(&data.claims, clock::now().millis().div_euclid(1_000))
+        Verified::read(
+            &data.claims,
+            self.user_ids.are_external(),
+            clock::now().millis().div_euclid(1_000),
+        )
     }
 }
 

@@ -155,7 +155,7 @@ pub struct Limits {
     /// Bounds of memory are for these, too. The default is this machine and private networks, where proxies and tools are.
     #[arg(
         long, env = "UNLIMITED_ADDRESSES",
-        default_value = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10",
+        default_value = "unix,127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10",
         value_parser = networks::networks
     )]
     pub unlimited_addresses: Networks,

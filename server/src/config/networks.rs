@@ -1,8 +1,12 @@
 //! Lists of addresses and networks, as settings have them: `10.0.0.0/8, 2001:db8::1`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+
+/// Stands for the address of programs of this machine that come through a socket in the file system (`LISTEN=unix:…`): nobody
+/// has it. It is written `unix`.
+pub const UNIX: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Addresses and networks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,12 +33,15 @@ pub(super) fn networks(text: &str) -> Result<Networks, String> {
     let parse = |part: &str| {
         let part = part.trim();
         let address = |text: &str| {
+            if text == "unix" {
+                return Some(UNIX.into());
+            }
             text.parse::<IpAddr>()
                 .ok()
                 .map(|address| IpNet::from(address.to_canonical()))
         };
         part.parse::<IpNet>().ok().or_else(|| address(part)).ok_or_else(|| {
-            format!("`{part}` is none; write addresses and networks with commas between them, such as 10.0.0.1,10.1.0.0/16,fd00::/8, or none")
+            format!("`{part}` is none; write addresses and networks with commas between them, such as 10.0.0.1,10.1.0.0/16,fd00::/8 (or unix for LISTEN=unix:…), or none")
         })
     };
     text.split(',').map(parse).collect::<Result<_, _>>().map(Networks)
@@ -59,6 +66,7 @@ mod tests {
         ] {
             assert_eq!(list.contain(address.parse().unwrap()), is_in, "{address}");
         }
+        assert!(networks("unix,::1").unwrap().contain(UNIX) && !list.contain(UNIX));
         assert!(networks("none").unwrap().is_empty() && networks(" ").unwrap().is_empty());
         for wrong in [
             "10.0.0.0/33",

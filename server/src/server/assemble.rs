@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::Verifier;
+use crate::auth::{UserIds, Verifier};
 use crate::chat::{Limits, MessageIdGenerator, Parts};
 use crate::clock;
 use crate::config::{Config, Secret};
@@ -68,11 +68,13 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     supervisor.spawn("connections", Arc::clone(&registry).run(stop, move || cleaned.clean()));
     let timers = Timers::new(Arc::new(clock::now));
     supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
+    let user_ids = Arc::new(UserIds::new(config.tokens.user_ids));
     Arc::new(Context {
         chat,
         timers,
         node: Node::current(),
-        verifier: Verifier::new(&secret),
+        verifier: Verifier::new(&secret).naming(&user_ids, config.tokens.auto_provision),
+        user_ids,
         store,
         store_check: StoreCheck::default(),
         client_files,

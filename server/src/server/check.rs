@@ -13,6 +13,7 @@ pub async fn check(config: &Config) -> Vec<RunError> {
     let mut wrong = Vec::new();
     wrong.extend(storage::open::faults(config).await.into_iter().map(RunError::from));
     wrong.extend(load::client(config).await.err());
+    wrong.extend(load::tls(&config.listen).await.err());
     wrong.extend(kept_secret(config).err());
     wrong
 }

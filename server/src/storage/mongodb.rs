@@ -25,7 +25,7 @@
 //! | `markers` | who has received and read what |
 //! | `inbox` | the list of a user's conversations: how it is written, built and read |
 //! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts, `union` runs many pipelines with few commands |
-//! | `users` | creating and finding users |
+//! | `users`, `identities` | creating and finding users: by name, and by an id that another system knows |
 //! | `settings` | what users let others see |
 //! | `access` | whose tokens are revoked, and who is banned |
 //! | `meta` | the few documents about the database as a whole |
@@ -85,6 +85,7 @@ mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod history;
+mod identities;
 mod inbox;
 mod indexes;
 mod integrity;

@@ -8,7 +8,7 @@ use super::socketio::reply::Reply;
 use super::socketio::timers::Timers;
 use super::store_check::StoreCheck;
 use super::tcp::registry::Registry;
-use crate::auth::Verifier;
+use crate::auth::{UserIds, Verifier};
 use crate::config::Config;
 use crate::rates::UserRates;
 use crate::storage::Store;
@@ -23,6 +23,8 @@ pub struct Context {
     pub config: Config,
     /// What they call.
     pub chat: Arc<Chat>,
+    /// Finds the users whom clients name.
+    pub user_ids: Arc<UserIds>,
     /// Checks tokens.
     pub verifier: Verifier,
     /// Where the users of tokens are looked up.

@@ -4,6 +4,7 @@
 
 pub mod about;
 pub mod admin;
+pub mod administration;
 pub mod client;
 pub mod cors;
 pub mod extract;

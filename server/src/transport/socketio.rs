@@ -15,6 +15,7 @@ mod emit;
 pub mod fuzzing;
 pub mod handshake;
 pub mod mark;
+mod named;
 pub mod namespaces;
 pub mod presence;
 pub mod reply;

@@ -2,10 +2,12 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`bind`] | where connections are taken |
+//! | [`bind`], [`socket_file`] | where connections are taken |
 //! | [`listener`], [`places`] | accepting connections, as many as there are places |
 //! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
-//! | [`stream`] | its bytes, counted on their way |
+//! | [`socket`], [`raw`] | its bytes as the kernel has them |
+//! | [`certificates`], [`handshake`], [`tls`], [`records`] | TLS |
+//! | [`stream`] | what is said over it, counted on its way |
 //! | [`link`] | one Engine.IO session, over whichever connections it comes; why it is refused |
 //! | [`client_address`], [`proxies`], [`proxy_protocol`] | whose address counts, and what trusted proxies say of it |
 //! | [`registry`], [`end_reason`] | what both share: clock, bounds, counters; and why they are ended |
@@ -24,6 +26,7 @@
 pub mod answers;
 pub mod bind;
 pub mod body;
+pub mod certificates;
 pub mod client_address;
 pub mod connection;
 pub mod end_reason;
@@ -32,6 +35,7 @@ mod few;
 mod frames;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod handshake;
 mod intake;
 pub mod link;
 pub mod listener;
@@ -42,9 +46,14 @@ mod pause;
 mod places;
 mod proxies;
 mod proxy_protocol;
+mod raw;
+mod records;
 pub mod registry;
 mod rest;
+mod socket;
+mod socket_file;
 pub mod stream;
+mod tls;
 pub mod unserved;
 mod upgrade;
 pub mod waiting;

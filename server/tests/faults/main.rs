@@ -14,6 +14,7 @@ mod inspect;
 mod kill;
 mod large;
 mod limits;
+mod listening;
 mod logs;
 mod network;
 mod nobody;

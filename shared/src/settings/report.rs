@@ -147,7 +147,7 @@ fn remove(arguments: &mut Vec<OsString>, shown: &str) -> bool {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     };
     // The first one is the program.
-    let Some(index) = arguments.iter().skip(1).position(|argument| is_it(argument)) else {
+    let Some(index) = arguments.iter().skip(1).position(is_it) else {
         return false;
     };
     let whole = arguments.remove(index + 1) == flag;

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use super::timeouts::READ_TIMEOUT;
 use super::{MongoStore, window};
 use crate::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
-use crate::domain::{NewMessage, Username};
+use crate::domain::{NewMessage, NewUser, Profile, Username};
 use crate::storage::{
     AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
     PresenceChange, PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
@@ -139,6 +139,18 @@ impl InboxStore for MongoStore {
 impl UserStore for MongoStore {
     async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
         self.guard(self.users.create(names, at)).await
+    }
+
+    async fn find_or_create(&self, users: &[NewUser], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        self.guard(self.users.find_or_create(users, at)).await
+    }
+
+    async fn with_external_ids(&self, ids: &[ExternalId]) -> Result<Vec<Option<UserId>>, StoreError> {
+        self.read(self.users.with_external_ids(ids)).await
+    }
+
+    async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError> {
+        self.guard(self.users.set_profile(user, profile)).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {

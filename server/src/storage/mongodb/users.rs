@@ -38,7 +38,7 @@ struct Found {
 
 /// The collection of users.
 pub(super) struct Users {
-    users: Collection<RawDocumentBuf>,
+    pub(super) users: Collection<RawDocumentBuf>,
     lookup: Batches<UserId, Found>,
 }
 
@@ -86,12 +86,7 @@ impl Users {
         let mut missing: Vec<User> = minted
             .iter()
             .filter(|(name, _)| !found.contains_key(**name))
-            .map(|(name, id)| User {
-                id: *id,
-                username: (*name).to_owned(),
-                is_online: false,
-                last_seen: None,
-            })
+            .map(|(name, id)| User::new(*id, (*name).to_owned()))
             .collect();
         if missing.is_empty() {
             return Ok(found);
@@ -188,7 +183,7 @@ impl Users {
     }
 
     /// Reads users in the order of their ids; a limit of zero is none.
-    async fn read(&self, filter: Document, limit: i64) -> Result<Vec<User>, StoreError> {
+    pub(super) async fn read(&self, filter: Document, limit: i64) -> Result<Vec<User>, StoreError> {
         let find = self
             .users
             .find(filter)
@@ -235,18 +230,27 @@ async fn find(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<Vec
         .collect())
 }
 
-fn encode(user: &User) -> RawDocumentBuf {
+pub(super) fn encode(user: &User) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("_id"), ObjectId::from_bytes(user.id.bytes()));
     document.append(cstr!("username"), user.username.as_str());
     document.append(cstr!("isOnline"), false);
     document.append(cstr!("usernameKey"), user.username.as_str());
+    if let Some(id) = &user.external_id {
+        document.append(cstr!("externalId"), id.as_str());
+    }
+    if let Some(name) = &user.display_name {
+        document.append(cstr!("displayName"), name.as_str());
+    }
+    if let Some(url) = &user.avatar_url {
+        document.append(cstr!("avatarUrl"), url.as_str());
+    }
     document.append(cstr!("__v"), 0_i32);
     document
 }
 
 /// An id of the moment `at`, different from every other, and greater than those made before for that moment.
-fn new_id(at: Timestamp) -> UserId {
+pub(super) fn new_id(at: Timestamp) -> UserId {
     let mut bytes = ObjectId::new().bytes();
     let seconds = at.millis().div_euclid(1_000).clamp(0, u32::MAX.into()) as u32;
     bytes[..4].copy_from_slice(&seconds.to_be_bytes());

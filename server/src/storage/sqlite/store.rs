@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use rusqlite::Connection;
-use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use super::{EmbeddedStore, access, append, feed, inbox, markers, opening, pages, projector, sequence, users};
 use crate::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
-use crate::domain::{NewMessage, Username};
+use crate::domain::{NewMessage, NewUser, Profile, Username};
 use crate::storage::size;
 use crate::storage::{
     AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
@@ -208,6 +208,27 @@ impl UserStore for EmbeddedStore {
         let names = names.to_vec();
         self.writer
             .run(move |connection| users::create(connection, &names, at))
+            .await
+    }
+
+    async fn find_or_create(&self, users: &[NewUser], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        let users = users.to_vec();
+        self.writer
+            .run(move |connection| users::find_or_create(connection, &users, at))
+            .await
+    }
+
+    async fn with_external_ids(&self, ids: &[ExternalId]) -> Result<Vec<Option<UserId>>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers
+            .run(move |connection| ids.iter().map(|id| users::by_external_id(connection, id)).collect())
+            .await
+    }
+
+    async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError> {
+        let profile = profile.clone();
+        self.writer
+            .run(move |connection| users::set_profile(connection, user, &profile))
             .await
     }
 

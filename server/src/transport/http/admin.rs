@@ -7,11 +7,12 @@ use axum::body::HttpBody;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, Request, State};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
 use shared::{ErrorCode, UserId, WireError};
 
 use super::extract::{self, Admin, Body};
-use crate::error::HttpError;
+use crate::error::{self, HttpError};
 use crate::transport::context::Context;
 
 /// `POST /admin/users/{id}/revoke`.
@@ -20,7 +21,7 @@ pub async fn revoke(
     path: Result<Path<String>, PathRejection>,
     _: Admin,
 ) -> Result<Json<UserAccess>, HttpError> {
-    Ok(Json(context.chat.revoke(user(path)?).await?))
+    Ok(Json(context.chat.revoke(user(&context, path).await?).await?))
 }
 
 /// `POST /admin/users/{id}/ban`.
@@ -30,7 +31,7 @@ pub async fn ban(
     _: Admin,
     OptionalBody(request): OptionalBody<BanUser>,
 ) -> Result<Json<UserAccess>, HttpError> {
-    Ok(Json(context.chat.ban(user(path)?, request).await?))
+    Ok(Json(context.chat.ban(user(&context, path).await?, request).await?))
 }
 
 /// `POST /admin/users/{id}/unban`.
@@ -39,7 +40,7 @@ pub async fn unban(
     path: Result<Path<String>, PathRejection>,
     _: Admin,
 ) -> Result<Json<UserAccess>, HttpError> {
-    Ok(Json(context.chat.unban(user(path)?).await?))
+    Ok(Json(context.chat.unban(user(&context, path).await?).await?))
 }
 
 /// `GET /admin/users/{id}/connections`.
@@ -49,7 +50,7 @@ pub async fn connections(
     _: Admin,
 ) -> Result<Json<UserConnections>, HttpError> {
     let named = |id| context.node.connection(id);
-    let connections = context.chat.connections_of(user(path)?, named).await?;
+    let connections = context.chat.connections_of(user(&context, path).await?, named).await?;
     Ok(Json(UserConnections {
         node: context.node.to_string(),
         connections,
@@ -72,8 +73,8 @@ pub async fn disconnect(
     }
 }
 
-fn user(path: Result<Path<String>, PathRejection>) -> Result<UserId, WireError> {
-    extract::id("id", &extract::path(path)?)
+async fn user(context: &Context, path: Result<Path<String>, PathRejection>) -> Result<UserId, WireError> {
+    extract::user(context, "id", &extract::path(path)?).await
 }
 
 /// A JSON body; one that is missing is one without fields.
@@ -86,6 +87,10 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Context>> for OptionalBody<T
         if request.body().is_end_stream() {
             return Ok(Self(T::default()));
         }
-        Body::from_request(request, context).await.map(|Body(body)| Self(body))
+        // An array would do for the fields in their order, if it is not looked at first.
+        let Body(fields) = Body::<Map<String, Value>>::from_request(request, context).await?;
+        let body = serde_json::from_value(Value::Object(fields));
+        body.map(Self)
+            .map_err(|cause| error::invalid_request(format!("the body has the wrong shape: {cause}")).into())
     }
 }

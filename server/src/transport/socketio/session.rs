@@ -35,6 +35,8 @@ pub struct Session {
     pub(super) supervisor: Supervisor,
     /// Requests that wait for their answer.
     unanswered: AtomicU32,
+    /// Events that wait until it is known whom they name.
+    pub(super) look_ups: AtomicU32,
     /// Bytes of those requests.
     unanswered_bytes: AtomicUsize,
     /// The end of the last request that is answered later. Held to put the next one after it.
@@ -59,6 +61,7 @@ impl Session {
             rates,
             supervisor,
             unanswered: AtomicU32::new(0),
+            look_ups: AtomicU32::new(0),
             unanswered_bytes: AtomicUsize::new(0),
             last: Mutex::default(),
         }

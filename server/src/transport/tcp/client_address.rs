@@ -1,5 +1,6 @@
 //! The address that a request or a session comes from, and what that address has used of its limits.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use super::registry::Registry;
+use super::socket::shown;
 use crate::rates::addresses::OpenConnection;
 use crate::rates::{AddressUse, TooOften};
 
@@ -17,6 +19,12 @@ pub struct ClientAddress {
     pub address: IpAddr,
     /// What it has used; nothing if no limit is for it.
     used: Option<Arc<AddressUse>>,
+}
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(self.address))
+    }
 }
 
 impl ClientAddress {

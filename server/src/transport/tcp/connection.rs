@@ -3,21 +3,22 @@
 //! The Socket.IO library can leave a namespace but not end the transport under it, and a writer that is stuck on a
 //! client that no longer reads waits for ever. Shutting the TCP stream down wakes it and starts the ordinary cleaning.
 
+use std::net::IpAddr;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use shared::UserId;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 
 use super::client_address::ClientAddress;
 use super::end_reason::EndReason;
-use super::intake::{self, Charge, Requests};
+use super::intake::{self, Charge, FREE_BYTES, Requests};
 use super::link::{Carrier, Link};
 use super::places::Place;
 use super::registry::{MAX_SECONDS, Overdue, Registry};
+use super::socket::Socket;
+use crate::config::UNIX;
 use crate::delivery::budget::Account;
 use crate::rates::addresses::{OpenConnection, network};
 
@@ -31,9 +32,19 @@ const MIN_RATE: u64 = 1_024;
 /// No message has begun that is not complete.
 const COMPLETE: u32 = u32::MAX;
 
+/// From where a connection came, and which way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    /// From where; [`UNIX`](crate::config::UNIX) from programs of this machine through a file.
+    pub(super) peer: IpAddr,
+    /// Whether it was by the way for administration.
+    pub(super) is_for_administration: bool,
+}
+
 /// An accepted connection.
 pub struct Connection {
-    pub(super) tcp: TcpStream,
+    pub(super) socket: Socket,
+    came: Came,
     client: ClientAddress,
     /// Given back when the connection is closed, as its place is.
     _open: Option<OpenConnection>,
@@ -69,11 +80,19 @@ struct Waits {
     charge: Option<Charge>,
     /// Whose body it is that comes, if that is known.
     user: Option<UserId>,
+    /// What was said and waits, as of the last count.
+    said: usize,
+    /// What TLS holds: a handshake, or records that are not complete or not taken yet.
+    sealed: usize,
 }
+
+/// What a TLS handshake costs until it is done.
+const HANDSHAKE_COST: usize = FREE_BYTES + (16 << 10);
 
 impl Connection {
     pub(super) fn new(
-        tcp: TcpStream,
+        socket: Socket,
+        came: Came,
         client: ClientAddress,
         open: Option<OpenConnection>,
         place: Place,
@@ -81,7 +100,8 @@ impl Connection {
     ) -> Arc<Self> {
         let now = registry.now();
         let connection = Arc::new(Self {
-            tcp,
+            socket,
+            came,
             client,
             _open: open,
             place,
@@ -105,6 +125,17 @@ impl Connection {
     /// Whether it has one of the places that are kept for probes.
     pub fn is_reserved(&self) -> bool {
         self.place.is_reserved()
+    }
+
+    /// Whether it came by the way for administration.
+    pub fn is_for_administration(&self) -> bool {
+        self.came.is_for_administration
+    }
+
+    /// Whether it came from this machine, as far as is known: a proxy here, too, that says where its client is.
+    pub fn is_from_here(&self) -> bool {
+        let is_here = |address: IpAddr| address == UNIX || address.to_canonical().is_loopback();
+        is_here(self.came.peer) && is_here(self.client.address)
     }
 
     /// Where it comes from: the client, or a proxy whose requests say who that is.
@@ -177,6 +208,28 @@ impl Connection {
         self.end_unless(may)
     }
 
+    /// Begins a TLS handshake, which is charged to its address. False if too many are under way.
+    pub(super) fn begin_handshake(&self) -> bool {
+        let mut intake = self.intake.lock();
+        intake.sealed = HANDSHAKE_COST;
+        let may = self.charge(&mut intake, 0);
+        if !may {
+            intake.sealed = 0;
+            self.charge(&mut intake, 0);
+        }
+        may
+    }
+
+    /// TLS holds so many bytes. False if the connection is to be read from no more.
+    pub(super) fn seal(&self, bytes: usize) -> bool {
+        let mut intake = self.intake.lock();
+        intake.sealed = bytes;
+        let said = intake.said;
+        let may = self.charge(&mut intake, said);
+        drop(intake);
+        self.end_unless(may)
+    }
+
     /// Remembers whether another message than before is not complete.
     pub(super) fn begin_message(&self, begun: bool) {
         let since = if begun { self.registry.now() } else { COMPLETE };
@@ -186,7 +239,8 @@ impl Connection {
     /// Charges what waits, and returns whether it may.
     fn charge(&self, waits: &mut Waits, bytes: usize) -> bool {
         let user = waits.user.or_else(|| self.link.get().and_then(Link::user));
-        intake::charge(&mut waits.charge, bytes, || {
+        waits.said = bytes;
+        intake::charge(&mut waits.charge, bytes + waits.sealed, || {
             Some(match user {
                 Some(user) => self.registry.messages.of(user),
                 None => self.registry.intake.of(network(self.client.address)),
@@ -201,10 +255,14 @@ impl Connection {
         may
     }
 
-    /// Counts what was written.
-    pub(super) fn wrote(&self, bytes: usize) {
+    /// The kernel took so many bytes, of whatever.
+    pub(super) fn moves(&self, bytes: usize) {
         self.blocked.store(false, Ordering::Relaxed);
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// So many bytes of what was charged went out.
+    pub(super) fn wrote(&self, bytes: usize) {
         match self.link.get() {
             Some(link) => link.account().written(bytes),
             None => self.answers.written(bytes - self.take_uncharged(bytes)),
@@ -244,7 +302,7 @@ impl Connection {
     pub fn end(&self, reason: EndReason) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             self.registry.count_end(reason);
-            tracing::warn!(peer = %self.client.address, reason = reason.name(), "tcp: a connection was ended");
+            tracing::warn!(peer = %self.client, reason = reason.name(), "tcp: a connection was ended");
             if let Some(link) = self.link.get() {
                 link.is_gone();
             }
@@ -255,7 +313,7 @@ impl Connection {
     /// Ends it without counting that, or logging it.
     pub(super) fn shut_down(&self) {
         // It fails only if the peer was faster.
-        let _ = SockRef::from(&self.tcp).shutdown(Shutdown::Both);
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// Why it should be ended at this second, if it should.

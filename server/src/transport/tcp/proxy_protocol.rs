@@ -8,6 +8,8 @@ use proxy_header::{Error, ParseConfig, ProxyHeader};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use super::socket::Socket;
+
 /// Longest header that is read. Version 1 has at most 107 bytes; version 2 has 52 and what the proxy adds.
 const MAX_BYTES: usize = 2_048;
 
@@ -21,7 +23,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// The connection does not begin with a header.
-pub(super) async fn take(tcp: &mut TcpStream) -> io::Result<Option<IpAddr>> {
+pub(super) async fn take(socket: &mut Socket) -> io::Result<Option<IpAddr>> {
+    let Socket::Tcp(tcp) = socket else { return Ok(None) };
     match tokio::time::timeout(TIMEOUT, read(tcp)).await {
         Ok(read) => read,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),

@@ -66,6 +66,7 @@ pub struct Registry {
     ended: [AtomicU64; EndReason::ALL.len()],
     refused_connections: AtomicU64,
     refused_sessions: AtomicU64,
+    refused_handshakes: AtomicU64,
     refused_addresses: AtomicU64,
     refused_requests: AtomicU64,
     refused_tokens: AtomicU64,
@@ -122,6 +123,7 @@ impl Registry {
             ended: Default::default(),
             refused_connections: AtomicU64::new(0),
             refused_sessions: AtomicU64::new(0),
+            refused_handshakes: AtomicU64::new(0),
             refused_addresses: AtomicU64::new(0),
             refused_requests: AtomicU64::new(0),
             refused_tokens: AtomicU64::new(0),
@@ -223,6 +225,10 @@ impl Registry {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn count_refused_handshake(&self) {
+        self.refused_handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// An address had as many connections as it may, or began them too often.
     pub(super) fn count_refused_address(&self) {
         self.refused_addresses.fetch_add(1, Ordering::Relaxed);
@@ -251,6 +257,7 @@ impl Registry {
         let refused = [
             ("refused_connections", &self.refused_connections),
             ("refused_sessions", &self.refused_sessions),
+            ("refused_handshakes", &self.refused_handshakes),
             ("refused_addresses", &self.refused_addresses),
             ("refused_requests", &self.refused_requests),
             ("refused_tokens", &self.refused_tokens),

@@ -38,6 +38,11 @@ async fn every_statement_walks_an_index() {
             users::BY_NAME,
             "SEARCH users USING INDEX sqlite_autoindex_users_2 (username=?)",
         ),
+        (
+            users::BY_EXTERNAL_ID,
+            "SEARCH users USING INDEX users_by_external_id (external_id=?)",
+        ),
+        (users::SET_PROFILE, user),
         (users::LIST, "SEARCH users USING INDEX sqlite_autoindex_users_1 (id>?)"),
         (users::PRESENCE, user),
         (users::SETTINGS, user),
