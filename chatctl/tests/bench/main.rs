@@ -1,10 +1,12 @@
 //! `chatctl bench`, the shipped program: every benchmark against the shipped server, and against peers that only speak
-//! the oldest contract, some of which misbehave ([`peer`]), to see that it notices; and servers that end meanwhile ([`endings`]). How fast anything is, is
+//! the oldest contract, some of which misbehave ([`peer`]), to see that it notices; servers that end meanwhile ([`endings`]), and
+//! one that limits how often a user may send ([`limited`]). How fast anything is, is
 //! not tested.
 
 #![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
 
 mod endings;
+mod limited;
 mod peer;
 
 use std::path::Path;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use testkit::process::{Process, eventually};
-use testkit::{Engine, Server, Setup};
+use testkit::{Engine, Server};
 
 use crate::peer::{Manner, Peer};
 
@@ -362,39 +364,4 @@ fn a_busy_server_is_asked_again() {
         (refused, refused)
     );
     assert_eq!((number(&report, "/delivered"), number(&report, "/ack/count")), (50, 50));
-}
-
-/// A server with its limits on, at which a user sends 20 messages a second.
-fn limited() -> Server {
-    Setup::new(Engine::Embedded).env("RATE_LIMITS", "on").start()
-}
-
-#[test]
-fn the_limits_of_a_server_are_named_where_they_are_what_is_measured() {
-    let server = limited();
-    let arguments = "messages --users 2 --inflight 200 --warmup 0s --duration 2s";
-    let output = for_people(server.folder(), &server.url(), server.secret(), arguments).output();
-    let output = String::from_utf8(output.expect("chatctl can be started").stdout).expect("a text");
-    assert!(
-        output.contains("rate_limited: ") && output.contains("RATE_LIMITS=off"),
-        "{output}"
-    );
-}
-
-#[test]
-fn hostile_clients_are_counted_beside_the_others() {
-    let server = limited();
-    let arguments = "messages --users 40 --hostile 30% --rate 50 --warmup 1s --duration 4s";
-    let report = run(command(server.folder(), &server.url(), server.secret(), arguments), 0);
-    assert_eq!(number(&report, "users"), 28);
-    let hostile = &report["hostile"];
-    assert_eq!(number(hostile, "clients"), 12);
-    for did in ["flooded", "refused", "unread", "wrongTokens", "ended"] {
-        assert!(number(hostile, did) > 0, "{did}: {report}");
-    }
-    assert_eq!(
-        report["errors"].get("rate_limited"),
-        None,
-        "the honest ones are not limited"
-    );
 }
