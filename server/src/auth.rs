@@ -9,6 +9,7 @@ use shared::UserId;
 
 use crate::clock;
 use crate::domain::{Access, Ban, ShutOut};
+use crate::rates::TooOften;
 use crate::storage::{AccessStore, Store, StoreError};
 
 mod bearers;
@@ -68,12 +69,23 @@ pub enum AuthError {
     /// The token's user is banned.
     #[error("the token's user is banned")]
     Banned(Ban),
+    /// Too many tokens from the same address were not accepted, so this one was not looked at.
+    #[error("too many tokens from this address were not accepted")]
+    TooManyFailed(TooOften),
     /// It could not be found out whether the user exists.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl AuthError {
+    /// Whether a token was looked at and not accepted, for more than that it has ended: that one was good, and many can have one.
+    pub fn is_failed_token(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid(_) | Self::UnknownUser | Self::Revoked | Self::Banned(_)
+        )
+    }
+
     /// The reason, of which there are few.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -85,6 +97,7 @@ impl AuthError {
             Self::UnknownUser => "no user has the token's userId in this database, which the start names",
             Self::Revoked => "the token was made before the tokens of its user were revoked, or has no iat",
             Self::Banned(_) => "the user is banned",
+            Self::TooManyFailed(_) => "too many tokens from the address were not accepted (RATE_FAILED_TOKENS)",
             Self::Store(_) => "the database did not answer who this is",
         }
     }

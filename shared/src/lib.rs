@@ -15,6 +15,7 @@
 //! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
 //! | [`claims`] | what a token says |
 //! | [`limits`] | sizes both sides must agree on |
+//! | [`session`] | the token of a connection: when it ends, and how a new one takes its place |
 //! | [`settings`] | where both programs find their settings: flags, environment, `.env` |
 //! | [`values`] | how settings are read that both have |
 //! | [`dotenv`] | the file `.env`, as Node.js reads it |
@@ -32,6 +33,7 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod presence;
+pub mod session;
 pub mod settings;
 pub mod sync;
 pub mod time;

@@ -23,6 +23,20 @@ pub struct Tokens {
         default_missing_value = "true", value_parser = values::flag
     )]
     pub auto_provision: bool,
+
+    /// What the end of a token means to a connection that is open: `connect` nothing, it is looked at when connecting only; with
+    /// `live` the connection ends, unless it was refreshed
+    #[arg(long, env = "TOKEN_EXPIRY", value_enum, default_value_t = TokenExpiry::Connect)]
+    pub token_expiry: TokenExpiry,
+}
+
+/// What the end of a token means to a connection that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokenExpiry {
+    /// Nothing.
+    Connect,
+    /// The connection ends, unless it was refreshed.
+    Live,
 }
 
 /// Which ids users have outside.

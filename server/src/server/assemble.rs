@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
+use crate::rates::UserRates;
 use crate::signals;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
@@ -38,8 +39,9 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         store,
         message_ids,
     } = loaded;
-    let registry = Registry::new();
-    let connections = Arc::new(Connections::new(config.max_connections_per_user as usize));
+    let registry = Registry::new(&config.limits);
+    let rates = Arc::new(UserRates::new(&config.limits));
+    let connections = Arc::new(Connections::new(config.limits.max_connections_per_user as usize));
     let dispatcher = Dispatcher {
         connections: Arc::clone(&connections),
         watermark: DeliveryWatermark::new(store.clone()),
@@ -57,15 +59,16 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         dispatcher,
         registrar,
         limits: Limits {
-            messages: config.max_queued_messages as usize,
-            bytes: config.max_queued_bytes as usize,
+            messages: config.limits.max_queued_messages as usize,
+            bytes: config.limits.max_queued_bytes as usize,
         },
-        max_message_bytes: config.max_message_bytes as usize,
+        max_message_bytes: config.limits.max_message_bytes as usize,
     };
     let chat = Arc::new(Chat::start(parts, &supervisor));
     chat.start_background(&supervisor);
     let stop = supervisor.stopping().clone();
-    supervisor.spawn("connections", Arc::clone(&registry).run(stop));
+    let cleaned = Arc::clone(&rates);
+    supervisor.spawn("connections", Arc::clone(&registry).run(stop, move || cleaned.clean()));
     if keys.changes() {
         let stop = supervisor.stopping().clone();
         supervisor.spawn("keys", Arc::clone(&keys).run(signals::hangups(), stop));
@@ -82,6 +85,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         store,
         store_check: StoreCheck::default(),
         client_files,
+        rates,
         registry,
         supervisor,
         config,

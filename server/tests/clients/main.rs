@@ -10,6 +10,7 @@ mod people;
 mod polling;
 mod provider;
 mod proxies;
+mod pyjwt;
 mod rotation;
 mod rules;
 mod tls;
