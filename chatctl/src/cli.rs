@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chatctl_terminal::values::{lifetime, number, seconds, url};
 use clap::{Args, Parser, Subcommand};
+use shared::Timestamp;
 
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
@@ -91,6 +92,13 @@ The inboxes that exist are used meanwhile. Ctrl-C ends the showing, not the buil
 
 With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} for each state, the last one when it is done.")]
     Rebuild,
+    /// Shut users out, and look at and end their connections.
+    #[command(after_help = ADMIN_HELP)]
+    Admin {
+        /// What to do.
+        #[command(subcommand)]
+        what: Admin,
+    },
     /// Measure the server: rate, latency and correctness of messages, connections, memory, history.
     #[cfg(feature = "bench")]
     #[command(after_help = chatctl_bench::HELP)]
@@ -103,6 +111,45 @@ With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} 
     #[cfg(feature = "prove")]
     #[command(after_help = chatctl_prove::HELP)]
     Prove(chatctl_prove::Prove),
+}
+
+/// What an administrator can do about a user.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Refuse all tokens of a user that were made before now, and end the user's connections.
+    Revoke {
+        /// Whose: a name or an id.
+        user: String,
+    },
+    /// Shut a user out, and end the user's connections.
+    Ban {
+        /// Whom: a name or an id.
+        user: String,
+        /// Until when, such as 2026-12-01T00:00:00Z; for good without it.
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
+        /// For how long, such as 90s, 1h or 7d.
+        #[arg(long = "for", value_name = "DURATION", value_parser = lifetime, conflicts_with = "until")]
+        lasting: Option<Duration>,
+        /// Why; the user is shown it.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Lift the ban of a user.
+    Unban {
+        /// Whose: a name or an id.
+        user: String,
+    },
+    /// List the connections of a user to these servers.
+    Connections {
+        /// Whose: a name or an id.
+        user: String,
+    },
+    /// End one connection.
+    Disconnect {
+        /// Its id, as `connections` lists it.
+        id: String,
+    },
 }
 
 /// What can be created.
@@ -194,6 +241,17 @@ pub(crate) struct Chat {
     #[arg(long)]
     pub(crate) mark_read: bool,
 }
+
+const ADMIN_HELP: &str = "\
+A server knows its own connections only: with several servers on one database name all of them in --url, with commas \
+in between, for `connections` and `disconnect`. The others hold for all servers, whichever is asked.
+
+With --json: what the server answers, for `connections` one array with an element for each server.
+
+Examples:
+  chatctl admin revoke userA
+  chatctl admin ban userA --for 7d --reason \"spam\"
+  chatctl admin connections userA";
 
 const WATCH_HELP: &str = "\
 It connects as one more device of the user, marks nothing, and reconnects by itself without missing anything. At the \

@@ -1,5 +1,6 @@
 //! One file per command; what they share is here: the server, the output format, and who is meant by an argument.
 
+mod admin;
 mod chat;
 mod history;
 mod inbox;
@@ -19,14 +20,14 @@ use chatctl_terminal::output::notify_database_away;
 use shared::User;
 use shared::settings::Settings;
 
-use crate::cli::{Cli, Command, Seed};
+use crate::cli::{Admin, Cli, Command, Seed};
 use crate::prompt;
 
 /// What is said of several addresses where one is needed.
 const TOO_MANY_SERVERS: &str = if cfg!(feature = "prove") {
-    "only `prove` takes several servers"
+    "only `prove`, `admin connections` and `admin disconnect` take several servers"
 } else {
-    "name one server"
+    "name one server; only `admin connections` and `admin disconnect` take several"
 };
 
 /// What every command gets.
@@ -82,6 +83,7 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Inbox(arguments) => inbox::run(&context, &arguments)?,
         Command::Watch(arguments) => watch::run(&context, &arguments)?,
         Command::Rebuild => rebuild::run(&context)?,
+        Command::Admin { what } => admin::run(&context, &nodes, &what)?,
         #[cfg(feature = "bench")]
         Command::Bench { what } => return chatctl_bench::run(context.http, context.json, &what),
         #[cfg(feature = "prove")]
@@ -95,6 +97,7 @@ fn takes_several_servers(command: &Command) -> bool {
     match command {
         #[cfg(feature = "prove")]
         Command::Prove(_) => true,
+        Command::Admin { what } => matches!(what, Admin::Connections { .. } | Admin::Disconnect { .. }),
         _ => false,
     }
 }

@@ -12,10 +12,11 @@
 //! | [`settings`] | reading and changing them |
 //! | [`presence`], [`typing`] | who is there, who types |
 //! | [`users`] | creating, finding and listing them |
+//! | [`access`] | shutting them out, looking at their connections |
 //!
 //! What these need: [`message_ids`](MessageIdGenerator) gives a message its id and time, [`commit`](Committer) makes durable
 //! batches of what waits, [`reads`](Reads) and [`reader`] let users read in turn, [`admission`] counts requests for the stop,
-//! [`event_rate`] how often an event comes, [`respond`] is how a request is answered, and [`error`] why it failed.
+//! [`respond`] is how a request is answered, and [`error`] why it failed.
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use shared::UserId;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::delivery::Dispatcher;
+use crate::delivery::access::AccessEnforcer;
 use crate::delivery::registration::Registrar;
 use crate::delivery::remote_changes::RemoteChangeListener;
 use crate::delivery::{TypingTracker, run_heartbeat};
@@ -32,11 +34,11 @@ use admission::Admission;
 use reader::Reader;
 use respond::Respond;
 
+pub mod access;
 pub mod admission;
 mod commit;
 pub mod conversations;
 pub mod error;
-pub mod event_rate;
 pub mod history;
 mod message_ids;
 mod paging;
@@ -69,6 +71,8 @@ pub struct Chat<R> {
     pub dispatcher: Dispatcher,
     /// Who is connected, and who is notified of it.
     pub registrar: Registrar,
+    /// Ends the connections of those who are shut out.
+    pub access: Arc<AccessEnforcer>,
     /// Requests that are not answered yet.
     pub admission: Admission,
     committer: Committer<R>,
@@ -123,6 +127,7 @@ impl<R: Respond> Chat<R> {
                 receipts::finish(&marked, outcome)
             }),
             settings_changes: SettingsChanges::new(store.clone(), Arc::clone(watermark), supervisor),
+            access: AccessEnforcer::new(Arc::clone(&store), Arc::clone(&dispatcher.connections)),
             reader: Reader {
                 store,
                 reads: Arc::default(),
@@ -178,6 +183,7 @@ impl<R: Respond> Chat<R> {
             presence_subscriptions: Arc::clone(presence_subscriptions),
         };
         supervisor.spawn("remote-changes", listener.run(stop()));
+        supervisor.spawn("access-changes", Arc::clone(&self.access).run(stop()));
     }
 
     /// Takes no more messages and marks, and returns when those that were taken are answered and delivered.

@@ -5,21 +5,30 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
-use shared::limits;
 
 use paths::Paths;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod host;
+mod limits;
+mod listen;
+mod networks;
 mod origins;
 pub mod paths;
+mod rate;
 mod read;
+mod tokens;
 mod values;
 
 pub use host::Host;
+pub use limits::{Limits, ProxyHeader, Switch};
+pub use listen::{Endpoint, Listen};
+pub use networks::{Networks, UNIX};
 pub use origins::{Origins, Pattern};
-pub use read::{ConfigError, Given, read};
+pub use rate::{Allowed, Quota, Rate};
+pub use read::{ConfigError, Given, Problem, read};
+pub use tokens::{Tokens, UserIdKind};
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///
@@ -29,16 +38,9 @@ pub use read::{ConfigError, Given, read};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "server", version, about, long_about, max_term_width = 110)]
 pub struct Config {
-    /// Address or name to listen on; *, 0.0.0.0 or :: for all
-    ///
-    /// Of the addresses that a name has, one of IPv4 goes first. Without this setting, only this machine can reach the
-    /// server.
-    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
-    pub host: Host,
-
-    /// TCP port to listen on; 0 takes a free one
-    #[arg(long, env = "PORT", default_value_t = 5000, value_parser = values::number(0..=u16::MAX))]
-    pub port: u16,
+    /// Where connections are taken.
+    #[command(flatten)]
+    pub listen: Listen,
 
     /// MongoDB to keep users and messages in, such as mongodb://localhost:27017/realtime_chat
     ///
@@ -47,6 +49,10 @@ pub struct Config {
     /// this setting an embedded database in DATA_DIR is used.
     #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = values::mongo_uri)]
     pub mongo_uri: Option<Secret>,
+
+    /// File that holds MONGO_URI, such as a secret of Docker or Kubernetes; a newline at its end is no part of it
+    #[arg(long, env = "MONGO_URI_FILE")]
+    pub mongo_uri_file: Option<PathBuf>,
 
     /// Directory of the embedded database and of the generated secret
     #[arg(
@@ -62,6 +68,14 @@ pub struct Config {
     )]
     pub check_store: bool,
 
+    /// Say all that is wrong with the settings, and end: with status 0 if nothing is, else 2; no database is opened
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// List every setting, its value and where it comes from, without secrets, and end; JSON unless a person reads it
+    #[arg(long)]
+    pub print_config: bool,
+
     // Without a variable: it must not stay in a file and accept the next loss, too.
     /// Use the embedded database although it has less than it is known to have had; for one start only
     ///
@@ -69,11 +83,9 @@ pub struct Config {
     #[arg(long)]
     pub accept_loss: bool,
 
-    /// Secret that tokens are signed with (HS256), 32 bytes or more
-    ///
-    /// Without this setting a random one is created once, in DATA_DIR/jwt_secret.
-    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = values::jwt_secret)]
-    pub jwt_secret: Option<Secret>,
+    /// What tokens are taken.
+    #[command(flatten)]
+    pub tokens: Tokens,
 
     /// Path below which everything is, such as /api, where a proxy does not take it off; probes work at the root as well
     #[arg(long, env = "BASE_PATH", default_value = "", hide_default_value = true, value_parser = paths::setting)]
@@ -116,49 +128,9 @@ pub struct Config {
     #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = values::log_filter)]
     pub log_level: String,
 
-    /// Longest message, in bytes of UTF-8 (1 to 32768)
-    #[arg(
-        long, env = "MAX_MESSAGE_BYTES", default_value_t = limits::MESSAGE_BYTES as u32,
-        value_parser = values::number(1..=32_768_u32)
-    )]
-    pub max_message_bytes: u32,
-
-    /// Messages that may wait to be stored and delivered before senders are answered `overloaded` (1 to 1000000)
-    ///
-    /// A user may have as many as are still free, so one of them can take half of it at most.
-    #[arg(
-        long, env = "MAX_QUEUED_MESSAGES", default_value_t = 8_192,
-        value_parser = values::number(1..=1_000_000_u32)
-    )]
-    pub max_queued_messages: u32,
-
-    /// Bytes of those messages, as clients are sent them (1048576 to 4294967295)
-    #[arg(
-        long, env = "MAX_QUEUED_BYTES", default_value_t = 32 * 1024 * 1024,
-        value_parser = values::number(1_048_576..=u32::MAX)
-    )]
-    pub max_queued_bytes: u32,
-
-    /// Messages of one connection that may wait for their answer (1 to 2048)
-    #[arg(
-        long, env = "MAX_UNANSWERED_PER_CONNECTION", default_value_t = 1_024,
-        value_parser = values::number(1..=2_048_u32)
-    )]
-    pub max_unanswered_per_connection: u32,
-
-    /// Socket.IO connections one user may have at a time (1 to 10000)
-    #[arg(
-        long, env = "MAX_CONNECTIONS_PER_USER", default_value_t = 32,
-        value_parser = values::number(1..=10_000_u32)
-    )]
-    pub max_connections_per_user: u32,
-
-    /// TCP connections the server holds at a time; more are closed at once (1 to 1000000)
-    #[arg(
-        long, env = "MAX_CONNECTIONS", default_value_t = 19_000,
-        value_parser = values::number(1..=1_000_000_u32)
-    )]
-    pub max_connections: u32,
+    /// How much and how often.
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 impl Config {

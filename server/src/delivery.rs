@@ -11,11 +11,13 @@
 //! | [`presence_subscriptions`](PresenceSubscriptions), [`presence_writer`](PresenceWriter) | who follows whose presence, and what the database stores of it |
 //! | [`typing`](TypingTracker) | who types |
 //! | [`privacy`] | who may see presence, typing and receipts |
+//! | [`access`] | ending the connections of users who are shut out |
 //! | [`settings_order`](SettingsOrder) | changes of one user's settings, one after the other |
 //! | [`remote_changes`] | what other programs write to the same database |
 
 use std::sync::Arc;
 
+pub mod access;
 pub mod budget;
 pub mod client;
 mod connections;

@@ -8,8 +8,12 @@ use shared::{ErrorCode, WireError};
 
 use crate::auth::AuthError;
 use crate::chat::{self, NotStored, SubmitError};
-use crate::domain::InvalidText;
+use crate::config::Allowed;
+use crate::delivery::TooManyConnections;
+use crate::delivery::client::Ending;
+use crate::domain::{Ban, InvalidText};
 use crate::outage::Seldom;
+use crate::rates::{Kind, TooOften};
 use crate::storage::{AppendError, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
@@ -63,7 +67,6 @@ impl From<chat::Error> for WireError {
             Error::Forbidden(_) => worded(ErrorCode::Forbidden, &error),
             Error::UnknownUser(_) | Error::UnknownCaller => worded(ErrorCode::UserNotFound, &error),
             Error::UnknownMessage { .. } => worded(ErrorCode::MessageNotFound, &error),
-            Error::RateLimited { limit, retry_after_ms } => later(ErrorCode::RateLimited, &limit, retry_after_ms),
             Error::Refused(refused) => refused.into(),
             Error::TooManyReads => later(
                 ErrorCode::Overloaded,
@@ -91,14 +94,125 @@ impl From<chat::Error> for WireError {
     }
 }
 
+/// What a client sees of something that was done too often; `what` says what, and by whom.
+fn too_often(what: &str, too_often: &TooOften) -> WireError {
+    let message = format!("{what}: {too_often}, are allowed; try again after retryAfterMs");
+    later(ErrorCode::RateLimited, &message, too_often.retry_after_ms())
+}
+
+/// A user does something too often.
+pub fn too_many_of_user(kind: Kind, refused: &TooOften) -> WireError {
+    let what = match kind {
+        Kind::Message => "messages of one user",
+        Kind::Typing => "typing of one user",
+        Kind::Event => "events of one user, beside messages and typing",
+        Kind::Read => "requests of one user",
+    };
+    too_often(what, refused)
+}
+
+/// A user has sent as many bytes of messages as a quota allows.
+pub fn quota_exceeded(refused: &TooOften) -> WireError {
+    let Allowed { count, span, .. } = refused.allowed;
+    let message = format!(
+        "MESSAGE_QUOTA: {count} bytes of messages in {} seconds are allowed to one user; try again after retryAfterMs",
+        span.as_secs()
+    );
+    later(ErrorCode::QuotaExceeded, &message, refused.retry_after_ms())
+}
+
+/// Too many requests come from one address.
+pub fn too_many_of_address(refused: &TooOften) -> WireError {
+    too_often("requests from one address", refused)
+}
+
+/// Too many tokens of one address were not accepted.
+pub fn too_many_failed_tokens(refused: &TooOften) -> WireError {
+    too_often("tokens from one address that are not accepted", refused)
+}
+
+/// An address has all the connections that it may.
+pub fn too_many_connections_of_address() -> WireError {
+    later(
+        ErrorCode::RateLimited,
+        "this address has MAX_CONNECTIONS_PER_ADDRESS connections; end some, and try again",
+        1_000,
+    )
+}
+
 /// Why a bearer is not let in.
 impl From<AuthError> for WireError {
     fn from(denied: AuthError) -> Self {
         match denied {
             AuthError::Store(failure) => failed_request(&failure),
+            AuthError::Banned(ban) => banned(&ban),
+            AuthError::TooManyFailed(refused) => too_many_failed_tokens(&refused),
             reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
         }
     }
+}
+
+/// What a user who is banned is told.
+fn banned(ban: &Ban) -> WireError {
+    let until = ban.until.map(|until| format!(" until {until}")).unwrap_or_default();
+    let reason = ban
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    WireError {
+        until: ban.until,
+        ..WireError::new(ErrorCode::Banned, format!("this user is banned{until}{reason}"))
+    }
+}
+
+/// Why a connection is ended, and why its requests are refused until it is.
+pub fn ended(ending: &Ending) -> WireError {
+    match ending {
+        Ending::Revoked { .. } => WireError::new(
+            ErrorCode::TokenRevoked,
+            "the tokens of this user were revoked; connect again with a new one",
+        ),
+        Ending::Banned(ban) => banned(ban),
+        Ending::Disconnected => WireError::new(
+            ErrorCode::Disconnected,
+            "an administrator ended this connection; connect again if you are meant to",
+        ),
+    }
+}
+
+/// Why a bearer may not connect: the same reason as over HTTP, with a code of its own for each thing that a client can do about
+/// it. What the log needs is said where connections are refused.
+pub fn may_not_connect(denied: &AuthError) -> WireError {
+    let code = match denied {
+        AuthError::Store(failure) => return store_failure(failure),
+        AuthError::TooManyFailed(refused) => return too_many_failed_tokens(refused),
+        AuthError::Missing | AuthError::NoToken(_) | AuthError::Invalid(_) => ErrorCode::TokenInvalid,
+        AuthError::Expired => ErrorCode::TokenExpired,
+        AuthError::UnknownUser => ErrorCode::UserUnknown,
+        AuthError::Revoked => ErrorCode::TokenRevoked,
+        AuthError::Banned(ban) => return banned(ban),
+    };
+    WireError::new(code, denied.to_string())
+}
+
+/// A user has as many connections as are allowed.
+impl From<TooManyConnections> for WireError {
+    fn from(TooManyConnections: TooManyConnections) -> Self {
+        later(
+            ErrorCode::TooManyConnections,
+            "the user has MAX_CONNECTIONS_PER_USER connections; end one, and connect again",
+            1_000,
+        )
+    }
+}
+
+/// A client asks for another namespace than the one there is.
+pub fn invalid_namespace() -> WireError {
+    WireError::new(
+        ErrorCode::InvalidNamespace,
+        "there is no such namespace; the only one is `/`",
+    )
 }
 
 /// Why a request was not taken.

@@ -7,6 +7,7 @@ use std::path::Path;
 use server::config::Given;
 use server::server::Started;
 use server::telemetry::{is_read_by_a_person, say};
+use server::transport::tcp::bind::Address;
 
 /// Where chatctl finds the server if nothing else is named.
 const CHATCTL_LOOKS_AT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -31,8 +32,8 @@ impl Greeting {
         let config = &given.config;
         let looks_in = given.in_file("DATA_DIR").unwrap_or(CHATCTL_LOOKS_IN);
         let elsewhere =
-            config.jwt_secret.is_none() && config.data_dir.components().ne(Path::new(looks_in).components());
-        let secret = config.jwt_secret.as_ref().map(|secret| secret.expose());
+            config.tokens.jwt_secret.is_none() && config.data_dir.components().ne(Path::new(looks_in).components());
+        let secret = config.tokens.jwt_secret.as_ref().map(|secret| secret.expose());
         Self {
             base: config.base_path.clone(),
             is_misled: given.in_file("CHAT_URL").is_some(),
@@ -42,25 +43,38 @@ impl Greeting {
     }
 
     pub(crate) fn say(&self, started: &Started) {
-        say(format_args!("Server running on port {}", started.address.port()));
-        say(self.reach(started.address));
+        let tcp = started.tcp();
+        if let Some(address) = tcp {
+            say(format_args!("Server running on port {}", address.port()));
+            say(self.reach(address, scheme(started)));
+        }
+        for address in &started.addresses {
+            if let Address::Unix(_) = address {
+                say(format_args!("Server running on {address}"));
+            }
+        }
+        if let Some(address) = &started.administration {
+            say(format_args!("Administration is served at {address}"));
+        }
         if let Some(database) = &started.database {
             say(format_args!("Messages are kept in the {database}"));
         }
-        if is_read_by_a_person() {
-            self.suggest(here(started.address));
+        if let Some(address) = tcp
+            && is_read_by_a_person()
+        {
+            self.suggest(here(address), scheme(started));
         }
     }
 
-    fn suggest(&self, address: SocketAddr) {
+    fn suggest(&self, address: SocketAddr, scheme: &str) {
         // Under `cargo run`, chatctl is not on the PATH yet.
         let chatctl = match std::env::var_os("CARGO") {
             Some(_) => "cargo chatctl",
             None => "chatctl",
         };
         let mut settings = String::new();
-        if self.is_misled || address != CHATCTL_LOOKS_AT || !self.base.is_empty() {
-            settings += &format!("CHAT_URL=http://{address}{} ", self.base);
+        if self.is_misled || address != CHATCTL_LOOKS_AT || scheme != "http" || !self.base.is_empty() {
+            settings += &format!("CHAT_URL={scheme}://{address}{} ", self.base);
         }
         if let Some(data_dir) = &self.data_dir {
             settings += &format!("DATA_DIR='{}' ", data_dir.replace('\'', r"'\''"));
@@ -76,27 +90,34 @@ impl Greeting {
     }
 
     /// Where the server can be reached, and from where.
-    fn reach(&self, address: SocketAddr) -> String {
+    fn reach(&self, address: SocketAddr, scheme: &str) -> String {
         let (here, port, base) = (here(address), address.port(), &self.base);
         if !address.ip().is_unspecified() {
             return match address.ip().is_loopback() {
                 true => format!(
-                    "Reachable at http://{here}{base} from this machine only; with HOST=0.0.0.0 also from others"
+                    "Reachable at {scheme}://{here}{base} from this machine only; with HOST=0.0.0.0 also from others"
                 ),
-                false => format!("Reachable at http://{here}{base}"),
+                false => format!("Reachable at {scheme}://{here}{base}"),
             };
         }
         match own_address() {
             Some(own) => format!(
-                "Reachable at http://{here}{base}, and from other machines at http://{}{base}",
+                "Reachable at {scheme}://{here}{base}, and from other machines at {scheme}://{}{base}",
                 SocketAddr::new(own, port)
             ),
             None => {
                 format!(
-                    "Reachable at http://{here}{base}, and from other machines at port {port} of any address of this one"
+                    "Reachable at {scheme}://{here}{base}, and from other machines at port {port} of any address of this one"
                 )
             }
         }
+    }
+}
+
+fn scheme(started: &Started) -> &'static str {
+    match started.has_tls {
+        true => "https",
+        false => "http",
     }
 }
 

@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use greeting::Greeting;
 
 mod greeting;
+mod inspect;
 
 /// Gives back to the system what was freed, which glibc keeps when something small lies above it; and takes less time.
 /// Measured in `BENCHMARKS.md`.
@@ -40,30 +41,28 @@ fn start() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let given = match config::read(&arguments) {
         Ok(given) => given,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(error),
     };
+    if given.config.print_config {
+        return inspect::print(&given);
+    }
     telemetry::start(&given.config);
     #[cfg(feature = "failpoints")]
     let _scenario = server::failpoints::set_up();
     given.warn();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            complain(format_args!("the runtime could not be started: {error}"));
-            return ExitCode::FAILURE;
-        }
+    if given.config.check_config {
+        return in_runtime(inspect::check(Some(&given), Vec::new())).unwrap_or_else(|code| code);
+    }
+    let served = match in_runtime(serve(&given)) {
+        Ok(served) => served,
+        Err(code) => return code,
     };
-    let served = runtime.block_on(serve(&given));
-    runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
     let Err(error) = served else {
         return ExitCode::SUCCESS;
     };
     match error.downcast_ref() {
         Some(RunError::Setting { name, why }) => {
-            match given.line_of(name) {
-                Some(line) => complain(format_args!("{name} is wrong (.env, line {line}): {why}")),
-                None => complain(format_args!("{error:#}")),
-            }
+            complain(inspect::wrong(&given, name, why));
             ExitCode::from(WRONG_SETTING_STATUS)
         }
         _ => {
@@ -73,9 +72,24 @@ fn start() -> ExitCode {
     }
 }
 
+/// Runs this to its end. Otherwise says why it can't, and returns the status to exit with.
+fn in_runtime<T>(work: impl Future<Output = T>) -> Result<T, ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        complain(format_args!("the runtime could not be started: {error}"));
+        ExitCode::FAILURE
+    })?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
+    Ok(done)
+}
+
 /// Says what is wrong with the settings, or the help that was asked for.
-fn refuse(error: &ConfigError) -> ExitCode {
+fn refuse(error: ConfigError) -> ExitCode {
     telemetry::write_as(error.log_format);
+    if !error.problems.is_empty() {
+        let checked = in_runtime(inspect::check(error.rest.as_deref(), error.problems));
+        return checked.unwrap_or_else(|code| code);
+    }
     match &error.error {
         SettingsError::Flags(flags) if error.log_format == LogFormat::Text || !flags.use_stderr() => {
             // The exit status says it, too, where nothing can be written.

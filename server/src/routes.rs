@@ -3,26 +3,27 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use shared::events;
 
 use crate::config::paths::SOCKET_IO;
+use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{about, client, feed, health, history, users};
+use crate::transport::http::{about, admin, client, feed, health, history, users};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, send_message, settings, sync, typing};
 
-/// The events that clients may send.
+/// The events that clients may send, and the rate of its user that each counts for.
 pub const EVENTS: EventTable = &[
-    (events::SEND_MESSAGE, send_message::handle),
-    (events::SYNC, sync::handle),
-    (events::MARK_DELIVERED, mark::delivered),
-    (events::MARK_READ, mark::read),
-    (events::CONVERSATIONS, conversations::handle),
-    (events::SUBSCRIBE_PRESENCE, presence::subscribe),
-    (events::UNSUBSCRIBE_PRESENCE, presence::unsubscribe),
-    (events::TYPING, typing::handle),
-    (events::UPDATE_SETTINGS, settings::handle),
+    (events::SEND_MESSAGE, Kind::Message, send_message::handle),
+    (events::SYNC, Kind::Event, sync::handle),
+    (events::MARK_DELIVERED, Kind::Event, mark::delivered),
+    (events::MARK_READ, Kind::Event, mark::read),
+    (events::CONVERSATIONS, Kind::Event, conversations::handle),
+    (events::SUBSCRIBE_PRESENCE, Kind::Event, presence::subscribe),
+    (events::UNSUBSCRIBE_PRESENCE, Kind::Event, presence::unsubscribe),
+    (events::TYPING, Kind::Typing, typing::handle),
+    (events::UPDATE_SETTINGS, Kind::Event, settings::handle),
 ];
 
 /// The requests that clients may send. [`transport::http::router`](crate::transport::http::router) adds what holds for all.
@@ -36,8 +37,19 @@ pub fn routes() -> Router<Arc<Context>> {
         .route("/users/me", get(users::me))
         .route("/users/me/settings", get(users::settings).patch(users::change_settings))
         .route("/users/{id}", get(users::get))
-        .route("/admin/rebuild", post(health::rebuild))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route(&format!("{SOCKET_IO}/{{file}}"), get(client::file))
+}
+
+/// The requests of administration, which are served where [`administration`](crate::transport::http::administration) says, to
+/// administrators.
+pub fn administration() -> Router<Arc<Context>> {
+    Router::new()
+        .route("/admin/rebuild", post(health::rebuild))
+        .route("/admin/users/{id}/revoke", post(admin::revoke))
+        .route("/admin/users/{id}/ban", post(admin::ban))
+        .route("/admin/users/{id}/unban", post(admin::unban))
+        .route("/admin/users/{id}/connections", get(admin::connections))
+        .route("/admin/connections/{id}", delete(admin::disconnect))
 }

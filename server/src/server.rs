@@ -4,33 +4,61 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 use crate::config::Config;
 use crate::routes;
+use crate::signals;
 use crate::storage;
 use crate::storage::open::{OpenError, Opened};
 use crate::supervisor::Supervisor;
 use crate::transport::http::router;
 use crate::transport::socketio::namespaces;
-use crate::transport::tcp::{bind, listener};
+use crate::transport::tcp::bind::{self, Address};
+use crate::transport::tcp::listener;
 use assemble::Loaded;
+use entrances::Tls;
 
 mod assemble;
+mod check;
+mod entrances;
 mod error;
 mod load;
 pub mod stop;
 
+pub use check::check;
 pub use error::RunError;
 
 /// A server that takes connections.
 pub struct Started {
-    /// Where.
-    pub address: SocketAddr,
+    /// Where; one at least.
+    pub addresses: Vec<Address>,
+    /// Where administration is served, if that is a place of its own.
+    pub administration: Option<Address>,
+    /// Whether TLS is spoken at those of TCP.
+    pub has_tls: bool,
     /// The database and its hosts, for people; nothing if it is embedded.
     pub database: Option<String>,
+}
+
+impl Started {
+    /// The first port, if there is one.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        self.addresses.iter().find_map(|address| match address {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(_) => None,
+        })
+    }
+
+    fn log(&self) {
+        let shown: Vec<String> = self.addresses.iter().map(Address::to_string).collect();
+        let administration = self.administration.as_ref().map(Address::to_string);
+        let (address, tls, database) = (shown.join(", "), self.has_tls, self.database.as_deref());
+        tracing::info!(address, tls, administration, database, "listening");
+    }
 }
 
 /// Runs a server until `stop` is cancelled, also while it starts. `started` is called once connections are accepted.
@@ -59,16 +87,17 @@ pub async fn run_with(
     if config.legacy_open_history {
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
-    listener::raise_file_limit(config.max_connections);
+    listener::raise_file_limit(config.limits.max_connections);
     // An address that can't be had is an error before the store is opened; but no client gets through that could not be answered.
-    let bound = bind::bind(&config.host, config.port).await?;
+    let (bound, for_administration) = bind::bind(&config.listen).await?;
+    let tls = load::tls(&config.listen).await?;
     let supervisor = Supervisor::default();
     let Some((store, message_ids, database)) = unless_stopped(&stop, load::store(open(&config, &supervisor))).await?
     else {
         return Ok(());
     };
-    let (listener, address) = match bound.listen() {
-        Ok(listening) => listening,
+    let (entrances, addresses, administration) = match entrances::open(bound, for_administration, tls.as_ref()) {
+        Ok(open) => open,
         Err(error) => {
             // Why it can't listen says more than how closing the store went.
             let _ = store.close(now()).await;
@@ -84,21 +113,36 @@ pub async fn run_with(
         message_ids,
     };
     let context = assemble::assemble(loaded, supervisor);
-    let (sockets, io) = namespaces::build();
+    let (sockets, io) = namespaces::build(Duration::from_secs(context.config.limits.authentication_timeout.into()));
     namespaces::serve(&io, &context, routes::EVENTS);
-    let router = router::build(routes::routes(), Arc::clone(&context), sockets);
+    let router = router::build(
+        routes::routes(),
+        routes::administration(),
+        Arc::clone(&context),
+        sockets,
+    );
     let supervisor = context.supervisor.clone();
+    if let Some(Tls { certificates, .. }) = &tls {
+        let watch = Arc::clone(certificates).watch(signals::hangups(), supervisor.stopping().clone());
+        supervisor.spawn("certificates", watch);
+    }
     let serving = listener::serve(
-        listener,
+        entrances,
         router,
         Arc::clone(&context.registry),
-        context.config.max_connections as usize,
+        context.config.limits.max_connections as usize,
         supervisor.stopping().clone(),
         stop::CONNECTIONS_DEADLINE,
     );
     let serving = supervisor.child().spawn("listener", serving);
-    tracing::info!(%address, database, "listening");
-    started(&Started { address, database });
+    let started_at = Started {
+        addresses,
+        administration,
+        has_tls: tls.is_some(),
+        database,
+    };
+    started_at.log();
+    started(&started_at);
 
     tokio::select! {
         () = stop.cancelled() => {}

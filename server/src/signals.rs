@@ -3,17 +3,28 @@
 //! | signal | what it does |
 //! |---|---|
 //! | SIGTERM, SIGINT, SIGQUIT | an orderly stop, also while the server still starts; the second one ends the process at once |
-//! | SIGHUP, SIGUSR1, SIGUSR2 | nothing: there is nothing to reload, and no log file to open again |
+//! | SIGHUP | what was read from files and can be read again, such as a certificate, is; see [`hangups`] |
+//! | SIGUSR1, SIGUSR2 | nothing: there is no log file to open again |
 //! | SIGXFSZ | nothing: the write that reached the limit of file sizes fails, as on a full disk |
 //!
 //! The default of each would end the process at once, with what is under way unanswered.
 
 use std::io;
+use std::sync::LazyLock;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry;
+
+/// How often SIGHUP came. It is of the process, as signals are.
+static HANGUPS: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// Changes whenever SIGHUP comes: files are to be read again then.
+pub fn hangups() -> watch::Receiver<u64> {
+    HANGUPS.subscribe()
+}
 
 /// The signals, listened to from now on, for as long as the process runs.
 pub struct Signals {
@@ -63,6 +74,10 @@ impl Signals {
                 Some(_) => {
                     tracing::info!(signal = name, "asked to stop");
                     stop.cancel();
+                }
+                None if name == "SIGHUP" && HANGUPS.receiver_count() > 0 => {
+                    tracing::info!(signal = name, "files are read again");
+                    HANGUPS.send_modify(|count| *count += 1);
                 }
                 None => tracing::info!(signal = name, "ignored: there is nothing to reload"),
             }

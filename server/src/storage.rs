@@ -9,6 +9,7 @@
 //! | [`FeedStore`] | what changed for a user after a cursor, and what other processes change |
 //! | [`InboxStore`] | the list of a user's conversations, and how each stands |
 //! | [`UserStore`] | users and their settings |
+//! | [`AccessStore`] | whose tokens are revoked, and who is banned |
 //! | [`PresenceStore`] | who is online |
 //!
 //! [`sqlite`] keeps it in SQLite beside the server, [`mongodb`] in a MongoDB deployment. Both pass the same suite,
@@ -18,6 +19,7 @@
 use async_trait::async_trait;
 use shared::Timestamp;
 
+mod access;
 mod error;
 mod feed;
 mod inbox;
@@ -30,6 +32,7 @@ pub mod size;
 pub mod sqlite;
 mod users;
 
+pub use access::AccessStore;
 pub use error::StoreError;
 pub use feed::{ChangesError, FeedStore};
 pub use inbox::{InboxEntry, InboxStore, Projection, Summary};
@@ -42,7 +45,9 @@ pub use users::UserStore;
 ///
 /// Every method of these traits can fail with [`StoreError`]; none panics, and none answers before what it wrote is durable.
 #[async_trait]
-pub trait Store: MessageStore + ReceiptStore + FeedStore + InboxStore + UserStore + PresenceStore {
+pub trait Store:
+    MessageStore + ReceiptStore + FeedStore + InboxStore + UserStore + AccessStore + PresenceStore
+{
     /// Succeeds if the store can be read and written now.
     async fn ping(&self) -> Result<(), StoreError>;
 

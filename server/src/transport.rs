@@ -4,6 +4,7 @@
 pub mod client_files;
 pub mod context;
 pub mod http;
+pub mod node;
 pub mod socketio;
 pub mod store_check;
 pub mod tcp;

@@ -106,9 +106,9 @@ socket.on("disconnect", (reason) => {
   complete = false;
   if (reason === "io server disconnect") connectAgain(); // after all other reasons the library does it
 });
-socket.on("connect_error", ({ message }) => {
+socket.on("connect_error", ({ message, data }) => {
   if (socket.active) return; // the network; the library tries again
-  console.error(message);
+  console.error(message, data?.code, data?.message);
   if (message === "Authentication error") process.exit(1); // here an app asks its backend for a new token
   connectAgain();
 });

@@ -141,7 +141,7 @@ def connect():
 @sio.event
 def connect_error(refusal):
     if isinstance(refusal, dict) and refusal.get("message") == "Authentication error":
-        print(refusal["message"], file=sys.stderr)
+        print(refusal["message"], refusal.get("data"), file=sys.stderr)
         os._exit(1)  # Here an app asks its backend for a new token.
 
 def type_and_send():

@@ -327,7 +327,7 @@ async fn main() -> anyhow::Result<()> {
         let end = connection((&url, &token), (me, receiver.as_deref()), &mut copy, &mut typed).await;
         let why = end.err().map_or_else(String::new, |error| error.to_string());
         if why.contains("Authentication error") {
-            bail!("Authentication error"); // Here an app asks its backend for a new token.
+            bail!(why); // Here an app asks its backend for a new token.
         }
         eprintln!("{why}; connecting again");
         sleep(Duration::from_secs(1)).await;

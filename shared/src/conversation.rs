@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Message, MessageId, Timestamp, UserId};
+use crate::{ExternalId, Message, MessageId, Timestamp, UserId};
 
 /// One conversation as one of its two people sees it. All of it is absolute: it replaces what was told before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Peer {
     /// When their first connection began or the last one ended; absent if there never was one, or they are invisible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
+    /// What another system calls them; absent if nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
 }
 
 /// Payload of [`crate::events::CONVERSATIONS`] and query of `GET /chat/conversations`.

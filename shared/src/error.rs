@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal;)*) => {
         /// What went wrong, for machines.
@@ -44,6 +46,22 @@ codes! {
     UnknownEvent = "unknown_event", 400;
     /// No token, or one that is not accepted.
     Unauthorized = "unauthorized", 401;
+    /// The token was made before its user's tokens were revoked.
+    TokenRevoked = "token_revoked", 401;
+    /// An administrator has banned the user, `until` a time if there is one.
+    Banned = "banned", 403;
+    /// An administrator has ended this connection.
+    Disconnected = "disconnected", 403;
+    /// Connecting: the token is missing or not accepted.
+    TokenInvalid = "token_invalid", 401;
+    /// Connecting: the token has ended.
+    TokenExpired = "token_expired", 401;
+    /// Connecting: the token is good, and no user is the one that it names.
+    UserUnknown = "user_unknown", 401;
+    /// Connecting: the user has as many connections as are allowed; try again after `retryAfterMs`.
+    TooManyConnections = "too_many_connections", 429;
+    /// Connecting: there is no namespace of this name.
+    InvalidNamespace = "invalid_namespace", 404;
     /// The token is good, but not for this.
     Forbidden = "forbidden", 403;
     /// No such route.
@@ -66,6 +84,8 @@ codes! {
     ExpectationFailed = "expectation_failed", 417;
     /// More often than allowed; try again after `retryAfterMs`.
     RateLimited = "rate_limited", 429;
+    /// The user has sent as many bytes of messages as the server's quota allows; try again after `retryAfterMs`.
+    QuotaExceeded = "quota_exceeded", 429;
     /// The inbox of an old database is still being built; try again after `retryAfterMs`.
     InboxBuilding = "inbox_building", 503;
     /// One of the limits on work in progress is reached; try again after `retryAfterMs`.
@@ -98,6 +118,9 @@ pub struct WireError {
     /// How long to wait, in milliseconds, before trying the same again; absent if that can't help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// When a ban ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 impl WireError {
@@ -107,6 +130,7 @@ impl WireError {
             code,
             message: message.into(),
             retry_after_ms: None,
+            until: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The Socket.IO events: their names and payloads. `PROTOCOL.md` says when each is sent.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, Message, UserId, WireError};
@@ -46,15 +48,44 @@ pub const SETTINGS_UPDATED: &str = "settings_updated";
 pub const SYNC_DONE: &str = "sync_done";
 /// Server to a client that connected with a cursor: it can't be used. Payload [`crate::sync::SyncReset`].
 pub const SYNC_RESET: &str = "sync_reset";
+/// Server to a connection that it ends in a moment, because the user is shut out or an administrator ends it. Payload
+/// [`crate::admin::SessionEnded`].
+pub const SESSION_ENDED: &str = "session_ended";
 /// Server to client: a request that asked for no answer failed. Payload [`RequestFailed`].
 pub const REQUEST_FAILED: &str = "request_failed";
-/// The one message of `connect_error` that says the token was not accepted.
+/// The one message of a [`ConnectError`] that says the token was not accepted.
 pub const AUTHENTICATION_ERROR: &str = "Authentication error";
 
 /// Server to the receiver's connections: the [`Message`]. The receiver's id is part of the name, because the
 /// program that this server replaced broadcast to everyone and left the choice to the client.
 pub fn receive_message(receiver: UserId) -> String {
     format!("receive_message_{receiver}")
+}
+
+/// Why a client is not let in: what stock clients give to their `connect_error`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectError {
+    /// One of few, [`AUTHENTICATION_ERROR`] among them.
+    pub message: String,
+    /// The code, and the reason in words; absent from servers that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<WireError>,
+}
+
+impl ConnectError {
+    /// Whether the token, or its user, is what was wrong: the same token will be refused again.
+    pub fn is_of_token(&self) -> bool {
+        self.message == AUTHENTICATION_ERROR
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.data {
+            Some(reason) => write!(f, "{}: {reason}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
 }
 
 /// Payload of [`SEND_MESSAGE`].

@@ -3,12 +3,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`ids`] | 24-hex-digit identifiers of users and messages |
+//! | [`external_id`] | what another system calls a user |
 //! | [`time`] | millisecond UTC timestamps in the one format the wire knows |
 //! | [`message`] | the stored message as clients see it |
 //! | [`user`] | users as the HTTP API shows them |
 //! | [`conversation`] | a user's conversations, and how far they were read |
 //! | [`presence`] | who is there, who is typing, and what of it others may know |
 //! | [`sync`] | catching up on what was missed |
+//! | [`admin`] | what administrators do about users who are to be shut out, and about connections |
 //! | [`events`] | names and payloads of the Socket.IO events |
 //! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
 //! | [`claims`] | what a token says |
@@ -18,11 +20,13 @@
 //!
 //! Nothing here talks to a network, a clock or a database. `PROTOCOL.md` beside this crate is the contract in prose.
 
+pub mod admin;
 pub mod claims;
 pub mod conversation;
 pub mod dotenv;
 pub mod error;
 pub mod events;
+pub mod external_id;
 pub mod ids;
 pub mod limits;
 pub mod message;
@@ -39,6 +43,7 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub use claims::{Claims, Role};
 pub use conversation::Conversation;
 pub use error::{ErrorCode, WireError};
+pub use external_id::{ExternalId, InvalidExternalId};
 pub use ids::{InvalidId, MessageId, UserId};
 pub use message::Message;
 pub use presence::{Presence, Settings, SettingsChange};

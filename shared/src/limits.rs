@@ -8,6 +8,14 @@ pub const EVENT_BYTES: usize = 65_536;
 pub const CLIENT_MESSAGE_ID_CHARS: usize = 64;
 /// Longest user name, in characters.
 pub const USERNAME_CHARS: usize = 64;
+/// Longest id that a user has in another system, in characters.
+pub const EXTERNAL_ID_CHARS: usize = 128;
+/// Longest name of a user that is shown to people, in characters.
+pub const DISPLAY_NAME_CHARS: usize = 128;
+/// Longest address of a user's picture, in bytes.
+pub const AVATAR_URL_BYTES: usize = 2_048;
+/// Longest reason of a ban, in characters.
+pub const BAN_REASON_CHARS: usize = 200;
 /// Most names in one request to create users.
 pub const USERS_PER_REQUEST: usize = 1_000;
 /// Most messages in one page of history, and most users in one page of the list.

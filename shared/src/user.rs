@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, UserId};
+use crate::{ExternalId, Timestamp, UserId};
 
 /// One user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +19,33 @@ pub struct User {
     /// When the user's first connection began or the last one ended; absent if there never was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
+    /// What another system calls this user; absent if nobody said. No two users have the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
+    /// The name to show to people, which need not be unique; absent if it is the username.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Where a picture of the user is: an address of http or https.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
 }
 
-/// Body of `POST /users`: one name or many, never both.
+impl User {
+    /// A user of whom no more than the name is known.
+    pub const fn new(id: UserId, username: String) -> Self {
+        Self {
+            id,
+            username,
+            is_online: false,
+            last_seen: None,
+            external_id: None,
+            display_name: None,
+            avatar_url: None,
+        }
+    }
+}
+
+/// Body of `POST /users`: one of its fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateUsers {
     /// `{"username": "ada"}`
@@ -30,6 +54,26 @@ pub struct CreateUsers {
     /// `{"usernames": ["ada", "grace"]}`, at most [`crate::limits::USERS_PER_REQUEST`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usernames: Option<Vec<String>>,
+    /// `{"users": [{"username": "ada", "externalId": "7"}]}`, as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<CreateUser>>,
+}
+
+/// A user of another system, to be created here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateUser {
+    /// What the user is called; where another user has the name, something is added to it.
+    pub username: String,
+    /// What the other system calls the user: a user who has it is found, and stays as it is. (The server reads any text
+    /// first, so that it can tell what is wrong with it.)
+    pub external_id: String,
+    /// The name to show to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Where a picture is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
 }
 
 /// A user that `POST /users` created or found.
@@ -38,7 +82,7 @@ pub struct CreatedUser {
     /// The user.
     #[serde(flatten)]
     pub user: User,
-    /// False if a user of that name existed before.
+    /// False if a user of that name, or of that external id, existed before.
     pub created: bool,
 }
 

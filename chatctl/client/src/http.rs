@@ -6,10 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
 use shared::conversation::Inbox;
 use shared::error::ErrorBody;
 use shared::limits::MAX_PAGE;
@@ -181,7 +182,7 @@ impl Http {
     pub fn create_users(&self, names: &[String]) -> Result<Vec<CreatedUser>, ClientError> {
         let body = CreateUsers {
             usernames: Some(names.to_vec()),
-            username: None,
+            ..CreateUsers::default()
         };
         let created: CreatedUsers = self.with_retries(|| self.read(self.post(Bearer::Admin, "/users", &body)?))?;
         Ok(created.users)
@@ -199,6 +200,41 @@ impl Http {
         let answer: Inboxes =
             self.with_retries(|| self.read(self.post(Bearer::Admin, "/admin/rebuild", &json!({}))?))?;
         Ok(answer.inbox)
+    }
+
+    /// Refuses all tokens of a user that were made before now, and ends the user's connections. Answered when a new token is good.
+    pub fn revoke(&self, user: UserId) -> Result<UserAccess, ClientError> {
+        self.change(user, "revoke", &json!({}))
+    }
+
+    /// Shuts a user out, and ends the user's connections.
+    pub fn ban(&self, user: UserId, ban: &BanUser) -> Result<UserAccess, ClientError> {
+        self.change(user, "ban", ban)
+    }
+
+    /// Lifts the ban of a user.
+    pub fn unban(&self, user: UserId) -> Result<UserAccess, ClientError> {
+        self.change(user, "unban", &json!({}))
+    }
+
+    fn change(&self, user: UserId, what: &str, body: &impl Serialize) -> Result<UserAccess, ClientError> {
+        let path = format!("/admin/users/{user}/{what}");
+        self.with_retries(|| self.read(self.post(Bearer::Admin, &path, body)?))
+    }
+
+    /// The connections of a user to this server.
+    pub fn connections(&self, user: UserId) -> Result<UserConnections, ClientError> {
+        self.get(Bearer::Admin, &format!("/admin/users/{user}/connections"), &[])
+    }
+
+    /// Ends a connection to this server, by its id.
+    pub fn disconnect(&self, id: &str) -> Result<Disconnected, ClientError> {
+        let mut address = Url::parse(&self.url).map_err(|error| self.not_the_server(error.to_string()))?;
+        if let Ok(mut path) = address.path_segments_mut() {
+            path.pop_if_empty().extend(["admin", "connections", id]);
+        }
+        let ended = || self.transport.client().delete(address.clone());
+        self.with_retries(|| self.read(self.send(ended().headers(self.authorization(Bearer::Admin)))?))
     }
 
     /// Whether the server answers and says that its database does not. Waits no longer than `limit`.
@@ -324,19 +360,19 @@ impl Http {
         if status.is_success() {
             return Ok(response);
         }
-        if status == 401 {
-            return Err(self.unauthorized());
-        }
         match self.decode::<ErrorBody>(response) {
+            Ok(body) if status == 401 => Err(self.unauthorized(Some(body.error))),
+            Err(_) if status == 401 => Err(self.unauthorized(None)),
             Ok(body) => Err(body.error.into()),
             Err(_) => Err(self.not_the_server(format!("status {status}"))),
         }
     }
 
-    /// What to say when the server refuses our token.
-    pub fn unauthorized(&self) -> ClientError {
+    /// What to say when the server refuses our token, for this reason.
+    pub fn unauthorized(&self, reason: Option<WireError>) -> ClientError {
         ClientError::Unauthorized {
             url: self.url.clone(),
+            reason: reason.map_or_else(String::new, |reason| format!(" ({reason})")),
             origin: self.secret.origin().to_owned(),
         }
     }

@@ -53,10 +53,12 @@ pub enum ClientError {
         what: String,
     },
     /// The token was refused.
-    #[error("the server at {url} refused the token: is the secret from {origin} the one it was started with?")]
+    #[error("the server at {url} refused the token{reason}: is the secret from {origin} the one it was started with?")]
     Unauthorized {
         /// The server.
         url: String,
+        /// What the server said, in brackets.
+        reason: String,
         /// Where the secret comes from.
         origin: String,
     },

@@ -24,7 +24,7 @@ use rust_socketio::asynchronous::{Client, ClientBuilder};
 use rust_socketio::{Event as LibraryEvent, Payload, TransportType};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared::events::{self, Answer, RequestFailed};
+use shared::events::{self, Answer, ConnectError, RequestFailed};
 use shared::sync::Resume;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -56,8 +56,8 @@ const REFUSAL_PREFIX: &str = "Received an ConnectError frame: ";
 pub enum SocketEvent {
     /// The server accepted the token.
     Connected,
-    /// The server refused the connection, with these words.
-    Refused(String),
+    /// The server refused the connection.
+    Refused(ConnectError),
     /// The connection could not be made, or has ended.
     Lost(String),
     /// The server says something of its own accord.
@@ -344,14 +344,19 @@ fn trouble(payload: Payload) -> SocketEvent {
         _ => String::new(),
     };
     match text.strip_prefix(REFUSAL_PREFIX) {
-        Some(refusal) => {
-            let message = serde_json::from_str::<Value>(refusal)
-                .ok()
-                .and_then(|value| value["message"].as_str().map(str::to_owned));
-            SocketEvent::Refused(message.unwrap_or_else(|| refusal.to_owned()))
-        }
+        Some(refusal) => SocketEvent::Refused(serde_json::from_str(refusal).unwrap_or_else(|_| without_data(refusal))),
         // The library says "EngineIO Error", whatever it was.
         None => SocketEvent::Lost(CONNECTION_BROKE.to_owned()),
+    }
+}
+
+/// A refusal whose reason is of a kind that this program does not know.
+fn without_data(refusal: &str) -> ConnectError {
+    let value = serde_json::from_str::<Value>(refusal).ok();
+    let message = value.and_then(|value| value["message"].as_str().map(str::to_owned));
+    ConnectError {
+        message: message.unwrap_or_else(|| refusal.to_owned()),
+        data: None,
     }
 }
 

@@ -78,7 +78,8 @@ impl Secret {
             user_id: user,
             exp: seconds(now.saturating_add(lifetime)),
             nbf: None,
-            iat: None,
+            // A user whose tokens were revoked is let in with later ones.
+            iat: Some(seconds(now)),
             role,
         };
         let token = jsonwebtoken::encode(&Header::default(), &claims, &self.key).expect("HS256 signs any claims");

@@ -9,7 +9,6 @@ use chatctl_client::backoff::Backoff;
 use chatctl_client::http::{Bearer, Http};
 use chatctl_client::news::News;
 use chatctl_client::socket::{Connection, SocketEvent};
-use shared::events::AUTHENTICATION_ERROR;
 use shared::{Message, UserId};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
@@ -260,12 +259,12 @@ impl<Show: FnMut(ChatEvent) -> io::Result<()>> Driver<Show> {
                 self.accepted = true;
                 self.session.connected(Instant::now());
             }
-            SocketEvent::Refused(words) => {
+            SocketEvent::Refused(refusal) => {
                 self.refusals += 1;
-                if words == AUTHENTICATION_ERROR && (!self.accepted || self.refusals >= MAX_REFUSALS) {
-                    return Err(self.setup.http.unauthorized().into());
+                if refusal.is_of_token() && (!self.accepted || self.refusals >= MAX_REFUSALS) {
+                    return Err(self.setup.http.unauthorized(refusal.data).into());
                 }
-                self.lost(format!("refused: {words}"))?;
+                self.lost(format!("refused: {refusal}"))?;
             }
             SocketEvent::Lost(reason) => self.lost(reason)?,
             SocketEvent::Event(event) => {

@@ -13,7 +13,7 @@ use chatctl_terminal::interrupt::InterruptSignals;
 use chatctl_terminal::output::{self, DIM};
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::events::{self, AUTHENTICATION_ERROR, Answer};
+use shared::events::{self, Answer, ConnectError};
 use shared::sync::{SyncEvent, SyncRequest, Synced};
 use shared::{ErrorCode, UserId};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -67,6 +67,8 @@ struct Watcher {
 enum End {
     /// The cursor can't be used: begin at once without it.
     Reset,
+    /// It was refused; try again later, unless it is the token.
+    Refused(ConnectError),
     /// For this reason; try again later.
     Lost(String),
 }
@@ -87,19 +89,24 @@ impl Watcher {
             }
             match end {
                 End::Reset => self.cursor.clear(),
-                End::Lost(reason) if reason == AUTHENTICATION_ERROR && !accepted => {
-                    return Err(self.http.unauthorized().into());
+                End::Refused(refusal) if refusal.is_of_token() && !accepted => {
+                    return Err(self.http.unauthorized(refusal.data).into());
                 }
-                End::Lost(reason) => {
-                    let pause = backoff.next(rand::random());
-                    self.print_own_event(
-                        "disconnected",
-                        json!({"reason": reason, "retryInMs": pause.as_millis()}),
-                    )?;
-                    tokio::time::sleep(pause).await;
-                }
+                End::Refused(refusal) => self.wait(&mut backoff, &refusal.to_string()).await?,
+                End::Lost(reason) => self.wait(&mut backoff, &reason).await?,
             }
         }
+    }
+
+    /// Says why there is no connection, and waits before the next one.
+    async fn wait(&mut self, backoff: &mut Backoff, reason: &str) -> io::Result<()> {
+        let pause = backoff.next(rand::random());
+        self.print_own_event(
+            "disconnected",
+            json!({"reason": reason, "retryInMs": pause.as_millis()}),
+        )?;
+        tokio::time::sleep(pause).await;
+        Ok(())
     }
 
     /// Prints what one connection brings.
@@ -115,7 +122,8 @@ impl Watcher {
                     *connected = true;
                     self.print_own_event("connected", json!({"userId": self.me}))?;
                 }
-                SocketEvent::Refused(reason) | SocketEvent::Lost(reason) => return Ok(End::Lost(reason)),
+                SocketEvent::Refused(refusal) => return Ok(End::Refused(refusal)),
+                SocketEvent::Lost(reason) => return Ok(End::Lost(reason)),
                 SocketEvent::Event(event) => {
                     let news = News::read(self.me, &event);
                     self.print(&event)?;

@@ -88,4 +88,5 @@ fn chats(language: Language) {
     assert_eq!(status.code(), Some(1));
     let complaint = refused.process().stderr();
     assert!(complaint.contains("Authentication error"), "{complaint}");
+    assert!(complaint.contains("token_invalid"), "{complaint}");
 }

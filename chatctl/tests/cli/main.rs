@@ -8,6 +8,7 @@
 //! | [`scripts`] | `chat` with JSON lines |
 //! | [`people`], [`typing`] | `chat` in a terminal |
 //! | [`receipts`] | ticks, who is there and types, what is unread |
+//! | [`admin`] | `admin` |
 //! | [`inbox`], [`watch`] | `inbox`, `rebuild` and `watch` |
 //! | [`endings`] | every way in which a connection can end |
 //! | [`examples`], [`tour`] | the examples of README and PROTOCOL, as they stand |
@@ -17,6 +18,7 @@
 //! | [`paths`] | servers below a path of their own |
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
+mod admin;
 mod clients;
 mod commands;
 mod endings;

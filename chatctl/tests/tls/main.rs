@@ -1,32 +1,54 @@
-//! `chatctl`, the shipped program, over https and wss: to the shipped server, which stands after a proxy that speaks TLS ([`proxy`]).
-//! Its certificate is signed by an authority that only `SSL_CERT_FILE` names.
+//! `chatctl`, the shipped program, over https and wss, to the shipped server. Its certificate is signed by an authority that only
+//! `SSL_CERT_FILE` names.
 
 #![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
 
 mod proxy;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use testkit::{Engine, Server};
+use tempfile::TempDir;
+use testkit::certificate::{Authority, Issued};
+use testkit::{Engine, Server, Setup};
 
-use crate::proxy::{Proxy, Shows};
+use crate::proxy::Proxy;
 
-static PROXY: LazyLock<Proxy> = LazyLock::new(|| Proxy::start(address(), Shows::Signed));
-
-fn server() -> &'static Server {
-    Server::shared(Engine::Embedded)
+/// A server that speaks TLS, and the authority of its certificate.
+struct Secure {
+    server: Server,
+    authority: Authority,
+    _certificate: TempDir,
 }
 
-fn address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], server().port()))
+impl Secure {
+    fn start(authority: Authority, shown: &Issued) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let (certificate, key) = shown.write(folder.path());
+        let setup = Setup::new(Engine::Embedded).env("TLS_CERT", certificate.display());
+        Self {
+            server: setup.env("TLS_KEY", key.display()).start(),
+            authority,
+            _certificate: folder,
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.server.port())
+    }
 }
 
-/// `chatctl` with these arguments, separated by blanks, which trusts the proxy.
+static SECURE: LazyLock<Secure> = LazyLock::new(|| {
+    let authority = Authority::new();
+    let issued = authority.issue(1);
+    Secure::start(authority, &issued)
+});
+
+/// `chatctl` with these arguments, separated by blanks, which trusts the server.
 fn command(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chatctl"));
     command
@@ -34,9 +56,9 @@ fn command(folder: &Path, arguments: &str) -> Command {
         .current_dir(folder)
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"))
-        .env("CHAT_URL", PROXY.url())
-        .env("JWT_SECRET", server().secret())
-        .env("SSL_CERT_FILE", PROXY.authority())
+        .env("CHAT_URL", SECURE.url())
+        .env("JWT_SECRET", SECURE.server.secret())
+        .env("SSL_CERT_FILE", SECURE.authority.file())
         .stdin(Stdio::null());
     command
 }
@@ -117,14 +139,12 @@ fn an_authority_that_is_not_trusted_is_named_with_what_helps() {
     }
 }
 
-/// What `chatctl users` says of a proxy that it trusts and still refuses.
+/// What `chatctl users` says of a server that it trusts and still refuses.
 #[track_caller]
-fn refused(proxy: &Proxy) -> String {
+fn refused(url: String, authority: &Authority) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let mut command = command(folder.path(), "users");
-    command
-        .env("CHAT_URL", proxy.url())
-        .env("SSL_CERT_FILE", proxy.authority());
+    command.env("CHAT_URL", url).env("SSL_CERT_FILE", authority.file());
     let output = output(command);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -134,8 +154,10 @@ fn refused(proxy: &Proxy) -> String {
 /// `openssl req -x509` makes such a certificate unless it is told otherwise.
 #[test]
 fn an_authority_that_shows_its_own_certificate_is_refused_with_what_helps() {
-    let proxy = Proxy::start(address(), Shows::Authority);
-    let stderr = refused(&proxy);
+    let authority = Authority::new();
+    let own = authority.own().clone();
+    let secure = Secure::start(authority, &own);
+    let stderr = refused(secure.url(), &secure.authority);
     assert!(
         stderr.contains("no secure connection") && stderr.contains("CA:FALSE") && !stderr.contains("OtherError"),
         "{stderr}"
@@ -158,8 +180,9 @@ fn no_redirect_leads_out_of_tls() {
             let _ = stream.write_all(if is_moved { &moved } else { &users }.as_bytes());
         }
     });
-    let proxy = Proxy::start(address, Shows::Signed);
-    let stderr = refused(&proxy);
+    let authority = Authority::new();
+    let proxy = Proxy::start(address, &authority.issue(1));
+    let stderr = refused(proxy.url(), &authority);
     assert!(
         stderr.contains("no secure connection") && stderr.contains("redirects to http://"),
         "{stderr}"

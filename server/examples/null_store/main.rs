@@ -41,7 +41,10 @@ async fn main() -> anyhow::Result<()> {
         config,
         stop,
         async |_, _| Ok(opened),
-        |started| say(format_args!("Server running on port {}", started.address.port())),
+        |started| {
+            let port = started.tcp().map_or(0, |address| address.port());
+            say(format_args!("Server running on port {port}"))
+        },
     );
     let served = served.await;
     telemetry::finish();

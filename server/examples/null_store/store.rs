@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use parking_lot::Mutex;
-use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use server::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
-use server::domain::{NewMessage, Username};
+use server::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
+use server::domain::{NewMessage, NewUser, Profile, Username};
 use server::storage::{
-    AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
-    PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
+    PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
 };
 
 /// Users in memory, and no messages.
@@ -132,16 +132,23 @@ impl UserStore for NullStore {
                 return (user.clone(), false);
             }
             let id = UserId::from_bytes(bson::oid::ObjectId::new().bytes());
-            let user = User {
-                id,
-                username: name.as_str().to_owned(),
-                is_online: false,
-                last_seen: None,
-            };
+            let user = User::new(id, name.as_str().to_owned());
             users.insert(id, user.clone());
             (user, true)
         };
         Ok(names.iter().map(&mut create).collect())
+    }
+
+    async fn find_or_create(&self, _: &[NewUser], _: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        Err(StoreError::Failed("users here have no ids of other systems".to_owned()))
+    }
+
+    async fn with_external_ids(&self, ids: &[ExternalId]) -> Result<Vec<Option<UserId>>, StoreError> {
+        Ok(vec![None; ids.len()])
+    }
+
+    async fn set_profile(&self, _: UserId, _: &Profile) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -195,6 +202,26 @@ impl PresenceStore for NullStore {
 
     fn is_shared(&self) -> bool {
         false
+    }
+}
+
+/// Nobody is ever shut out.
+#[async_trait]
+impl AccessStore for NullStore {
+    async fn access(&self, user: UserId) -> Result<Option<Access>, StoreError> {
+        Ok(self.users.lock().contains_key(&user).then(Access::default))
+    }
+
+    async fn revoke(&self, user: UserId, _: Timestamp) -> Result<Option<Access>, StoreError> {
+        self.access(user).await
+    }
+
+    async fn set_ban(&self, user: UserId, _: Option<Ban>) -> Result<Option<Access>, StoreError> {
+        self.access(user).await
+    }
+
+    fn access_changes(&self) -> BoxStream<'static, Vec<UserId>> {
+        stream::pending().boxed()
     }
 }
 

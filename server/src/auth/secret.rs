@@ -28,7 +28,7 @@ pub enum SecretError {
 /// # Errors
 /// [`SecretError`].
 pub fn load(config: &Config) -> Result<Secret, SecretError> {
-    let secret = match &config.jwt_secret {
+    let secret = match &config.tokens.jwt_secret {
         Some(secret) => trimmed(secret),
         None => from_file(&config.data_dir)?,
     };

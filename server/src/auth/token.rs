@@ -1,18 +1,19 @@
 //! JSON Web Tokens: HS256 and nothing else.
 
+use std::sync::Arc;
+
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use shared::Claims;
+use serde_json::{Map, Value};
 
-use super::AuthError;
+use super::{AuthError, UserIds, Verified};
 use crate::clock;
-use crate::config::Secret;
-
-/// The last second of the year 9999, in which every calendar ends. Since 1978 the milliseconds of any date are more.
-const LAST_SECOND: i64 = 253_402_300_799;
+use crate::config::{Secret, UserIdKind};
 
 /// Checks tokens against one secret.
 pub struct Verifier {
+    user_ids: Arc<UserIds>,
+    provisions: bool,
     key: DecodingKey,
     validation: Validation,
 }
@@ -21,20 +22,45 @@ impl Verifier {
     /// A verifier of tokens that are signed with this secret.
     pub fn new(secret: &Secret) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
-        // The claims themselves can't be read without `exp`, and `check_times` reads them as RFC 7519 says.
+        // The claims are read and compared as RFC 7519 says in one place.
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         // Audiences were never part of the contract; a token that names one is still ours if the secret is.
         validation.validate_aud = false;
         Self {
+            user_ids: Arc::new(UserIds::new(UserIdKind::Internal)),
+            provisions: false,
             key: DecodingKey::from_secret(secret.expose().as_bytes()),
             validation,
         }
     }
 
-    /// The claims of a token that is good now.
-    pub fn verify(&self, token: &str) -> Result<Claims, AuthError> {
-        let data = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
+    /// With ids of users as these; and whether users who do not exist are to be created.
+    #[must_use]
+    pub fn naming(self, user_ids: &Arc<UserIds>, provisions: bool) -> Self {
+        Self {
+            user_ids: Arc::clone(user_ids),
+            provisions,
+            ..self
+        }
+    }
+
+    /// How tokens name users.
+    pub(super) fn user_ids(&self) -> &UserIds {
+        &self.user_ids
+    }
+
+    /// Whether the user of a good token who does not exist is created.
+    pub(super) fn provisions(&self) -> bool {
+        self.provisions
+    }
+
+    /// What a token says that is good now.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub async fn verify(&self, token: &str) -> Result<Verified, AuthError> {
+        let data = jsonwebtoken::decode::<Map<String, Value>>(token, &self.key, &self.validation)
             .map_err(|error| AuthError::Invalid(reason(error.kind())))?;
         // RFC 7515, 4.1.11: a recipient that does not know what is critical must refuse. Nothing of the kind is known here.
         if data.header.crit.is_some() {
@@ -42,29 +68,12 @@ impl Verifier {
                 "its header has crit, and no extension is known here",
             ));
         }
-        check_times(&data.claims, clock::now().millis().div_euclid(1_000)).map_err(AuthError::Invalid)?;
-        Ok(data.claims)
+        Verified::read(
+            &data.claims,
+            self.user_ids.are_external(),
+            clock::now().millis().div_euclid(1_000),
+        )
     }
-}
-
-/// RFC 7519, 4.1. Without tolerance: the clocks of issuer and server are the same or synchronised.
-fn check_times(claims: &Claims, now: i64) -> Result<(), &'static str> {
-    if claims.exp > LAST_SECOND {
-        return Err("its exp lies beyond the year 9999; it counts seconds, not milliseconds");
-    }
-    if claims.nbf.is_some_and(|nbf| nbf > LAST_SECOND) {
-        return Err("its nbf lies beyond the year 9999; it counts seconds, not milliseconds");
-    }
-    if claims.iat.is_some_and(|iat| iat > LAST_SECOND) {
-        return Err("its iat lies beyond the year 9999; it counts seconds, not milliseconds");
-    }
-    if claims.exp <= now {
-        return Err("it has expired");
-    }
-    if claims.nbf.is_some_and(|nbf| nbf > now) {
-        return Err("it is not valid yet");
-    }
-    Ok(())
 }
 
 /// Helps a developer who mints tokens, and says nothing to a stranger that the token itself doesn't say.
@@ -72,45 +81,46 @@ fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidSignature => "its signature does not match the server's JWT_SECRET",
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "it must be signed with HS256",
-        ErrorKind::Json(_) => {
-            "it needs the claims userId (24 hexadecimal digits) and exp (seconds); nbf and iat are seconds, too"
-        }
         _ => "it is not a JSON Web Token",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use jsonwebtoken::{EncodingKey, Header, encode};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
+    use super::super::ClaimedUser;
     use super::*;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
     const USER: &str = "6945576383968f286a0ff5f9";
     const FAR: i64 = 4_000_000_000;
 
-    fn verify(algorithm: Algorithm, claims: Value, secret: &str) -> Result<Claims, String> {
+    /// No key has to be asked for here.
+    fn ask(token: &str) -> Result<Verified, AuthError> {
+        Verifier::new(&SECRET.into()).verify(token).now_or_never().unwrap()
+    }
+
+    fn verify(algorithm: Algorithm, claims: Value, secret: &str) -> Result<Verified, String> {
         let token = encode(
             &Header::new(algorithm),
             &claims,
             &EncodingKey::from_secret(secret.as_bytes()),
         )
         .unwrap();
-        Verifier::new(&SECRET.into())
-            .verify(&token)
-            .map_err(|error| error.to_string())
+        ask(&token).map_err(|error| error.to_string())
     }
 
     #[test]
     fn takes_what_the_contract_names() {
-        let claims = verify(
-            Algorithm::HS256,
-            json!({"userId": USER, "exp": FAR, "aud": "x"}),
-            SECRET,
-        )
-        .unwrap();
-        assert_eq!(claims.user_id.to_string(), USER);
+        let claims = json!({"userId": USER, "exp": FAR, "iat": 7, "aud": "x", "name": "Ada", "picture": ["x"]});
+        let verified = verify(Algorithm::HS256, claims, SECRET).unwrap();
+        assert_eq!(verified.user, ClaimedUser::Id(USER.parse().unwrap()));
+        assert_eq!((verified.issued_at, verified.expires_at), (Some(7), Some(FAR)));
+        assert_eq!(verified.profile.name.as_deref(), Some("Ada"));
+        assert_eq!(verified.profile.picture, None);
         // Date.now() / 1000 has decimals; issuers forget to cut them off.
         verify(
             Algorithm::HS256,
@@ -118,20 +128,20 @@ mod tests {
             SECRET,
         )
         .unwrap();
-        let role = |role: Value| {
+        let admin = |role: Value| {
             let claims = json!({"userId": USER, "exp": FAR, "role": role});
-            verify(Algorithm::HS256, claims, SECRET).unwrap().role
+            verify(Algorithm::HS256, claims, SECRET).unwrap().admin
         };
-        assert_eq!(role(json!("admin")), Some(shared::Role::Admin));
-        assert_eq!(role(Value::Null), None);
+        assert!(admin(json!("admin")));
         for other in [
+            Value::Null,
             json!("editor"),
             json!(3),
             json!(["admin"]),
             json!({"admin": null}),
             json!(true),
         ] {
-            assert_eq!(role(other.clone()), Some(shared::Role::Other), "{other}");
+            assert!(!admin(other.clone()), "{other}");
         }
     }
 
@@ -192,21 +202,7 @@ mod tests {
         }
         // {"alg":"none","typ":"JWT"}, with a payload that is otherwise good and no signature
         let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJ1c2VySWQiOiI2OTQ1NTc2MzgzOTY4ZjI4NmEwZmY1ZjkiLCJleHAiOjQwMDAwMDAwMDB9.";
-        assert!(Verifier::new(&SECRET.into()).verify(unsigned).is_err());
-    }
-    #[test]
-    fn a_token_ends_in_the_second_that_it_names() {
-        let claims = |exp, nbf| Claims {
-            user_id: USER.parse().unwrap(),
-            exp,
-            nbf,
-            iat: Some(LAST_SECOND),
-            role: None,
-        };
-        assert_eq!(check_times(&claims(101, Some(100)), 100), Ok(()));
-        assert_eq!(check_times(&claims(100, None), 100), Err("it has expired"));
-        assert_eq!(check_times(&claims(102, Some(101)), 100), Err("it is not valid yet"));
-        assert_eq!(check_times(&claims(LAST_SECOND, None), 100), Ok(()));
+        assert!(ask(unsigned).is_err());
     }
 
     #[test]
@@ -215,7 +211,7 @@ mod tests {
         header.crit = Some(vec!["b64".to_owned()]);
         let claims = json!({"userId": USER, "exp": FAR});
         let token = encode(&header, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
-        let error = Verifier::new(&SECRET.into()).verify(&token).unwrap_err();
+        let error = ask(&token).unwrap_err();
         assert!(error.to_string().contains("crit"), "{error}");
     }
 }

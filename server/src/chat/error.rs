@@ -48,14 +48,6 @@ pub enum Error {
         /// Its id.
         id: MessageId,
     },
-    /// Something was done more often than is allowed.
-    #[error("{limit}")]
-    RateLimited {
-        /// What is allowed.
-        limit: String,
-        /// When it may be done again, in milliseconds.
-        retry_after_ms: u64,
-    },
     /// A request was not taken.
     #[error("not taken: {0}")]
     Refused(#[from] SubmitError),

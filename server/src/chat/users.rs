@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use shared::user::{CreatedUser, CreatedUsers, UserList};
-use shared::{User, UserId, limits};
+use shared::user::{CreateUser, CreatedUser, CreatedUsers, UserList};
+use shared::{ExternalId, User, UserId, limits};
 use unicode_normalization::UnicodeNormalization;
 
 use super::Chat;
@@ -11,7 +11,7 @@ use super::error::Error;
 use crate::auth::Caller;
 use crate::clock;
 use crate::delivery::privacy;
-use crate::domain::Username;
+use crate::domain::{AvatarUrl, DisplayName, Identity, NewUser, Profile, Username};
 use crate::storage::StoreError;
 
 impl<R> Chat<R> {
@@ -44,6 +44,35 @@ impl<R> Chat<R> {
             Some(user) => Some((user, false)),
             None => users.next(),
         });
+        let users = users.map(|(user, created)| CreatedUser { user, created }).collect();
+        Ok(CreatedUsers { users })
+    }
+
+    /// Creates the users of these external ids, or finds the ones that exist.
+    ///
+    /// # Errors
+    /// There are too few or too many, one can't be given, the server is stopping, or the store failed.
+    pub async fn create_external_users(&self, users: Vec<CreateUser>) -> Result<CreatedUsers, Error> {
+        if users.is_empty() || users.len() > limits::USERS_PER_REQUEST {
+            return Err(Error::Invalid(format!(
+                "users has {} entries; 1 to {} are allowed",
+                users.len(),
+                limits::USERS_PER_REQUEST
+            )));
+        }
+        let users = users.into_iter().enumerate().map(|(place, user)| checked(place, user));
+        let users = users.collect::<Result<Vec<NewUser>, Error>>()?;
+        let _admitted = self.admission.admit()?;
+        let store = &self.reader.store;
+        // Whoever sends the id of such a user would mean the other one.
+        let ids: Vec<UserId> = users.iter().filter_map(|user| user.identity.looks_like()).collect();
+        if let Some(taken) = store.users(&ids).await?.into_iter().flatten().next() {
+            return Err(Error::Invalid(format!(
+                "users: the externalId {} is the _id of another user",
+                taken.id
+            )));
+        }
+        let users = store.find_or_create(&users, clock::now()).await?.into_iter();
         let users = users.map(|(user, created)| CreatedUser { user, created }).collect();
         Ok(CreatedUsers { users })
     }
@@ -118,6 +147,29 @@ impl<R> Chat<R> {
         let seen = privacy::as_seen(&*self.reader.store, caller.user, users);
         self.read(caller.user, seen).await
     }
+}
+
+/// A user to create, of what a client sent in this place.
+fn checked(place: usize, user: CreateUser) -> Result<NewUser, Error> {
+    let wrong = |cause: &dyn std::fmt::Display| Error::Invalid(format!("users[{place}]: {cause}"));
+    let external_id = ExternalId::new(user.external_id).map_err(|cause| wrong(&cause))?;
+    let profile = Profile {
+        display_name: user
+            .display_name
+            .map(DisplayName::new)
+            .transpose()
+            .map_err(|cause| wrong(&cause))?,
+        avatar_url: user
+            .avatar_url
+            .map(AvatarUrl::new)
+            .transpose()
+            .map_err(|cause| wrong(&cause))?,
+    };
+    Ok(NewUser {
+        identity: Identity::External(external_id),
+        username: Username::new(user.username).map_err(|cause| wrong(&cause))?,
+        profile,
+    })
 }
 
 /// The ways to write a name that look the same. Names given here are composed; those of old databases need not be.

@@ -1,14 +1,20 @@
 //! From flags, the environment and `.env` to a [`Config`], and what is to be said of them in the log.
 
 use std::ffi::OsString;
+use std::fmt;
 
-use shared::settings::{Settings, SettingsError};
+use shared::settings::report::Listed;
+pub use shared::settings::report::Problem;
+use shared::settings::{Origin, Settings, SettingsError};
 
 use super::{Config, LogFormat};
 
 /// The settings that decide where data goes. Without a value they are refused: an operator who left one out by mistake would
 /// find an empty database.
 const NEVER_EMPTY: [&str; 2] = ["MONGO_URI", "DATA_DIR"];
+
+/// The secrets that can also stand in the file that their name with `_FILE` names.
+const IN_FILES: [&str; 1] = ["MONGO_URI"];
 
 /// What other programs call `MONGO_URI`.
 const MONGO_URI_ELSEWHERE: [&str; 5] = [
@@ -23,6 +29,7 @@ const MONGO_URI_ELSEWHERE: [&str; 5] = [
 pub struct Given {
     /// The configuration.
     pub config: Config,
+    arguments: Vec<OsString>,
     settings: Settings,
     /// The variables that a flag goes before.
     flags: Vec<String>,
@@ -34,6 +41,10 @@ pub struct Given {
 pub struct ConfigError {
     /// Why not.
     pub error: SettingsError,
+    /// All that is wrong, if `--check-config` asks for that, and what is said besides.
+    pub problems: Vec<Problem>,
+    /// What is said besides, if that can be read.
+    pub rest: Option<Box<Given>>,
     /// How lines are written, as far as that could be found out.
     pub log_format: LogFormat,
 }
@@ -43,35 +54,70 @@ pub struct ConfigError {
 /// # Errors
 /// [`ConfigError`], also if help was asked for.
 pub fn read(arguments: &[OsString]) -> Result<Given, ConfigError> {
-    let settings = Settings::read(&NEVER_EMPTY).map_err(|error| ConfigError {
+    let refused = |error, log_format| ConfigError {
         error,
-        log_format: log_format(arguments, &Settings::default()),
-    })?;
-    match settings.parse(arguments) {
-        Ok(config) => Ok(Given {
-            config,
-            settings,
-            flags: arguments.iter().filter_map(variable).collect(),
-        }),
-        Err(error) => Err(ConfigError {
-            error,
-            log_format: log_format(arguments, &settings),
-        }),
+        problems: Vec::new(),
+        rest: None,
+        log_format,
+    };
+    let settings = Settings::read(&NEVER_EMPTY)
+        .map_err(|error| refused(error, log_format(arguments, &Settings::default())))?
+        .with_files(&IN_FILES, arguments);
+    let error = match settings.parse(arguments) {
+        Ok(config) => return Ok(Given::new(config, arguments, settings)),
+        Err(error) => error,
+    };
+    let mut refused = refused(error, log_format(arguments, &settings));
+    if arguments.iter().any(|argument| argument == "--check-config") {
+        let (problems, rest) = settings.problems(arguments);
+        refused.problems = problems;
+        refused.rest = rest.map(|config| Box::new(Given::new(config, arguments, settings)));
+    }
+    Err(refused)
+}
+
+/// The names of the flags; values may be secrets.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Given").field(&self.flags).finish()
     }
 }
 
 impl Given {
+    fn new(config: Config, arguments: &[OsString], settings: Settings) -> Self {
+        Self {
+            config,
+            flags: arguments.iter().filter_map(variable).collect(),
+            arguments: arguments.to_vec(),
+            settings,
+        }
+    }
+
     /// What `.env` says of a name, which is what another program in this folder finds.
     pub fn in_file(&self, name: &str) -> Option<&str> {
         self.settings.in_file(name)
     }
 
-    /// The line of `.env` that gives a variable its value, if that is where it comes from.
-    pub fn line_of(&self, name: &str) -> Option<usize> {
+    /// Where a variable has its value from, if that is `.env` or a file of its own.
+    pub fn file_of(&self, name: &str) -> Option<Origin> {
         match self.flags.iter().any(|flag| flag == name) {
             true => None,
-            false => self.settings.line_of(name),
+            false => self
+                .settings
+                .origin_of(name)
+                .filter(|origin| *origin != Origin::Environment),
         }
+    }
+
+    /// All settings with their values, secrets left out.
+    pub fn list(&self) -> Vec<Listed> {
+        // It was read once before, so nothing is wrong.
+        self.settings.list::<Config>(&self.arguments).unwrap_or_default()
+    }
+
+    /// What a setting means, in a line.
+    pub fn meaning(&self, name: &str) -> Option<String> {
+        Settings::meaning::<Config>(name)
     }
 
     /// Logs what the operator may have meant otherwise.
@@ -88,7 +134,7 @@ impl Given {
                  database is used"
             );
         }
-        if self.config.jwt_secret.is_none() && self.settings.is_empty("JWT_SECRET") {
+        if self.config.tokens.jwt_secret.is_none() && self.settings.is_empty("JWT_SECRET") {
             tracing::warn!("JWT_SECRET is empty, which counts as unset: the secret in DATA_DIR/jwt_secret is used");
         }
     }

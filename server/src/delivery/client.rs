@@ -1,12 +1,18 @@
 //! A connection as delivery sees it: its name, and the way to its client, which a transport implements.
 
 use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::value::RawValue;
+use shared::Timestamp;
+use shared::admin::ConnectionInfo;
+
+use crate::domain::Ban;
 
 /// The name of a connection. No other connection of this process has the same one, not even later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
@@ -14,6 +20,14 @@ impl ConnectionId {
     pub fn unique() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl FromStr for ConnectionId {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
     }
 }
 
@@ -34,6 +48,20 @@ pub enum Emitted {
     NotConnected,
 }
 
+/// Why a connection is ended although its client does nothing wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The tokens of its user that were made before this moment were revoked.
+    Revoked {
+        /// The moment, which is up to a second ahead.
+        before: Timestamp,
+    },
+    /// Its user is banned.
+    Banned(Ban),
+    /// An administrator ends it. Its client may connect again.
+    Disconnected,
+}
+
 /// The way to one connection's client.
 pub trait Client: Send + Sync + 'static {
     /// Sends an event with its payload, and with a second argument if there is one. It does not wait: what the client has not
@@ -45,4 +73,14 @@ pub trait Client: Send + Sync + 'static {
 
     /// Ends the connection because its client does not keep up. The client connects again and catches up.
     fn end_unread(&self);
+
+    /// The second in which the token of the connection was made, if it says so.
+    fn issued_at(&self) -> Option<i64>;
+
+    /// Ends the connection: the client is sent why, its requests are refused from now on, and its transport is closed soon.
+    /// Only the first of several reasons counts.
+    fn end(&self, ending: Ending);
+
+    /// The connection as an administrator sees it, under this id.
+    fn describe(&self, id: String) -> ConnectionInfo;
 }

@@ -110,6 +110,13 @@ impl<I: Copy + Eq, C: Clone> ConnectionRegistry<I, C> {
         }
     }
 
+    /// The way to a connection of whichever user. It looks at all of them.
+    pub fn find(&self, id: I) -> Option<C> {
+        let users = self.users.lock();
+        let found = users.values().flatten().find(|one| one.id == id);
+        found.map(|one| one.client.clone())
+    }
+
     /// How many users and connections there are.
     pub fn size(&self) -> (usize, usize) {
         let users = self.users.lock();

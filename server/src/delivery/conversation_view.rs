@@ -74,5 +74,6 @@ fn seen(user: User, settings: Settings, viewer: UserId) -> Peer {
         username: user.username,
         is_online: user.is_online,
         last_seen: user.last_seen,
+        external_id: user.external_id,
     }
 }

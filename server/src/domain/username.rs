@@ -1,8 +1,10 @@
 //! The name of a user.
 
-use shared::limits;
+use shared::{UserId, limits};
 use unicode_normalization::UnicodeNormalization;
 use unicode_width::UnicodeWidthChar;
+
+use super::profile::shown;
 
 /// A user's name: 1 to 64 characters, none of them a control character, at least one that can be seen, no white space at either
 /// end. It is in the composed form of Unicode (NFC), so that what looks the same on all keyboards is the same name.
@@ -10,7 +12,7 @@ use unicode_width::UnicodeWidthChar;
 pub struct Username(String);
 
 /// Whether a character by itself shows something.
-fn is_visible(character: char) -> bool {
+pub(super) fn is_visible(character: char) -> bool {
     /// Blanks that count as letters or signs: soft hyphen, the fillers of Hangul, the empty pattern of Braille.
     const BLANK: [char; 6] = ['\u{ad}', '\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
     !character.is_whitespace() && character.width().is_some_and(|width| width > 0) && !BLANK.contains(&character)
@@ -37,6 +39,23 @@ impl Username {
         }
     }
 
+    /// A name made of a text that need not be one, such as a claim of a token: as much of it as can stand in a name, or `user`.
+    pub fn from_text(text: &str) -> Self {
+        let composed: String = shown(text, limits::USERNAME_CHARS).nfc().collect();
+        Self::new(composed).unwrap_or_else(|_| Self("user".to_owned()))
+    }
+
+    /// The names that the user of this id gets, the first of them that is free: this one, this one and the last digits of the id, and
+    /// so with all of them.
+    pub fn alternatives(&self, id: UserId) -> [Self; 3] {
+        let id = id.to_string();
+        let with = |digits: &str| {
+            let kept = shown(&self.0, limits::USERNAME_CHARS - 1 - digits.len());
+            Self(format!("{kept}-{digits}"))
+        };
+        [self.clone(), with(&id[id.len() - 6..]), with(&id)]
+    }
+
     /// The name itself.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -46,6 +65,26 @@ impl Username {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_become_names_and_taken_names_others() {
+        let of = |text: &str| Username::from_text(text).as_str().to_owned();
+        assert_eq!(of(" Ada\tLovelace\0"), "Ada Lovelace");
+        assert_eq!((of(""), of("\u{200b}")), ("user".to_owned(), "user".to_owned()));
+        assert_eq!(of(&"e\u{301}".repeat(200)), "é".repeat(32));
+        let id: UserId = "6945576383968f286a0ff5f9".parse().unwrap();
+        for long in ["ada", &"👋".repeat(64)] {
+            for name in Username::new(long.to_owned()).unwrap().alternatives(id) {
+                assert_eq!(Username::new(name.as_str().to_owned()), Ok(name));
+            }
+        }
+        assert_eq!(
+            Username::from_text("ada")
+                .alternatives(id)
+                .map(|name| name.as_str().to_owned()),
+            ["ada", "ada-0ff5f9", "ada-6945576383968f286a0ff5f9"]
+        );
+    }
 
     #[test]
     fn names_are_composed_and_can_be_seen() {

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::auth::Verifier;
+use crate::auth::{UserIds, Verifier};
 use crate::chat::{Limits, MessageIdGenerator, Parts};
+use crate::clock;
 use crate::config::{Config, Secret};
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
+use crate::rates::UserRates;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
 use crate::transport::context::{Chat, Context};
+use crate::transport::node::Node;
+use crate::transport::socketio::timers::Timers;
 use crate::transport::store_check::StoreCheck;
 use crate::transport::tcp::registry::Registry;
 
@@ -32,8 +36,9 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         store,
         message_ids,
     } = loaded;
-    let registry = Registry::new();
-    let connections = Arc::new(Connections::new(config.max_connections_per_user as usize));
+    let registry = Registry::new(&config.limits);
+    let rates = Arc::new(UserRates::new(&config.limits));
+    let connections = Arc::new(Connections::new(config.limits.max_connections_per_user as usize));
     let dispatcher = Dispatcher {
         connections: Arc::clone(&connections),
         watermark: DeliveryWatermark::new(store.clone()),
@@ -51,21 +56,29 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         dispatcher,
         registrar,
         limits: Limits {
-            messages: config.max_queued_messages as usize,
-            bytes: config.max_queued_bytes as usize,
+            messages: config.limits.max_queued_messages as usize,
+            bytes: config.limits.max_queued_bytes as usize,
         },
-        max_message_bytes: config.max_message_bytes as usize,
+        max_message_bytes: config.limits.max_message_bytes as usize,
     };
     let chat = Arc::new(Chat::start(parts, &supervisor));
     chat.start_background(&supervisor);
     let stop = supervisor.stopping().clone();
-    supervisor.spawn("connections", Arc::clone(&registry).run(stop));
+    let cleaned = Arc::clone(&rates);
+    supervisor.spawn("connections", Arc::clone(&registry).run(stop, move || cleaned.clean()));
+    let timers = Timers::new(Arc::new(clock::now));
+    supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
+    let user_ids = Arc::new(UserIds::new(config.tokens.user_ids));
     Arc::new(Context {
         chat,
-        verifier: Verifier::new(&secret),
+        timers,
+        node: Node::current(),
+        verifier: Verifier::new(&secret).naming(&user_ids, config.tokens.auto_provision),
+        user_ids,
         store,
         store_check: StoreCheck::default(),
         client_files,
+        rates,
         registry,
         supervisor,
         config,

@@ -50,8 +50,7 @@ impl From<OpenError> for RunError {
 impl From<BindError> for RunError {
     fn from(error: BindError) -> Self {
         match error {
-            BindError::Host(why) => Self::Setting { name: "HOST", why },
-            BindError::Port(why) => Self::Setting { name: "PORT", why },
+            BindError::Setting { name, why } => Self::Setting { name, why },
             other => Self::Listen(other),
         }
     }

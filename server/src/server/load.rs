@@ -3,14 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
+use super::entrances::Tls;
 use super::error::RunError;
 use crate::auth::secret::{self, SecretError};
 use crate::chat::MessageIdGenerator;
 use crate::clock::now;
-use crate::config::{Config, Secret};
+use crate::config::{Config, Listen, Secret};
 use crate::storage::Store;
 use crate::storage::open::{OpenError, Opened};
 use crate::transport::client_files::ClientFiles;
+use crate::transport::tcp::certificates::Certificates;
 
 /// Loads the secret that tokens are checked with, or creates it.
 pub(super) async fn secret(config: &Config) -> Result<Secret, RunError> {
@@ -24,6 +26,35 @@ pub(super) async fn secret(config: &Config) -> Result<Secret, RunError> {
         },
         error @ SecretError::File(_) => RunError::Secret(error),
     })
+}
+
+/// Reads the certificate and its key, if there are to be any.
+pub(super) async fn tls(listen: &Listen) -> Result<Option<Tls>, RunError> {
+    let wrong = |(name, why)| RunError::Setting { name, why };
+    let (certificate, key) = match (&listen.tls_cert, &listen.tls_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        (Some(_), None) => {
+            return Err(wrong((
+                "TLS_KEY",
+                "it is not set, but TLS_CERT is; set both".to_owned(),
+            )));
+        }
+        (None, Some(_)) => {
+            return Err(wrong((
+                "TLS_CERT",
+                "it is not set, but TLS_KEY is; set both".to_owned(),
+            )));
+        }
+    };
+    let read = tokio::task::spawn_blocking(move || Certificates::read(&certificate, &key)).await;
+    let certificates = read
+        .unwrap_or_else(|panic| Err(("TLS_CERT", panic.to_string())))
+        .map_err(wrong)?;
+    let config = certificates
+        .config()
+        .map_err(|error| wrong(("TLS_CERT", error.to_string())))?;
+    Ok(Some(Tls { certificates, config }))
 }
 
 /// Reads the files of the client, if there are to be any.

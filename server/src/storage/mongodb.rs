@@ -25,8 +25,9 @@
 //! | `markers` | who has received and read what |
 //! | `inbox` | the list of a user's conversations: how it is written, built and read |
 //! | `summaries` | conversations as the messages themselves show them: the newest message, what is unread; `unread` counts, `union` runs many pipelines with few commands |
-//! | `users` | creating and finding users |
+//! | `users`, `identities` | creating and finding users: by name, and by an id that another system knows |
 //! | `settings` | what users let others see |
+//! | `access` | whose tokens are revoked, and who is banned |
 //! | `meta` | the few documents about the database as a whole |
 //! | `presence` | who is online, across processes that can die; `lease` says which process is which |
 //! | `batches` | reads for many callers with few commands |
@@ -45,6 +46,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Store, StoreError, Summary};
 use crate::supervisor::Supervisor;
+use access::UserAccess;
 use append::Appender;
 use batches::Batches;
 use change_poller::ChangePoller;
@@ -66,6 +68,7 @@ use users::Users;
 use verifier::Verifier;
 pub use window::Clock;
 
+mod access;
 mod advice;
 mod append;
 mod batches;
@@ -82,6 +85,7 @@ mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod history;
+mod identities;
 mod inbox;
 mod indexes;
 mod integrity;
@@ -128,6 +132,7 @@ pub struct MongoStore {
     change_poller: ChangePoller,
     users: Users,
     settings: UserSettings,
+    access: UserAccess,
     presence: NodePresence,
     integrity: Integrity,
     clock: Clock,
@@ -173,6 +178,7 @@ impl MongoStore {
             inboxes: Inboxes::new(&database, projector.clone(), summaries.clone()),
             users: Users::new(&database, parts),
             settings,
+            access: UserAccess::new(&database, integrity.clone()),
             presence,
             tasks: Mutex::new(tasks.into_iter().map(AbortOnDropHandle::new).collect()),
             markers,

@@ -23,19 +23,22 @@ fn mongo_uri(config: &Config) -> Option<Uri> {
 /// Refuses settings that no start could use, before anything is begun.
 ///
 /// # Errors
-/// [`OpenError::Setting`].
+/// [`OpenError::Setting`], the first of [`faults`].
 pub async fn check(config: &Config) -> Result<(), OpenError> {
-    let wrong = |name, why| OpenError::Setting { name, why };
-    let uses_data_dir = mongo_uri(config).is_none() || config.jwt_secret.is_none();
-    if let Some(why) = fault_of(&config.data_dir).filter(|_| uses_data_dir) {
-        return Err(wrong("DATA_DIR", why));
-    }
-    match mongo_uri(config) {
-        Some(uri) => MongoStore::check(&uri.text)
-            .await
-            .map_err(|why| wrong("MONGO_URI", why)),
-        None => Ok(()),
-    }
+    faults(config).await.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Settings that no start could use, each [`OpenError::Setting`].
+pub async fn faults(config: &Config) -> Vec<OpenError> {
+    let wrong = |name| move |why| OpenError::Setting { name, why };
+    let uses_data_dir = mongo_uri(config).is_none() || config.tokens.jwt_secret.is_none();
+    let directory = fault_of(&config.data_dir).filter(|_| uses_data_dir);
+    let uri = match mongo_uri(config) {
+        Some(uri) => MongoStore::check(&uri.text).await.err(),
+        None => None,
+    };
+    let directory = directory.map(wrong("DATA_DIR"));
+    directory.into_iter().chain(uri.map(wrong("MONGO_URI"))).collect()
 }
 
 /// Why there is no store.

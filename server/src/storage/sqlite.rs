@@ -16,7 +16,7 @@
 //! | `readers` | the connections that read beside it |
 //! | `sequence` | the numbers of changes, which cursors hold |
 //! | `projector`, `projection`, `projected`, `runs` | what is derived from messages: feeds and the order of inboxes; `verify` repairs it |
-//! | `append`, `pages`, `users`, `markers`, `feed`, `inbox`, `unread` | the statements |
+//! | `append`, `pages`, `users`, `access`, `markers`, `feed`, `inbox`, `unread` | the statements |
 //! | `error` | what a failure of SQLite means to a caller |
 //!
 //! Every write is a job for the writer, and every read is short and on a connection of its own: no snapshot outlives a
@@ -42,6 +42,7 @@ use super::{Store, StoreError};
 use crate::domain::Instance;
 use crate::supervisor::Supervisor;
 
+mod access;
 mod append;
 mod checkpoint;
 mod data_dir;

@@ -1,10 +1,10 @@
 //! What a store is asked about users: creating and finding them, and their settings.
 
 use async_trait::async_trait;
-use shared::{Settings, SettingsChange, Timestamp, User, UserId};
+use shared::{ExternalId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use super::error::StoreError;
-use crate::domain::Username;
+use crate::domain::{NewUser, Profile, Username};
 
 /// Creates and finds users, and holds their settings.
 #[async_trait]
@@ -13,6 +13,17 @@ pub trait UserStore: Send + Sync + 'static {
     /// whether it was created now. A name given twice yields one user, created at most once. Where an old database
     /// holds a name twice, the oldest user of it is found.
     async fn create_users(&self, names: &[Username], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError>;
+
+    /// Finds the users of these identities, or creates those who are missing: in the order given, with whether each was created
+    /// now. One that is found stays as it is. A name that is taken becomes one of its
+    /// [alternatives](Username::alternatives). One identity given twice, or by several callers at once, yields one user.
+    async fn find_or_create(&self, users: &[NewUser], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError>;
+
+    /// The ids of the users with these external ids, in the order given.
+    async fn with_external_ids(&self, ids: &[ExternalId]) -> Result<Vec<Option<UserId>>, StoreError>;
+
+    /// Changes what is shown of a user, as far as it is known; nothing if there is no such user.
+    async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError>;
 
     /// The user with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use super::client_files::ClientFiles;
+use super::node::Node;
 use super::socketio::reply::Reply;
+use super::socketio::timers::Timers;
 use super::store_check::StoreCheck;
 use super::tcp::registry::Registry;
-use crate::auth::Verifier;
+use crate::auth::{UserIds, Verifier};
 use crate::config::Config;
+use crate::rates::UserRates;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
 
@@ -20,6 +23,8 @@ pub struct Context {
     pub config: Config,
     /// What they call.
     pub chat: Arc<Chat>,
+    /// Finds the users whom clients name.
+    pub user_ids: Arc<UserIds>,
     /// Checks tokens.
     pub verifier: Verifier,
     /// Where the users of tokens are looked up.
@@ -28,6 +33,12 @@ pub struct Context {
     pub store_check: StoreCheck,
     /// The client, for pages that load it from here.
     pub client_files: ClientFiles,
+    /// When something is to happen to a connection.
+    pub timers: Arc<Timers>,
+    /// The name of this process.
+    pub node: Node,
+    /// How often users may do what.
+    pub rates: Arc<UserRates>,
     /// The TCP connections, and the sessions that poll.
     pub registry: Arc<Registry>,
     /// Owns the tasks of requests, and says when the server begins to stop: it is no longer ready then.

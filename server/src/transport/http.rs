@@ -3,6 +3,8 @@
 //! [`router`] builds the service: it adds to the table of routes what holds for all of them.
 
 pub mod about;
+pub mod admin;
+pub mod administration;
 pub mod client;
 pub mod cors;
 pub mod extract;

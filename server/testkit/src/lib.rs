@@ -12,6 +12,7 @@
 //! | [`example`] | the clients of `shared/examples` |
 //! | [`http`] | requests whose answer is returned whatever its status |
 //! | [`raw`] | a connection byte by byte, for clients that misbehave |
+//! | [`certificate`] | certificates for servers that speak TLS |
 //! | [`token`] | tokens, good and bad |
 //! | [`process`] | any other program; what it starts never outlives the test |
 //!
@@ -20,6 +21,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
 
 mod build;
+pub mod certificate;
 pub mod example;
 pub mod fault_command;
 mod hanging_disk;

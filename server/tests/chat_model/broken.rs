@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use server::domain::{Access, Ban, NewUser, Profile};
 use server::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, MarkKind, Marked, Position, RemoteChange};
 use server::domain::{NewMessage, Username};
 use server::storage::{
-    AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
-    PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
+    PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
 };
-use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 /// What is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +34,12 @@ pub(crate) enum Fault {
     ShowsReading,
     /// Strangers are taken for acquaintances.
     KnowsEverybody,
+    /// A ban is not stored.
+    ForgetsBans,
 }
 
 /// All of them.
-pub(crate) const FAULTS: [Fault; 8] = [
+pub(crate) const FAULTS: [Fault; 9] = [
     Fault::LosesMessages,
     Fault::ForgetsKeys,
     Fault::SkipsChanges,
@@ -45,6 +48,7 @@ pub(crate) const FAULTS: [Fault; 8] = [
     Fault::MiscountsUnread,
     Fault::ShowsReading,
     Fault::KnowsEverybody,
+    Fault::ForgetsBans,
 ];
 
 /// A store with a fault.
@@ -200,6 +204,18 @@ impl UserStore for BrokenStore {
         self.store.create_users(names, at).await
     }
 
+    async fn find_or_create(&self, users: &[NewUser], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        self.store.find_or_create(users, at).await
+    }
+
+    async fn with_external_ids(&self, ids: &[ExternalId]) -> Result<Vec<Option<UserId>>, StoreError> {
+        self.store.with_external_ids(ids).await
+    }
+
+    async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError> {
+        self.store.set_profile(user, profile).await
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.store.user(id).await
     }
@@ -250,6 +266,28 @@ impl PresenceStore for BrokenStore {
 
     fn others_live(&self) -> bool {
         self.store.others_live()
+    }
+}
+
+#[async_trait]
+impl AccessStore for BrokenStore {
+    async fn access(&self, user: UserId) -> Result<Option<Access>, StoreError> {
+        self.store.access(user).await
+    }
+
+    async fn revoke(&self, user: UserId, before: Timestamp) -> Result<Option<Access>, StoreError> {
+        self.store.revoke(user, before).await
+    }
+
+    async fn set_ban(&self, user: UserId, ban: Option<Ban>) -> Result<Option<Access>, StoreError> {
+        if self.is(Fault::ForgetsBans) {
+            return Ok(self.store.access(user).await?.map(|access| Access { ban, ..access }));
+        }
+        self.store.set_ban(user, ban).await
+    }
+
+    fn access_changes(&self) -> BoxStream<'static, Vec<UserId>> {
+        self.store.access_changes()
     }
 }
 

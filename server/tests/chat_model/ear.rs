@@ -9,8 +9,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use server::chat::Error;
 use server::chat::respond::Respond;
-use server::delivery::client::{Client, ConnectionId, Emitted};
-use shared::WireError;
+use server::delivery::client::{Client, ConnectionId, Emitted, Ending};
+use shared::admin::ConnectionInfo;
+use shared::{Timestamp, WireError};
 use tokio::sync::oneshot;
 
 /// An event as a client gets it.
@@ -26,6 +27,7 @@ pub(crate) struct Heard {
 pub(crate) struct Ear {
     heard: Mutex<Vec<Heard>>,
     stalled: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Ear {
@@ -41,6 +43,11 @@ impl Ear {
 
     pub(crate) fn is_stalled(&self) -> bool {
         self.stalled.load(Ordering::SeqCst)
+    }
+
+    /// Whether its user was shut out.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 }
 
@@ -70,6 +77,26 @@ impl Client for ToEar {
 
     fn end_unread(&self) {
         self.0.stall();
+    }
+
+    fn issued_at(&self) -> Option<i64> {
+        None
+    }
+
+    fn end(&self, _: Ending) {
+        self.0.ended.store(true, Ordering::SeqCst);
+    }
+
+    fn describe(&self, id: String) -> ConnectionInfo {
+        ConnectionInfo {
+            id,
+            since: Timestamp::from_millis(0),
+            address: "none".to_owned(),
+            transport: "none".to_owned(),
+            user_agent: None,
+            token_expires_at: None,
+            last_event: None,
+        }
     }
 }
 

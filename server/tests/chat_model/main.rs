@@ -1,4 +1,4 @@
-//! The chat against a plain model: random people, devices, messages, repetitions, marks, settings, and servers that die.
+//! The chat against a plain model: random people, devices, messages, repetitions, marks, settings, bans, and servers that die.
 //!
 //! The chat is the server's own, from `Chat` down to a real store; only the transport is missing: connections keep what they are
 //! sent. After each script everything that was promised is checked: what is acknowledged is stored once and in order,

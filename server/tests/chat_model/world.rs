@@ -167,6 +167,7 @@ impl World {
             Step::Set { by, change } => self.set(*by, *change).await,
             Step::Type { by, to } => self.types(*by, *to).await,
             Step::Look { by, at } => self.look(*by, *at).await,
+            Step::Ban(person) => self.ban(*person).await,
         }
     }
 

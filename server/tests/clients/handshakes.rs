@@ -11,22 +11,22 @@ use testkit::{Engine, Server, Setup};
 
 use crate::{logged, run_checks};
 
-/// Handshakes that are refused, each with a word of the reason in the log.
+/// Handshakes that are refused, each with the code that the client is sent and a word of the reason, for it and for the log.
 fn refused(server: &testkit::Server, id: &str) -> Value {
     let now = seconds();
     let good = server.token(id);
     json!([
-        ["nothing", {}, "", "a token is missing"],
-        ["another name", {"auth": {"jwt": good}}, "", "a token is missing"],
-        ["an empty text", {"auth": {"token": " "}}, "", "auth.token is empty"],
-        ["a number", {"auth": {"token": 7}}, "", "auth.token is no text"],
-        ["another scheme", {"extraHeaders": {"authorization": format!("Basic {good}")}}, "", "Bearer <token>"],
-        ["the address", {"query": {"token": good}}, "", "ALLOW_QUERY_TOKEN=true"],
-        ["garbage", {"auth": {"token": "garbage"}}, "", "not a JSON Web Token"],
-        ["another secret", {"auth": {"token": user("another secret of thirty-two bytes", id)}}, "", "JWT_SECRET"],
-        ["another algorithm", {"auth": {"token": sign(HS512, SECRET, &json!({"userId": id, "exp": now + 60}))}}, "", "HS256"],
-        ["expired", {"auth": {"token": sign(jsonwebtoken::Algorithm::HS256, SECRET, &json!({"userId": id, "exp": now - 60}))}}, "", "it has expired"],
-        ["nobody", {"auth": {"token": server.token("ffffffffffffffffffffffff")}}, "", "no user has the token's userId"],
+        ["nothing", {}, "token_invalid", "a token is missing"],
+        ["another name", {"auth": {"jwt": good}}, "token_invalid", "a token is missing"],
+        ["an empty text", {"auth": {"token": " "}}, "token_invalid", "auth.token is empty"],
+        ["a number", {"auth": {"token": 7}}, "token_invalid", "auth.token is no text"],
+        ["another scheme", {"extraHeaders": {"authorization": format!("Basic {good}")}}, "token_invalid", "Bearer <token>"],
+        ["the address", {"query": {"token": good}}, "token_invalid", "ALLOW_QUERY_TOKEN=true"],
+        ["garbage", {"auth": {"token": "garbage"}}, "token_invalid", "not a JSON Web Token"],
+        ["another secret", {"auth": {"token": user("another secret of thirty-two bytes", id)}}, "token_invalid", "JWT_SECRET"],
+        ["another algorithm", {"auth": {"token": sign(HS512, SECRET, &json!({"userId": id, "exp": now + 60}))}}, "token_invalid", "HS256"],
+        ["expired", {"auth": {"token": sign(jsonwebtoken::Algorithm::HS256, SECRET, &json!({"userId": id, "exp": now - 60}))}}, "token_expired", "it has expired"],
+        ["nobody", {"auth": {"token": server.token("ffffffffffffffffffffffff")}}, "user_unknown", "the token's user does not exist"],
     ])
 }
 
@@ -41,7 +41,11 @@ fn why_a_handshake_is_refused_is_in_the_log() {
         &json!({"url": server.url(), "user": id, "refused": refused, "taken": []}),
     );
     for handshake in refused.as_array().expect("a list") {
-        let word = handshake[3].as_str().expect("a word of the reason");
+        let word = match handshake[3].as_str().expect("a word of the reason") {
+            // The log says more, to whoever runs the server.
+            "the token's user does not exist" => "no user has the token's userId",
+            word => word,
+        };
         let lines = logged(&server, word);
         let about: Vec<&String> = lines
             .iter()

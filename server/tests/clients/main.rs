@@ -9,6 +9,7 @@ mod people;
 mod polling;
 mod proxies;
 mod rules;
+mod tls;
 
 use std::time::Duration;
 

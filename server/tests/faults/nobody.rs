@@ -106,7 +106,7 @@ fn another_namespace_ends_the_connection_and_is_not_repeated() {
     // A ping may come before.
     let refused = Some(polled()).filter(|body| body.contains("44")).unwrap_or_else(polled);
     assert!(
-        refused.contains("44/other,{\"message\":\"Invalid namespace\"}"),
+        refused.contains("44/other,{\"message\":\"Invalid namespace\",\"data\":{\"code\":\"invalid_namespace\","),
         "{refused}"
     );
     polling

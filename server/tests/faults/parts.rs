@@ -15,7 +15,8 @@ use crate::listed;
 use crate::storm::Storm;
 
 /// The parts that every server has.
-const COMMON: [&str; 12] = [
+const COMMON: [&str; 14] = [
+    "access-changes",
     "connections",
     "conversation-updates",
     "heartbeat",
@@ -27,6 +28,7 @@ const COMMON: [&str; 12] = [
     "reads",
     "receipts",
     "remote-changes",
+    "timers",
     "typing",
 ];
 

@@ -195,6 +195,12 @@ function assertErrorBody(error, code, context = "") {
   assert.deepEqual(Object.keys(error).filter((key) => !known.includes(key)), []);
 }
 
+/** Asserts that a client was refused with this message, and for this reason. */
+function assertRefused(error, message, code) {
+  assert.equal(error.message, message);
+  assertErrorBody(error.data, code);
+}
+
 /** The exact text that a document of these parts has, with its own id and times. */
 function documentText({ _id, createdAt }, sender, receiver, message) {
   return `{"_id":"${_id}","sender":"${sender}","receiver":"${receiver}","message":${JSON.stringify(message)},` +
@@ -208,4 +214,4 @@ function assertDocument(document, sender, receiver, message) {
   assert.equal(JSON.stringify(document), documentText(document, sender, receiver, message));
 }
 
-module.exports = { Device, assertDocument, assertError, assertErrorBody, eventually, http, report, scenario };
+module.exports = { Device, assertDocument, assertError, assertErrorBody, assertRefused, eventually, http, report, scenario };

@@ -1,12 +1,17 @@
-// Who is let in and who is not. Argument: url, transport, user (id), token (good), headerToken (good), bad (name → token).
+// Who is let in and who is not. Argument: url, transport, user (id), token (good), bad (name → token).
 "use strict";
 const assert = require("node:assert/strict");
-const { Device, scenario } = require("./client.js");
+const { Device, assertRefused, scenario } = require("./client.js");
 
 scenario(async ({ url, transport, user, token, bad }, check) => {
-  const refused = async (auth, options) => {
+  const code = (name) => {
+    if (name.startsWith("expired")) return "token_expired";
+    const nobody = ["a user that does not exist", "an administrator who is no user", "nobody"];
+    return nobody.includes(name) ? "user_unknown" : "token_invalid";
+  };
+  const refused = async (name, auth, options) => {
     const error = await new Device(url, transport, auth, options).refused();
-    assert.equal(error.message, "Authentication error");
+    assertRefused(error, "Authentication error", code(name));
   };
   const refusals = {
     "no auth at all": [undefined],
@@ -21,7 +26,7 @@ scenario(async ({ url, transport, user, token, bad }, check) => {
     "a bad token in the header": [undefined, { extraHeaders: { authorization: `Bearer ${bad.garbage}` } }],
   };
   for (const [name, token] of Object.entries(bad)) refusals[name] = [{ token }];
-  await Promise.all(Object.entries(refusals).map(([name, refusal]) => check(`refuses ${name}`, () => refused(...refusal))));
+  await Promise.all(Object.entries(refusals).map(([name, refusal]) => check(`refuses ${name}`, () => refused(name, ...refusal))));
 
   await check("lets a good token in", async () => {
     const device = await new Device(url, transport, { token }).connected();
@@ -39,10 +44,15 @@ scenario(async ({ url, transport, user, token, bad }, check) => {
     (await new Device(url, transport, { token }, { extraHeaders }).connected()).close();
   });
   await check("lets a refused client in once it has a good token", async () => {
-    const auth = { token: bad.garbage };
+    const auth = {};
     const device = new Device(url, transport, (give) => give(auth));
-    const error = await new Promise((resolve) => device.socket.once("connect_error", resolve));
-    assert.equal(error.message, "Authentication error");
+    device.socket.disconnect();
+    for (const name of ["garbage", "expired", "nobody"]) {
+      auth.token = bad[name];
+      const error = new Promise((resolve) => device.socket.once("connect_error", resolve));
+      device.socket.connect();
+      assertRefused(await error, "Authentication error", code(name));
+    }
     auth.token = token;
     device.socket.connect();
     await device.connected();

@@ -3,7 +3,7 @@
 // Reports {taken: [texts]} where `waiting` was tried.
 "use strict";
 const assert = require("node:assert/strict");
-const { Device, assertError, eventually, report, scenario } = require("./client.js");
+const { Device, assertError, assertRefused, eventually, report, scenario } = require("./client.js");
 
 scenario(async ({ url, users, tokens, limits }, check) => {
   const open = (name) => new Device(url, "websocket", { token: tokens[name] });
@@ -23,7 +23,8 @@ scenario(async ({ url, users, tokens, limits }, check) => {
   if (connections) await check("a user has as many connections as configured", async () => {
     const devices = await Promise.all(Array.from({ length: connections }, () => open("b").connected()));
     const error = await open("b").refused();
-    assert.equal(error.message, "Too many connections");
+    assertRefused(error, "Too many connections", "too_many_connections");
+    assert.ok(error.data.retryAfterMs > 0);
     await devices[0].send(users.b, "goes on");
     (await open("a").connected()).close();
     devices.shift().close();

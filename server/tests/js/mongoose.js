@@ -49,6 +49,16 @@ scenario(async ({ uri, a, b, text }, check) => {
   await check("Mongoose writes users, two of them without the server's fields", async () => {
     await User.create([{ username: "by mongoose 1" }, { username: "by mongoose 2" }]);
   });
+  await check("Mongoose leaves the fields alone that it does not know", async () => {
+    const raw = () => User.collection.findOne({ externalId: "auth0|7" });
+    const before = await raw();
+    const user = await User.findOne({ username: before.username });
+    user.set("isOnline", true);
+    await user.save();
+    assert.deepEqual({ ...(await raw()), isOnline: false }, before);
+    user.set("isOnline", false);
+    await user.save();
+  });
   const written = await Message.create({ sender: b, receiver: a, message: "written by Mongoose" });
   report({ wrote: JSON.stringify(written) });
   await mongoose.disconnect();

@@ -2,13 +2,24 @@
 "use strict";
 const assert = require("node:assert/strict");
 const WebSocket = require("ws");
-const { Device, scenario } = require("./client.js");
+const { Device, assertRefused, scenario } = require("./client.js");
 
 scenario(async ({ url, token }, check) => {
   for (const transport of ["polling", "websocket"]) {
     await check(`${transport}: a path after the host is another namespace`, async () => {
       const error = await new Device(`${url}/chat`, transport, { token }).refused();
-      assert.equal(error.message, "Invalid namespace");
+      assertRefused(error, "Invalid namespace", "invalid_namespace");
+    });
+    await check(`${transport}: other namespaces are refused beside the one that there is`, async () => {
+      const device = await new Device(url, transport, { token }).connected();
+      const others = ["/a", "/b", "/c"].map((name) => device.socket.io.socket(name, { auth: { token } }));
+      const errors = await Promise.all(others.map((other) => new Promise((resolve) => {
+        other.once("connect_error", resolve);
+        other.connect();
+      })));
+      for (const error of errors) assertRefused(error, "Invalid namespace", "invalid_namespace");
+      await device.ok("conversations", {});
+      device.close();
     });
   }
   await check("a client of protocol 3 is refused", async () => {

@@ -11,6 +11,7 @@ mod faults;
 mod feed;
 mod figures;
 mod fixture;
+mod identities;
 mod inbox;
 mod integrity;
 mod late;

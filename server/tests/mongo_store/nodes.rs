@@ -10,7 +10,7 @@ use server::chat::MessageIdGenerator;
 use server::domain::NewMessage;
 use server::domain::{Change, Mark, MarkKind, RemoteChange};
 use server::storage::mongodb::MongoStore;
-use server::storage::{FeedStore, InboxStore, MessageStore, ReceiptStore, UserStore};
+use server::storage::{AccessStore, FeedStore, InboxStore, MessageStore, ReceiptStore, UserStore};
 use shared::{MessageId, SettingsChange, UserId};
 
 use super::fixture::{Fixture, at, mongooses, new_message, until, users};
@@ -93,6 +93,28 @@ async fn nodes_hear_each_other_and_not_themselves() {
         }
     };
     assert_eq!(marker, marked.marker);
+    fixture.end([one, two]).await;
+}
+
+/// Each time by which of the two stores it is changed, and each change but once.
+#[tokio::test]
+async fn nodes_learn_within_a_second_who_is_shut_out() {
+    let fixture = Fixture::new().await;
+    let (one, two) = (fixture.open().await, fixture.open_skewed(20_000).await);
+    let [ada, bob] = users(&one, ["ada", "bob"]).await;
+    let mut changes = [one.access_changes(), two.access_changes()];
+    for (number, user) in [ada, bob, ada, ada].into_iter().enumerate() {
+        let store = [&one, &two][number % 2];
+        let begun = std::time::Instant::now();
+        match number {
+            3 => store.set_ban(user, None).await.unwrap().unwrap(),
+            _ => store.revoke(user, at(number as i64)).await.unwrap().unwrap(),
+        };
+        for changes in &mut changes {
+            assert_eq!(changes.next().await.unwrap(), [user]);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
     fixture.end([one, two]).await;
 }
 

@@ -14,7 +14,7 @@ use testkit::mongod::Mongod;
 
 use super::fixture::{Fixture, at, history, new_message, stored, until, users, with_client_id};
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 21] = [
     "_id_",
     "sender_1_receiver_1_createdAt_1__id_1",
     "clientMessageId_sender_unique",
@@ -23,8 +23,10 @@ const NAMES: [&str; 19] = [
     "_id_",
     "username_1",
     "usernameKey_unique",
+    "externalId_unique",
     "onlineNodes_1",
     "settings.updatedAt_1",
+    "access.updatedAt_1",
     "_id_",
     "user_updatedAt_peer",
     "peer_updatedAt_user",

@@ -124,11 +124,23 @@ contract! {
         are_found_by_exact_name
         are_found_by_ids_in_their_order
         are_listed_in_pages;
+    identities in users:
+        are_created_once_and_stay_as_they_are
+        get_another_name_where_theirs_is_taken
+        are_compared_as_they_are
+        are_one_user_for_concurrent_callers
+        are_found_after_reopening
+        show_what_is_known_of_them;
     settings in users:
         have_a_default
         change_one_by_one
         of_nobody_are_none
         survive_reopening;
+    access in users:
+        lets_in_at_first
+        revokes_and_never_takes_that_back
+        bans_and_lifts_bans
+        survives_reopening;
     presence:
         is_set_and_unset
         takes_the_last_of_several_changes

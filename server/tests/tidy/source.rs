@@ -19,7 +19,7 @@ pub(crate) struct Source {
 /// The module of a file, by its path below `src`; none for tests and for the roots of crates.
 pub(crate) fn module_of(path: &str) -> Option<String> {
     let names: Vec<&str> = path.strip_suffix(".rs")?.split('/').collect();
-    let is_root = matches!(names[..], ["lib" | "main" | "greeting"]);
+    let is_root = matches!(names[..], ["lib" | "main" | "greeting" | "inspect"]);
     (!is_root && !names.contains(&"tests")).then(|| names.join("::"))
 }
 

@@ -8,7 +8,7 @@ use testkit::token::{NOBODY, seconds, sign, with_header};
 
 use crate::{on_both_engines, run_checks};
 
-on_both_engines!(lets_in_who_has_a_good_token_and_nobody_else: polling, websocket);
+on_both_engines!(lets_in_who_has_a_good_token_and_nobody_else: polling, websocket, upgrade);
 
 fn lets_in_who_has_a_good_token_and_nobody_else(server: &Server, transport: &str) {
     let [user] = server.new_users();

@@ -146,6 +146,9 @@ fn users_of_one_name_stay_and_new_names_are_unique() {
 fn mongoose_reads_and_writes_beside_the_server() {
     let server = on_legacy_data();
     let sent = send(&server, USER_A, USER_B, "for Mongoose");
+    let external = json!({"users": [{"username": "of another system", "externalId": "auth0|7"}]});
+    let created = server.post("/users", &server.admin_token(), &external).json();
+    assert_eq!(created["users"][0]["created"], true);
     let before = server.history(USER_A, USER_B);
     let uri = server.mongo_uri().expect("it is on MongoDB");
     let reports = run_checks(

@@ -4,6 +4,7 @@
 //! the connection changes from one to the other, as stock clients do by default. The scripts in `tests/js` hold the
 //! client's view; the functions here prepare, run them, and compare with what HTTP says.
 
+mod access;
 mod connecting;
 mod cors;
 mod errors;
@@ -11,6 +12,7 @@ mod feed;
 mod health;
 mod history;
 mod idempotency;
+mod identities;
 mod legacy;
 mod local_copy;
 mod malformed;

@@ -12,6 +12,8 @@ on_both_engines!(are_created_by_administrators_only_and_with_good_names);
 
 on_both_engines!(are_found);
 
+on_both_engines!(have_ids_of_another_system);
+
 fn create(server: &Server, body: &Value) -> Vec<Value> {
     let answer = server.post("/users", &server.admin_token(), body);
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -82,6 +84,8 @@ fn are_created_by_administrators_only_and_with_good_names(server: &Server) {
         json!({"username": null}),
         json!({"usernames": "x"}),
         json!({"usernames": []}),
+        json!({"users": []}),
+        json!({"users": [{"username": "a", "externalId": "b"}], "username": "a"}),
         json!({"usernames": [format!("never {a}"), ""]}),
         json!({"usernames": too_many}),
         json!({}),
@@ -106,6 +110,73 @@ fn are_created_by_administrators_only_and_with_good_names(server: &Server) {
     // 64 characters are allowed, whatever their bytes.
     let long: String = format!("{a}{}", "é".repeat(40));
     assert_eq!(create(server, &json!({"username": long}))[0]["username"], long.as_str());
+}
+
+/// External ids: what another system calls its users.
+fn have_ids_of_another_system(server: &Server) {
+    let [ada] = server.new_users();
+    let taken = server.get(&format!("/users/{ada}"), &server.token(&ada)).json();
+    let (one, two) = (format!("auth0|{ada}"), format!("é {ada}"));
+    let body = json!({"users": [
+        {"username": format!("ext {ada}"), "externalId": one, "displayName": "Ada L.", "avatarUrl": "https://example.com/a.png"},
+        {"username": taken["username"], "externalId": two},
+        {"username": "another", "externalId": one},
+    ]});
+    let made = create(server, &body);
+    let id = made[0]["_id"].as_str().expect("an id");
+    let again = create(server, &body);
+    assert_eq!(
+        made.iter().map(|user| &user["_id"]).collect::<Vec<_>>(),
+        again.iter().map(|user| &user["_id"]).collect::<Vec<_>>()
+    );
+    assert!(again.iter().all(|user| user["created"] == false));
+    assert_eq!(
+        (&made[0]["_id"], &made[0]["externalId"]),
+        (&made[2]["_id"], &json!(one))
+    );
+    let username = made[1]["username"].as_str().expect("a name");
+    let name = taken["username"].as_str().expect("a name");
+    assert!(username.starts_with(&format!("{name}-")), "{username}");
+
+    let seen = server.get(&format!("/users/{id}"), &server.token(&ada)).json();
+    assert_eq!(
+        (&seen["externalId"], &seen["displayName"], &seen["avatarUrl"]),
+        (&json!(one), &json!("Ada L."), &json!("https://example.com/a.png"))
+    );
+    assert_eq!(server.get("/users/me", &server.token(id)).json()["externalId"], one);
+    let listed = server.get(
+        &format!("/users?username={}", username.replace(' ', "%20")),
+        &server.token(&ada),
+    );
+    assert_eq!(listed.json()["users"][0]["externalId"], two);
+    assert_eq!(taken.get("externalId"), None, "who has none shows none");
+
+    for wrong in [
+        json!({"username": "a"}),
+        json!({"externalId": "a"}),
+        json!({"username": "a", "externalId": ""}),
+        json!({"username": "a", "externalId": 7}),
+        json!({"username": "a", "externalId": "a\nb"}),
+        json!({"username": "a", "externalId": "x".repeat(129)}),
+        json!({"username": " a", "externalId": "a"}),
+        json!({"username": "a", "externalId": "a", "displayName": ""}),
+        json!({"username": "a", "externalId": "a", "avatarUrl": "javascript:alert(1)"}),
+        // It would be taken for that user.
+        json!({"username": "a", "externalId": ada}),
+        json!({"username": "a", "externalId": ada.to_uppercase()}),
+    ] {
+        let good = format!("never {ada}");
+        let body = json!({"users": [{"username": good, "externalId": good}, wrong]});
+        let answer = server.post("/users", &server.admin_token(), &body);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "invalid_request"),
+            "{body}: {}",
+            answer.body
+        );
+    }
+    let none = server.get(&format!("/users?username=never%20{ada}"), &server.admin_token());
+    assert_eq!(none.json()["users"], json!([]), "all or nothing");
 }
 
 fn are_found(server: &Server) {

@@ -1,10 +1,11 @@
 //! What followers are sent while the store does not know yet who is here.
 
 use serde_json::value::RawValue;
+use shared::admin::ConnectionInfo;
 use tokio::sync::mpsc;
 
 use super::super::PresenceWriter;
-use super::super::client::{Client, Emitted};
+use super::super::client::{Client, Emitted, Ending};
 use super::super::registration::{Registrar, Registration};
 use super::*;
 use crate::storage::sqlite::tests::fixture::{store, user};
@@ -22,6 +23,16 @@ impl Client for Silent {
     }
 
     fn end_unread(&self) {}
+
+    fn issued_at(&self) -> Option<i64> {
+        None
+    }
+
+    fn end(&self, _: Ending) {}
+
+    fn describe(&self, _: String) -> ConnectionInfo {
+        unimplemented!("nobody asks")
+    }
 }
 
 /// Nothing of presence is written here, as on a store that is slow: a user who leaves was never online for it.

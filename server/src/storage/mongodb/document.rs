@@ -14,6 +14,9 @@ use crate::domain::Position;
 /// The field that holds the client's own id of a message.
 pub(super) const CLIENT_MESSAGE_ID: &str = "clientMessageId";
 
+/// The field that holds what another system calls a user.
+pub(super) const EXTERNAL_ID: &str = "externalId";
+
 /// The document of a new message. The order of the fields is Mongoose's.
 pub(super) fn encode(message: &NewMessage, updated_at: Timestamp) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
@@ -67,12 +70,7 @@ pub(super) fn with_client_id(document: &RawDocument) -> Option<(Message, Option<
 /// Reads a user, or `None` if the document's `_id` is none of ours. A user without a name has an empty one.
 pub(super) fn user(document: &RawDocument) -> Option<User> {
     let mut id = None;
-    let mut user = User {
-        id: UserId::from_bytes([0; 12]),
-        username: String::new(),
-        is_online: false,
-        last_seen: None,
-    };
+    let mut user = User::new(UserId::from_bytes([0; 12]), String::new());
     for (key, value) in fields(document) {
         match key {
             "_id" => id = value.as_object_id(),
@@ -81,6 +79,10 @@ pub(super) fn user(document: &RawDocument) -> Option<User> {
             // Another program may say otherwise: it sees its own connections only.
             "onlineNodes" => user.is_online |= value.as_array().is_some_and(|nodes| !nodes.is_empty()),
             "lastSeen" => user.last_seen = value.as_datetime().map(timestamp),
+            // Of another type, or longer than one can be, it is another program's.
+            EXTERNAL_ID => user.external_id = value.as_str().and_then(|id| id.parse().ok()),
+            "displayName" => user.display_name = value.as_str().map(str::to_owned),
+            "avatarUrl" => user.avatar_url = value.as_str().map(str::to_owned),
             _ => {}
         }
     }

@@ -134,7 +134,7 @@ pub(super) fn write_error(code: i32, message: &str) -> String {
 }
 
 /// The index that the server's message of a duplicate key names.
-fn index_of(message: &str) -> Option<&str> {
+pub(super) fn index_of(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once(" index: ")?;
     rest.split(' ').next()
 }

@@ -13,7 +13,7 @@ use mongodb::error::ErrorKind;
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 
-use super::document::CLIENT_MESSAGE_ID;
+use super::document::{CLIENT_MESSAGE_ID, EXTERNAL_ID};
 use super::error::{DUPLICATE_KEY, bounded, store_error};
 use super::timeouts::READ_TIMEOUT;
 use super::{duplicates, names};
@@ -25,6 +25,9 @@ pub(super) const USERNAME_KEY: &str = "usernameKey";
 /// The index by which a message of the same client's id is found, and the one by which a user of the same name is.
 pub(super) const MESSAGE_UNIQUE: &str = "clientMessageId_sender_unique";
 pub(super) const USERNAME_UNIQUE: &str = "usernameKey_unique";
+
+/// The one by which a user of the same external id is.
+pub(super) const EXTERNAL_ID_UNIQUE: &str = "externalId_unique";
 
 /// The field of an inbox that says that there may be unread messages.
 pub(super) const HINT: &str = "mayHaveUnread";
@@ -63,7 +66,7 @@ enum Kind {
     Expiring,
 }
 
-fn wanted() -> [Index; 14] {
+fn wanted() -> [Index; 16] {
     let index = |collection, name, keys, kind| Index {
         collection,
         name,
@@ -86,12 +89,20 @@ fn wanted() -> [Index; 14] {
         ),
         index(names::USERS, "username_1", doc! { "username": 1 }, Kind::Plain),
         index(names::USERS, USERNAME_UNIQUE, doc! { USERNAME_KEY: 1 }, Kind::Unique),
+        index(names::USERS, EXTERNAL_ID_UNIQUE, doc! { EXTERNAL_ID: 1 }, Kind::Unique),
         index(names::USERS, "onlineNodes_1", doc! { "onlineNodes": 1 }, Kind::Sparse),
         // Of all users, for nodes that poll what other processes change.
         index(
             names::USERS,
             "settings.updatedAt_1",
             doc! { "settings.updatedAt": 1 },
+            Kind::Sparse,
+        ),
+        // The same of who is shut out.
+        index(
+            names::USERS,
+            "access.updatedAt_1",
+            doc! { "access.updatedAt": 1 },
             Kind::Sparse,
         ),
         // The feeds, one for each direction.

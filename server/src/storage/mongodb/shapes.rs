@@ -100,7 +100,10 @@ async fn validators(database: &Database) {
             for collection in found {
                 let (name, fields) = match collection.name.as_str() {
                     MESSAGES => (MESSAGES, "clientMessageId"),
-                    _ => (USERS, "usernameKey, lastSeen, onlineNodes and settings"),
+                    _ => (
+                        USERS,
+                        "usernameKey, externalId, displayName, avatarUrl, lastSeen, onlineNodes, settings and access",
+                    ),
                 };
                 tracing::warn!(
                     "the collection {name} has a validator, which is not this server's; it must allow {fields}, or what \

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use super::timeouts::READ_TIMEOUT;
 use super::{MongoStore, window};
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
-use crate::domain::{NewMessage, Username};
+use crate::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
+use crate::domain::{NewMessage, NewUser, Profile, Username};
 use crate::storage::{
-    AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
-    PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
+    PresenceChange, PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
 };
 
 impl MongoStore {
@@ -141,6 +141,18 @@ impl UserStore for MongoStore {
         self.guard(self.users.create(names, at)).await
     }
 
+    async fn find_or_create(&self, users: &[NewUser], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        self.guard(self.users.find_or_create(users, at)).await
+    }
+
+    async fn with_external_ids(&self, ids: &[ExternalId]) -> Result<Vec<Option<UserId>>, StoreError> {
+        self.read(self.users.with_external_ids(ids)).await
+    }
+
+    async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError> {
+        self.guard(self.users.set_profile(user, profile)).await
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.read(self.users.by_id(id)).await
     }
@@ -176,6 +188,25 @@ impl UserStore for MongoStore {
 
     async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
         self.read(self.users.people(ids)).await
+    }
+}
+
+#[async_trait]
+impl AccessStore for MongoStore {
+    async fn access(&self, user: UserId) -> Result<Option<Access>, StoreError> {
+        self.read(self.users.access(user)).await
+    }
+
+    async fn revoke(&self, user: UserId, before: Timestamp) -> Result<Option<Access>, StoreError> {
+        self.guard(self.access.revoke(user, before)).await
+    }
+
+    async fn set_ban(&self, user: UserId, ban: Option<Ban>) -> Result<Option<Access>, StoreError> {
+        self.guard(self.access.set_ban(user, ban.as_ref())).await
+    }
+
+    fn access_changes(&self) -> BoxStream<'static, Vec<UserId>> {
+        self.access.changes()
     }
 }
 

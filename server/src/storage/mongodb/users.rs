@@ -14,26 +14,32 @@ use mongodb::{Collection, Database};
 use shared::{Settings, Timestamp, User, UserId};
 use tokio::time::Instant;
 
+use super::access::access;
 use super::batches::Batches;
 use super::document;
 use super::error::{DUPLICATE_KEY, INVALID_DOCUMENT, bounded, foreign_index, retrying, store_error};
 use super::indexes::{USERNAME_KEY, USERNAME_UNIQUE};
 use super::timeouts::{READ_TIMEOUT, WRITE_TIMEOUT};
 use super::{names, query};
-use crate::domain::Username;
+use crate::domain::{Access, Username};
 use crate::storage::StoreError;
 use crate::supervisor::Supervisor;
 
 /// How long creating is tried.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A user, and their settings.
-type Person = (Option<User>, Settings);
+/// What one look-up finds of a user: it reads the whole document.
+#[derive(Clone, Default)]
+struct Found {
+    user: Option<User>,
+    settings: Settings,
+    access: Access,
+}
 
 /// The collection of users.
 pub(super) struct Users {
-    users: Collection<RawDocumentBuf>,
-    lookup: Batches<UserId, Person>,
+    pub(super) users: Collection<RawDocumentBuf>,
+    lookup: Batches<UserId, Found>,
 }
 
 impl Users {
@@ -42,7 +48,7 @@ impl Users {
             users: database.collection(names::USERS),
             lookup: Batches::start("user-lookup", parts, {
                 let users = database.collection(names::USERS);
-                move |ids| people(users.clone(), ids)
+                move |ids| find(users.clone(), ids)
             }),
         }
     }
@@ -80,12 +86,7 @@ impl Users {
         let mut missing: Vec<User> = minted
             .iter()
             .filter(|(name, _)| !found.contains_key(**name))
-            .map(|(name, id)| User {
-                id: *id,
-                username: (*name).to_owned(),
-                is_online: false,
-                last_seen: None,
-            })
+            .map(|(name, id)| User::new(*id, (*name).to_owned()))
             .collect();
         if missing.is_empty() {
             return Ok(found);
@@ -140,8 +141,18 @@ impl Users {
     }
 
     pub(super) async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(self.find(id).await?.user)
+    }
+
+    /// See [`crate::storage::AccessStore::access`].
+    pub(super) async fn access(&self, id: UserId) -> Result<Option<Access>, StoreError> {
+        let Found { user, access, .. } = self.find(id).await?;
+        Ok(user.map(|_| access))
+    }
+
+    async fn find(&self, id: UserId) -> Result<Found, StoreError> {
         let found = self.lookup.read(vec![id]).await?;
-        Ok(found.into_iter().next().and_then(|(user, _)| user))
+        Ok(found.into_iter().next().unwrap_or_default())
     }
 
     /// See [`crate::storage::UserStore::users`].
@@ -150,8 +161,9 @@ impl Users {
     }
 
     /// See [`crate::storage::UserStore::people`].
-    pub(super) async fn people(&self, ids: &[UserId]) -> Result<Vec<Person>, StoreError> {
-        self.lookup.read(ids.to_vec()).await
+    pub(super) async fn people(&self, ids: &[UserId]) -> Result<Vec<(Option<User>, Settings)>, StoreError> {
+        let found = self.lookup.read(ids.to_vec()).await?;
+        Ok(found.into_iter().map(|found| (found.user, found.settings)).collect())
     }
 
     pub(super) async fn named(&self, name: &str) -> Result<Vec<User>, StoreError> {
@@ -171,7 +183,7 @@ impl Users {
     }
 
     /// Reads users in the order of their ids; a limit of zero is none.
-    async fn read(&self, filter: Document, limit: i64) -> Result<Vec<User>, StoreError> {
+    pub(super) async fn read(&self, filter: Document, limit: i64) -> Result<Vec<User>, StoreError> {
         let find = self
             .users
             .find(filter)
@@ -182,19 +194,35 @@ impl Users {
     }
 }
 
-/// Users and their settings, which are in the same documents.
-async fn people(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<Vec<Person>, StoreError> {
+/// Users, their settings and how it stands with them, which are in the same documents.
+async fn find(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<Vec<Found>, StoreError> {
     let keys: Vec<_> = ids.iter().copied().map(document::user_key).collect();
     let find = users
         .find(doc! { "_id": { "$in": keys } })
         // With one more than there can be, the first answer is the last.
         .batch_size(u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1))
         .max_time(READ_TIMEOUT);
-    let read = |found: &RawDocument| Some((document::user(found)?, document::settings(found)));
+    let read = |found: &RawDocument| {
+        let user = document::user(found)?;
+        let found = Found {
+            settings: document::settings(found),
+            access: access(found),
+            user: None,
+        };
+        Some((user, found))
+    };
     let found = query::all("reading users", READ_TIMEOUT, find, read).await?;
-    let found: HashMap<UserId, Person> = found
+    let found: HashMap<UserId, Found> = found
         .into_iter()
-        .map(|(user, settings)| (user.id, (Some(user), settings)))
+        .map(|(user, found)| {
+            (
+                user.id,
+                Found {
+                    user: Some(user),
+                    ..found
+                },
+            )
+        })
         .collect();
     Ok(ids
         .iter()
@@ -202,18 +230,27 @@ async fn people(users: Collection<RawDocumentBuf>, ids: Vec<UserId>) -> Result<V
         .collect())
 }
 
-fn encode(user: &User) -> RawDocumentBuf {
+pub(super) fn encode(user: &User) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("_id"), ObjectId::from_bytes(user.id.bytes()));
     document.append(cstr!("username"), user.username.as_str());
     document.append(cstr!("isOnline"), false);
     document.append(cstr!("usernameKey"), user.username.as_str());
+    if let Some(id) = &user.external_id {
+        document.append(cstr!("externalId"), id.as_str());
+    }
+    if let Some(name) = &user.display_name {
+        document.append(cstr!("displayName"), name.as_str());
+    }
+    if let Some(url) = &user.avatar_url {
+        document.append(cstr!("avatarUrl"), url.as_str());
+    }
     document.append(cstr!("__v"), 0_i32);
     document
 }
 
 /// An id of the moment `at`, different from every other, and greater than those made before for that moment.
-fn new_id(at: Timestamp) -> UserId {
+pub(super) fn new_id(at: Timestamp) -> UserId {
     let mut bytes = ObjectId::new().bytes();
     let seconds = at.millis().div_euclid(1_000).clamp(0, u32::MAX.into()) as u32;
     bytes[..4].copy_from_slice(&seconds.to_be_bytes());

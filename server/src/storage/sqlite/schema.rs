@@ -21,7 +21,7 @@
 //!   end of each user's rows, where it would dirty a page for each of them. A reader seeks once in each segment after its
 //!   cursor. A row holds many messages, see [`runs`](super::runs): a row for each message and each of its two people cost a
 //!   tenth of the throughput.
-//! - **Uniqueness is the database's work**: a message's id, a sender's client message id, a user's name.
+//! - **Uniqueness is the database's work**: a message's id, a sender's client message id, a user's name and external id.
 
 use std::path::Path;
 use std::time::Duration;
@@ -129,6 +129,20 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- When a server first opened this database. What is older counts as read. Missing in databases that are older than
     -- this column.
     ALTER TABLE meta ADD COLUMN first_start INTEGER;
+",
+    "
+    -- Who is shut out. A user with `banned_at` is banned, for ever without `banned_until`.
+    ALTER TABLE users ADD COLUMN revoked_before INTEGER;
+    ALTER TABLE users ADD COLUMN banned_at INTEGER;
+    ALTER TABLE users ADD COLUMN banned_until INTEGER;
+    ALTER TABLE users ADD COLUMN ban_reason TEXT;
+",
+    "
+    -- What another system calls the user, and what is shown of it.
+    ALTER TABLE users ADD COLUMN external_id TEXT;
+    ALTER TABLE users ADD COLUMN display_name TEXT;
+    ALTER TABLE users ADD COLUMN avatar_url TEXT;
+    CREATE UNIQUE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
 ",
 ];
 

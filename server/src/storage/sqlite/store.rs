@@ -6,15 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use rusqlite::Connection;
-use shared::{Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
+use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
-use super::{EmbeddedStore, append, feed, inbox, markers, opening, pages, projector, sequence, users};
-use crate::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
-use crate::domain::{NewMessage, Username};
+use super::{EmbeddedStore, access, append, feed, inbox, markers, opening, pages, projector, sequence, users};
+use crate::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
+use crate::domain::{NewMessage, NewUser, Profile, Username};
 use crate::storage::size;
 use crate::storage::{
-    AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore, PresenceChange,
-    PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
+    PresenceChange, PresenceStore, Projection, ReceiptStore, StoreError, Summary, UserStore,
 };
 
 /// Messages of all users that a reader of a feed filters itself, before it waits for them to be projected.
@@ -211,6 +211,27 @@ impl UserStore for EmbeddedStore {
             .await
     }
 
+    async fn find_or_create(&self, users: &[NewUser], at: Timestamp) -> Result<Vec<(User, bool)>, StoreError> {
+        let users = users.to_vec();
+        self.writer
+            .run(move |connection| users::find_or_create(connection, &users, at))
+            .await
+    }
+
+    async fn with_external_ids(&self, ids: &[ExternalId]) -> Result<Vec<Option<UserId>>, StoreError> {
+        let ids = ids.to_vec();
+        self.readers
+            .run(move |connection| ids.iter().map(|id| users::by_external_id(connection, id)).collect())
+            .await
+    }
+
+    async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError> {
+        let profile = profile.clone();
+        self.writer
+            .run(move |connection| users::set_profile(connection, user, &profile))
+            .await
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.readers.run(move |connection| users::by_id(connection, id)).await
     }
@@ -257,6 +278,28 @@ impl UserStore for EmbeddedStore {
         let committed = |shared: &projector::Shared, (_, newest): &(_, i64)| shared.committed(*newest);
         let (settings, _) = self.write(work, committed).await?;
         Ok(settings)
+    }
+}
+
+#[async_trait]
+impl AccessStore for EmbeddedStore {
+    async fn access(&self, user: UserId) -> Result<Option<Access>, StoreError> {
+        self.readers.run(move |connection| access::of(connection, user)).await
+    }
+
+    async fn revoke(&self, user: UserId, before: Timestamp) -> Result<Option<Access>, StoreError> {
+        let work = move |connection: &_| access::revoke(connection, user, before);
+        self.writer.run(work).await
+    }
+
+    async fn set_ban(&self, user: UserId, ban: Option<Ban>) -> Result<Option<Access>, StoreError> {
+        let work = move |connection: &_| access::set_ban(connection, user, ban.as_ref());
+        self.writer.run(work).await
+    }
+
+    /// Never yields: this process is the only one.
+    fn access_changes(&self) -> BoxStream<'static, Vec<UserId>> {
+        stream::pending().boxed()
     }
 }
 

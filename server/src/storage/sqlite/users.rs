@@ -2,23 +2,33 @@
 
 use bson::oid::ObjectId;
 use rusqlite::{Connection, OptionalExtension, Row};
-use shared::{Settings, SettingsChange, Timestamp, User, UserId};
+use shared::{ExternalId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use super::sequence;
-use crate::domain::Change;
-use crate::domain::Username;
+use crate::domain::{AvatarUrl, Change, DisplayName, Identity, NewUser, Profile, Username};
 use crate::storage::PresenceChange;
 
 const NEW: &str = "
     INSERT INTO users (id, username, is_online) VALUES (?1, ?2, FALSE)
     ON CONFLICT (username) DO NOTHING";
 
-pub(super) const BY_ID: &str = "SELECT id, username, is_online, last_seen FROM users WHERE id = ?1";
+pub(super) const BY_ID: &str = "
+    SELECT id, username, is_online, last_seen, external_id, display_name, avatar_url FROM users WHERE id = ?1";
 
-pub(super) const BY_NAME: &str = "SELECT id, username, is_online, last_seen FROM users WHERE username = ?1";
+pub(super) const BY_NAME: &str = "
+    SELECT id, username, is_online, last_seen, external_id, display_name, avatar_url FROM users WHERE username = ?1";
+
+pub(super) const BY_EXTERNAL_ID: &str = "SELECT id FROM users WHERE external_id = ?1";
+
+const NEW_OF_IDENTITY: &str = "
+    INSERT INTO users (id, username, is_online, external_id, display_name, avatar_url) VALUES (?1, ?2, FALSE, ?3, ?4, ?5)
+    ON CONFLICT (username) DO NOTHING";
+
+pub(super) const SET_PROFILE: &str = "
+    UPDATE users SET display_name = coalesce(?2, display_name), avatar_url = coalesce(?3, avatar_url) WHERE id = ?1";
 
 pub(super) const LIST: &str = "
-    SELECT id, username, is_online, last_seen FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
+    SELECT id, username, is_online, last_seen, external_id, display_name, avatar_url FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 pub(super) const SETTINGS: &str = "SELECT read_receipts, invisible, settings_change FROM users WHERE id = ?1";
 
@@ -48,6 +58,64 @@ pub(super) fn create(
             Ok((find.query_row([name.as_str()], user_from_row)?, created))
         })
         .collect()
+}
+
+/// Finds or creates a user for each identity, in order, and says whether it was created.
+pub(super) fn find_or_create(
+    connection: &Connection,
+    users: &[NewUser],
+    at: Timestamp,
+) -> rusqlite::Result<Vec<(User, bool)>> {
+    let mut insert = connection.prepare_cached(NEW_OF_IDENTITY)?;
+    let mut create = |user: &NewUser| {
+        let id = user.id(new_id(at));
+        // The last name holds all of the id; whoever took that on purpose makes this fail.
+        for username in user.username.alternatives(id) {
+            let created = user.created(id, &username);
+            let external_id = created.external_id.as_ref().map(ExternalId::as_str);
+            let row = (
+                id.bytes(),
+                username.as_str(),
+                external_id,
+                &created.display_name,
+                &created.avatar_url,
+            );
+            if insert.execute(row)? == 1 {
+                return Ok(created);
+            }
+        }
+        Err(rusqlite::Error::StatementChangedRows(0))
+    };
+    let find = |user: &NewUser| match &user.identity {
+        Identity::Id(id) => by_id(connection, *id),
+        Identity::External(id) => match by_external_id(connection, id)? {
+            Some(id) => by_id(connection, id),
+            None => Ok(None),
+        },
+    };
+    let find_or_create = |user: &NewUser| match find(user)? {
+        Some(found) => Ok((found, false)),
+        None => Ok((create(user)?, true)),
+    };
+    users.iter().map(find_or_create).collect()
+}
+
+/// The id of the user with this external id.
+pub(super) fn by_external_id(connection: &Connection, id: &ExternalId) -> rusqlite::Result<Option<UserId>> {
+    connection
+        .prepare_cached(BY_EXTERNAL_ID)?
+        .query_row([id.as_str()], |row| Ok(UserId::from_bytes(row.get(0)?)))
+        .optional()
+}
+
+/// Changes what is shown of a user, as far as it is known.
+pub(super) fn set_profile(connection: &Connection, user: UserId, profile: &Profile) -> rusqlite::Result<()> {
+    let name = profile.display_name.as_ref().map(DisplayName::as_str);
+    let picture = profile.avatar_url.as_ref().map(AvatarUrl::as_str);
+    connection
+        .prepare_cached(SET_PROFILE)?
+        .execute((user.bytes(), name, picture))?;
+    Ok(())
 }
 
 /// An id of the moment `at`, different from every other, and greater than those made before.
@@ -184,5 +252,8 @@ fn user_from_row(row: &Row<'_>) -> rusqlite::Result<User> {
         username: row.get(1)?,
         is_online: row.get(2)?,
         last_seen: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis),
+        external_id: row.get::<_, Option<String>>(4)?.and_then(|id| ExternalId::new(id).ok()),
+        display_name: row.get(5)?,
+        avatar_url: row.get(6)?,
     })
 }

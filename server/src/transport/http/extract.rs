@@ -9,13 +9,15 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use shared::{ErrorCode, WireError, limits};
+use shared::{ErrorCode, UserId, WireError, limits};
 
-use crate::auth::{self, Caller};
+use crate::auth::{self, AuthError, Caller};
 use crate::chat::{self, checked_limit};
 use crate::error::{self, HttpError};
+use crate::rates::Kind;
 use crate::transport::context::Context;
 use crate::transport::tcp::answers::Asker;
+use crate::transport::tcp::client_address::ClientAddress;
 
 /// Largest body that is read: as many names as are allowed, each as long as allowed, with every character escaped.
 pub const MAX_BODY_BYTES: usize = limits::USERS_PER_REQUEST * limits::USERNAME_CHARS * 12 + 16 * 1024;
@@ -25,8 +27,26 @@ impl FromRequestParts<Arc<Context>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, HttpError> {
         let token = auth::bearer(&parts.headers);
+        let client = ClientAddress::of(parts);
+        if let (Some(client), Some(_)) = (client, token) {
+            client
+                .look_at_token(&context.registry)
+                .map_err(AuthError::TooManyFailed)?;
+        }
         let caller = auth::authenticate_http(&context.verifier, &*context.store, token).await;
+        if let (Some(client), Err(denied)) = (client, &caller)
+            && denied.is_failed_token()
+        {
+            client.count_failed_token(&context.registry);
+        }
         let caller = caller?;
+        if !caller.admin {
+            let used = context.rates.of(caller.user);
+            context.rates.count(&used, Kind::Read).map_err(|refused| {
+                context.registry.count_refused_request();
+                error::too_many_of_user(Kind::Read, &refused)
+            })?;
+        }
         if let Some(asker) = parts.extensions.get::<Asker>() {
             asker.is(caller.user);
         }
@@ -114,6 +134,33 @@ pub fn path<T>(path: Result<Path<T>, PathRejection>) -> Result<T, WireError> {
 /// An id in a path or a query; `name` says where it stood.
 pub fn id<T: FromStr>(name: &str, text: &str) -> Result<T, WireError> {
     text.parse().map_err(|_| error::invalid_id(name, text))
+}
+
+/// The users whom texts in a path name; for those who do not exist an id that nobody has.
+pub async fn users<const N: usize>(context: &Context, named: [(&str, &str); N]) -> Result<[UserId; N], WireError> {
+    let look = |(name, text)| context.user_ids.look(text).map_err(|_| error::invalid_id(name, text));
+    let named = named.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;
+    let found = context.user_ids.resolve(&*context.store, named).await;
+    let mut found = found.map_err(chat::Error::from)?.into_iter();
+    // There is one for each.
+    Ok(std::array::from_fn(|_| {
+        found.next().unwrap_or(UserId::from_bytes([0; 12]))
+    }))
+}
+
+/// The user whom a text in a path names.
+///
+/// # Errors
+/// `user_not_found`, where the text names none. A user of an id of this chat may still not exist.
+pub async fn user(context: &Context, name: &str, text: &str) -> Result<UserId, WireError> {
+    let [user] = users(context, [(name, text)]).await?;
+    match context.user_ids.is_nobody(user) {
+        true => {
+            let message = format!("no user has the id {:?}", error::short(text));
+            Err(WireError::new(ErrorCode::UserNotFound, message))
+        }
+        false => Ok(user),
+    }
 }
 
 /// A page size, if one was asked for.

@@ -10,7 +10,7 @@ use axum::http::{header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
-use shared::{Message, UserId, WireError};
+use shared::{Message, WireError};
 
 use super::extract;
 use crate::auth::Caller;
@@ -53,11 +53,15 @@ pub async fn history(
     mut parts: Parts,
 ) -> Result<Response, HttpError> {
     let (a, b) = extract::path(path)?;
-    let conversation = Conversation::between(extract::id("user1Id", &a)?, extract::id::<UserId>("user2Id", &b)?);
+    let caller = match context.config.legacy_open_history {
+        true => None,
+        false => Some(Caller::from_request_parts(&mut parts, &context).await?),
+    };
+    let [a, b] = extract::users(&context, [("user1Id", &a), ("user2Id", &b)]).await?;
+    let conversation = Conversation::between(a, b);
     // Where anybody may read, each conversation has turns of its own.
     let mut reader = conversation.low();
-    if !context.config.legacy_open_history {
-        let caller = Caller::from_request_parts(&mut parts, &context).await?;
+    if let Some(caller) = caller {
         check_reader(caller, conversation)?;
         reader = caller.user;
     }

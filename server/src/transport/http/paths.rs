@@ -7,7 +7,7 @@ use axum::http::{Request, Uri};
 use crate::config::paths::{Paths, SOCKET_IO};
 
 /// Words of the routes. None of them can be an id.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 15] = [
     "chat",
     "history",
     "conversations",
@@ -17,6 +17,10 @@ const WORDS: [&str; 11] = [
     "settings",
     "admin",
     "rebuild",
+    "revoke",
+    "ban",
+    "unban",
+    "connections",
     "healthz",
     "readyz",
 ];

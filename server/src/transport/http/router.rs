@@ -17,7 +17,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::extract::MAX_BODY_BYTES;
-use super::{cors, paths, strict};
+use super::{administration, cors, paths, strict};
 use crate::config::paths::SOCKET_IO;
 use crate::error::{self, HttpError};
 use crate::transport::context::Context;
@@ -27,8 +27,13 @@ use crate::transport::tcp::link::Sessions;
 use crate::transport::tcp::origins::OriginCheck;
 use crate::transport::tcp::registry::Closer;
 
-/// The service of a server: the routes of a table, Socket.IO, and what holds for all requests.
-pub fn build(table: Router<Arc<Context>>, context: Arc<Context>, sockets: SocketIoLayer) -> Router {
+/// The service of a server: the routes of both tables, Socket.IO, and what holds for all requests.
+pub fn build(
+    table: Router<Arc<Context>>,
+    administrative: Router<Arc<Context>>,
+    context: Arc<Context>,
+    sockets: SocketIoLayer,
+) -> Router {
     let origins = Arc::new(OriginCheck::new(context.config.cors_origins.clone()));
     let gate = Gate {
         origins: Arc::clone(&origins),
@@ -36,7 +41,9 @@ pub fn build(table: Router<Arc<Context>>, context: Arc<Context>, sockets: Socket
         sessions: Sessions::new(&context.registry),
     };
     let where_things_are = context.config.paths();
+    let guard = middleware::from_fn_with_state(Arc::clone(&context), administration::guard);
     let routes = table
+        .merge(administrative.route_layer(guard))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

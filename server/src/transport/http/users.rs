@@ -15,18 +15,19 @@ use crate::auth::Caller;
 use crate::error::{self, HttpError};
 use crate::transport::context::Context;
 
-/// `POST /users`: creates the users of these names, or finds the ones that exist.
+/// `POST /users`: creates the users of these names or external ids, or finds the ones that exist.
 pub async fn create(
     State(context): State<Arc<Context>>,
     _: Admin,
     Body(request): Body<CreateUsers>,
 ) -> Result<Json<CreatedUsers>, HttpError> {
-    let names = match (request.username, request.usernames) {
-        (Some(username), None) => vec![username],
-        (None, Some(usernames)) => usernames,
-        _ => return Err(error::invalid_request("the body needs either username or usernames").into()),
-    };
-    Ok(Json(context.chat.create_users(names).await?))
+    let chat = &context.chat;
+    Ok(Json(match (request.username, request.usernames, request.users) {
+        (Some(username), None, None) => chat.create_users(vec![username]).await?,
+        (None, Some(usernames), None) => chat.create_users(usernames).await?,
+        (None, None, Some(users)) => chat.create_external_users(users).await?,
+        _ => return Err(error::invalid_request("the body needs one of username, usernames and users").into()),
+    }))
 }
 
 /// Query of `GET /users`.
@@ -83,6 +84,6 @@ pub async fn get(
     path: Result<Path<String>, PathRejection>,
     caller: Caller,
 ) -> Result<Json<User>, HttpError> {
-    let id = extract::id("id", &extract::path(path)?)?;
+    let id = extract::user(&context, "id", &extract::path(path)?).await?;
     Ok(Json(context.chat.user(caller, id).await?))
 }

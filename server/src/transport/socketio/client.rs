@@ -1,29 +1,131 @@
-//! The way to one connection's client, for [`crate::delivery`].
+//! One connection's client: the way to it for [`crate::delivery`], by which token it was let in, and how it ends.
+//!
+//! A connection that is to end is sent why, its requests are refused from then on, and a moment later its transport is closed:
+//! so what was said gets out. A stock client then connects again, asks its `auth` function for a token, and is let in or
+//! refused for good by that. One that an administrator disconnects leaves the namespace first: that client stays away.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use serde_json::value::RawValue;
+use axum::http::header;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use shared::admin::{ConnectionInfo, LastEvent, SessionEnded};
+use shared::{Timestamp, UserId, WireError, events};
+use socketioxide::TransportType;
 use socketioxide::socket::Socket;
 
 use super::emit;
-use crate::delivery::client::{Client, Emitted};
+use super::timers::{Moment, Timed, Timers};
+use crate::auth::Caller;
+use crate::delivery::client::{Client, Emitted, Ending};
+use crate::error;
 use crate::transport::tcp::end_reason::EndReason;
 use crate::transport::tcp::link::Link;
 
-/// The way to one connection's client. It does not keep the connection's socket: that is dropped, without any event, if its
+/// How long what was said last has to get out before the transport is closed, in milliseconds.
+const GRACE: i64 = 100;
+
+/// One connection's client. It does not keep the connection's socket: that is dropped, without any event, if its
 /// client leaves before it was let in.
 pub struct SocketClient {
+    this: Weak<Self>,
     socket: Weak<Socket>,
     link: Link,
+    user: UserId,
+    since: Timestamp,
+    timers: Arc<Timers>,
+    /// The names of the events that clients may send.
+    names: Arc<[&'static str]>,
+    /// The place of the last event in `names`, from 1 on, and the second of the registry in which it came.
+    last_event: AtomicU64,
+    /// Whether it is being ended.
+    ended: AtomicBool,
+    /// Held to look at it or to change it, and to set a moment.
+    state: Mutex<State>,
+}
+
+struct State {
+    caller: Caller,
+    ending: Option<Ending>,
+    moment: Option<Moment>,
 }
 
 impl SocketClient {
-    /// The way to this socket, whose link it is.
-    pub fn new(socket: &Arc<Socket>, link: Link) -> Self {
-        Self {
+    /// The client of this socket, whose link it is, let in with this token.
+    pub fn new(
+        socket: &Arc<Socket>,
+        link: Link,
+        caller: Caller,
+        timers: &Arc<Timers>,
+        names: &Arc<[&'static str]>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             socket: Arc::downgrade(socket),
             link,
+            user: caller.user,
+            since: timers.now(),
+            timers: Arc::clone(timers),
+            names: Arc::clone(names),
+            last_event: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            state: Mutex::new(State {
+                caller,
+                ending: None,
+                moment: None,
+            }),
+        })
+    }
+
+    /// Why its requests are refused, if they are.
+    pub(super) fn refusal(&self) -> Option<WireError> {
+        if !self.ended.load(Ordering::Relaxed) {
+            return None;
         }
+        self.state.lock().ending.as_ref().map(error::ended)
+    }
+
+    /// It has sent the event of this place in the table.
+    pub(super) fn sent_event(&self, place: usize) {
+        let last = (place as u64 + 1) << 32 | u64::from(self.link.second());
+        self.last_event.store(last, Ordering::Relaxed);
+    }
+
+    /// The connection has ended. One that is being ended keeps its moment, at which its transport is closed.
+    pub(super) fn left(&self) {
+        let mut state = self.state.lock();
+        if state.ending.is_none()
+            && let Some(moment) = state.moment.take()
+        {
+            self.timers.remove(moment);
+        }
+    }
+
+    fn set_moment(&self, state: &mut State, at: Timestamp) {
+        let this: Weak<dyn Timed> = self.this.clone();
+        state.moment = Some(self.timers.set(state.moment.take(), at, this));
+    }
+
+    fn emit_payload(&self, event: &str, payload: &impl Serialize) -> Emitted {
+        match to_raw_value(payload) {
+            Ok(payload) => self.emit(event, &payload, None),
+            Err(error) => {
+                tracing::error!(%error, event, "client: an event could not be serialised");
+                Emitted::Dropped
+            }
+        }
+    }
+
+    fn last_event(&self) -> Option<LastEvent> {
+        let last = self.last_event.load(Ordering::Relaxed);
+        let place = usize::try_from(last >> 32).ok()?.checked_sub(1)?;
+        let ago = i64::from(self.link.second()).saturating_sub((last & u64::from(u32::MAX)).cast_signed());
+        Some(LastEvent {
+            name: (*self.names.get(place)?).to_owned(),
+            at: Timestamp::from_millis(self.timers.now().millis().saturating_sub(ago * 1_000)),
+        })
     }
 }
 
@@ -45,5 +147,66 @@ impl Client for SocketClient {
 
     fn end_unread(&self) {
         self.link.end(EndReason::Unread);
+    }
+
+    fn issued_at(&self) -> Option<i64> {
+        self.state.lock().caller.issued_at
+    }
+
+    fn end(&self, ending: Ending) {
+        let mut state = self.state.lock();
+        if state.ending.is_some() {
+            return;
+        }
+        let earliest = self.timers.now().millis().saturating_add(GRACE);
+        let at = match &ending {
+            // A client that comes back before this could bring no token that is good.
+            Ending::Revoked { before } => before.millis().max(earliest).min(earliest.saturating_add(1_000)),
+            Ending::Banned(_) | Ending::Disconnected => earliest,
+        };
+        let WireError {
+            code, message, until, ..
+        } = error::ended(&ending);
+        let leaves = matches!(ending, Ending::Disconnected);
+        tracing::info!(user = %self.user, code = %code, "connect: a connection is ended");
+        state.ending = Some(ending);
+        self.ended.store(true, Ordering::Relaxed);
+        self.set_moment(&mut state, Timestamp::from_millis(at));
+        // The library may call back that it left.
+        drop(state);
+        self.emit_payload(events::SESSION_ENDED, &SessionEnded { code, message, until });
+        if leaves && let Some(socket) = self.socket.upgrade() {
+            // If it can't be sent that, the transport says it.
+            let _ = socket.disconnect();
+        }
+    }
+
+    fn describe(&self, id: String) -> ConnectionInfo {
+        let socket = self.socket.upgrade();
+        let transport = socket.as_ref().map(|socket| match socket.transport_type() {
+            TransportType::Polling => "polling",
+            TransportType::Websocket => "websocket",
+        });
+        let agent = socket
+            .as_ref()
+            .and_then(|socket| socket.req_parts().headers.get(header::USER_AGENT));
+        let expires_at = self.state.lock().caller.expires_at;
+        ConnectionInfo {
+            id,
+            since: self.since,
+            address: self.link.client().to_string(),
+            transport: transport.unwrap_or("closed").to_owned(),
+            user_agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()),
+            token_expires_at: expires_at.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1_000))),
+            last_event: self.last_event(),
+        }
+    }
+}
+
+impl Timed for SocketClient {
+    fn is_due(&self, _now: Timestamp) {
+        if self.ended.load(Ordering::Relaxed) {
+            self.link.close();
+        }
     }
 }

@@ -4,10 +4,11 @@
 //! starts its connect handler only after that, and events that the client sends at once would find no handler.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::events;
+use shared::{ErrorCode, UserId, WireError, events};
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::TryData;
 use socketioxide::handler::FromConnectParts;
@@ -22,6 +23,7 @@ use super::resume::Resume;
 use super::session::Session;
 use crate::auth::{self, AuthError, Caller};
 use crate::delivery::TooManyConnections;
+use crate::error;
 use crate::outage::SeldomEach;
 use crate::storage::StoreError;
 use crate::transport::context::Context;
@@ -32,28 +34,29 @@ use crate::transport::tcp::unserved;
 /// after a second, and would never receive the reason.
 const REFUSAL_DELAY: Duration = Duration::from_millis(500);
 
-/// How long a connection waits for the database to answer who it is. The transport is closed a little earlier, and
+/// So much longer than for authenticating a connection waits for the database to answer who it is. The transport is closed before, and
 /// every stock client then tries again by itself, which it would not after a refusal.
-pub const STORE_TIMEOUT: Duration = Duration::from_secs(12);
+const STORE_MARGIN: Duration = Duration::from_secs(2);
 
 /// The shortest time until it is asked again.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Why a socket is refused: the `message` of the client's `connect_error`.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectRefused {
-    /// The token is missing or not accepted.
-    #[error("{}", events::AUTHENTICATION_ERROR)]
-    Authentication,
-    /// The user has as many connections as are allowed.
-    #[error("Too many connections")]
-    TooManyConnections,
-    /// The database did not answer in time.
-    #[error("Service unavailable")]
-    Unavailable,
-    /// There is one namespace, `/`.
-    #[error("Invalid namespace")]
-    Namespace,
+/// Why a socket is refused. The client's `connect_error` has what this displays as its `message`, and the error as its `data`.
+#[derive(Debug)]
+pub struct ConnectRefused(pub WireError);
+
+impl fmt::Display for ConnectRefused {
+    /// Clients of the replaced program compare the first of these.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.code {
+            ErrorCode::TooManyConnections => "Too many connections",
+            ErrorCode::RateLimited => "Too many failed tokens",
+            ErrorCode::Banned => "Banned",
+            ErrorCode::InvalidNamespace => "Invalid namespace",
+            ErrorCode::StoreUnavailable | ErrorCode::Internal => "Service unavailable",
+            _ => events::AUTHENTICATION_ERROR,
+        })
+    }
 }
 
 /// The socket itself, which the library's own extractor gives no other hold of.
@@ -74,36 +77,38 @@ static REFUSED: SeldomEach = SeldomEach::new();
 pub async fn connect(
     context: Arc<Context>,
     events: EventTable,
+    names: Arc<[&'static str]>,
     Connecting(socket): Connecting,
     TryData(handshake): TryData<Handshake>,
 ) -> Result<(), ConnectRefused> {
     let handshake = handshake.unwrap_or_default();
     let request = socket.req_parts();
+    let changes = context.chat.access.changes();
     let authenticated = match handshake.token(&request.headers, &request.uri, context.config.allow_query_token) {
-        Ok(token) => authenticate(&context, Some(&token)).await,
+        Ok(token) => authenticate_from(Link::of(&socket), &context, &token).await,
         Err(denied) => Err(denied),
     };
     let admitted = match authenticated {
-        Ok(caller) => enter(&context, events, &socket, caller, handshake.since()).inspect_err(|refused| {
-            if let ConnectRefused::TooManyConnections = refused {
-                say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
-            }
-        }),
+        Ok(caller) => enter(&context, (events, &names), &socket, caller, handshake.since()),
         Err(denied) => {
             say_refused(denied.kind());
-            Err(match denied {
-                AuthError::Store(_) => ConnectRefused::Unavailable,
-                _ => ConnectRefused::Authentication,
-            })
+            Err(ConnectRefused(error::may_not_connect(&denied)))
         }
     };
-    if admitted.is_err() {
+    if let Err(ConnectRefused(reason)) = &admitted {
         tokio::time::sleep(REFUSAL_DELAY).await;
         if let Some(link) = Link::of(&socket) {
-            link.is_refused();
+            link.is_refused(reason);
         }
     }
-    admitted
+    let user = admitted?;
+    if context.chat.access.changes() != changes
+        && let Err(error) = context.chat.access.enforce(user).await
+    {
+        // Somebody was shut out meanwhile, and who it was is not known: the client has to ask again.
+        return Err(ConnectRefused(error::may_not_connect(&error.into())));
+    }
+    Ok(())
 }
 
 fn say_refused(reason: &'static str) {
@@ -116,10 +121,26 @@ fn say_refused(reason: &'static str) {
     }
 }
 
+/// Checks a token, unless too many from the same address were not accepted.
+async fn authenticate_from(link: Option<&Link>, context: &Context, token: &str) -> Result<Caller, AuthError> {
+    let client = link.map(Link::client);
+    client
+        .map_or(Ok(()), |client| client.look_at_token(&context.registry))
+        .map_err(AuthError::TooManyFailed)?;
+    let authenticated = authenticate(context, Some(token)).await;
+    if let (Some(client), Err(denied)) = (client, &authenticated)
+        && denied.is_failed_token()
+    {
+        client.count_failed_token(&context.registry);
+    }
+    authenticated
+}
+
 /// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
 /// one asks the database for all who wait.
 async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, AuthError> {
-    let end = Instant::now() + STORE_TIMEOUT;
+    let timeout = Duration::from_secs(context.config.limits.authentication_timeout.into());
+    let end = Instant::now() + timeout + STORE_MARGIN;
     loop {
         if context.supervisor.stopping().is_cancelled() {
             // The transport is closed soon, which clients take as the reason to connect again; a refusal would be final.
@@ -141,19 +162,26 @@ async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, 
 
 fn enter(
     context: &Arc<Context>,
-    events: EventTable,
+    (events, names): (EventTable, &Arc<[&'static str]>),
     socket: &Arc<Socket>,
     caller: Caller,
     since: Option<String>,
-) -> Result<(), ConnectRefused> {
+) -> Result<UserId, ConnectRefused> {
     // Every session has a link: no request gets to the library without one.
-    let link = Link::of(socket).ok_or(ConnectRefused::Unavailable)?.clone();
-    let client = Arc::new(SocketClient::new(socket, link.clone()));
-    let registration = context.chat.connect(caller.user, client);
-    let registration = registration.map_err(|TooManyConnections| ConnectRefused::TooManyConnections)?;
+    let link = Link::of(socket).ok_or_else(|| ConnectRefused(error::failed()))?.clone();
+    let address = link.client().address;
+    let client = SocketClient::new(socket, link.clone(), caller, &context.timers, names);
+    let registration = context
+        .chat
+        .connect(caller.user, client.clone())
+        .map_err(|refused: TooManyConnections| {
+            say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
+            ConnectRefused(refused.into())
+        })?;
     link.is_of(caller.user);
+    let rates = context.rates.of(caller.user);
     let supervisor = context.supervisor.clone();
-    let session = Arc::new(Session::new(caller, registration, link, supervisor));
+    let session = Arc::new(Session::new(caller.user, client, registration, link, rates, supervisor));
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }
@@ -169,6 +197,6 @@ fn enter(
         }
         std::future::ready(())
     });
-    tracing::debug!(connection = %socket.id, user = %caller.user, "connected");
-    Ok(())
+    tracing::debug!(connection = %socket.id, user = %caller.user, %address, "connected");
+    Ok(caller.user)
 }

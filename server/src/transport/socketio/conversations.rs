@@ -16,8 +16,7 @@ pub fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
     match payload.decode::<ListConversations>() {
         Ok(request) => reply.later(async move |session| {
             let limit = checked_limit(request.limit)?.unwrap_or(limits::DEFAULT_PAGE);
-            chat.conversations(session.caller.user, request.cursor.as_deref(), limit)
-                .await
+            chat.conversations(session.user, request.cursor.as_deref(), limit).await
         }),
         Err(error) => reply.error(error),
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use shared::conversation::MarkUpTo;
-use shared::{InvalidId, MessageId, UserId, WireError};
+use shared::{InvalidId, MessageId, WireError};
 
+use super::named::{look, with_user};
 use super::reply::Reply;
 use super::request::Payload;
 use crate::domain::MarkKind;
@@ -21,21 +22,21 @@ pub fn read(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
     handle(context, reply, payload, MarkKind::Read);
 }
 
-fn handle(context: &Context, reply: Reply, payload: Payload<'_>, kind: MarkKind) {
-    let (peer, up_to) = match decode(payload) {
+fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>, kind: MarkKind) {
+    let (peer, up_to) = match decode(context, payload) {
         Ok(named) => named,
         Err(error) => return reply.error(error),
     };
-    let user = reply.session.caller.user;
-    context.chat.mark(user, peer, kind, up_to, reply);
+    with_user(context, reply, ("peerId", &peer), move |context, reply, peer| {
+        let user = reply.session.user;
+        context.chat.mark(user, peer, kind, up_to, reply);
+    });
 }
 
-fn decode(payload: Payload<'_>) -> Result<(UserId, MessageId), WireError> {
+fn decode(context: &Context, payload: Payload<'_>) -> Result<(String, MessageId), WireError> {
     let request = payload.decode::<MarkUpTo<String, String>>()?;
-    let peer = request.peer_id.parse();
+    look(context, "peerId", &request.peer_id)?;
     let up_to = request.up_to.parse();
-    Ok((
-        peer.map_err(|InvalidId| error::invalid_id("peerId", &request.peer_id))?,
-        up_to.map_err(|InvalidId| error::invalid_id("upTo", &request.up_to))?,
-    ))
+    let up_to = up_to.map_err(|InvalidId| error::invalid_id("upTo", &request.up_to))?;
+    Ok((request.peer_id, up_to))
 }

@@ -8,10 +8,11 @@ use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::{ParserConfig, SocketIo};
 
-use super::connect::{self, ConnectRefused, Connecting, STORE_TIMEOUT};
+use super::connect::{self, ConnectRefused, Connecting};
 use super::handshake::Handshake;
 use super::request::EventTable;
 use super::resume::Resume;
+use crate::error;
 use crate::supervisor;
 use crate::transport::context::Context;
 use crate::transport::tcp::end_reason::EndReason;
@@ -41,8 +42,9 @@ const WS_READ_BUFFER: usize = 512;
 /// How long a client may take to finish an upgrade.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The library, with bounds for all that a client can send or leave unread.
-pub fn build() -> (SocketIoLayer, SocketIo) {
+/// The library, with bounds for all that a client can send or leave unread. Who has not authenticated after a time is
+/// disconnected.
+pub fn build(authentication_timeout: Duration) -> (SocketIoLayer, SocketIo) {
     let attachments = ParserConfig::common()
         .max_incoming_binary_buf_size(MAX_TRANSPORT_BYTES)
         .max_incoming_binaries(MAX_ATTACHMENTS);
@@ -53,7 +55,7 @@ pub fn build() -> (SocketIoLayer, SocketIo) {
         .ws_max_message_size(MAX_TRANSPORT_BYTES)
         .ws_max_frame_size(MAX_TRANSPORT_BYTES)
         .ws_read_buffer_size(WS_READ_BUFFER)
-        .connect_timeout(STORE_TIMEOUT - Duration::from_secs(2))
+        .connect_timeout(authentication_timeout)
         .upgrade_timeout(UPGRADE_TIMEOUT)
         .build_layer()
 }
@@ -62,8 +64,9 @@ pub fn build() -> (SocketIoLayer, SocketIo) {
 /// connect handler only sends what was missed.
 pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
     let (context, resuming) = (Arc::clone(context), Arc::clone(context));
+    let names: Arc<[&'static str]> = events.iter().map(|(name, ..)| *name).collect();
     let admit = move |socket: Connecting, handshake: TryData<Handshake>| {
-        connect::connect(Arc::clone(&context), events, socket, handshake)
+        connect::connect(Arc::clone(&context), events, Arc::clone(&names), socket, handshake)
     };
     let connected = move |socket: SocketRef| resume(Arc::clone(&resuming), socket);
     io.ns("/", connected.with(admit));
@@ -72,15 +75,14 @@ pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
     let refuse = move |socket: SocketRef| {
         unserved::say(unserved::NAMESPACE);
         let name = socket.ns();
-        // 44/name,{"message":"Invalid namespace"}
         if let Some(link) = Link::of(&socket) {
-            let answered = name.len() <= MAX_NAMESPACE_BYTES && link.charge(name.len() + 36).is_ok();
+            let answered = name.len() <= MAX_NAMESPACE_BYTES && link.is_refused_elsewhere(name.len()).is_ok();
             if !answered {
                 link.end(EndReason::Namespace);
             }
         }
         names.delete_ns(name);
-        std::future::ready(Err(ConnectRefused::Namespace))
+        std::future::ready(Err(ConnectRefused(error::invalid_namespace())))
     };
     let never = async |_: SocketRef| {};
     if let Err(error) = io.dyn_ns("/{*name}", never.with(refuse)) {

@@ -123,7 +123,7 @@ impl Reply {
 
     /// Runs `work` in a task. The request counts among those that wait until `work` drops the [`WaitingRequest`], and the next
     /// one of its connection begins after `work` has dropped the [`RequestOrder`].
-    fn in_order<F>(self, work: impl FnOnce(Self, RequestOrder, WaitingRequest) -> F)
+    pub(super) fn in_order<F>(self, work: impl FnOnce(Self, RequestOrder, WaitingRequest) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {

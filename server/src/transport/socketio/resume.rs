@@ -108,7 +108,7 @@ impl Resume {
         socket: &SocketRef,
         since: &Cursor,
     ) -> Result<(usize, Cursor, bool), WireError> {
-        let (chat, me) = (&context.chat, self.session.caller.user);
+        let (chat, me) = (&context.chat, self.session.user);
         self.session.ready_for_more().await;
         let missed = chat.missed(me, since, limits::MAX_PAGE).await?;
         let held = self

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use shared::InvalidId;
 use shared::events::SendMessage;
 
+use super::named::with_user;
 use super::reply::Reply;
 use super::request::Payload;
 use super::text::LooseText;
@@ -19,14 +19,18 @@ pub fn handle(context: &Arc<Context>, mut reply: Reply, payload: Payload<'_>) {
         Err(error) => return reply.error(error),
     };
     reply.client_message_id.clone_from(&request.client_message_id);
-    let Ok(receiver) = request.receiver_id.parse().map_err(|InvalidId| ()) else {
-        return reply.error(error::invalid_id("receiverId", &request.receiver_id));
-    };
-    let sender = reply.session.caller.user;
-    let request = SendRequest {
-        receiver,
-        text: request.message.0,
-        client_message_id: request.client_message_id,
-    };
-    context.chat.send(sender, request, reply);
+    if let Err(refused) = context.rates.count_bytes(&reply.session.rates, request.message.0.len()) {
+        return reply.error(error::quota_exceeded(&refused));
+    }
+    let (text, client_message_id) = (request.message.0, request.client_message_id);
+    let named = ("receiverId", &*request.receiver_id);
+    with_user(context, reply, named, move |context, reply, receiver| {
+        let sender = reply.session.user;
+        let request = SendRequest {
+            receiver,
+            text,
+            client_message_id,
+        };
+        context.chat.send(sender, request, reply);
+    });
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use shared::WireError;
+use shared::{UserId, WireError};
 use tokio::sync::oneshot;
 
-use crate::auth::Caller;
+use super::client::SocketClient;
 use crate::chat::SubmitError;
-use crate::chat::event_rate::EventRate;
 use crate::delivery::budget::CONNECTION_BYTES;
 use crate::delivery::registration::Registration;
+use crate::rates::UserUse;
 use crate::supervisor::Supervisor;
 use crate::transport::tcp::link::Link;
 
@@ -21,18 +21,22 @@ pub(super) const MAX_UNANSWERED_BYTES: usize = CONNECTION_BYTES / 2;
 
 /// One authenticated connection.
 pub struct Session {
-    /// Who it is.
-    pub caller: Caller,
+    /// Whose it is.
+    pub user: UserId,
+    /// Its client, and the token by which it was let in.
+    pub client: Arc<SocketClient>,
     /// The connection, registered until the session is dropped.
     pub registration: Registration,
     /// The way to its client.
     pub link: Link,
-    /// How often this connection said that its user types, lately. Held to count one up.
-    pub typing: Mutex<EventRate>,
+    /// How often its user did what lately, over all connections.
+    pub rates: Arc<UserUse>,
     /// Owns the tasks of its requests.
     pub(super) supervisor: Supervisor,
     /// Requests that wait for their answer.
     unanswered: AtomicU32,
+    /// Events that wait until it is known whom they name.
+    pub(super) look_ups: AtomicU32,
     /// Bytes of those requests.
     unanswered_bytes: AtomicUsize,
     /// The end of the last request that is answered later. Held to put the next one after it.
@@ -41,16 +45,25 @@ pub struct Session {
 
 impl Session {
     /// The session of a connection that was just let in.
-    pub fn new(caller: Caller, registration: Registration, link: Link, supervisor: Supervisor) -> Self {
+    pub fn new(
+        user: UserId,
+        client: Arc<SocketClient>,
+        registration: Registration,
+        link: Link,
+        rates: Arc<UserUse>,
+        supervisor: Supervisor,
+    ) -> Self {
         Self {
-            caller,
+            user,
+            client,
             registration,
             link,
+            rates,
             supervisor,
             unanswered: AtomicU32::new(0),
+            look_ups: AtomicU32::new(0),
             unanswered_bytes: AtomicUsize::new(0),
             last: Mutex::default(),
-            typing: Mutex::default(),
         }
     }
 
@@ -84,6 +97,7 @@ impl Session {
     /// Takes the connection out of the registry. It may be called again.
     pub fn leave(&self) {
         self.registration.leave();
+        self.client.left();
         self.link.is_gone();
     }
 }

@@ -15,8 +15,7 @@ pub fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
     match payload.decode::<SettingsChange>() {
         Ok(change) => reply.later_to_the_end(async move |session: Arc<Session>| {
             let connection = session.registration.id();
-            chat.change_settings(session.caller.user, change, Some(connection))
-                .await
+            chat.change_settings(session.user, change, Some(connection)).await
         }),
         Err(error) => reply.error(error),
     }

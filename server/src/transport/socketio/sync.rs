@@ -14,7 +14,7 @@ pub fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
     let chat = Arc::clone(&context.chat);
     match payload.decode::<SyncRequest>() {
         Ok(request) => reply.later_then(
-            async move |session: Arc<Session>| chat.sync(session.caller.user, request).await,
+            async move |session: Arc<Session>| chat.sync(session.user, request).await,
             // What the connection receives from now on comes after this answer.
             |session, synced: &Synced| session.registration.set_caught_up(!synced.has_more),
         ),

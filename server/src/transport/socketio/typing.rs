@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use shared::presence::SetTyping;
-use shared::{InvalidId, events};
 
+use super::named::{look, users};
 use super::reply::{Nothing, Reply};
 use super::request::Payload;
 use super::session::Session;
-use crate::error;
 use crate::transport::context::Context;
 
 /// Handles the event.
@@ -17,17 +16,16 @@ pub fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
         Ok(request) => request,
         Err(error) => return reply.error(error),
     };
-    let Ok(receiver) = request.receiver_id.parse().map_err(|InvalidId| ()) else {
-        return reply.error(error::invalid_id("receiverId", &request.receiver_id));
+    let named = match look(context, "receiverId", &request.receiver_id) {
+        Ok(named) => named,
+        Err(error) => return reply.error(error),
     };
-    let counted = reply.session.typing.lock().count(events::TYPING);
-    if let Err(error) = counted {
-        return reply.error(error);
-    }
-    let chat = Arc::clone(&context.chat);
+    let context = Arc::clone(context);
     reply.later(async move |session: Arc<Session>| {
-        chat.set_typing(session.caller.user, receiver, request.is_typing)
-            .await?;
+        for receiver in users(&context, vec![named]).await? {
+            let typing = context.chat.set_typing(session.user, receiver, request.is_typing);
+            typing.await?;
+        }
         Ok(Nothing {})
     });
 }

@@ -3,21 +3,24 @@
 //! The Socket.IO library can leave a namespace but not end the transport under it, and a writer that is stuck on a
 //! client that no longer reads waits for ever. Shutting the TCP stream down wakes it and starts the ordinary cleaning.
 
-use std::net::{IpAddr, Shutdown};
+use std::net::IpAddr;
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use shared::UserId;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 
+use super::client_address::ClientAddress;
 use super::end_reason::EndReason;
-use super::intake::{self, Charge, Requests};
+use super::intake::{self, Charge, FREE_BYTES, Requests};
 use super::link::{Carrier, Link};
 use super::places::Place;
-use super::registry::{MAX_SECONDS, Overdue, Registry, network};
+use super::registry::{MAX_SECONDS, Overdue, Registry};
+use super::socket::Socket;
+use crate::config::UNIX;
 use crate::delivery::budget::Account;
+use crate::rates::addresses::{OpenConnection, network};
 
 /// Seconds without a byte from a client after which its WebSocket is ended: the library sends a ping every 25 s and
 /// gives 20 s for the answer, but can't end a connection whose writer is stuck.
@@ -29,10 +32,22 @@ const MIN_RATE: u64 = 1_024;
 /// No message has begun that is not complete.
 const COMPLETE: u32 = u32::MAX;
 
+/// From where a connection came, and which way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    /// From where; [`UNIX`](crate::config::UNIX) from programs of this machine through a file.
+    pub(super) peer: IpAddr,
+    /// Whether it was by the way for administration.
+    pub(super) is_for_administration: bool,
+}
+
 /// An accepted connection.
 pub struct Connection {
-    pub(super) tcp: TcpStream,
-    address: IpAddr,
+    pub(super) socket: Socket,
+    came: Came,
+    client: ClientAddress,
+    /// Given back when the connection is closed, as its place is.
+    _open: Option<OpenConnection>,
     /// Given back when the connection is closed, also if it became a WebSocket.
     place: Place,
     registry: Arc<Registry>,
@@ -65,14 +80,30 @@ struct Waits {
     charge: Option<Charge>,
     /// Whose body it is that comes, if that is known.
     user: Option<UserId>,
+    /// What was said and waits, as of the last count.
+    said: usize,
+    /// What TLS holds: a handshake, or records that are not complete or not taken yet.
+    sealed: usize,
 }
 
+/// What a TLS handshake costs until it is done.
+const HANDSHAKE_COST: usize = FREE_BYTES + (16 << 10);
+
 impl Connection {
-    pub(super) fn new(tcp: TcpStream, address: IpAddr, place: Place, registry: &Arc<Registry>) -> Arc<Self> {
+    pub(super) fn new(
+        socket: Socket,
+        came: Came,
+        client: ClientAddress,
+        open: Option<OpenConnection>,
+        place: Place,
+        registry: &Arc<Registry>,
+    ) -> Arc<Self> {
         let now = registry.now();
         let connection = Arc::new(Self {
-            tcp,
-            address,
+            socket,
+            came,
+            client,
+            _open: open,
             place,
             registry: Arc::clone(registry),
             link: OnceLock::new(),
@@ -96,9 +127,20 @@ impl Connection {
         self.place.is_reserved()
     }
 
-    /// Where it comes from.
-    pub fn address(&self) -> IpAddr {
-        self.address
+    /// Whether it came by the way for administration.
+    pub fn is_for_administration(&self) -> bool {
+        self.came.is_for_administration
+    }
+
+    /// Whether it came from this machine, as far as is known: a proxy here, too, that says where its client is.
+    pub fn is_from_here(&self) -> bool {
+        let is_here = |address: IpAddr| address == UNIX || address.to_canonical().is_loopback();
+        is_here(self.came.peer) && is_here(self.client.address)
+    }
+
+    /// Where it comes from: the client, or a proxy whose requests say who that is.
+    pub(super) fn client(&self) -> &ClientAddress {
+        &self.client
     }
 
     /// What its HTTP answers are charged to.
@@ -166,6 +208,28 @@ impl Connection {
         self.end_unless(may)
     }
 
+    /// Begins a TLS handshake, which is charged to its address. False if too many are under way.
+    pub(super) fn begin_handshake(&self) -> bool {
+        let mut intake = self.intake.lock();
+        intake.sealed = HANDSHAKE_COST;
+        let may = self.charge(&mut intake, 0);
+        if !may {
+            intake.sealed = 0;
+            self.charge(&mut intake, 0);
+        }
+        may
+    }
+
+    /// TLS holds so many bytes. False if the connection is to be read from no more.
+    pub(super) fn seal(&self, bytes: usize) -> bool {
+        let mut intake = self.intake.lock();
+        intake.sealed = bytes;
+        let said = intake.said;
+        let may = self.charge(&mut intake, said);
+        drop(intake);
+        self.end_unless(may)
+    }
+
     /// Remembers whether another message than before is not complete.
     pub(super) fn begin_message(&self, begun: bool) {
         let since = if begun { self.registry.now() } else { COMPLETE };
@@ -175,10 +239,11 @@ impl Connection {
     /// Charges what waits, and returns whether it may.
     fn charge(&self, waits: &mut Waits, bytes: usize) -> bool {
         let user = waits.user.or_else(|| self.link.get().and_then(Link::user));
-        intake::charge(&mut waits.charge, bytes, || {
+        waits.said = bytes;
+        intake::charge(&mut waits.charge, bytes + waits.sealed, || {
             Some(match user {
                 Some(user) => self.registry.messages.of(user),
-                None => self.registry.intake.of(network(self.address)),
+                None => self.registry.intake.of(network(self.client.address)),
             })
         })
     }
@@ -190,10 +255,14 @@ impl Connection {
         may
     }
 
-    /// Counts what was written.
-    pub(super) fn wrote(&self, bytes: usize) {
+    /// The kernel took so many bytes, of whatever.
+    pub(super) fn moves(&self, bytes: usize) {
         self.blocked.store(false, Ordering::Relaxed);
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// So many bytes of what was charged went out.
+    pub(super) fn wrote(&self, bytes: usize) {
         match self.link.get() {
             Some(link) => link.account().written(bytes),
             None => self.answers.written(bytes - self.take_uncharged(bytes)),
@@ -233,7 +302,7 @@ impl Connection {
     pub fn end(&self, reason: EndReason) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             self.registry.count_end(reason);
-            tracing::warn!(peer = %self.address, reason = reason.name(), "tcp: a connection was ended");
+            tracing::warn!(peer = %self.client, reason = reason.name(), "tcp: a connection was ended");
             if let Some(link) = self.link.get() {
                 link.is_gone();
             }
@@ -244,7 +313,7 @@ impl Connection {
     /// Ends it without counting that, or logging it.
     pub(super) fn shut_down(&self) {
         // It fails only if the peer was faster.
-        let _ = SockRef::from(&self.tcp).shutdown(Shutdown::Both);
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// Why it should be ended at this second, if it should.
@@ -294,7 +363,7 @@ impl Carrier for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(link) = self.link.get() {
-            link.carrier_is_gone(self.address);
+            link.carrier_is_gone();
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The bytes of a TCP connection, counted on their way.
+//! What is said over a connection, counted on its way: over TLS as without.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,26 +8,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use super::connection::Connection;
 use super::frames::Frames;
 use super::intake::FREE_BYTES;
+use super::link::Link;
+use super::raw::Raw;
+use super::tls::Tls;
 use super::unserved;
 
 /// An accepted connection, read and written by the owner of this.
 pub struct Stream {
     connection: Arc<Connection>,
+    /// What carries it; nothing once it lingers.
+    carrier: Option<Carrier>,
     /// Whether a write failed after the connection had become a WebSocket, see [`Stream::write_failed`].
     broken: AtomicBool,
-    /// Whether the client has said all it will, or can't be read any more.
-    read_to_the_end: AtomicBool,
     /// Follows the messages, once it is a WebSocket.
     frames: Frames,
     /// How much of the last one has come, if it is not complete.
     held: usize,
+    /// The end of a pause, in which nothing is read.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// How much of what was to be written last was not: the next write begins with that.
+    left: usize,
+    /// What is written instead of what was given, see [`Refusals`](super::link), and has not been yet.
+    instead: Option<Bytes>,
+}
+
+/// How bytes come and go.
+pub(super) enum Carrier {
+    Plain(Raw),
+    Tls(Box<Tls>),
 }
 
 /// Bytes of a buffer that a connection may keep for messages to come without being charged for it: twice the largest event.
@@ -38,11 +53,11 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Reads and drops what a client sends while what it was sent last is on its way. If bytes were left unread, the kernel
 /// would signal the client that the connection broke, and drop what it has not yet sent: answers would be lost.
-async fn linger(connection: Arc<Connection>) {
+pub(super) async fn linger(connection: Arc<Connection>) {
     let reading = async {
         let mut dropped = [0; 4_096];
-        while connection.tcp.readable().await.is_ok() {
-            match connection.tcp.try_read(&mut dropped) {
+        while connection.socket.readable().await.is_ok() {
+            match connection.socket.try_read(&mut dropped) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -55,14 +70,22 @@ async fn linger(connection: Arc<Connection>) {
 }
 
 impl Stream {
-    /// Wraps a connection.
+    /// Wraps a connection without TLS.
     pub fn new(connection: Arc<Connection>) -> Self {
+        let raw = Raw::new(Arc::clone(&connection));
+        Self::over(connection, Carrier::Plain(raw))
+    }
+
+    pub(super) fn over(connection: Arc<Connection>, carrier: Carrier) -> Self {
         Self {
             connection,
+            carrier: Some(carrier),
             broken: AtomicBool::new(false),
-            read_to_the_end: AtomicBool::new(false),
             frames: Frames::default(),
             held: 0,
+            pause: None,
+            left: 0,
+            instead: None,
         }
     }
 
@@ -92,6 +115,17 @@ impl Stream {
         before.max(self.held) <= FREE_BYTES || connection.hold(self.held.max(kept))
     }
 
+    /// Waits until the session may be read.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(left) = self.connection.link().and_then(Link::paused) {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        self.pause = None;
+        Poll::Ready(())
+    }
+
     /// A WebSocket whose client is gone takes what is written and ends when it is read: the Socket.IO library keeps a
     /// session for ten seconds whose first packet could not be written, but ends one at once that can't be read.
     fn write_failed(&self, error: io::Error, bytes: usize) -> io::Result<usize> {
@@ -103,66 +137,99 @@ impl Stream {
         self.connection.shut_down();
         Ok(bytes)
     }
+
+    /// Writes what the data becomes when the refusals in it are complete. All of it is taken at once, which is little: what can't be
+    /// written yet is, when it is flushed.
+    fn poll_write_completed(&mut self, cx: &mut Context<'_>, data: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if ready!(self.poll_instead(cx)).is_ok()
+            && let Some(link) = self.connection.link()
+        {
+            let data: Vec<u8> = data.iter().flat_map(|part| part.iter().copied()).collect();
+            let begun = std::mem::take(&mut self.left);
+            self.instead = Some(link.refusals().frames(&data, begun).into());
+            // Whoever writes flushes.
+            let _ = self.poll_instead(cx);
+        }
+        Poll::Ready(Ok(data.iter().map(|part| part.len()).sum()))
+    }
+
+    /// Writes what is to be written instead, all of it.
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(mut instead) = self.instead.take() {
+            match self.poll_carrier(cx, &[io::IoSlice::new(&instead)]) {
+                Poll::Pending => {
+                    self.instead = Some(instead);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(bytes)) => {
+                    instead.advance(bytes);
+                    self.instead = Some(instead).filter(|instead| !instead.is_empty());
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(self.write_failed(error, 0).map(drop)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes, whatever carries it, and takes what went out off its charge.
+    fn poll_carrier(&mut self, cx: &mut Context<'_>, data: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self.carrier.as_mut().ok_or_else(gone)? {
+            Carrier::Plain(raw) => {
+                let written = ready!(Pin::new(raw).poll_write_vectored(cx, data));
+                Poll::Ready(written.inspect(|bytes| self.connection.wrote(*bytes)))
+            }
+            Carrier::Tls(tls) => tls.poll_write(cx, data),
+        }
+    }
 }
 
-/// Reads what is there. Less than was asked for is all: the next read waits until there is more, instead of trying in vain.
-fn try_read(tcp: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
-    let mut read = None;
-    let waits = tcp.try_io(Interest::READABLE, || {
-        let bytes = (&*SockRef::from(tcp)).read(buf)?;
-        read = Some(bytes);
-        match 0 < bytes && bytes < buf.len() {
-            // Nothing else signals that to the runtime.
-            true => Err(io::ErrorKind::WouldBlock.into()),
-            false => Ok(()),
-        }
-    });
-    match (read, waits) {
-        (Some(bytes), _) => Ok(bytes),
-        (None, Err(error)) => Err(error),
-        (None, Ok(())) => Ok(0),
-    }
+/// What a stream is asked after it was dropped, which nobody does.
+fn gone() -> io::Error {
+    io::ErrorKind::NotConnected.into()
 }
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            if self.broken.load(Ordering::Relaxed) {
-                return Poll::Ready(Ok(()));
-            }
-            ready!(self.connection.tcp.poll_read_ready(cx))?;
-            let unfilled = buf.initialize_unfilled();
-            match try_read(&self.connection.tcp, unfilled) {
-                Ok(bytes) => {
-                    if bytes == 0 {
-                        self.read_to_the_end.store(true, Ordering::Relaxed);
-                    }
-                    if self.count_read(&mut unfilled[..bytes]) {
-                        buf.advance(bytes);
-                    }
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    self.read_to_the_end.store(true, Ordering::Relaxed);
-                    return Poll::Ready(Err(error));
-                }
-            }
+        if self.broken.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
         }
+        ready!(self.poll_pause(cx));
+        let before = buf.filled().len();
+        ready!(match self.carrier.as_mut().ok_or_else(gone)? {
+            Carrier::Plain(raw) => Pin::new(raw).poll_read(cx, buf),
+            Carrier::Tls(tls) => tls.poll_read(cx, buf),
+        })?;
+        if !self.count_read(&mut buf.filled_mut()[before..]) {
+            buf.set_filled(before);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if *self.read_to_the_end.get_mut() || *self.broken.get_mut() || self.connection.is_ended() {
+        let Some(carrier) = self.carrier.take() else { return };
+        let at_end = match &carrier {
+            Carrier::Plain(raw) => raw.at_end,
+            Carrier::Tls(tls) => tls.at_end(),
+        };
+        if at_end || *self.broken.get_mut() || self.connection.is_ended() {
             return;
         }
         // After the runtime has ended there is nobody to wait for.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let _ = SockRef::from(&self.connection.tcp).shutdown(Shutdown::Write);
-            let lingering = linger(Arc::clone(&self.connection));
-            self.connection.registry().lingering.spawn_on(lingering, &runtime);
-        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let connection = Arc::clone(&self.connection);
+        let lingering = async move {
+            // What TLS still holds goes out, then its own farewell, then that of TCP.
+            if let Carrier::Tls(mut tls) = carrier {
+                let _ = tokio::time::timeout(LINGER_TIMEOUT, tls.shutdown()).await;
+            }
+            let _ = connection.socket.shutdown(Shutdown::Write);
+            linger(connection).await;
+        };
+        self.connection.registry().lingering.spawn_on(lingering, &runtime);
     }
 }
 
@@ -172,29 +239,20 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let connection = &self.connection;
-        let whole = || data.iter().map(|part| part.len()).sum();
-        loop {
-            match connection.tcp.poll_write_ready(cx) {
-                Poll::Pending => {
-                    connection.block();
-                    return Poll::Pending;
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(self.write_failed(error, whole())),
-                Poll::Ready(Ok(())) => {}
+        if self.instead.is_some() || self.connection.link().is_some_and(|link| link.refusals().any()) {
+            return self.poll_write_completed(cx, data);
+        }
+        let whole = data.iter().map(|part| part.len()).sum::<usize>();
+        match ready!(self.poll_carrier(cx, data)) {
+            Ok(bytes) => {
+                self.left = whole - bytes;
+                Poll::Ready(Ok(bytes))
             }
-            match connection.tcp.try_write_vectored(data) {
-                Ok(bytes) => {
-                    connection.wrote(bytes);
-                    return Poll::Ready(Ok(bytes));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(self.write_failed(error, whole())),
-            }
+            Err(error) => Poll::Ready(self.write_failed(error, whole)),
         }
     }
 
@@ -202,14 +260,19 @@ impl AsyncWrite for Stream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(cx))?;
+        let flushed = match self.carrier.as_mut().ok_or_else(gone)? {
+            Carrier::Plain(_) => return Poll::Ready(Ok(())),
+            Carrier::Tls(tls) => ready!(tls.poll_flush(cx)),
+        };
+        Poll::Ready(flushed.or_else(|error| self.write_failed(error, 0).map(drop)))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match SockRef::from(&self.connection.tcp).shutdown(Shutdown::Write) {
-            Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
-            _ => Ok(()),
-        })
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.carrier.as_mut().ok_or_else(gone)? {
+            Carrier::Plain(raw) => Pin::new(raw).poll_shutdown(cx),
+            Carrier::Tls(tls) => tls.poll_shutdown(cx),
+        }
     }
 }

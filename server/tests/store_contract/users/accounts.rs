@@ -11,12 +11,7 @@ use crate::engine::Engine;
 pub(crate) async fn are_created_once_and_found_again(engine: &dyn Engine) {
     let store = engine.open().await;
     let created = store.create_users(&names(["ada", "bob"]), START).await.unwrap();
-    let user = |index: usize, username: &str| User {
-        id: created[index].0.id,
-        username: username.to_owned(),
-        is_online: false,
-        last_seen: None,
-    };
+    let user = |index: usize, username: &str| User::new(created[index].0.id, username.to_owned());
     assert_eq!(created, [(user(0, "ada"), true), (user(1, "bob"), true)]);
     assert_ne!(created[0].0.id, created[1].0.id);
 

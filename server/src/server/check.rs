@@ -1,0 +1,32 @@
+//! All that is wrong with the settings and can be seen without opening a database, listening, or creating anything.
+
+use std::io::ErrorKind;
+
+use super::error::RunError;
+use super::load;
+use crate::auth::secret::{self, SecretError};
+use crate::config::Config;
+use crate::storage;
+
+/// What a start with these settings would refuse. Empty if nothing of that kind is wrong.
+pub async fn check(config: &Config) -> Vec<RunError> {
+    let mut wrong = Vec::new();
+    wrong.extend(storage::open::faults(config).await.into_iter().map(RunError::from));
+    wrong.extend(load::client(config).await.err());
+    wrong.extend(load::tls(&config.listen).await.err());
+    wrong.extend(kept_secret(config).err());
+    wrong
+}
+
+/// The secret of the data directory can be read, if it is there and counts. The start creates one that is not.
+fn kept_secret(config: &Config) -> Result<(), RunError> {
+    if config.tokens.jwt_secret.is_some() {
+        return Ok(());
+    }
+    match std::fs::read(config.data_dir.join(secret::FILE)) {
+        Err(error) if error.kind() != ErrorKind::NotFound && error.kind() != ErrorKind::NotADirectory => {
+            Err(RunError::Secret(SecretError::File(error)))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,104 @@
+//! What administrators do about users who are to be shut out, and about connections.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ErrorCode, Timestamp, UserId};
+
+/// Body of `POST /admin/users/{id}/ban`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BanUser {
+    /// When the ban ends by itself; never, if it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why, at most [`crate::limits::BAN_REASON_CHARS`] characters. The user is shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Answer of `POST /admin/users/{id}/revoke`, `…/ban` and `…/unban`: how it stands with a user now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserAccess {
+    /// Who.
+    pub user_id: UserId,
+    /// Tokens that were made before this moment are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_before: Option<Timestamp>,
+    /// The ban, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ban: Option<Ban>,
+}
+
+/// A ban.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// When it ends by itself; never, if it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Answer of `GET /admin/users/{id}/connections`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserConnections {
+    /// The process that answers. It knows its own connections only.
+    pub node: String,
+    /// The user's connections to it, oldest first.
+    pub connections: Vec<ConnectionInfo>,
+}
+
+/// One connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionInfo {
+    /// Its id, as its client (`socket.id`) and the log have it.
+    pub id: String,
+    /// When it was let in.
+    pub since: Timestamp,
+    /// From where it comes.
+    pub address: String,
+    /// `websocket` or `polling`.
+    pub transport: String,
+    /// The client's `User-Agent`, if it sends one: it names the library, or the browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// When its token ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<Timestamp>,
+    /// The last event that it sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<LastEvent>,
+}
+
+/// The last event that a client sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastEvent {
+    /// Its name.
+    pub name: String,
+    /// When it came, to about a second.
+    pub at: Timestamp,
+}
+
+/// Answer of `DELETE /admin/connections/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disconnected {
+    /// The connection that is being ended.
+    pub id: String,
+}
+
+/// Payload of [`crate::events::SESSION_ENDED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnded {
+    /// [`ErrorCode::TokenRevoked`], [`ErrorCode::Banned`] or [`ErrorCode::Disconnected`].
+    pub code: ErrorCode,
+    /// For people.
+    pub message: String,
+    /// When a ban ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
