@@ -49,14 +49,6 @@ pub enum Error {
         /// Its id.
         id: MessageId,
     },
-    /// Something was done more often than is allowed.
-    #[error("{limit}")]
-    RateLimited {
-        /// What is allowed.
-        limit: String,
-        /// When it may be done again, in milliseconds.
-        retry_after_ms: u64,
-    },
     /// A token that a request brings is refused.
     #[error(transparent)]
     Denied(#[from] AuthError),

@@ -20,6 +20,7 @@ mod malformed;
 mod messages;
 mod paging;
 mod presence;
+mod strangers;
 mod strict;
 mod users;
 

@@ -259,7 +259,7 @@ impl Client for SocketClient {
         ConnectionInfo {
             id,
             since: self.since,
-            address: self.link.address().to_string(),
+            address: self.link.client().to_string(),
             transport: transport.unwrap_or("closed").to_owned(),
             user_agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()),
             token_expires_at: expires_at,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use shared::events;
 use shared::session::{RefreshToken, Refreshed};
 
 use super::reply::Reply;
@@ -18,10 +17,6 @@ pub fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
         Ok(request) => request,
         Err(error) => return reply.error(error),
     };
-    let counted = reply.session.refreshes.lock().count(events::REFRESH_TOKEN);
-    if let Err(error) = counted {
-        return reply.error(error);
-    }
     let context = Arc::clone(context);
     reply.later(async move |session: Arc<Session>| refresh(&context, &session, request).await);
 }
@@ -33,7 +28,8 @@ async fn refresh(
 ) -> Result<Refreshed, chat::Error> {
     let access = &context.chat.access;
     let changes = access.changes();
-    let caller = auth::authenticate(&context.verifier, &*context.store, Some(token.trim())).await?;
+    let look = auth::authenticate(&context.verifier, &*context.store, Some(token.trim()));
+    let caller = session.link.client().try_token(&context.registry, look).await?;
     if caller.user != session.user {
         let message = "token: it is of another user; disconnect, and connect with it";
         return Err(chat::Error::Forbidden(message.to_owned()));
