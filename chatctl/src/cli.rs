@@ -164,7 +164,10 @@ pub(crate) enum Seed {
 Examples:
   chatctl seed users                      userA and userB
   chatctl seed users ada grace
-  chatctl seed users --count 5000         user0001 to user5000")]
+  chatctl seed users --count 5000         user0001 to user5000
+  chatctl seed users ada --external-id 'auth0|7'
+
+A server with USER_IDS=external gives users without --external-id their name as that.")]
     Users {
         /// Their names.
         #[arg(value_name = "NAME", default_values = ["userA", "userB"])]
@@ -173,6 +176,9 @@ Examples:
         #[arg(long, value_name = "N", conflicts_with = "names",
               value_parser = number::<u32>(1..=1_000_000))]
         count: Option<u32>,
+        /// What another system calls the one user who is named.
+        #[arg(long, value_name = "ID", conflicts_with = "count")]
+        external_id: Option<String>,
     },
 }
 

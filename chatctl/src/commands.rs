@@ -80,8 +80,12 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     };
     match cli.command {
         Command::Seed {
-            what: Seed::Users { names, count },
-        } => seed::users(&context, names, count)?,
+            what: Seed::Users {
+                names,
+                count,
+                external_id,
+            },
+        } => seed::users(&context, count.map_or(names, seed::numbered), external_id.as_deref())?,
         Command::Token(arguments) => token::run(&context, &arguments)?,
         Command::Users => users::run(&context)?,
         Command::History(arguments) => history::run(&context, &arguments)?,

@@ -366,6 +366,19 @@ pub fn short(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
+/// As much of a decoder's words as an error repeats: their beginning and their end, which say what was found and what is expected.
+/// Between them can stand a name or a text of the client, however long.
+pub fn shortened(words: &str) -> String {
+    const HALF: usize = 128;
+    let letters = words.chars().count();
+    if letters <= 2 * HALF {
+        return words.to_owned();
+    }
+    let beginning: String = words.chars().take(HALF).collect();
+    let end: String = words.chars().skip(letters - HALF).collect();
+    format!("{beginning} … {end}")
+}
+
 /// A wire error on its way out of an HTTP handler.
 #[derive(Debug)]
 pub struct HttpError(pub WireError);

@@ -6,6 +6,7 @@
 pub mod backoff;
 mod cause;
 pub mod event;
+mod external_names;
 mod heartbeat;
 pub mod http;
 pub mod news;

@@ -10,7 +10,9 @@ use clap::Parser;
 use jwt::sign::{SignError, Signer};
 use jwt::{Rules, settings::WrongSetting};
 use shared::settings::{Settings, SettingsError};
-use shared::{Role, UserId};
+use shared::{Role, User, UserId};
+
+use super::external_names::ExternalNames;
 
 /// The id in an administrator's token that belongs to no user.
 pub const NOBODY: UserId = UserId::from_bytes([0; 12]);
@@ -19,6 +21,7 @@ pub const NOBODY: UserId = UserId::from_bytes([0; 12]);
 pub struct Secret {
     signer: Signer,
     origin: String,
+    names: ExternalNames,
 }
 
 /// Why there is nothing to sign with.
@@ -99,6 +102,11 @@ impl Secret {
     pub fn load(settings: &Settings) -> Result<Self, SecretError> {
         let tokens = server_settings(settings)?;
         let rules = Rules::new(&tokens);
+        let secret = Self::first(settings, &tokens, rules)?;
+        Ok(secret.naming(settings))
+    }
+
+    fn first(settings: &Settings, tokens: &jwt::Settings, rules: Rules) -> Result<Self, SecretError> {
         if let Some(secrets) = tokens.secrets()? {
             let origin = match tokens.jwt_secret {
                 Some(_) => "JWT_SECRET",
@@ -136,6 +144,7 @@ impl Secret {
         Ok(Self {
             signer,
             origin: path.display().to_string(),
+            names: ExternalNames::default(),
         })
     }
 
@@ -144,7 +153,20 @@ impl Secret {
             return Err(SecretError::Empty(origin));
         }
         let signer = Signer::of_secret(secret, rules);
-        Ok(Self { signer, origin })
+        Ok(Self {
+            signer,
+            origin,
+            names: ExternalNames::default(),
+        })
+    }
+
+    /// The same, whose tokens name users as a server that is started here wants it (`USER_IDS`).
+    #[must_use]
+    pub fn naming(self, settings: &Settings) -> Self {
+        Self {
+            names: ExternalNames::new(settings),
+            ..self
+        }
     }
 
     /// The same with this in the head of its tokens.
@@ -152,14 +174,30 @@ impl Secret {
     /// # Errors
     /// The key is for other algorithms.
     pub fn with_head(self, algorithm: Option<&str>, key_id: Option<String>) -> Result<Self, SecretError> {
-        let Self { signer, origin } = self;
+        let Self { signer, origin, names } = self;
         let path = PathBuf::from(&origin);
         let signer = match algorithm {
             Some(name) => signer.by(name),
             None => Ok(signer),
         };
         let signer = signer.map_err(|error| SecretError::Key(path.clone(), error))?;
-        Self::of_signer(signer.named(key_id), &path)
+        let secret = Self::of_signer(signer.named(key_id), &path)?;
+        Ok(Self { names, ..secret })
+    }
+
+    /// Whether its tokens name users by the ids of another system.
+    pub fn names_external(&self) -> bool {
+        self.names.are_used()
+    }
+
+    /// The server has shown this user: from now on tokens name them as it wants it.
+    pub(super) fn learn(&self, user: &User) {
+        self.names.add(user);
+    }
+
+    /// How a token names this user.
+    pub fn name_of(&self, user: UserId) -> String {
+        self.names.of(user)
     }
 
     /// Where it was found.
@@ -174,7 +212,7 @@ impl Secret {
 
     /// A token of `user` that holds from now on for `lifetime`, and when it ends (seconds since the Unix epoch).
     pub fn sign(&self, user: UserId, role: Option<Role>, lifetime: Duration) -> (String, i64) {
-        let (claims, exp) = self.signer.claims(&user.to_string(), role.is_some(), lifetime);
+        let (claims, exp) = self.signer.claims(&self.name_of(user), role.is_some(), lifetime);
         let token = self
             .signer
             .sign(&claims)

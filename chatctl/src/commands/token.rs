@@ -15,7 +15,7 @@ use crate::cli::Token;
 /// What signs: the key that the arguments name, else the secret.
 pub(super) fn secret(settings: &Settings, arguments: &Token) -> Result<Secret, SecretError> {
     let secret = match &arguments.key {
-        Some(path) => Secret::of_key(path, Rules::new(&server_settings(settings)?))?,
+        Some(path) => Secret::of_key(path, Rules::new(&server_settings(settings)?))?.naming(settings),
         None => Secret::load(settings)?,
     };
     match arguments.alg.is_some() || arguments.kid.is_some() {
@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, arguments: &Token) -> anyhow::Result<()> {
     if let Some(claim) = &arguments.user_claim {
         rules.user = ClaimPath::new(claim);
     }
-    let (mut claims, _) = rules.claims(&user.to_string(), arguments.admin, arguments.expires);
+    let (mut claims, _) = rules.claims(&secret.name_of(user), arguments.admin, arguments.expires);
     claims.extend(arguments.claims.iter().cloned());
     let token = secret.signer().sign(&claims)?;
     if context.json {

@@ -23,6 +23,7 @@ mod clients;
 mod commands;
 mod endings;
 mod examples;
+mod external;
 mod inbox;
 mod outage;
 mod paths;
