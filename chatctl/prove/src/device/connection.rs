@@ -160,7 +160,14 @@ impl<'a> DeviceConnection<'a> {
     }
 
     async fn handle_frame(&mut self, text: &str) -> Result<(), ConnectError> {
-        match Frame::of(text) {
+        let frame = Frame::of(text);
+        // Tokens go on ending when everything else is still.
+        let is_of_token = match &frame {
+            Frame::Event(name, _) => *name == events::TOKEN_EXPIRING,
+            Frame::Answer(number, _) => matches!(self.asked.get(number), Some((Asked::Refresh(_), _))),
+            _ => false,
+        };
+        match frame {
             Frame::Ping => return self.connection.send(frames::PONG).await,
             Frame::Disconnected => return Err(ConnectError::Closed),
             Frame::Event(name, frame) => self.event(name, frame),
@@ -168,7 +175,9 @@ impl<'a> DeviceConnection<'a> {
             _ => return Ok(()),
         }
         let context = &self.device.context;
-        context.heard_at.store(context.now(), Relaxed);
+        if !is_of_token {
+            context.heard_at.store(context.now(), Relaxed);
+        }
         Ok(())
     }
 
