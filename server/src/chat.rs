@@ -16,7 +16,7 @@
 //!
 //! What these need: [`message_ids`](MessageIdGenerator) gives a message its id and time, [`commit`](Committer) makes durable
 //! batches of what waits, [`reads`](Reads) and [`reader`] let users read in turn, [`admission`] counts requests for the stop,
-//! [`event_rate`] how often an event comes, [`respond`] is how a request is answered, and [`error`] why it failed.
+//! [`respond`] is how a request is answered, and [`error`] why it failed.
 
 use std::sync::Arc;
 
@@ -39,7 +39,6 @@ pub mod admission;
 mod commit;
 pub mod conversations;
 pub mod error;
-pub mod event_rate;
 pub mod history;
 mod message_ids;
 mod paging;

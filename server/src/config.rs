@@ -1,29 +1,34 @@
 //! All configuration: one struct, read once, from flags, the environment and `.env`.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, ValueEnum};
-use shared::limits;
 
 use paths::Paths;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod host;
+mod limits;
 mod listen;
+mod networks;
 mod origins;
 pub mod paths;
+mod rate;
 mod read;
 mod tokens;
 mod values;
 
 pub use host::Host;
+pub use limits::{Limits, ProxyHeader, Switch};
 pub use listen::{Endpoint, Listen};
+pub use networks::{Networks, UNIX};
 pub use origins::{Origins, Pattern};
+pub use rate::{Allowed, Quota, Rate};
 pub use read::{ConfigError, Given, Problem, read};
-pub use tokens::{Tokens, UserIdKind};
+pub use shared::values::Secret;
+pub use tokens::{TokenExpiry, Tokens, UserIdKind};
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///
@@ -123,83 +128,15 @@ pub struct Config {
     #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = values::log_filter)]
     pub log_level: String,
 
-    /// Longest message, in bytes of UTF-8 (1 to 32768)
-    #[arg(
-        long, env = "MAX_MESSAGE_BYTES", default_value_t = limits::MESSAGE_BYTES as u32,
-        value_parser = values::number(1..=32_768_u32)
-    )]
-    pub max_message_bytes: u32,
-
-    /// Messages that may wait to be stored and delivered before senders are answered `overloaded` (1 to 1000000)
-    ///
-    /// A user may have as many as are still free, so one of them can take half of it at most.
-    #[arg(
-        long, env = "MAX_QUEUED_MESSAGES", default_value_t = 8_192,
-        value_parser = values::number(1..=1_000_000_u32)
-    )]
-    pub max_queued_messages: u32,
-
-    /// Bytes of those messages, as clients are sent them (1048576 to 4294967295)
-    #[arg(
-        long, env = "MAX_QUEUED_BYTES", default_value_t = 32 * 1024 * 1024,
-        value_parser = values::number(1_048_576..=u32::MAX)
-    )]
-    pub max_queued_bytes: u32,
-
-    /// Messages of one connection that may wait for their answer (1 to 2048)
-    #[arg(
-        long, env = "MAX_UNANSWERED_PER_CONNECTION", default_value_t = 1_024,
-        value_parser = values::number(1..=2_048_u32)
-    )]
-    pub max_unanswered_per_connection: u32,
-
-    /// Socket.IO connections one user may have at a time (1 to 10000)
-    #[arg(
-        long, env = "MAX_CONNECTIONS_PER_USER", default_value_t = 32,
-        value_parser = values::number(1..=10_000_u32)
-    )]
-    pub max_connections_per_user: u32,
-
-    /// TCP connections the server holds at a time; more are closed at once (1 to 1000000)
-    #[arg(
-        long, env = "MAX_CONNECTIONS", default_value_t = 19_000,
-        value_parser = values::number(1..=1_000_000_u32)
-    )]
-    pub max_connections: u32,
+    /// How much and how often.
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 impl Config {
     /// Where things are.
     pub fn paths(&self) -> Paths {
         Paths::new(&self.base_path, self.socket_path.as_deref())
-    }
-}
-
-/// A text that must not be shown: a secret, or a URI with a password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The secret itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
     }
 }
 

@@ -8,10 +8,12 @@ use shared::{ErrorCode, WireError};
 
 use crate::auth::AuthError;
 use crate::chat::{self, NotStored, SubmitError};
+use crate::config::Allowed;
 use crate::delivery::TooManyConnections;
 use crate::delivery::client::Ending;
 use crate::domain::{Ban, InvalidText};
 use crate::outage::Seldom;
+use crate::rates::{Kind, TooOften};
 use crate::storage::{AppendError, MarkError, Projection, StoreError};
 
 /// An error that can help itself: try again after so many milliseconds.
@@ -65,7 +67,6 @@ impl From<chat::Error> for WireError {
             Error::Forbidden(_) => worded(ErrorCode::Forbidden, &error),
             Error::UnknownUser(_) | Error::UnknownCaller => worded(ErrorCode::UserNotFound, &error),
             Error::UnknownMessage { .. } => worded(ErrorCode::MessageNotFound, &error),
-            Error::RateLimited { limit, retry_after_ms } => later(ErrorCode::RateLimited, &limit, retry_after_ms),
             Error::Refused(refused) => refused.into(),
             Error::TooManyReads => later(
                 ErrorCode::Overloaded,
@@ -84,7 +85,8 @@ impl From<chat::Error> for WireError {
                 "upTo: the conversation with peerId has no message of this id",
             ),
             Error::NotMarked(MarkError::Store(failure)) => store_failure(&failure),
-            Error::Store(failure) => failed_request(&failure),
+            Error::Denied(AuthError::Store(failure)) | Error::Store(failure) => failed_request(&failure),
+            Error::Denied(denied) => may_not_connect(&denied),
             Error::NotSerialised(error) => {
                 tracing::error!(%error, "request: an answer could not be serialised");
                 failed()
@@ -93,15 +95,68 @@ impl From<chat::Error> for WireError {
     }
 }
 
+/// What a client sees of something that was done too often; `what` says what, and by whom.
+fn too_often(what: &str, too_often: &TooOften) -> WireError {
+    let message = format!("{what}: {too_often}, are allowed; try again after retryAfterMs");
+    later(ErrorCode::RateLimited, &message, too_often.retry_after_ms())
+}
+
+/// A user does something too often.
+pub fn too_many_of_user(kind: Kind, refused: &TooOften) -> WireError {
+    let what = match kind {
+        Kind::Message => "messages of one user",
+        Kind::Typing => "typing of one user",
+        Kind::Event => "events of one user, beside messages and typing",
+        Kind::Read => "requests of one user",
+    };
+    too_often(what, refused)
+}
+
+/// A user has sent as many bytes of messages as a quota allows.
+pub fn quota_exceeded(refused: &TooOften) -> WireError {
+    let Allowed { count, span, .. } = refused.allowed;
+    let message = format!(
+        "MESSAGE_QUOTA: {count} bytes of messages in {} seconds are allowed to one user; try again after retryAfterMs",
+        span.as_secs()
+    );
+    later(ErrorCode::QuotaExceeded, &message, refused.retry_after_ms())
+}
+
+/// Too many requests come from one address.
+pub fn too_many_of_address(refused: &TooOften) -> WireError {
+    too_often("requests from one address", refused)
+}
+
+/// Too many tokens of one address were not accepted.
+pub fn too_many_failed_tokens(refused: &TooOften) -> WireError {
+    too_often("tokens from one address that are not accepted", refused)
+}
+
+/// An address has all the connections that it may.
+pub fn too_many_connections_of_address() -> WireError {
+    later(
+        ErrorCode::RateLimited,
+        "this address has MAX_CONNECTIONS_PER_ADDRESS connections; end some, and try again",
+        1_000,
+    )
+}
+
 /// Why a bearer is not let in.
 impl From<AuthError> for WireError {
     fn from(denied: AuthError) -> Self {
         match denied {
             AuthError::Store(failure) => failed_request(&failure),
             AuthError::Banned(ban) => banned(&ban),
+            AuthError::TooManyFailed(refused) => too_many_failed_tokens(&refused),
+            AuthError::NoKeysYet => no_keys_yet(),
             reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
         }
     }
+}
+
+/// Nobody can say whether a token is good.
+fn no_keys_yet() -> WireError {
+    later(ErrorCode::StoreUnavailable, &AuthError::NoKeysYet.to_string(), 1_000)
 }
 
 /// What a user who is banned is told.
@@ -126,6 +181,10 @@ pub fn ended(ending: &Ending) -> WireError {
             "the tokens of this user were revoked; connect again with a new one",
         ),
         Ending::Banned(ban) => banned(ban),
+        Ending::Expired => WireError::new(
+            ErrorCode::TokenExpired,
+            "the token of this connection has ended; connect again with a new one",
+        ),
         Ending::Disconnected => WireError::new(
             ErrorCode::Disconnected,
             "an administrator ended this connection; connect again if you are meant to",
@@ -138,11 +197,13 @@ pub fn ended(ending: &Ending) -> WireError {
 pub fn may_not_connect(denied: &AuthError) -> WireError {
     let code = match denied {
         AuthError::Store(failure) => return store_failure(failure),
+        AuthError::TooManyFailed(refused) => return too_many_failed_tokens(refused),
         AuthError::Missing | AuthError::NoToken(_) | AuthError::Invalid(_) => ErrorCode::TokenInvalid,
         AuthError::Expired => ErrorCode::TokenExpired,
         AuthError::UnknownUser => ErrorCode::UserUnknown,
         AuthError::Revoked => ErrorCode::TokenRevoked,
         AuthError::Banned(ban) => return banned(ban),
+        AuthError::NoKeysYet => return no_keys_yet(),
     };
     WireError::new(code, denied.to_string())
 }

@@ -6,7 +6,7 @@
 //! [`routes`] lists every route and event, [`server`] builds all of this. Each module knows only those below it:
 //!
 //! ```text
-//! server > routes > transport > error > chat > auth > delivery > storage > domain > config, clock, telemetry, supervisor, outage
+//! server > routes > transport > error > chat > auth > delivery > storage > domain > rates, config, clock, telemetry, supervisor, outage
 //! ```
 //!
 //! `ARCHITECTURE.md` says what always holds.
@@ -30,6 +30,7 @@ pub mod failpoints;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod outage;
+pub mod rates;
 pub mod routes;
 pub mod server;
 pub mod signals;

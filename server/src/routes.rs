@@ -7,22 +7,24 @@ use axum::routing::{delete, get, post};
 use shared::events;
 
 use crate::config::paths::SOCKET_IO;
+use crate::rates::Kind;
 use crate::transport::context::Context;
 use crate::transport::http::{about, admin, client, feed, health, history, users};
 use crate::transport::socketio::request::EventTable;
-use crate::transport::socketio::{conversations, mark, presence, send_message, settings, sync, typing};
+use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 
-/// The events that clients may send.
+/// The events that clients may send, and the rate of its user that each counts for.
 pub const EVENTS: EventTable = &[
-    (events::SEND_MESSAGE, send_message::handle),
-    (events::SYNC, sync::handle),
-    (events::MARK_DELIVERED, mark::delivered),
-    (events::MARK_READ, mark::read),
-    (events::CONVERSATIONS, conversations::handle),
-    (events::SUBSCRIBE_PRESENCE, presence::subscribe),
-    (events::UNSUBSCRIBE_PRESENCE, presence::unsubscribe),
-    (events::TYPING, typing::handle),
-    (events::UPDATE_SETTINGS, settings::handle),
+    (events::SEND_MESSAGE, Kind::Message, send_message::handle),
+    (events::SYNC, Kind::Event, sync::handle),
+    (events::MARK_DELIVERED, Kind::Event, mark::delivered),
+    (events::MARK_READ, Kind::Event, mark::read),
+    (events::CONVERSATIONS, Kind::Event, conversations::handle),
+    (events::SUBSCRIBE_PRESENCE, Kind::Event, presence::subscribe),
+    (events::UNSUBSCRIBE_PRESENCE, Kind::Event, presence::unsubscribe),
+    (events::TYPING, Kind::Typing, typing::handle),
+    (events::UPDATE_SETTINGS, Kind::Event, settings::handle),
+    (events::REFRESH_TOKEN, Kind::Event, refresh_token::handle),
 ];
 
 /// The requests that clients may send. [`transport::http::router`](crate::transport::http::router) adds what holds for all.

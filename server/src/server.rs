@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -78,13 +79,13 @@ pub async fn run_with(
     started: impl FnOnce(&Started),
 ) -> Result<(), RunError> {
     let client_files = load::client(&config).await?;
-    let Some(secret) = unless_stopped(&stop, load::secret(&config)).await? else {
+    let Some(keys) = unless_stopped(&stop, load::keys(&config)).await? else {
         return Ok(());
     };
     if config.legacy_open_history {
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
-    listener::raise_file_limit(config.max_connections);
+    listener::raise_file_limit(config.limits.max_connections);
     // An address that can't be had is an error before the store is opened; but no client gets through that could not be answered.
     let (bound, for_administration) = bind::bind(&config.listen).await?;
     let tls = load::tls(&config).await?;
@@ -106,12 +107,12 @@ pub async fn run_with(
     let loaded = Loaded {
         config,
         client_files,
-        secret,
+        keys,
         store,
         message_ids,
     };
     let context = assemble::assemble(loaded, supervisor);
-    let (sockets, io) = namespaces::build();
+    let (sockets, io) = namespaces::build(Duration::from_secs(context.config.limits.authentication_timeout.into()));
     namespaces::serve(&io, &context, routes::EVENTS);
     let router = router::build(
         routes::routes(),
@@ -127,7 +128,7 @@ pub async fn run_with(
         entrances,
         router,
         Arc::clone(&context.registry),
-        context.config.max_connections as usize,
+        context.config.limits.max_connections as usize,
         supervisor.stopping().clone(),
         stop::CONNECTIONS_DEADLINE,
     );

@@ -84,6 +84,8 @@ codes! {
     ExpectationFailed = "expectation_failed", 417;
     /// More often than allowed; try again after `retryAfterMs`.
     RateLimited = "rate_limited", 429;
+    /// The user has sent as many bytes of messages as the server's quota allows; try again after `retryAfterMs`.
+    QuotaExceeded = "quota_exceeded", 429;
     /// The inbox of an old database is still being built; try again after `retryAfterMs`.
     InboxBuilding = "inbox_building", 503;
     /// One of the limits on work in progress is reached; try again after `retryAfterMs`.

@@ -12,7 +12,7 @@ pub mod news;
 pub mod request;
 pub mod socket;
 mod socket_url;
-pub mod tls;
+pub use jwt::tls;
 pub mod token;
 mod transport;
 mod waiting;

@@ -34,6 +34,7 @@ mod receipts;
 mod restart;
 mod screen;
 mod scripts;
+mod tokens;
 mod tour;
 mod typing;
 mod watch;

@@ -140,7 +140,7 @@ fn every_command_of_the_readme_works_in_its_turn() {
         match block.trim() {
             // That is what runs now.
             "cargo test --workspace" => {}
-            "cargo run" | "DATA_DIR=data/bench cargo run --release" => {
+            "cargo run" | "RATE_LIMITS=off DATA_DIR=data/bench cargo run --release" => {
                 drop(server.take());
                 newcomer.kills_the_server();
                 server = Some(newcomer.starts(&block, &running));

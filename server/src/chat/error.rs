@@ -5,6 +5,7 @@ use shared::{MessageId, UserId};
 
 use super::commit::{NotStored, SubmitError};
 use super::reads::TooManyReads;
+use crate::auth::AuthError;
 use crate::domain::{InvalidClientMessageId, InvalidCursor, InvalidText, InvalidUsername};
 use crate::storage::{ChangesError, MarkError, Projection, StoreError};
 
@@ -48,14 +49,9 @@ pub enum Error {
         /// Its id.
         id: MessageId,
     },
-    /// Something was done more often than is allowed.
-    #[error("{limit}")]
-    RateLimited {
-        /// What is allowed.
-        limit: String,
-        /// When it may be done again, in milliseconds.
-        retry_after_ms: u64,
-    },
+    /// A token that a request brings is refused.
+    #[error(transparent)]
+    Denied(#[from] AuthError),
     /// A request was not taken.
     #[error("not taken: {0}")]
     Refused(#[from] SubmitError),

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::auth::{UserIds, Verifier};
+use jwt::Rules;
+
+use crate::auth::{KeyStore, UserIds, Verifier};
 use crate::chat::{Limits, MessageIdGenerator, Parts};
 use crate::clock;
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
+use crate::rates::UserRates;
+use crate::signals;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
@@ -21,7 +25,7 @@ use crate::transport::tcp::registry::Registry;
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) client_files: ClientFiles,
-    pub(super) secret: Secret,
+    pub(super) keys: Arc<KeyStore>,
     pub(super) store: Arc<dyn Store>,
     pub(super) message_ids: MessageIdGenerator,
 }
@@ -31,12 +35,13 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     let Loaded {
         config,
         client_files,
-        secret,
+        keys,
         store,
         message_ids,
     } = loaded;
-    let registry = Registry::new();
-    let connections = Arc::new(Connections::new(config.max_connections_per_user as usize));
+    let registry = Registry::new(&config.limits);
+    let rates = Arc::new(UserRates::new(&config.limits));
+    let connections = Arc::new(Connections::new(config.limits.max_connections_per_user as usize));
     let dispatcher = Dispatcher {
         connections: Arc::clone(&connections),
         watermark: DeliveryWatermark::new(store.clone()),
@@ -54,15 +59,20 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         dispatcher,
         registrar,
         limits: Limits {
-            messages: config.max_queued_messages as usize,
-            bytes: config.max_queued_bytes as usize,
+            messages: config.limits.max_queued_messages as usize,
+            bytes: config.limits.max_queued_bytes as usize,
         },
-        max_message_bytes: config.max_message_bytes as usize,
+        max_message_bytes: config.limits.max_message_bytes as usize,
     };
     let chat = Arc::new(Chat::start(parts, &supervisor));
     chat.start_background(&supervisor);
     let stop = supervisor.stopping().clone();
-    supervisor.spawn("connections", Arc::clone(&registry).run(stop));
+    let cleaned = Arc::clone(&rates);
+    supervisor.spawn("connections", Arc::clone(&registry).run(stop, move || cleaned.clean()));
+    if keys.changes() {
+        let stop = supervisor.stopping().clone();
+        supervisor.spawn("keys", Arc::clone(&keys).run(signals::hangups(), stop));
+    }
     let timers = Timers::new(Arc::new(clock::now));
     supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
     let user_ids = Arc::new(UserIds::new(config.tokens.user_ids));
@@ -70,11 +80,12 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         chat,
         timers,
         node: Node::current(),
-        verifier: Verifier::new(&secret).naming(&user_ids, config.tokens.auto_provision),
+        verifier: Verifier::new(keys, Rules::new(&config.tokens.keys)).naming(&user_ids, config.tokens.auto_provision),
         user_ids,
         store,
         store_check: StoreCheck::default(),
         client_files,
+        rates,
         registry,
         supervisor,
         config,

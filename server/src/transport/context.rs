@@ -10,6 +10,7 @@ use super::store_check::StoreCheck;
 use super::tcp::registry::Registry;
 use crate::auth::{UserIds, Verifier};
 use crate::config::Config;
+use crate::rates::UserRates;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
 
@@ -36,6 +37,8 @@ pub struct Context {
     pub timers: Arc<Timers>,
     /// The name of this process.
     pub node: Node,
+    /// How often users may do what.
+    pub rates: Arc<UserRates>,
     /// The TCP connections, and the sessions that poll.
     pub registry: Arc<Registry>,
     /// Owns the tasks of requests, and says when the server begins to stop: it is no longer ready then.

@@ -9,6 +9,7 @@
 //! | [`certificates`], [`acme`], [`handshake`], [`tls`], [`records`] | TLS |
 //! | [`stream`] | what is said over it, counted on its way |
 //! | [`link`] | one Engine.IO session, over whichever connections it comes; why it is refused |
+//! | [`client_address`], [`proxies`], [`proxy_protocol`] | whose address counts, and what trusted proxies say of it |
 //! | [`registry`], [`end_reason`] | what both share: clock, bounds, counters; and why they are ended |
 //! | [`intake`] | bytes that were read and wait for the rest of a request or message, and their bounds |
 //! | [`frames`], [`packets`] | where the messages of a WebSocket, and the packets of polling bodies, begin and end |
@@ -16,7 +17,8 @@
 //! | [`upgrade`] | requests for a WebSocket: whether they can have one, and the subprotocol |
 //! | [`waiting`] | requests that wait for their turn, and their bounds |
 //! | [`unserved`] | clients that can't be served, in the log |
-//! | [`few`] | clients that take few packets at once |
+//! | [`few`], [`rest`] | clients that take few packets at once, and what waits for their next poll |
+//! | [`pause`] | while a session is not read |
 //! | [`origins`] | the pages that may connect |
 //! | [`engine`] | requests of Engine.IO, before and after the library |
 //! | [`answers`], [`body`] | answers over HTTP are charged; bodies arrive in time |
@@ -26,6 +28,7 @@ pub mod answers;
 pub mod bind;
 pub mod body;
 pub mod certificates;
+pub mod client_address;
 pub mod connection;
 pub mod end_reason;
 pub mod engine;
@@ -40,10 +43,14 @@ pub mod listener;
 mod names;
 pub mod origins;
 mod packets;
+mod pause;
 mod places;
+mod proxies;
+mod proxy_protocol;
 mod raw;
 mod records;
 pub mod registry;
+mod rest;
 mod socket;
 mod socket_file;
 pub mod stream;

@@ -21,6 +21,8 @@ mod nobody;
 mod nodes;
 mod outage;
 mod parts;
+mod proxied;
+mod rates;
 mod reads;
 mod requests;
 mod settings;

@@ -89,7 +89,7 @@ scenario(async ({ url, users, tokens }, check) => {
     assert.equal(states().length, before);
   });
 
-  await check("typing reaches the peer, expires by itself, and is limited", async () => {
+  await check("typing reaches the peer and expires by itself", async () => {
     const third = await connect("c");
     await bob.send(c, "so that they know each other");
     assert.deepEqual(await bob.ok("typing", { receiverId: a, isTyping: true }), { ok: true });
@@ -100,13 +100,7 @@ scenario(async ({ url, users, tokens }, check) => {
     const told = () => ada.heard.filter(([name]) => name === "typing").map(([, { isTyping }]) => isTyping);
     await ada.hearsInAll(ada.heard.length + (told().length === 3 ? 1 : 2));
     assert.deepEqual(told(), [true, false, true, false], "the last one expired");
-    let refused;
-    for (let count = 0; count < 11 && !refused; count += 1) {
-      const [answer] = await bob.ask("typing", { receiverId: c, isTyping: true });
-      if (!answer.ok) refused = answer;
-    }
-    assertError(refused, "rate_limited");
-    assert.ok(refused.error.retryAfterMs > 0);
+    await bob.ok("typing", { receiverId: c, isTyping: true });
     await third.hears("typing", ({ userId }) => userId === b);
     assertError((await ada.ask("typing", { receiverId: "bob", isTyping: true }))[0], "invalid_id");
     assertError((await ada.ask("typing", { receiverId: b }))[0], "invalid_request");

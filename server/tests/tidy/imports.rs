@@ -23,6 +23,7 @@ const ORDER: &[&str] = &[
     "supervisor",
     "telemetry",
     "outage",
+    "rates",
     "config",
     "clock",
     "failpoints",

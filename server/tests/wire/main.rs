@@ -8,6 +8,7 @@ mod access;
 mod connecting;
 mod cors;
 mod errors;
+mod expiry;
 mod feed;
 mod health;
 mod history;

@@ -14,8 +14,10 @@ use shared::{ErrorCode, UserId, WireError, limits};
 use crate::auth::{self, Caller};
 use crate::chat::{self, checked_limit};
 use crate::error::{self, HttpError};
+use crate::rates::Kind;
 use crate::transport::context::Context;
 use crate::transport::tcp::answers::Asker;
+use crate::transport::tcp::client_address::ClientAddress;
 
 /// Largest body that is read: as many names as are allowed, each as long as allowed, with every character escaped.
 pub const MAX_BODY_BYTES: usize = limits::USERS_PER_REQUEST * limits::USERNAME_CHARS * 12 + 16 * 1024;
@@ -25,8 +27,18 @@ impl FromRequestParts<Arc<Context>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, HttpError> {
         let token = auth::bearer(&parts.headers);
-        let caller = auth::authenticate_http(&context.verifier, &*context.store, token).await;
-        let caller = caller?;
+        let look = auth::authenticate_http(&context.verifier, &*context.store, token);
+        let caller = match ClientAddress::of(parts).filter(|_| token.is_some()) {
+            Some(client) => client.try_token(&context.registry, look).await,
+            None => look.await,
+        }?;
+        if !caller.admin {
+            let used = context.rates.of(caller.user);
+            context.rates.count(&used, Kind::Read).map_err(|refused| {
+                context.registry.count_refused_request();
+                error::too_many_of_user(Kind::Read, &refused)
+            })?;
+        }
         if let Some(asker) = parts.extensions.get::<Asker>() {
             asker.is(caller.user);
         }

@@ -34,9 +34,9 @@ use crate::transport::tcp::unserved;
 /// after a second, and would never receive the reason.
 const REFUSAL_DELAY: Duration = Duration::from_millis(500);
 
-/// How long a connection waits for the database to answer who it is. The transport is closed a little earlier, and
+/// So much longer than for authenticating a connection waits for the database to answer who it is. The transport is closed before, and
 /// every stock client then tries again by itself, which it would not after a refusal.
-pub const STORE_TIMEOUT: Duration = Duration::from_secs(12);
+const STORE_MARGIN: Duration = Duration::from_secs(2);
 
 /// The shortest time until it is asked again.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -50,6 +50,7 @@ impl fmt::Display for ConnectRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.code {
             ErrorCode::TooManyConnections => "Too many connections",
+            ErrorCode::RateLimited => "Too many failed tokens",
             ErrorCode::Banned => "Banned",
             ErrorCode::InvalidNamespace => "Invalid namespace",
             ErrorCode::StoreUnavailable | ErrorCode::Internal => "Service unavailable",
@@ -84,7 +85,7 @@ pub async fn connect(
     let request = socket.req_parts();
     let changes = context.chat.access.changes();
     let authenticated = match handshake.token(&request.headers, &request.uri, context.config.allow_query_token) {
-        Ok(token) => authenticate(&context, Some(&token)).await,
+        Ok(token) => authenticate_from(Link::of(&socket), &context, &token).await,
         Err(denied) => Err(denied),
     };
     let admitted = match authenticated {
@@ -120,10 +121,20 @@ fn say_refused(reason: &'static str) {
     }
 }
 
+/// Checks a token, unless too many from the same address were not accepted.
+async fn authenticate_from(link: Option<&Link>, context: &Context, token: &str) -> Result<Caller, AuthError> {
+    let look = authenticate(context, Some(token));
+    match link.map(Link::client) {
+        Some(client) => client.try_token(&context.registry, look).await,
+        None => look.await,
+    }
+}
+
 /// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
 /// one asks the database for all who wait.
 async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, AuthError> {
-    let end = Instant::now() + STORE_TIMEOUT;
+    let timeout = Duration::from_secs(context.config.limits.authentication_timeout.into());
+    let end = Instant::now() + timeout + STORE_MARGIN;
     loop {
         if context.supervisor.stopping().is_cancelled() {
             // The transport is closed soon, which clients take as the reason to connect again; a refusal would be final.
@@ -138,6 +149,8 @@ async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, 
                 // When the time is over it is asked once more.
                 let _ = timeout_at(end, context.chat.reader.reads.store_answers()).await;
             }
+            // Likewise where it is the provider that does not answer.
+            Err(AuthError::NoKeysYet) if Instant::now() < end => tokio::time::sleep(RETRY_DELAY).await,
             done => return done,
         }
     }
@@ -152,7 +165,15 @@ fn enter(
 ) -> Result<UserId, ConnectRefused> {
     // Every session has a link: no request gets to the library without one.
     let link = Link::of(socket).ok_or_else(|| ConnectRefused(error::failed()))?.clone();
-    let client = SocketClient::new(socket, link.clone(), caller, &context.timers, names);
+    let address = link.client().address;
+    let client = SocketClient::new(
+        socket,
+        link.clone(),
+        caller,
+        &context.timers,
+        context.config.tokens.token_expiry,
+        names,
+    );
     let registration = context
         .chat
         .connect(caller.user, client.clone())
@@ -161,8 +182,9 @@ fn enter(
             ConnectRefused(refused.into())
         })?;
     link.is_of(caller.user);
+    let rates = context.rates.of(caller.user);
     let supervisor = context.supervisor.clone();
-    let session = Arc::new(Session::new(caller.user, client, registration, link, supervisor));
+    let session = Arc::new(Session::new(caller.user, client, registration, link, rates, supervisor));
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }
@@ -178,6 +200,6 @@ fn enter(
         }
         std::future::ready(())
     });
-    tracing::debug!(connection = %socket.id, user = %caller.user, "connected");
+    tracing::debug!(connection = %socket.id, user = %caller.user, %address, "connected");
     Ok(caller.user)
 }

@@ -8,7 +8,7 @@ use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::{ParserConfig, SocketIo};
 
-use super::connect::{self, ConnectRefused, Connecting, STORE_TIMEOUT};
+use super::connect::{self, ConnectRefused, Connecting};
 use super::handshake::Handshake;
 use super::request::EventTable;
 use super::resume::Resume;
@@ -42,8 +42,9 @@ const WS_READ_BUFFER: usize = 512;
 /// How long a client may take to finish an upgrade.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The library, with bounds for all that a client can send or leave unread.
-pub fn build() -> (SocketIoLayer, SocketIo) {
+/// The library, with bounds for all that a client can send or leave unread. Who has not authenticated after a time is
+/// disconnected.
+pub fn build(authentication_timeout: Duration) -> (SocketIoLayer, SocketIo) {
     let attachments = ParserConfig::common()
         .max_incoming_binary_buf_size(MAX_TRANSPORT_BYTES)
         .max_incoming_binaries(MAX_ATTACHMENTS);
@@ -54,7 +55,7 @@ pub fn build() -> (SocketIoLayer, SocketIo) {
         .ws_max_message_size(MAX_TRANSPORT_BYTES)
         .ws_max_frame_size(MAX_TRANSPORT_BYTES)
         .ws_read_buffer_size(WS_READ_BUFFER)
-        .connect_timeout(STORE_TIMEOUT - Duration::from_secs(2))
+        .connect_timeout(authentication_timeout)
         .upgrade_timeout(UPGRADE_TIMEOUT)
         .build_layer()
 }
@@ -63,7 +64,7 @@ pub fn build() -> (SocketIoLayer, SocketIo) {
 /// connect handler only sends what was missed.
 pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
     let (context, resuming) = (Arc::clone(context), Arc::clone(context));
-    let names: Arc<[&'static str]> = events.iter().map(|(name, _)| *name).collect();
+    let names: Arc<[&'static str]> = events.iter().map(|(name, ..)| *name).collect();
     let admit = move |socket: Connecting, handshake: TryData<Handshake>| {
         connect::connect(Arc::clone(&context), events, Arc::clone(&names), socket, handshake)
     };

@@ -16,13 +16,14 @@ use socketioxide_core::Value;
 use super::reply::Reply;
 use super::session::{Full, MAX_UNANSWERED_BYTES, Session, UnansweredPermit};
 use crate::error;
+use crate::rates::Kind;
 use crate::transport::context::Context;
 
 /// What handles a client's event.
 pub type Handler = fn(&Arc<Context>, Reply, Payload<'_>);
 
-/// The events that clients may send, by name.
-pub type EventTable = &'static [(&'static str, Handler)];
+/// The events that clients may send, by name, each with the rate that it counts for.
+pub type EventTable = &'static [(&'static str, Kind, Handler)];
 
 /// Takes every event of one connection, in order.
 ///
@@ -42,6 +43,18 @@ impl EventHandler {
             events,
             session,
         }
+    }
+}
+
+impl EventHandler {
+    /// Refuses what its user does too often. If that goes on at full speed, the client is read more slowly: it is answered still,
+    /// and costs no more than that.
+    fn refuse(&self, reply: Reply, error: WireError) {
+        let pause = self.context.rates.refused(&self.session.rates);
+        if !pause.is_zero() {
+            self.session.link.pause(pause);
+        }
+        reply.error(error);
     }
 }
 
@@ -69,28 +82,32 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
         if let Some(error) = self.session.client.refusal() {
             return reply.error(error);
         }
+        let place = self.events.iter().position(|(name, ..)| *name == packet.event);
+        let row = place.map(|place| &self.events[place]);
+        let kind = row.map_or(Kind::Event, |(_, kind, _)| *kind);
+        if let Err(refused) = self.context.rates.count(&self.session.rates, kind) {
+            return self.refuse(reply, error::too_many_of_user(kind, &refused));
+        }
         match self.context.chat.admit() {
             Ok(token) => reply.admitted = Some(token),
             Err(error) => return reply.error(error),
         }
-        let limit = self.context.config.max_unanswered_per_connection;
+        let limit = self.context.config.limits.max_unanswered_per_connection;
         match UnansweredPermit::acquire(&self.session, limit, bytes) {
             Ok(permit) => reply.permit = Some(permit),
             Err(Full::Requests) => return reply.error(error::too_many_unanswered(limit)),
             Err(Full::Bytes) => return reply.error(error::too_much_unanswered(MAX_UNANSWERED_BYTES)),
         }
-        let named = |(name, _): &&(&str, Handler)| *name == packet.event;
-        let place = self.events.iter().position(|event| named(&event));
         if let Some(place) = place {
             self.session.client.sent_event(place);
         }
-        match place.map(|place| &self.events[place]) {
+        match row {
             Some(_) if is_binary => reply.error(error::invalid_request(
                 "binary is not taken: no event has a use for a Buffer, Blob or typed array; send texts",
             )),
-            Some((_, handle)) => handle(&self.context, reply, Payload(packet.payload)),
+            Some((.., handle)) => handle(&self.context, reply, Payload(packet.payload)),
             None => {
-                let known: Vec<&str> = self.events.iter().map(|(name, _)| *name).collect();
+                let known: Vec<&str> = self.events.iter().map(|(name, ..)| *name).collect();
                 let known = known.join(", ");
                 let message = format!("no event is called {:?}; known are {known}", reply.event());
                 reply.error(WireError::new(ErrorCode::UnknownEvent, message));

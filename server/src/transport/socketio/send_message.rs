@@ -9,6 +9,7 @@ use super::reply::Reply;
 use super::request::Payload;
 use super::text::LooseText;
 use crate::chat::send::SendRequest;
+use crate::error;
 use crate::transport::context::Context;
 
 /// Handles the event.
@@ -18,6 +19,9 @@ pub fn handle(context: &Arc<Context>, mut reply: Reply, payload: Payload<'_>) {
         Err(error) => return reply.error(error),
     };
     reply.client_message_id.clone_from(&request.client_message_id);
+    if let Err(refused) = context.rates.count_bytes(&reply.session.rates, request.message.0.len()) {
+        return reply.error(error::quota_exceeded(&refused));
+    }
     let (text, client_message_id) = (request.message.0, request.client_message_id);
     let named = ("receiverId", &*request.receiver_id);
     with_user(context, reply, named, move |context, reply, receiver| {

@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 
 use super::client::SocketClient;
 use crate::chat::SubmitError;
-use crate::chat::event_rate::EventRate;
 use crate::delivery::budget::CONNECTION_BYTES;
 use crate::delivery::registration::Registration;
+use crate::rates::UserUse;
 use crate::supervisor::Supervisor;
 use crate::transport::tcp::link::Link;
 
@@ -29,8 +29,8 @@ pub struct Session {
     pub registration: Registration,
     /// The way to its client.
     pub link: Link,
-    /// How often this connection said that its user types, lately. Held to count one up.
-    pub typing: Mutex<EventRate>,
+    /// How often its user did what lately, over all connections.
+    pub rates: Arc<UserUse>,
     /// Owns the tasks of its requests.
     pub(super) supervisor: Supervisor,
     /// Requests that wait for their answer.
@@ -50,6 +50,7 @@ impl Session {
         client: Arc<SocketClient>,
         registration: Registration,
         link: Link,
+        rates: Arc<UserUse>,
         supervisor: Supervisor,
     ) -> Self {
         Self {
@@ -57,12 +58,12 @@ impl Session {
             client,
             registration,
             link,
+            rates,
             supervisor,
             unanswered: AtomicU32::new(0),
             look_ups: AtomicU32::new(0),
             unanswered_bytes: AtomicUsize::new(0),
             last: Mutex::default(),
-            typing: Mutex::default(),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use shared::events;
 use shared::presence::SetTyping;
 
 use super::named::{look, users};
@@ -21,10 +20,6 @@ pub fn handle(context: &Arc<Context>, reply: Reply, payload: Payload<'_>) {
         Ok(named) => named,
         Err(error) => return reply.error(error),
     };
-    let counted = reply.session.typing.lock().count(events::TYPING);
-    if let Err(error) = counted {
-        return reply.error(error);
-    }
     let context = Arc::clone(context);
     reply.later(async move |session: Arc<Session>| {
         for receiver in users(&context, vec![named]).await? {

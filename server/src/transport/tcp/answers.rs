@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
@@ -32,6 +32,20 @@ pub async fn charge(request: Request, next: Next) -> Response {
     };
     if connection.is_reserved() && !PROBES.contains(&request.uri().path()) {
         return HttpError(error::no_place()).into_response();
+    }
+    let registry = connection.registry();
+    let client = connection.client().of_request(request.headers(), registry);
+    let counted = client.count_request(registry);
+    let mut request = request;
+    request.extensions_mut().insert(client);
+    if let Err(too_often) = counted {
+        registry.count_refused_request();
+        let mut refused = HttpError(error::too_many_of_address(&too_often)).into_response();
+        // The next one needs a new connection, of which there are fewer.
+        let close = HeaderValue::from_static("close");
+        refused.headers_mut().insert(header::CONNECTION, close);
+        connection.answered(None);
+        return refused;
     }
     let mut body_read = None;
     let mut request = if request.body().is_end_stream() {

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
 
-use super::socket::{Socket, UNIX};
+use super::socket::Socket;
 use super::socket_file::{self, SocketFile};
-use crate::config::{Endpoint, Host, Listen};
+use crate::config::{Endpoint, Host, Listen, UNIX};
 
 /// Connections that may wait to be accepted, unless the system allows fewer (`net.core.somaxconn`). With a short queue
 /// a client that comes in a crowd waits a second for its next attempt.

@@ -180,7 +180,6 @@ async fn drain(body: Body, read: Arc<AtomicUsize>) {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::net::Ipv4Addr;
 
     use axum::body::to_bytes;
     use axum::http::{HeaderMap, HeaderValue, header};
@@ -188,8 +187,15 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
+    use crate::transport::tcp::client_address::ClientAddress;
     use crate::transport::tcp::link::Sessions;
     use crate::transport::tcp::registry::Registry;
+
+    fn link() -> Link {
+        let registry = Registry::with_defaults();
+        let client = ClientAddress::of_proxy([127, 0, 0, 1].into());
+        Link::new(&Sessions::new(&registry), client, None, None)
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_comes_ends() {
@@ -201,7 +207,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_ends_with_its_session() {
         let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        let link = Link::new(&Sessions::new(&Registry::new()), Ipv4Addr::LOCALHOST.into(), None);
+        let link = link();
         link.is_gone();
         let bounded = Bounded::of_session(never, &link);
         let error = to_bytes(Body::new(bounded), 10).await.unwrap_err();
@@ -210,7 +216,7 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_end_the_last_packet_too() {
-        let link = Link::new(&Sessions::new(&Registry::new()), Ipv4Addr::LOCALHOST.into(), None);
+        let link = link();
         let post = async || {
             let frames = [
                 Frame::data(Bytes::from_static(b"40")),

@@ -3,20 +3,24 @@
 //! The Socket.IO library can leave a namespace but not end the transport under it, and a writer that is stuck on a
 //! client that no longer reads waits for ever. Shutting the TCP stream down wakes it and starts the ordinary cleaning.
 
-use std::net::{IpAddr, Shutdown};
+use std::net::IpAddr;
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use shared::UserId;
 
+use super::client_address::ClientAddress;
 use super::end_reason::EndReason;
 use super::intake::{self, Charge, FREE_BYTES, Requests};
 use super::link::{Carrier, Link};
 use super::places::Place;
-use super::registry::{MAX_SECONDS, Overdue, Registry, network};
-use super::socket::{Socket, UNIX, shown};
+use super::registry::{MAX_SECONDS, Overdue, Registry};
+use super::socket::Socket;
+use crate::config::UNIX;
 use crate::delivery::budget::Account;
+use crate::rates::addresses::{OpenConnection, network};
 
 /// Seconds without a byte from a client after which its WebSocket is ended: the library sends a ping every 25 s and
 /// gives 20 s for the answer, but can't end a connection whose writer is stuck.
@@ -31,7 +35,7 @@ const COMPLETE: u32 = u32::MAX;
 /// From where a connection came, and which way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Came {
-    /// From where; [`UNIX`](super::socket::UNIX) from programs of this machine through a file.
+    /// From where; [`UNIX`](crate::config::UNIX) from programs of this machine through a file.
     pub(super) peer: IpAddr,
     /// Whether it was by the way for administration.
     pub(super) is_for_administration: bool,
@@ -41,6 +45,9 @@ pub(super) struct Came {
 pub struct Connection {
     pub(super) socket: Socket,
     came: Came,
+    client: ClientAddress,
+    /// Given back when the connection is closed, as its place is.
+    _open: Option<OpenConnection>,
     /// Given back when the connection is closed, also if it became a WebSocket.
     place: Place,
     registry: Arc<Registry>,
@@ -83,11 +90,20 @@ struct Waits {
 const HANDSHAKE_COST: usize = FREE_BYTES + (16 << 10);
 
 impl Connection {
-    pub(super) fn new(socket: Socket, came: Came, place: Place, registry: &Arc<Registry>) -> Arc<Self> {
+    pub(super) fn new(
+        socket: Socket,
+        came: Came,
+        client: ClientAddress,
+        open: Option<OpenConnection>,
+        place: Place,
+        registry: &Arc<Registry>,
+    ) -> Arc<Self> {
         let now = registry.now();
         let connection = Arc::new(Self {
             socket,
             came,
+            client,
+            _open: open,
             place,
             registry: Arc::clone(registry),
             link: OnceLock::new(),
@@ -111,20 +127,20 @@ impl Connection {
         self.place.is_reserved()
     }
 
-    /// Where it comes from.
-    pub fn address(&self) -> IpAddr {
-        self.came.peer
-    }
-
     /// Whether it came by the way for administration.
     pub fn is_for_administration(&self) -> bool {
         self.came.is_for_administration
     }
 
-    /// Whether it came from this machine.
+    /// Whether it came from this machine, as far as is known: a proxy here, too, that says where its client is.
     pub fn is_from_here(&self) -> bool {
-        let peer = self.came.peer;
-        peer == UNIX || peer.to_canonical().is_loopback()
+        let is_here = |address: IpAddr| address == UNIX || address.to_canonical().is_loopback();
+        is_here(self.came.peer) && is_here(self.client.address)
+    }
+
+    /// Where it comes from: the client, or a proxy whose requests say who that is.
+    pub(super) fn client(&self) -> &ClientAddress {
+        &self.client
     }
 
     /// What its HTTP answers are charged to.
@@ -227,7 +243,7 @@ impl Connection {
         intake::charge(&mut waits.charge, bytes + waits.sealed, || {
             Some(match user {
                 Some(user) => self.registry.messages.of(user),
-                None => self.registry.intake.of(network(self.came.peer)),
+                None => self.registry.intake.of(network(self.client.address)),
             })
         })
     }
@@ -286,11 +302,7 @@ impl Connection {
     pub fn end(&self, reason: EndReason) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             self.registry.count_end(reason);
-            tracing::warn!(
-                peer = shown(self.came.peer),
-                reason = reason.name(),
-                "tcp: a connection was ended"
-            );
+            tracing::warn!(peer = %self.client, reason = reason.name(), "tcp: a connection was ended");
             if let Some(link) = self.link.get() {
                 link.is_gone();
             }
@@ -351,7 +363,7 @@ impl Carrier for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(link) = self.link.get() {
-            link.carrier_is_gone(self.came.peer);
+            link.carrier_is_gone();
         }
     }
 }

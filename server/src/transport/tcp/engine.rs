@@ -20,9 +20,10 @@ use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use shared::{ErrorCode, WireError};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::body::Bounded;
+use super::client_address::ClientAddress;
 use super::connection::{CloseHandle, Connection};
 use super::few;
 use super::link::{self, Link, Sessions};
@@ -92,6 +93,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     let Some(connection) = handle.and_then(CloseHandle::connection) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    let client = ClientAddress::of(&head).unwrap_or(connection.client()).clone();
     let mut extensions = Extensions::new();
     if let Some(upgrade) = head.extensions.remove::<OnUpgrade>() {
         extensions.insert(upgrade);
@@ -113,20 +115,31 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     match parameter(query, "sid").map(|id| gate.sessions.find(id)) {
         None => {
             let place = match websocket {
-                true if gate.registry.too_many_departed(connection.address()) => {
+                true if gate.registry.too_many_departed(client.address) => {
                     return HttpError(error::too_many_sessions()).into_response();
                 }
                 // As many as there are connections.
                 true => None,
                 false => match gate
                     .registry
-                    .enter_unknown(connection.address(), &connection.unknown_sessions)
+                    .enter_unknown(client.address, &connection.unknown_sessions)
                 {
                     Some(place) => Some(place),
                     None => return HttpError(error::too_many_sessions()).into_response(),
                 },
             };
-            let link = Link::new(&gate.sessions, connection.address(), place);
+            // A connection of a proxy is none of its clients; their sessions are counted instead.
+            let open = match client.address == connection.client().address {
+                true => None,
+                false => match client.open(&gate.registry) {
+                    Ok(open) => open,
+                    Err(()) => {
+                        gate.registry.count_refused_address();
+                        return HttpError(error::too_many_connections_of_address()).into_response();
+                    }
+                },
+            };
+            let link = Link::new(&gate.sessions, client, open, place);
             head.extensions.insert(link.clone());
             let response = next.run(Request::from_parts(head, body)).await;
             upgrade::agreed(begun(response, &connection, &link).await, subprotocol)
@@ -142,7 +155,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                 return StatusCode::BAD_REQUEST.into_response();
             }
             // What was kept for a poll is polled while the WebSocket is tried.
-            if timeout(PROBE_TIMEOUT, link.rest_is_taken()).await.is_err() {
+            if timeout(PROBE_TIMEOUT, link.rest().is_taken()).await.is_err() {
                 link.no_upgrade();
                 return StatusCode::BAD_REQUEST.into_response();
             }
@@ -164,7 +177,7 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         }
         Some(Some(link)) if poll => {
             link.polled();
-            let mut response = match link.take_rest() {
+            let mut response = match link.rest().take() {
                 Some(rest) => few::next_packets(rest, &link),
                 None => {
                     let mut answer = next.run(Request::from_parts(head, body)).await;
@@ -191,6 +204,12 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             };
             if !link.user().is_none_or(|user| connection.reads_body_of(user)) {
                 return StatusCode::BAD_REQUEST.into_response();
+            }
+            // What it posts waits, as what it sends over a WebSocket does.
+            while let Some(left) = link.paused() {
+                if link.gone().run_until_cancelled(sleep(left)).await.is_none() {
+                    return StatusCode::BAD_REQUEST.into_response();
+                }
             }
             let body = Body::new(Bounded::of_session(body, &link));
             next.run(Request::from_parts(head, body)).await

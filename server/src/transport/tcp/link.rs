@@ -6,23 +6,26 @@
 //! requests as well, so it is never ended by ending one of those.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use shared::UserId;
 use socketioxide::socket::Socket;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::client_address::ClientAddress;
 use super::end_reason::EndReason;
 use super::intake::Waits;
 use super::packets::{ATTACHMENT, CONNECT, Waiting};
+use super::pause::Pause;
 use super::registry::{DepartedPlace, MAX_SECONDS, Overdue, Registry, UnknownPlace};
+use super::rest::Rest;
 use super::unserved;
 use crate::delivery::budget::{Account, OverBudget};
+use crate::rates::addresses::OpenConnection;
 
 mod refusals;
 
@@ -57,10 +60,11 @@ pub struct Sessions {
 
 struct Session {
     registry: Arc<Registry>,
+    client: ClientAddress,
+    /// One of the connections of its client, if it came through a proxy: that has none of its own.
+    _open: Option<OpenConnection>,
     sessions: Arc<Sessions>,
     account: Account,
-    /// From where it was begun.
-    address: IpAddr,
     /// Its id, if it began by polling.
     polls: OnceLock<Box<str>>,
     /// The second in which it last polled.
@@ -69,10 +73,8 @@ struct Session {
     socket: Mutex<Option<Weak<dyn Carrier>>>,
     /// Whether its one upgrade was asked for.
     upgrades: AtomicBool,
-    /// Packets of a poll that its client could not be given yet. Held to put them in or take them out.
-    rest: Mutex<Option<Bytes>>,
-    /// Notified when they were taken.
-    rest_taken: Notify,
+    /// Packets of a poll that its client could not be given yet.
+    rest: Rest,
     /// Its place among those that have not authenticated. Held to take it out.
     unknown: Mutex<Option<UnknownPlace>>,
     /// Its place among those that left without authenticating, until the library lets go of it.
@@ -91,24 +93,31 @@ struct Session {
     waiting: Mutex<Waiting>,
     /// Requests that wait for their turn. Held to add one or take it off.
     requests: Mutex<Waits>,
+    /// While nothing is read of it.
+    pause: Pause,
     ended: AtomicBool,
     gone: CancellationToken,
 }
 
 impl Link {
-    pub(super) fn new(sessions: &Arc<Sessions>, address: IpAddr, place: Option<UnknownPlace>) -> Self {
+    pub(super) fn new(
+        sessions: &Arc<Sessions>,
+        client: ClientAddress,
+        open: Option<OpenConnection>,
+        place: Option<UnknownPlace>,
+    ) -> Self {
         let registry = &sessions.registry;
         Self(Arc::new(Session {
             registry: Arc::clone(registry),
+            client,
+            _open: open,
             sessions: Arc::clone(sessions),
             account: Account::new(&registry.budget),
-            address,
             polls: OnceLock::new(),
             polled: AtomicU32::new(registry.now()),
             socket: Mutex::default(),
             upgrades: AtomicBool::new(false),
-            rest: Mutex::default(),
-            rest_taken: Notify::new(),
+            rest: Rest::default(),
             unknown: Mutex::new(place),
             departed: OnceLock::new(),
             user: OnceLock::new(),
@@ -118,6 +127,7 @@ impl Link {
             posts: AtomicBool::new(false),
             waiting: Mutex::default(),
             requests: Mutex::default(),
+            pause: Pause::default(),
             ended: AtomicBool::new(false),
             gone: CancellationToken::new(),
         }))
@@ -128,9 +138,9 @@ impl Link {
         socket.req_parts().extensions.get::<Self>()
     }
 
-    /// From where it was begun.
-    pub fn address(&self) -> IpAddr {
-        self.0.address
+    /// Where its client is.
+    pub fn client(&self) -> &ClientAddress {
+        &self.0.client
     }
 
     /// Seconds since the start of the server, as of the last look.
@@ -203,16 +213,26 @@ impl Link {
         announced
     }
 
+    /// Reads no more of the session for a while: it is refused so often that this costs others.
+    pub fn pause(&self, time: Duration) {
+        self.0.pause.begin(time, &self.0.registry);
+    }
+
+    /// How long nothing more is read of it; `None` if it may be read.
+    pub(super) fn paused(&self) -> Option<Duration> {
+        self.0.pause.left(&self.0.registry)
+    }
+
     /// What waits of its requests, and where that is charged.
     pub(super) fn requests(&self) -> (&Mutex<Waits>, &Registry) {
         (&self.0.requests, &self.0.registry)
     }
 
-    /// Its WebSocket, which came from this address, has ended.
-    pub(super) fn carrier_is_gone(&self, address: IpAddr) {
+    /// Its WebSocket has ended.
+    pub(super) fn carrier_is_gone(&self) {
         if !self.is_known() {
             // There is one WebSocket.
-            let _ = self.0.departed.set(self.0.registry.depart(address));
+            let _ = self.0.departed.set(self.0.registry.depart(self.0.client.address));
         }
     }
 
@@ -299,33 +319,13 @@ impl Link {
 
     /// Keeps packets for the next poll. They are given back if the session becomes a WebSocket, which is not polled.
     pub(super) fn keep_rest(&self, packets: Bytes) -> Result<(), Bytes> {
-        // Looked at under the lock that `rest_is_taken` looks under after an upgrade has begun.
-        let mut rest = self.0.rest.lock();
-        if self.0.upgrades.load(Ordering::SeqCst) {
-            return Err(packets);
-        }
-        *rest = Some(packets);
-        Ok(())
+        // An upgrade begins first, and then waits until nothing is kept.
+        self.0.rest.keep(packets, || self.0.upgrades.load(Ordering::SeqCst))
     }
 
-    /// Takes what was kept for this poll.
-    pub(super) fn take_rest(&self) -> Option<Bytes> {
-        let rest = self.0.rest.lock().take();
-        if rest.is_some() {
-            self.0.rest_taken.notify_waiters();
-        }
-        rest
-    }
-
-    /// Waits until nothing is kept for a poll.
-    pub(super) async fn rest_is_taken(&self) {
-        loop {
-            let taken = self.0.rest_taken.notified();
-            if self.0.rest.lock().is_none() {
-                return;
-            }
-            taken.await;
-        }
+    /// What is kept for the next poll.
+    pub(super) fn rest(&self) -> &Rest {
+        &self.0.rest
     }
 
     /// The upgrade was refused, and may be asked for again.

@@ -15,13 +15,16 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::bind::Listener;
+use super::client_address::ClientAddress;
 use super::connection::{Came, CloseHandle, Connection};
 use super::handshake;
 use super::intake::HEADER_BYTES;
-use super::places::Places;
+use super::places::{Place, Places};
+use super::proxy_protocol;
 use super::registry::Registry;
-use super::socket::shown;
+use super::socket::{Socket, shown};
 use super::stream::Stream;
+use crate::rates::addresses::OpenConnection;
 
 /// How long a client may take to send the head of a request on one of them.
 const RESERVED_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -130,8 +133,18 @@ async fn take(entrance: Entrance, places: &Places, serving: &Serving) {
             }
         };
         failing = false;
+        let registry = &serving.registry;
+        // A trusted proxy has many clients; each is counted by itself, as soon as it is known. Administration has places of its own.
+        let client = match entrance.is_for_administration || registry.proxies.trust(peer) {
+            true => ClientAddress::of_proxy(peer),
+            false => ClientAddress::new(peer, registry),
+        };
+        let Ok(open) = client.connect(registry) else {
+            registry.count_refused_address();
+            continue;
+        };
         let Some(place) = places.acquire() else {
-            serving.registry.count_refused_connection();
+            registry.count_refused_connection();
             continue;
         };
         if let Err(error) = socket.tune() {
@@ -143,23 +156,25 @@ async fn take(entrance: Entrance, places: &Places, serving: &Serving) {
             peer,
             is_for_administration: entrance.is_for_administration,
         };
-        let connection = Connection::new(socket, came, place, &serving.registry);
-        serving.begin(connection, entrance.tls.clone());
+        let accepted = Accepted {
+            socket,
+            came,
+            client,
+            open,
+            place,
+        };
+        serving.begin(accepted, entrance.tls.clone());
     }
 }
 
 impl Serving {
     /// Serves a connection in a task of its own.
-    fn begin(&self, connection: Arc<Connection>, tls: Option<Arc<ServerConfig>>) {
-        let (router, stop, cut) = (self.router.clone(), self.stop.clone(), self.cut.clone());
+    fn begin(&self, accepted: Accepted, tls: Option<Arc<ServerConfig>>) {
+        let (router, registry) = (self.router.clone(), Arc::clone(&self.registry));
+        let (stop, cut) = (self.stop.clone(), self.cut.clone());
         self.connections.spawn(async move {
-            let handshake = async {
-                match tls {
-                    None => Some(Stream::new(Arc::clone(&connection))),
-                    Some(config) => handshake::accept(Arc::clone(&connection), config).await,
-                }
-            };
-            if let Some(Some(stream)) = stop.run_until_cancelled(handshake).await {
+            let begun = stop.run_until_cancelled(begin(accepted, tls, &registry)).await;
+            if let Some(Some((connection, stream))) = begun {
                 speak(connection, stream, router, stop, cut).await;
             }
         });
@@ -174,7 +189,7 @@ async fn speak(
     stop: CancellationToken,
     cut: CancellationToken,
 ) {
-    let (reserved, peer) = (connection.is_reserved(), connection.address());
+    let (reserved, peer) = (connection.is_reserved(), connection.client().to_string());
     let handle = CloseHandle::new(&connection);
     drop(connection);
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
@@ -204,7 +219,63 @@ async fn speak(
         }
     };
     if let Err(error) = ended {
-        let peer = shown(peer);
         tracing::debug!(peer, %error, "a connection ended badly");
     }
+}
+
+/// A connection that was accepted.
+struct Accepted {
+    socket: Socket,
+    came: Came,
+    client: ClientAddress,
+    open: Option<OpenConnection>,
+    place: Place,
+}
+
+impl Accepted {
+    /// The same, as the proxy says that it comes from; `None` if that is not said, or not allowed.
+    async fn proxied(mut self, registry: &Registry) -> Option<Self> {
+        match proxy_protocol::take(&mut self.socket).await {
+            Ok(Some(client)) if !registry.proxies.trust(client) => self.client = ClientAddress::new(client, registry),
+            // A proxy before this one, whose requests say who their client is; or the proxy itself.
+            Ok(Some(proxy)) => self.client = ClientAddress::of_proxy(proxy),
+            Ok(None) => {}
+            Err(error) => {
+                registry.count_proxy_header();
+                tracing::debug!(proxy = %self.client, %error, "a connection does not begin with a PROXY header");
+                return None;
+            }
+        }
+        match self.client.connect(registry) {
+            Ok(open) => Some(Self { open, ..self }),
+            Err(_) => {
+                registry.count_refused_address();
+                None
+            }
+        }
+    }
+}
+
+/// What comes before HTTP: the word of a proxy, and TLS. Nothing if that does not come, or not in time.
+async fn begin(
+    mut accepted: Accepted,
+    tls: Option<Arc<ServerConfig>>,
+    registry: &Arc<Registry>,
+) -> Option<(Arc<Connection>, Stream)> {
+    if !accepted.came.is_for_administration && registry.proxies.speak_first(accepted.came.peer) {
+        accepted = accepted.proxied(registry).await?;
+    }
+    let connection = Connection::new(
+        accepted.socket,
+        accepted.came,
+        accepted.client,
+        accepted.open,
+        accepted.place,
+        registry,
+    );
+    let stream = match tls {
+        None => Stream::new(Arc::clone(&connection)),
+        Some(config) => handshake::accept(Arc::clone(&connection), config).await?,
+    };
+    Some((connection, stream))
 }

@@ -5,7 +5,7 @@
 //! one line at a time, however often it happens.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -17,19 +17,14 @@ use tokio_util::task::TaskTracker;
 
 use super::end_reason::EndReason;
 use super::intake::Intake;
+use super::proxies::Proxies;
+use crate::config::Limits;
 use crate::delivery::budget::Budget;
+use crate::rates::addresses::{Addresses, network};
+use crate::rates::limiter::Uptime;
 
 /// Seconds over which the rate of a reader is measured, and in which what has begun must be complete.
 pub(super) const MAX_SECONDS: u32 = 30;
-
-/// Most sessions that poll and have not authenticated.
-const MAX_UNKNOWN: usize = 4_096;
-
-/// Most of them from one address; of IPv6, from one /64 network.
-const MAX_UNKNOWN_OF_ADDRESS: u32 = 2_048;
-
-/// Most of them begun on one connection; a proxy's carries those of many clients.
-const MAX_UNKNOWN_OF_CONNECTION: usize = 64;
 
 /// How often what is overdue is looked for, in seconds.
 const CHECK_INTERVAL: u32 = 2;
@@ -41,8 +36,16 @@ const REPORT_INTERVAL: u32 = 10;
 pub struct Registry {
     /// Seconds since the start, as of the last tick.
     now: AtomicU32,
+    /// The same in smaller parts, read when it is asked for.
+    pub(super) uptime: Uptime,
     /// What waits for clients.
     pub budget: Arc<Budget>,
+    /// How often addresses may do what, and how many connections each has.
+    pub addresses: Addresses,
+    /// Whose word about its client is believed.
+    pub(super) proxies: Proxies,
+    /// Most sessions that poll and have not authenticated: in all, of an address, begun on one connection.
+    max_unknown: (usize, u32, usize),
     /// What was read of requests and of WebSockets that have not authenticated, by address; see [`network`].
     pub(super) intake: Intake<IpAddr>,
     /// What was read of messages of users.
@@ -64,6 +67,10 @@ pub struct Registry {
     refused_connections: AtomicU64,
     refused_sessions: AtomicU64,
     refused_handshakes: AtomicU64,
+    refused_addresses: AtomicU64,
+    refused_requests: AtomicU64,
+    refused_tokens: AtomicU64,
+    proxy_headers: AtomicU64,
 }
 
 /// What is ended when it is overdue.
@@ -93,9 +100,17 @@ pub type Closer = Box<dyn Fn(&str) + Send + Sync>;
 
 impl Registry {
     /// A registry of nothing.
-    pub fn new() -> Arc<Self> {
+    pub fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             now: AtomicU32::new(0),
+            uptime: Uptime::begin(),
+            addresses: Addresses::new(limits),
+            proxies: Proxies::new(limits),
+            max_unknown: (
+                limits.max_unauthenticated as usize,
+                limits.max_unauthenticated_per_address,
+                limits.max_unauthenticated_per_connection as usize,
+            ),
             budget: Arc::default(),
             intake: Intake::default(),
             messages: Intake::default(),
@@ -109,6 +124,10 @@ impl Registry {
             refused_connections: AtomicU64::new(0),
             refused_sessions: AtomicU64::new(0),
             refused_handshakes: AtomicU64::new(0),
+            refused_addresses: AtomicU64::new(0),
+            refused_requests: AtomicU64::new(0),
+            refused_tokens: AtomicU64::new(0),
+            proxy_headers: AtomicU64::new(0),
         })
     }
 
@@ -157,7 +176,8 @@ impl Registry {
         let mut unknown = self.unknown.lock();
         let (all, by_address) = &mut *unknown;
         let of_address = by_address.get(&address).copied().unwrap_or(0);
-        if *all >= MAX_UNKNOWN || of_address >= MAX_UNKNOWN_OF_ADDRESS || begun >= MAX_UNKNOWN_OF_CONNECTION {
+        let (max, max_of_address, max_of_connection) = self.max_unknown;
+        if *all >= max || of_address >= max_of_address || begun >= max_of_connection {
             drop(unknown);
             self.refused_sessions.fetch_add(1, Ordering::Relaxed);
             return None;
@@ -188,7 +208,8 @@ impl Registry {
     pub(super) fn too_many_departed(&self, address: IpAddr) -> bool {
         let departed = self.departed.lock();
         let of_address = departed.1.get(&network(address)).copied().unwrap_or(0);
-        let too_many = departed.0 >= MAX_UNKNOWN || of_address >= MAX_UNKNOWN_OF_ADDRESS;
+        let (max, max_of_address, _) = self.max_unknown;
+        let too_many = departed.0 >= max || of_address >= max_of_address;
         drop(departed);
         if too_many {
             self.refused_sessions.fetch_add(1, Ordering::Relaxed);
@@ -208,6 +229,26 @@ impl Registry {
         self.refused_handshakes.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// An address had as many connections as it may, or began them too often.
+    pub(super) fn count_refused_address(&self) {
+        self.refused_addresses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was one more than its address, or its user, may send.
+    pub fn count_refused_request(&self) {
+        self.refused_requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A token was not looked at, because too many of its address were not accepted.
+    pub fn count_refused_token(&self) {
+        self.refused_tokens.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A proxy began a connection with what is no header of the PROXY protocol.
+    pub(super) fn count_proxy_header(&self) {
+        self.proxy_headers.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How often the server ended or refused something since its start, each with its name.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         let ended = EndReason::ALL
@@ -217,13 +258,17 @@ impl Registry {
             ("refused_connections", &self.refused_connections),
             ("refused_sessions", &self.refused_sessions),
             ("refused_handshakes", &self.refused_handshakes),
+            ("refused_addresses", &self.refused_addresses),
+            ("refused_requests", &self.refused_requests),
+            ("refused_tokens", &self.refused_tokens),
+            ("proxy_headers", &self.proxy_headers),
         ];
         let all = ended.chain(refused);
         all.map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
     }
 
-    /// Ends what is overdue, until `stop` is cancelled.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+    /// Ends what is overdue, until `stop` is cancelled, and runs `clean` now and then.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken, clean: impl Fn() + Send) {
         let start = tokio::time::Instant::now();
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -241,6 +286,8 @@ impl Registry {
             }
             if now >= reported + REPORT_INTERVAL {
                 reported = now;
+                self.addresses.clean();
+                clean();
                 logged = self.report(logged);
             }
         }
@@ -274,6 +321,15 @@ impl Registry {
     }
 }
 
+#[cfg(test)]
+impl Registry {
+    /// One with the limits that nobody has set.
+    pub(super) fn with_defaults() -> Arc<Self> {
+        use clap::Parser;
+        Self::new(&crate::config::Config::parse_from(["server"]).limits)
+    }
+}
+
 impl Drop for UnknownPlace {
     fn drop(&mut self) {
         leave(&mut self.registry.unknown.lock(), self.address);
@@ -295,16 +351,5 @@ fn leave((all, by_address): &mut Counted, address: IpAddr) {
         if *count == 0 {
             by_address.remove(&address);
         }
-    }
-}
-
-/// What counts as one address: of IPv6 the network, because anybody has a whole one.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => match six.to_ipv4_mapped() {
-            Some(four) => IpAddr::V4(four),
-            None => IpAddr::V6(Ipv6Addr::from(u128::from(six) & !u128::from(u64::MAX))),
-        },
     }
 }

@@ -1,7 +1,7 @@
 //! The kernel's side of a connection: of TCP, or of a socket in the file system.
 
 use std::io::{self, IoSlice, Read as _};
-use std::net::{IpAddr, Ipv4Addr, Shutdown};
+use std::net::{IpAddr, Shutdown};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,15 +9,14 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::config::UNIX;
+
 /// How long sent data may stay unacknowledged before the kernel ends the connection: a reader that has stalled would
 /// otherwise hold its writer for ever. As long as a Socket.IO ping and its answer may take.
 const STALL_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Bytes that the kernel takes beyond what is on its way to the client: what waits longer waits here, where it is charged.
 const UNSENT_BYTES: u32 = 128 << 10;
-
-/// Stands for the address of programs of this machine that come through a socket in the file system: nobody has it.
-pub(super) const UNIX: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// A socket of an accepted connection.
 pub(super) enum Socket {

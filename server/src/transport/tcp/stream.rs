@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use super::connection::Connection;
 use super::frames::Frames;
 use super::intake::FREE_BYTES;
+use super::link::Link;
 use super::raw::Raw;
 use super::tls::Tls;
 use super::unserved;
@@ -29,6 +31,8 @@ pub struct Stream {
     frames: Frames,
     /// How much of the last one has come, if it is not complete.
     held: usize,
+    /// The end of a pause, in which nothing is read.
+    pause: Option<Pin<Box<Sleep>>>,
     /// How much of what was to be written last was not: the next write begins with that.
     left: usize,
     /// What is written instead of what was given, see [`Refusals`](super::link), and has not been yet.
@@ -79,6 +83,7 @@ impl Stream {
             broken: AtomicBool::new(false),
             frames: Frames::default(),
             held: 0,
+            pause: None,
             left: 0,
             instead: None,
         }
@@ -108,6 +113,17 @@ impl Stream {
         // What is long is kept for long: it stays charged.
         let kept = Some(self.frames.kept()).filter(|kept| *kept > MAX_KEPT).unwrap_or(0);
         before.max(self.held) <= FREE_BYTES || connection.hold(self.held.max(kept))
+    }
+
+    /// Waits until the session may be read.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(left) = self.connection.link().and_then(Link::paused) {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        self.pause = None;
+        Poll::Ready(())
     }
 
     /// A WebSocket whose client is gone takes what is written and ends when it is read: the Socket.IO library keeps a
@@ -177,6 +193,7 @@ impl AsyncRead for Stream {
         if self.broken.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
+        ready!(self.poll_pause(cx));
         let before = buf.filled().len();
         ready!(match self.carrier.as_mut().ok_or_else(gone)? {
             Carrier::Plain(raw) => Pin::new(raw).poll_read(cx, buf),

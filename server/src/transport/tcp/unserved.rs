@@ -21,6 +21,10 @@ pub const NO_UPGRADE: &str = "a WebSocket was asked for without asking for an up
      or don't connect at all; nginx needs proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and \
      proxy_set_header Connection upgrade";
 
+/// Of requests that a proxy passes on, most likely.
+pub const PROXY: &str = "requests come with the header in which proxies name their clients, and TRUSTED_PROXIES is not set; if there is a proxy, its \
+     address counts for all its clients, so name it there";
+
 /// Of packets that are no events.
 pub const UNREADABLE: &str = "a client sent a packet that can't be read, and its connection was closed";
 
