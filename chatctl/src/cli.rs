@@ -1,14 +1,16 @@
 //! The commands, their arguments and their help. What they do is in [`crate::commands`].
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chatctl_terminal::values::{lifetime, number, seconds, url};
 use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
 use shared::Timestamp;
 
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
-/// The server is found through CHAT_URL, with its BASE_PATH if it has one; it tells where its Socket.IO listens. The secret that signs tokens is looked for in JWT_SECRET (environment or
+/// The server is found through CHAT_URL, with its BASE_PATH if it has one; it tells where its Socket.IO listens. The secret that signs tokens is looked for in JWT_SECRET and JWT_SECRET_FILE (environment or
 /// .env), then in ./data/jwt_secret (or $DATA_DIR/jwt_secret), where a server that was started here keeps it.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage.
@@ -47,12 +49,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: Seed,
     },
-    /// Print a token of a user, for any other client.
+    /// Print a token of a user, for any other client; or check one.
     #[command(after_help = "\
 Examples:
   chatctl token userA                     by name
   chatctl token 6945576383968f286a0ff5f9 --expires 7d
   chatctl token --admin                   an administrator who is no user
+  chatctl token userA --key key.pem --kid 2026 --claim name=Ada
+  chatctl token --check \"$TOKEN\"          what the server thinks of it
   curl -H \"Authorization: Bearer $(chatctl token userA)\" \\
     http://127.0.0.1:5000/users/me")]
     Token(Token),
@@ -160,7 +164,10 @@ pub(crate) enum Seed {
 Examples:
   chatctl seed users                      userA and userB
   chatctl seed users ada grace
-  chatctl seed users --count 5000         user0001 to user5000")]
+  chatctl seed users --count 5000         user0001 to user5000
+  chatctl seed users ada --external-id 'auth0|7'
+
+A server with USER_IDS=external gives users without --external-id their name as that.")]
     Users {
         /// Their names.
         #[arg(value_name = "NAME", default_values = ["userA", "userB"])]
@@ -169,6 +176,9 @@ Examples:
         #[arg(long, value_name = "N", conflicts_with = "names",
               value_parser = number::<u32>(1..=1_000_000))]
         count: Option<u32>,
+        /// What another system calls the one user who is named.
+        #[arg(long, value_name = "ID", conflicts_with = "count")]
+        external_id: Option<String>,
     },
 }
 
@@ -184,6 +194,43 @@ pub(crate) struct Token {
     /// Let it create and list users and read every conversation.
     #[arg(long)]
     pub(crate) admin: bool,
+    /// Sign with the private key in this file (PEM: RSA, P-256, P-384, Ed25519) instead of the secret.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Algorithm, such as HS512 or PS256; without it the first one of the key.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) alg: Option<String>,
+    /// Id of the key, for its head (kid).
+    #[arg(long, value_name = "ID")]
+    pub(crate) kid: Option<String>,
+    /// Who makes it (iss); without it the first of JWT_ISSUER.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) issuer: Option<String>,
+    /// For whom it is (aud); without it the first of JWT_AUDIENCE.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) audience: Option<String>,
+    /// The claim that names the user; without it JWT_USER_CLAIM.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user_claim: Option<String>,
+    /// Another claim, such as name=Ada or 'roles=["a","b"]': a value that is JSON is taken as such. Several times for several.
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    pub(crate) claims: Vec<(String, Value)>,
+    /// Say what a server with the settings of this folder thinks of a token, and why; - reads it from standard input.
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = [
+        "user", "admin", "key", "alg", "kid", "issuer", "audience", "user_claim", "claims",
+    ])]
+    pub(crate) check: Option<String>,
+}
+
+/// A claim and its value.
+fn claim(text: &str) -> Result<(String, Value), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+            Ok((name.to_owned(), value))
+        }
+        _ => Err("write a claim and its value, such as name=Ada"),
+    }
 }
 
 /// Arguments of `history`.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod chat;
+mod check;
 mod history;
 mod inbox;
 mod rebuild;
@@ -20,7 +21,7 @@ use chatctl_terminal::output::notify_database_away;
 use shared::User;
 use shared::settings::Settings;
 
-use crate::cli::{Admin, Cli, Command, Seed};
+use crate::cli::{Admin, Cli, Command, Seed, Token};
 use crate::prompt;
 
 /// What is said of several addresses where one is needed.
@@ -55,7 +56,12 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     if !prompt::possible() {
         complete(&cli.command)?;
     }
-    let secret = Arc::new(Secret::load(settings)?);
+    let secret = match &cli.command {
+        Command::Token(Token { check: Some(given), .. }) => return check::run(settings, given, cli.json),
+        Command::Token(arguments) => token::secret(settings, arguments)?,
+        _ => Secret::load(settings)?,
+    };
+    let secret = Arc::new(secret);
     let node = |url: &String| Http::new(url.clone(), Arc::clone(&secret));
     let nodes: Vec<Http> = cli.url.iter().map(node).collect();
     let http = match &nodes[..] {
@@ -74,8 +80,12 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     };
     match cli.command {
         Command::Seed {
-            what: Seed::Users { names, count },
-        } => seed::users(&context, names, count)?,
+            what: Seed::Users {
+                names,
+                count,
+                external_id,
+            },
+        } => seed::users(&context, count.map_or(names, seed::numbered), external_id.as_deref())?,
         Command::Token(arguments) => token::run(&context, &arguments)?,
         Command::Users => users::run(&context)?,
         Command::History(arguments) => history::run(&context, &arguments)?,
@@ -105,7 +115,7 @@ fn takes_several_servers(command: &Command) -> bool {
 /// Where nobody can be asked, everything must be said.
 fn complete(command: &Command) -> Result<(), UsageError> {
     let missing = match command {
-        Command::Token(token) if token.user.is_none() && !token.admin => {
+        Command::Token(token) if token.user.is_none() && !token.admin && token.check.is_none() => {
             "say whose: chatctl token <name or id>, or --admin alone for an administrator who is no user"
         }
         Command::History(history) if history.one.is_none() || history.other.is_none() => {

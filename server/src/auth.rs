@@ -1,7 +1,7 @@
 //! Who is it: from a token to a [`Caller`], for sockets and HTTP alike.
 //!
-//! [`token`] knows JWTs, [`secret`] where their key comes from; [`bearers`] and [`user_ids`] whom they name. What a caller may do is
-//! decided where it is done.
+//! [`token`] checks tokens, [`key_store`], [`keys`] and [`secret`] know where the keys come from; [`bearers`] and [`user_ids`] whom tokens
+//! name. What a caller may do is decided where it is done.
 
 use std::time::Duration;
 
@@ -13,14 +13,16 @@ use crate::rates::TooOften;
 use crate::storage::{AccessStore, Store, StoreError};
 
 mod bearers;
-mod claims;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod key_store;
+pub mod keys;
 pub mod secret;
 mod token;
 mod user_ids;
 
-pub use claims::{ClaimedUser, Profile, Verified};
+pub use jwt::{ClaimedUser, Profile, Refusal, Verified};
+pub use key_store::KeyStore;
 pub use token::Verifier;
 pub use user_ids::{Named, UserIds};
 
@@ -40,9 +42,6 @@ pub struct Caller {
     pub expires_at: Option<i64>,
 }
 
-/// What is wrong with a token that has ended.
-const EXPIRED: &str = "it has expired";
-
 /// Why a bearer is not let in. The texts never hold the token.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
@@ -54,10 +53,13 @@ pub enum AuthError {
     NoToken(&'static str),
     /// The token is not accepted.
     #[error("the token is not accepted: {0}")]
-    Invalid(&'static str),
+    Invalid(Refusal),
     /// The token was good once.
-    #[error("the token is not accepted: {EXPIRED}")]
+    #[error("the token is not accepted: {}", Refusal::Expired)]
     Expired,
+    /// Nobody can say yet whether the token is good.
+    #[error("{}; try again", Refusal::NoKeysYet)]
+    NoKeysYet,
     /// The token is good, but no user has its `userId`.
     #[error("the token's user does not exist")]
     UnknownUser,
@@ -88,8 +90,10 @@ impl AuthError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "a token is missing",
-            Self::NoToken(reason) | Self::Invalid(reason) => reason,
-            Self::Expired => EXPIRED,
+            Self::NoToken(reason) => reason,
+            Self::Invalid(refusal) => refusal.why(),
+            Self::NoKeysYet => Refusal::NoKeysYet.why(),
+            Self::Expired => Refusal::Expired.why(),
             Self::UnknownUser => "no user has the token's userId in this database, which the start names",
             Self::Revoked => "the token was made before the tokens of its user were revoked, or has no iat",
             Self::Banned(_) => "the user is banned",

@@ -1,6 +1,5 @@
 //! All configuration: one struct, read once, from flags, the environment and `.env`.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -28,7 +27,8 @@ pub use networks::{Networks, UNIX};
 pub use origins::{Origins, Pattern};
 pub use rate::{Allowed, Quota, Rate};
 pub use read::{ConfigError, Given, Problem, read};
-pub use tokens::{Tokens, UserIdKind};
+pub use shared::values::Secret;
+pub use tokens::{TokenExpiry, Tokens, UserIdKind};
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///
@@ -137,34 +137,6 @@ impl Config {
     /// Where things are.
     pub fn paths(&self) -> Paths {
         Paths::new(&self.base_path, self.socket_path.as_deref())
-    }
-}
-
-/// A text that must not be shown: a secret, or a URI with a password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The secret itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
     }
 }
 

@@ -13,6 +13,7 @@ mod position;
 mod profile;
 mod text;
 mod username;
+mod visible;
 
 pub use access::{Access, Ban, ShutOut, revocation_of};
 pub use change::{Change, Changes, RemoteChange};

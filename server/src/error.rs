@@ -85,7 +85,8 @@ impl From<chat::Error> for WireError {
                 "upTo: the conversation with peerId has no message of this id",
             ),
             Error::NotMarked(MarkError::Store(failure)) => store_failure(&failure),
-            Error::Store(failure) => failed_request(&failure),
+            Error::Denied(AuthError::Store(failure)) | Error::Store(failure) => failed_request(&failure),
+            Error::Denied(denied) => may_not_connect(&denied),
             Error::NotSerialised(error) => {
                 tracing::error!(%error, "request: an answer could not be serialised");
                 failed()
@@ -147,9 +148,15 @@ impl From<AuthError> for WireError {
             AuthError::Store(failure) => failed_request(&failure),
             AuthError::Banned(ban) => banned(&ban),
             AuthError::TooManyFailed(refused) => too_many_failed_tokens(&refused),
+            AuthError::NoKeysYet => no_keys_yet(),
             reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
         }
     }
+}
+
+/// Nobody can say whether a token is good.
+fn no_keys_yet() -> WireError {
+    later(ErrorCode::StoreUnavailable, &AuthError::NoKeysYet.to_string(), 1_000)
 }
 
 /// What a user who is banned is told.
@@ -174,6 +181,10 @@ pub fn ended(ending: &Ending) -> WireError {
             "the tokens of this user were revoked; connect again with a new one",
         ),
         Ending::Banned(ban) => banned(ban),
+        Ending::Expired => WireError::new(
+            ErrorCode::TokenExpired,
+            "the token of this connection has ended; connect again with a new one",
+        ),
         Ending::Disconnected => WireError::new(
             ErrorCode::Disconnected,
             "an administrator ended this connection; connect again if you are meant to",
@@ -192,6 +203,7 @@ pub fn may_not_connect(denied: &AuthError) -> WireError {
         AuthError::UnknownUser => ErrorCode::UserUnknown,
         AuthError::Revoked => ErrorCode::TokenRevoked,
         AuthError::Banned(ban) => return banned(ban),
+        AuthError::NoKeysYet => return no_keys_yet(),
     };
     WireError::new(code, denied.to_string())
 }

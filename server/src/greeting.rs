@@ -25,20 +25,26 @@ pub(crate) struct Greeting {
     data_dir: Option<String>,
     /// The secret is a setting that it would not find.
     secret_is_set: bool,
+    /// There is a secret that it could sign with.
+    signs: bool,
 }
 
 impl Greeting {
     pub(crate) fn of(given: &Given) -> Self {
         let config = &given.config;
         let looks_in = given.in_file("DATA_DIR").unwrap_or(CHATCTL_LOOKS_IN);
+        let keys = &config.tokens.keys;
         let elsewhere =
-            config.tokens.jwt_secret.is_none() && config.data_dir.components().ne(Path::new(looks_in).components());
-        let secret = config.tokens.jwt_secret.as_ref().map(|secret| secret.expose());
+            keys.need_generated_secret() && config.data_dir.components().ne(Path::new(looks_in).components());
+        let secret = keys.jwt_secret.as_ref().map(|secret| secret.expose());
+        let file = keys.jwt_secret_file.as_deref();
         Self {
             base: config.base_path.clone(),
             is_misled: given.in_file("CHAT_URL").is_some(),
             data_dir: elsewhere.then(|| config.data_dir.display().to_string()),
-            secret_is_set: secret.is_some() && secret != given.in_file("JWT_SECRET"),
+            secret_is_set: secret.is_some_and(|secret| given.in_file("JWT_SECRET") != Some(secret))
+                || file.is_some_and(|file| given.in_file("JWT_SECRET_FILE").map(Path::new) != Some(file)),
+            signs: keys.need_generated_secret() || secret.is_some() || file.is_some(),
         }
     }
 
@@ -61,6 +67,7 @@ impl Greeting {
         }
         if let Some(address) = tcp
             && is_read_by_a_person()
+            && self.signs
         {
             self.suggest(here(address), scheme(started));
         }

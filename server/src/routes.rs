@@ -11,7 +11,7 @@ use crate::rates::Kind;
 use crate::transport::context::Context;
 use crate::transport::http::{about, admin, client, feed, health, history, users};
 use crate::transport::socketio::request::EventTable;
-use crate::transport::socketio::{conversations, mark, presence, send_message, settings, sync, typing};
+use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 
 /// The events that clients may send, and the rate of its user that each counts for.
 pub const EVENTS: EventTable = &[
@@ -24,6 +24,7 @@ pub const EVENTS: EventTable = &[
     (events::UNSUBSCRIBE_PRESENCE, Kind::Event, presence::unsubscribe),
     (events::TYPING, Kind::Typing, typing::handle),
     (events::UPDATE_SETTINGS, Kind::Event, settings::handle),
+    (events::REFRESH_TOKEN, Kind::Event, refresh_token::handle),
 ];
 
 /// The requests that clients may send. [`transport::http::router`](crate::transport::http::router) adds what holds for all.

@@ -81,7 +81,7 @@ pub async fn run_with(
     started: impl FnOnce(&Started),
 ) -> Result<(), RunError> {
     let client_files = load::client(&config).await?;
-    let Some(secret) = unless_stopped(&stop, load::secret(&config)).await? else {
+    let Some(keys) = unless_stopped(&stop, load::keys(&config)).await? else {
         return Ok(());
     };
     if config.legacy_open_history {
@@ -108,7 +108,7 @@ pub async fn run_with(
     let loaded = Loaded {
         config,
         client_files,
-        secret,
+        keys,
         store,
         message_ids,
     };

@@ -48,6 +48,13 @@ pub const SETTINGS_UPDATED: &str = "settings_updated";
 pub const SYNC_DONE: &str = "sync_done";
 /// Server to a client that connected with a cursor: it can't be used. Payload [`crate::sync::SyncReset`].
 pub const SYNC_RESET: &str = "sync_reset";
+/// Client to server: go on with another token of the same user. Payload [`crate::session::RefreshToken`], answer [`Answer`] of
+/// [`crate::session::Refreshed`].
+pub const REFRESH_TOKEN: &str = "refresh_token";
+/// Server to a connection whose token ends soon. Payload [`crate::session::TokenEnd`].
+pub const TOKEN_EXPIRING: &str = "token_expiring";
+/// Server to a connection whose token has ended, before it is closed. Payload [`crate::session::TokenEnd`].
+pub const TOKEN_EXPIRED: &str = "token_expired";
 /// Server to a connection that it ends in a moment, because the user is shut out or an administrator ends it. Payload
 /// [`crate::admin::SessionEnded`].
 pub const SESSION_ENDED: &str = "session_ended";

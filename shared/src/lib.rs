@@ -15,7 +15,9 @@
 //! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
 //! | [`claims`] | what a token says |
 //! | [`limits`] | sizes both sides must agree on |
+//! | [`session`] | the token of a connection: when it ends, and how a new one takes its place |
 //! | [`settings`] | where both programs find their settings: flags, environment, `.env` |
+//! | [`values`] | how settings are read that both have |
 //! | [`dotenv`] | the file `.env`, as Node.js reads it |
 //!
 //! Nothing here talks to a network, a clock or a database. `PROTOCOL.md` beside this crate is the contract in prose.
@@ -31,10 +33,12 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod presence;
+pub mod session;
 pub mod settings;
 pub mod sync;
 pub mod time;
 pub mod user;
+pub mod values;
 
 /// The version of the protocol that this server speaks: `PROTOCOL.md`, "Versions", says what raises it. Clients read it in
 /// [`sync::SyncDone`], tools in the answer to `GET /`.

@@ -59,12 +59,16 @@ pub struct CreateUsers {
     pub users: Option<Vec<CreateUser>>,
 }
 
-/// A user of another system, to be created here.
+/// A user of another system, to be created here, or to be known as one of those who are here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateUser {
-    /// What the user is called; where another user has the name, something is added to it.
-    pub username: String,
+    /// What a new user is called; where another user has the name, something is added to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Instead of it: the id of a user who is here, and has no external id yet.
+    #[serde(rename = "_id", default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// What the other system calls the user: a user who has it is found, and stays as it is. (The server reads any text
     /// first, so that it can tell what is wrong with it.)
     pub external_id: String,

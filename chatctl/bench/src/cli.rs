@@ -92,6 +92,10 @@ pub struct Messages {
     /// Give each message a clientMessageId (UUIDv7).
     #[arg(long)]
     pub client_ids: bool,
+    /// So many of the users are hostile: they flood, read nothing, or come with wrong tokens, a third each. What is measured is the
+    /// others.
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = percent)]
+    pub hostile: f64,
     /// Whether the server acknowledges messages; where it doesn't, a message is done when it is delivered.
     #[arg(long, value_enum, default_value_t = Acks::Auto)]
     pub acks: Acks,
@@ -247,6 +251,19 @@ pub enum Curve {
     Page,
 }
 
+/// A share, such as 5%.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').unwrap_or(text.trim());
+    let percent = number
+        .trim()
+        .parse()
+        .ok()
+        .filter(|percent| (0.0..=50.0).contains(percent));
+    percent
+        .map(|percent: f64| percent / 100.0)
+        .ok_or_else(|| "write a share of the users, from 0% to 50%, such as 5%".to_owned())
+}
+
 /// The help at the end of `chatctl bench --help`.
 pub const HELP: &str = "\
 It speaks raw frames over WebSocket and runs against any server with the same contract for clients, one without \
@@ -269,6 +286,9 @@ A message counts when it is acknowledged and delivered. The CPU time per message
 the messages that counted in it; microseconds per message are the same as seconds per million messages. Latencies \
 are of all messages sent inside the window, also of those that were done after it.
 
+A server limits how often a user may send; then that is what is measured, and the report says so. Start the server \
+with RATE_LIMITS=off to measure the server. With --hostile leave the limits on, and stay below them with --rate.
+
 The row \"told\" is the time until the receiver gets the conversation_updated that covers the message. These are \
 gathered: one comes at once after the first change of a conversation, and then at most one a second, so up to a \
 second is no sign of a slow server.
@@ -278,6 +298,7 @@ Examples:
     --pid mongod=$(pidof mongod)
   chatctl bench messages --users 1000 --rate 7500 --duration 30s \\
     --plot latency.svg
+  chatctl bench messages --users 1000 --rate 5000 --hostile 5%
   chatctl bench messages --users 2                the way of a lone message";
 
 const CONNECT_HELP: &str = "\

@@ -4,6 +4,7 @@ mod report;
 
 use std::time::Duration;
 
+use chatctl_load::hostile::HostileClients;
 use chatctl_load::interrupt_counter::InterruptCounter;
 use chatctl_load::message_load::{self, ArrivalModel, MessageLoad, Workload};
 use chatctl_load::plot::{self, Series};
@@ -58,6 +59,7 @@ pub(super) fn fill(context: &BenchContext, arguments: &Fill) -> anyhow::Result<M
         drain: Duration::from_secs(30),
         size: arguments.size,
         client_ids: false,
+        hostile: 0.0,
         acks: Acks::Auto,
         plot: None,
         common: arguments.common.clone(),
@@ -95,9 +97,13 @@ impl Run<'_> {
         mut watch: ProcessMonitor,
     ) -> anyhow::Result<MessagesReport> {
         let server = &self.context.server;
+        // The last of them, in whole pairs.
+        let hostile = (users.len() as f64 * self.arguments.hostile / 2.0).ceil() as usize * 2;
+        let (users, hostile) = users.split_at(users.len().saturating_sub(hostile).max(1));
         let workload = self.workload(users).await?;
         let connected = |count| self.progress.show(format_args!("{count} of {} connected", users.len()));
         let load = MessageLoad::connect(pool, server, users, workload.clone(), &self.interrupt, connected).await?;
+        let hostile = (!hostile.is_empty()).then(|| HostileClients::start(pool, server, hostile, users));
         let duration = match workload.messages {
             // A number of messages is measured from the first on.
             Some(_) => self.arguments.duration.unwrap_or(MAX_DURATION),
@@ -113,6 +119,7 @@ impl Run<'_> {
         self.wait(duration, &load, &mut watch).await?;
         let seconds = load.end_measuring().as_secs_f64();
         let processes = watch.end(complete(&load.measured(), workload.acks))?;
+        let hostile = hostile.map(|hostile| hostile.report());
         load.stop();
         self.progress.show("waiting for what is on its way");
         load.drain(self.arguments.drain, &self.interrupt).await;
@@ -143,6 +150,7 @@ impl Run<'_> {
             counters,
             tally: load.tally(),
             processes,
+            hostile,
             interrupted: self.interrupt.happened(),
             cut_off,
         })

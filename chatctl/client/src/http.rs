@@ -14,7 +14,7 @@ use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
 use shared::conversation::Inbox;
 use shared::error::ErrorBody;
 use shared::limits::MAX_PAGE;
-use shared::user::{CreateUsers, CreatedUser, CreatedUsers, UserList};
+use shared::user::{CreateUser, CreateUsers, CreatedUser, CreatedUsers, UserList};
 use shared::{ErrorCode, Message, MessageId, Role, User, UserId, WireError};
 
 use super::ClientError;
@@ -137,8 +137,14 @@ impl Http {
         &self.secret
     }
 
-    /// The user whom a name or an id means.
+    /// The user whom a name or an id means; also an id of another system, where the server takes those.
     pub fn resolve(&self, name_or_id: &str) -> Result<User, ClientError> {
+        let user = self.find(name_or_id)?;
+        self.secret.learn(&user);
+        Ok(user)
+    }
+
+    fn find(&self, name_or_id: &str) -> Result<User, ClientError> {
         if let Ok(id) = name_or_id.parse() {
             match self.user(id) {
                 // It may be a name that looks like an id.
@@ -149,15 +155,29 @@ impl Http {
         let query = [("username", name_or_id.to_owned())];
         let mut found: UserList = self.get(Bearer::Admin, "/users", &query)?;
         match found.users.len() {
-            0 => Err(match name_or_id.parse() {
-                Ok(id) => ClientError::NoSuchId(id),
-                Err(_) => ClientError::NoSuchName(name_or_id.to_owned()),
-            }),
+            0 => match name_or_id.parse() {
+                Ok(id) => Err(ClientError::NoSuchId(id)),
+                Err(_) => self.named_elsewhere(name_or_id),
+            },
             1 => Ok(found.users.remove(0)),
             _ => Err(ClientError::Ambiguous {
                 name: name_or_id.to_owned(),
                 ids: found.users.iter().map(|user| user.id).collect(),
             }),
+        }
+    }
+
+    /// The user of this id of another system.
+    fn named_elsewhere(&self, id: &str) -> Result<User, ClientError> {
+        // So that it is no word of the path, nor anything else that a path could mean.
+        let escaped: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        match self.get(Bearer::Admin, &format!("/users/{escaped}"), &[]) {
+            Err(ClientError::Answered(error))
+                if [ErrorCode::UserNotFound, ErrorCode::InvalidId].contains(&error.code) =>
+            {
+                Err(ClientError::NoSuchName(id.to_owned()))
+            }
+            answer => answer,
         }
     }
 
@@ -175,16 +195,48 @@ impl Http {
     pub fn users(&self, after: Option<UserId>) -> Result<UserList, ClientError> {
         let mut query = vec![("limit", MAX_PAGE.to_string())];
         query.extend(after.map(|id| ("after", id.to_string())));
-        self.get(Bearer::Admin, "/users", &query)
+        let page: UserList = self.get(Bearer::Admin, "/users", &query)?;
+        page.users.iter().for_each(|user| self.secret.learn(user));
+        Ok(page)
     }
 
-    /// Creates at most [`shared::limits::USERS_PER_REQUEST`] users, or finds those that exist.
+    /// Creates at most [`shared::limits::USERS_PER_REQUEST`] users, or finds those that exist. Where tokens name users by the ids of
+    /// another system, theirs is the name.
     pub fn create_users(&self, names: &[String]) -> Result<Vec<CreatedUser>, ClientError> {
-        let body = CreateUsers {
+        if self.secret.names_external() {
+            let users = names.iter().map(|name| (name.clone(), name.clone()));
+            return self.create_external_users(users);
+        }
+        self.create(&CreateUsers {
             usernames: Some(names.to_vec()),
             ..CreateUsers::default()
+        })
+    }
+
+    /// Creates as many users of these names and ids of another system, or finds those of the ids.
+    pub fn create_external_users(
+        &self,
+        users: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Vec<CreatedUser>, ClientError> {
+        let user = |(username, external_id)| CreateUser {
+            username: Some(username),
+            id: None,
+            external_id,
+            display_name: None,
+            avatar_url: None,
         };
-        let created: CreatedUsers = self.with_retries(|| self.read(self.post(Bearer::Admin, "/users", &body)?))?;
+        self.create(&CreateUsers {
+            users: Some(users.into_iter().map(user).collect()),
+            ..CreateUsers::default()
+        })
+    }
+
+    fn create(&self, body: &CreateUsers) -> Result<Vec<CreatedUser>, ClientError> {
+        let created: CreatedUsers = self.with_retries(|| self.read(self.post(Bearer::Admin, "/users", body)?))?;
+        created
+            .users
+            .iter()
+            .for_each(|created| self.secret.learn(&created.user));
         Ok(created.users)
     }
 

@@ -6,13 +6,14 @@
 pub mod backoff;
 mod cause;
 pub mod event;
+mod external_names;
 mod heartbeat;
 pub mod http;
 pub mod news;
 pub mod request;
 pub mod socket;
 mod socket_url;
-pub mod tls;
+pub use jwt::tls;
 pub mod token;
 mod transport;
 mod waiting;

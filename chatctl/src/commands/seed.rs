@@ -2,6 +2,7 @@
 
 use std::io::{Write, stdout};
 
+use chatctl_terminal::UsageError;
 use chatctl_terminal::output::{self, DIM, GOOD, JsonArray};
 use indicatif::{ProgressBar, ProgressStyle};
 use shared::limits::USERS_PER_REQUEST;
@@ -9,14 +10,22 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Context;
 
-/// Creates the users of these names, or `count` numbered ones, and prints each with its id.
-pub(super) fn users(context: &Context, names: Vec<String>, count: Option<u32>) -> anyhow::Result<()> {
-    let names = count.map_or(names, numbered);
+/// Creates the users of these names, and prints each with its id. If there is one, it can have an id of another system.
+pub(super) fn users(context: &Context, names: Vec<String>, external_id: Option<&str>) -> anyhow::Result<()> {
+    if external_id.is_some() && names.len() != 1 {
+        return Err(UsageError("--external-id is of one user: name that one".to_owned()).into());
+    }
     let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let bar = progress(names.len());
     let mut array = JsonArray::default();
     for batch in names.chunks(USERS_PER_REQUEST) {
-        let created = context.http.create_users(batch)?;
+        let created = match external_id {
+            Some(id) => {
+                let users = batch.iter().map(|name| (name.clone(), id.to_owned()));
+                context.http.create_external_users(users)?
+            }
+            None => context.http.create_users(batch)?,
+        };
         bar.suspend(|| -> anyhow::Result<()> {
             let mut out = anstream::stdout().lock();
             for user in &created {
@@ -44,7 +53,8 @@ pub(super) fn users(context: &Context, names: Vec<String>, count: Option<u32>) -
     Ok(())
 }
 
-fn numbered(count: u32) -> Vec<String> {
+/// As many names.
+pub(super) fn numbered(count: u32) -> Vec<String> {
     let digits = count.to_string().len().max(4);
     (1..=count).map(|number| format!("user{number:0digits$}")).collect()
 }

@@ -74,7 +74,14 @@ pub fn user_line(user: &User, width: usize) -> String {
         Some(at) => format!("last seen {}", local(at).strftime("%F %R")),
         None => "never seen".to_owned(),
     };
-    format!("{style}{sign}{style:#} {name}  {}  {DIM}{seen}{DIM:#}", user.id)
+    let elsewhere = match &user.external_id {
+        Some(id) => format!("  {}", one_line(id.as_str())),
+        None => String::new(),
+    };
+    format!(
+        "{style}{sign}{style:#} {name}  {}  {DIM}{seen}{elsewhere}{DIM:#}",
+        user.id
+    )
 }
 
 /// ● for somebody who has a connection, ○ for one who has none.

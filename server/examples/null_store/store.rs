@@ -147,6 +147,10 @@ impl UserStore for NullStore {
         Ok(vec![None; ids.len()])
     }
 
+    async fn set_external_id(&self, user: UserId, _: &ExternalId) -> Result<Option<User>, StoreError> {
+        self.user(user).await
+    }
+
     async fn set_profile(&self, _: UserId, _: &Profile) -> Result<(), StoreError> {
         Ok(())
     }

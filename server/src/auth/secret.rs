@@ -1,11 +1,9 @@
-//! Where the secret of the tokens comes from: the configuration, or a file that is created once.
+//! The secret of the tokens where no key is configured: a file that is created once.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-
-use shared::limits;
 
 use crate::config::{Config, Secret};
 
@@ -23,36 +21,12 @@ pub enum SecretError {
     File(#[from] io::Error),
 }
 
-/// The configured secret, else the one in the data directory, which is created if it isn't there.
+/// The secret in the data directory, which is created if it isn't there.
 ///
 /// # Errors
 /// [`SecretError`].
-pub fn load(config: &Config) -> Result<Secret, SecretError> {
-    let secret = match &config.tokens.jwt_secret {
-        Some(secret) => trimmed(secret),
-        None => from_file(&config.data_dir)?,
-    };
-    let bytes = secret.expose().len();
-    if bytes < limits::SECRET_BYTES {
-        tracing::warn!(
-            bytes,
-            "the secret (JWT_SECRET) is short enough to be guessed, and with it anybody's tokens are signed; use {} bytes or \
-             more, such as `openssl rand -hex 32` prints: tokens that were signed before are refused then",
-            limits::SECRET_BYTES
-        );
-    }
-    Ok(secret)
-}
-
-/// A secret that is set has no white space around it: the operator who set it saw none, and tokens are signed without.
-fn trimmed(secret: &Secret) -> Secret {
-    let text = secret.expose().trim();
-    if text.len() < secret.expose().len() {
-        tracing::warn!(
-            "white space around JWT_SECRET was cut off; tokens have to be signed with the secret without it"
-        );
-    }
-    text.into()
+pub fn generated(config: &Config) -> Result<Secret, SecretError> {
+    from_file(&config.data_dir)
 }
 
 /// Only a file without white space around the secret means the same to everybody who reads it.

@@ -223,6 +223,9 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
+    use crate::domain::{Identity, NewUser, Profile, Username};
+    use crate::storage::sqlite::EmbeddedStore;
 
     fn user(number: u64) -> UserId {
         let mut bytes = [0; 12];
@@ -243,6 +246,36 @@ mod tests {
         for text in ["", "\0", &"x".repeat(129)] {
             assert_eq!(external.look(text), Err(InvalidId));
         }
+    }
+
+    /// So a message costs no look-up.
+    #[tokio::test]
+    async fn whoever_was_found_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(dir.path()).unwrap();
+        let of = |id: &str| NewUser {
+            identity: Identity::External(id.parse().unwrap()),
+            username: Username::from_text("ada"),
+            profile: Profile::default(),
+        };
+        let hex = "6945576383968f286a0ff5f9";
+        let made = store.find_or_create(&[of("7"), of(hex)], clock::now()).await.unwrap();
+        let [seven, like_ours] = [0, 1].map(|place: usize| made[place].0.id);
+        let ids = UserIds::new(UserIdKind::External);
+        let own = seven.to_string();
+        let texts = ["7", hex, &own, "nobody", "7"];
+        let named = || texts.map(|text| ids.look(text).unwrap());
+        let found = ids.resolve(&store, named().to_vec()).await.unwrap();
+        assert_eq!(found, [seven, like_ours, seven, ids.nobody(), seven]);
+        for (text, user) in [("7", seven), (hex, like_ours), (&own, seven)] {
+            assert_eq!(ids.look(text), Ok(Named::User(user)));
+        }
+        // Who does not exist may be created at any moment.
+        assert!(matches!(ids.look("nobody"), Ok(Named::Unresolved(_))));
+        let claimed = async |id: &str| ids.claimed(&store, &id.parse().unwrap()).await.unwrap();
+        assert_eq!(claimed("7").await, Some(seven));
+        assert_eq!(claimed(hex).await, Some(like_ours));
+        assert_eq!(claimed(&own).await, None, "a token names no id of ours");
     }
 
     #[tokio::test(start_paused = true)]

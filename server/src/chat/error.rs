@@ -5,6 +5,7 @@ use shared::{MessageId, UserId};
 
 use super::commit::{NotStored, SubmitError};
 use super::reads::TooManyReads;
+use crate::auth::AuthError;
 use crate::domain::{InvalidClientMessageId, InvalidCursor, InvalidText, InvalidUsername};
 use crate::storage::{ChangesError, MarkError, Projection, StoreError};
 
@@ -48,6 +49,9 @@ pub enum Error {
         /// Its id.
         id: MessageId,
     },
+    /// A token that a request brings is refused.
+    #[error(transparent)]
+    Denied(#[from] AuthError),
     /// A request was not taken.
     #[error("not taken: {0}")]
     Refused(#[from] SubmitError),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use shared::user::{CreateUser, CreatedUser, CreatedUsers, UserList};
-use shared::{ExternalId, User, UserId, limits};
+use shared::{ExternalId, InvalidId, User, UserId, limits};
 use unicode_normalization::UnicodeNormalization;
 
 use super::Chat;
@@ -60,21 +60,43 @@ impl<R> Chat<R> {
                 limits::USERS_PER_REQUEST
             )));
         }
-        let users = users.into_iter().enumerate().map(|(place, user)| checked(place, user));
-        let users = users.collect::<Result<Vec<NewUser>, Error>>()?;
+        let entries = users.into_iter().enumerate().map(|(place, user)| checked(place, user));
+        let entries = entries.collect::<Result<Vec<Entry>, Error>>()?;
         let _admitted = self.admission.admit()?;
         let store = &self.reader.store;
         // Whoever sends the id of such a user would mean the other one.
-        let ids: Vec<UserId> = users.iter().filter_map(|user| user.identity.looks_like()).collect();
+        let ids: Vec<UserId> = entries.iter().filter_map(Entry::looks_like).collect();
         if let Some(taken) = store.users(&ids).await?.into_iter().flatten().next() {
             return Err(Error::Invalid(format!(
                 "users: the externalId {} is the _id of another user",
                 taken.id
             )));
         }
-        let users = store.find_or_create(&users, clock::now()).await?.into_iter();
-        let users = users.map(|(user, created)| CreatedUser { user, created }).collect();
+        let new: Vec<NewUser> = entries.iter().filter_map(Entry::new_user).cloned().collect();
+        let mut created = store.find_or_create(&new, clock::now()).await?.into_iter();
+        let mut users = Vec::with_capacity(entries.len());
+        for (place, entry) in entries.into_iter().enumerate() {
+            let (user, created) = match entry {
+                Entry::Known(user, id) => (self.link(place, user, &id).await?, false),
+                Entry::New(_) => match created.next() {
+                    Some(created) => created,
+                    None => break,
+                },
+            };
+            users.push(CreatedUser { user, created });
+        }
         Ok(CreatedUsers { users })
+    }
+
+    /// Gives a user who is here an external id.
+    async fn link(&self, place: usize, user: UserId, id: &ExternalId) -> Result<User, Error> {
+        let wrong = |why: &str| Err(Error::Invalid(format!("users[{place}]: {why}")));
+        match self.reader.store.set_external_id(user, id).await? {
+            None => wrong("no user has this _id"),
+            Some(user) if user.external_id.as_ref() == Some(id) => Ok(user),
+            Some(user) if user.external_id.is_some() => wrong("this user has another externalId"),
+            Some(_) => wrong("another user has this externalId"),
+        }
     }
 
     /// The user of an old database whose name looks like this one and is written in another way, if no user has it as it is.
@@ -149,10 +171,42 @@ impl<R> Chat<R> {
     }
 }
 
-/// A user to create, of what a client sent in this place.
-fn checked(place: usize, user: CreateUser) -> Result<NewUser, Error> {
+/// A user of another system, as a client names it.
+enum Entry {
+    New(NewUser),
+    /// One who is here, and the id to be given.
+    Known(UserId, ExternalId),
+}
+
+impl Entry {
+    fn new_user(&self) -> Option<&NewUser> {
+        match self {
+            Self::New(user) => Some(user),
+            Self::Known(..) => None,
+        }
+    }
+
+    /// The id here that the external one could be taken for, if that is not the user's own.
+    fn looks_like(&self) -> Option<UserId> {
+        match self {
+            Self::New(user) => user.identity.looks_like(),
+            Self::Known(user, id) => id.as_str().parse().ok().filter(|like| like != user),
+        }
+    }
+}
+
+/// Checks what a client sent in this place.
+fn checked(place: usize, user: CreateUser) -> Result<Entry, Error> {
     let wrong = |cause: &dyn std::fmt::Display| Error::Invalid(format!("users[{place}]: {cause}"));
     let external_id = ExternalId::new(user.external_id).map_err(|cause| wrong(&cause))?;
+    let username = match (user.username, user.id) {
+        (Some(username), None) => username,
+        (None, Some(id)) => {
+            let id = id.parse().map_err(|cause: InvalidId| wrong(&cause))?;
+            return Ok(Entry::Known(id, external_id));
+        }
+        _ => return Err(wrong(&"an entry needs either username or _id")),
+    };
     let profile = Profile {
         display_name: user
             .display_name
@@ -165,11 +219,11 @@ fn checked(place: usize, user: CreateUser) -> Result<NewUser, Error> {
             .transpose()
             .map_err(|cause| wrong(&cause))?,
     };
-    Ok(NewUser {
+    Ok(Entry::New(NewUser {
         identity: Identity::External(external_id),
-        username: Username::new(user.username).map_err(|cause| wrong(&cause))?,
+        username: Username::new(username).map_err(|cause| wrong(&cause))?,
         profile,
-    })
+    }))
 }
 
 /// The ways to write a name that look the same. Names given here are composed; those of old databases need not be.

@@ -48,6 +48,12 @@ pub struct Listen {
     /// Without this setting programs of this machine can use it where the server listens, unless they come through a proxy.
     #[arg(long, env = "ADMIN_LISTEN")]
     pub admin_listen: Option<Endpoint>,
+
+    /// Seconds for which browsers shall come back by https only (Strict-Transport-Security); 0 says nothing of that
+    ///
+    /// Set it once clients reach the server by https alone, be it with TLS_CERT or through a proxy.
+    #[arg(long, env = "HSTS_MAX_AGE", default_value_t = 0, value_parser = values::number(0..=u32::MAX))]
+    pub hsts_max_age: u32,
 }
 
 /// A place where connections are taken.

@@ -134,7 +134,7 @@ impl Given {
                  database is used"
             );
         }
-        if self.config.tokens.jwt_secret.is_none() && self.settings.is_empty("JWT_SECRET") {
+        if self.config.tokens.keys.need_generated_secret() && self.settings.is_empty("JWT_SECRET") {
             tracing::warn!("JWT_SECRET is empty, which counts as unset: the secret in DATA_DIR/jwt_secret is used");
         }
     }

@@ -1,17 +1,15 @@
-//! The settings of tokens: which are taken.
+//! The settings of tokens: which are taken, and what becomes of their bearers.
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{Secret, values};
+use super::values;
 
 /// The settings of tokens.
 #[derive(Debug, Clone, Args)]
 pub struct Tokens {
-    /// Secret that tokens are signed with (HS256), 32 bytes or more
-    ///
-    /// Without this setting a random one is created once, in DATA_DIR/jwt_secret.
-    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_parser = values::jwt_secret)]
-    pub jwt_secret: Option<Secret>,
+    /// Which are taken; `chatctl` reads the same.
+    #[command(flatten)]
+    pub keys: jwt::Settings,
 
     /// Which ids users have outside: internal, those of this chat; or external, those of another system, which tokens name then
     ///
@@ -25,6 +23,20 @@ pub struct Tokens {
         default_missing_value = "true", value_parser = values::flag
     )]
     pub auto_provision: bool,
+
+    /// What the end of a token means to a connection that is open: `connect` nothing, it is looked at when connecting only; with
+    /// `live` the connection ends, unless it was refreshed
+    #[arg(long, env = "TOKEN_EXPIRY", value_enum, default_value_t = TokenExpiry::Connect)]
+    pub token_expiry: TokenExpiry,
+}
+
+/// What the end of a token means to a connection that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokenExpiry {
+    /// Nothing.
+    Connect,
+    /// The connection ends, unless it was refreshed.
+    Live,
 }
 
 /// Which ids users have outside.

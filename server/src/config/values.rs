@@ -1,34 +1,14 @@
 //! Values of settings that need more than their type: what is allowed, in words that say what to write.
 
 use std::ffi::OsString;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use super::Secret;
 
+pub(super) use shared::values::{flag, number};
+
 /// What a part of `LOG_LEVEL` may say.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
-
-/// A number of this range.
-pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
-where
-    T: FromStr + PartialOrd + std::fmt::Display + Clone + Send + Sync + 'static,
-{
-    move |text| {
-        let number = text.trim().parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| format!("write a number from {} to {}", range.start(), range.end()))
-    }
-}
-
-/// Whether something is on.
-pub(super) fn flag(text: &str) -> Result<bool, &'static str> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "y" | "on" | "t" => Ok(true),
-        "false" | "0" | "no" | "n" | "off" | "f" => Ok(false),
-        _ => Err("write true or false"),
-    }
-}
 
 /// A connection string. Whether it can be used is found out later, without showing it.
 pub(super) fn mongo_uri(text: &str) -> Result<Secret, &'static str> {
@@ -43,14 +23,6 @@ pub(super) fn data_dir(path: OsString) -> Result<PathBuf, &'static str> {
     match path.is_empty() {
         true => Err("it is empty; name a directory, or remove it to have ./data"),
         false => Ok(path.into()),
-    }
-}
-
-/// A secret, of a flag: an empty one in the environment counts as none.
-pub(super) fn jwt_secret(text: &str) -> Result<Secret, &'static str> {
-    match text.trim() {
-        "" => Err("the secret must not be empty; leave JWT_SECRET unset to have one created"),
-        _ => Ok(text.into()),
     }
 }
 
@@ -98,15 +70,6 @@ mod tests {
                 log_filter(wrong).is_err_and(|why| why.contains("error, warn, info")),
                 "{wrong}"
             );
-        }
-    }
-
-    #[test]
-    fn numbers_are_checked_in_words() {
-        let port = number(0..=u16::MAX);
-        assert_eq!(port(" 6001 "), Ok(6_001));
-        for wrong in ["http", "-1", "65536", "5000x", ""] {
-            assert_eq!(port(wrong), Err("write a number from 0 to 65535".to_owned()), "{wrong}");
         }
     }
 }

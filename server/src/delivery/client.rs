@@ -58,6 +58,8 @@ pub enum Ending {
     },
     /// Its user is banned.
     Banned(Ban),
+    /// Its token has ended.
+    Expired,
     /// An administrator ends it. Its client may connect again.
     Disconnected,
 }

@@ -2,7 +2,7 @@
 
 use shared::limits;
 
-use super::username::is_visible;
+use super::visible::{is_visible, shown};
 
 /// The name of a user that is shown to people: 1 to 128 characters, none of them a control character, at least one that can be
 /// seen, no white space at either end. It need not be unique.
@@ -84,13 +84,6 @@ impl AvatarUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// As many characters of a text, without those that can't stand in a name.
-pub(super) fn shown(text: &str, characters: usize) -> String {
-    let signs = text.chars().map(|sign| if sign.is_control() { ' ' } else { sign });
-    let text: String = signs.skip_while(|sign| sign.is_whitespace()).take(characters).collect();
-    text.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -2,21 +2,13 @@
 
 use shared::{UserId, limits};
 use unicode_normalization::UnicodeNormalization;
-use unicode_width::UnicodeWidthChar;
 
-use super::profile::shown;
+use super::visible::{is_visible, shown};
 
 /// A user's name: 1 to 64 characters, none of them a control character, at least one that can be seen, no white space at either
 /// end. It is in the composed form of Unicode (NFC), so that what looks the same on all keyboards is the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Username(String);
-
-/// Whether a character by itself shows something.
-pub(super) fn is_visible(character: char) -> bool {
-    /// Blanks that count as letters or signs: soft hyphen, the fillers of Hangul, the empty pattern of Braille.
-    const BLANK: [char; 6] = ['\u{ad}', '\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
-    !character.is_whitespace() && character.width().is_some_and(|width| width > 0) && !BLANK.contains(&character)
-}
 
 /// A name that can't be given to a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::auth::{UserIds, Verifier};
+use jwt::Rules;
+
+use crate::auth::{KeyStore, UserIds, Verifier};
 use crate::chat::{Limits, MessageIdGenerator, Parts};
 use crate::clock;
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::delivery::registration::Registrar;
 use crate::delivery::{Connections, DeliveryWatermark, Dispatcher, PresenceSubscriptions};
 use crate::rates::UserRates;
+use crate::signals;
 use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
@@ -22,7 +25,7 @@ use crate::transport::tcp::registry::Registry;
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) client_files: ClientFiles,
-    pub(super) secret: Secret,
+    pub(super) keys: Arc<KeyStore>,
     pub(super) store: Arc<dyn Store>,
     pub(super) message_ids: MessageIdGenerator,
 }
@@ -32,7 +35,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     let Loaded {
         config,
         client_files,
-        secret,
+        keys,
         store,
         message_ids,
     } = loaded;
@@ -66,6 +69,10 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     let stop = supervisor.stopping().clone();
     let cleaned = Arc::clone(&rates);
     supervisor.spawn("connections", Arc::clone(&registry).run(stop, move || cleaned.clean()));
+    if keys.changes() {
+        let stop = supervisor.stopping().clone();
+        supervisor.spawn("keys", Arc::clone(&keys).run(signals::hangups(), stop));
+    }
     let timers = Timers::new(Arc::new(clock::now));
     supervisor.spawn("timers", Arc::clone(&timers).run(supervisor.stopping().clone()));
     let user_ids = Arc::new(UserIds::new(config.tokens.user_ids));
@@ -73,7 +80,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         chat,
         timers,
         node: Node::current(),
-        verifier: Verifier::new(&secret).naming(&user_ids, config.tokens.auto_provision),
+        verifier: Verifier::new(keys, Rules::new(&config.tokens.keys)).naming(&user_ids, config.tokens.auto_provision),
         user_ids,
         store,
         store_check: StoreCheck::default(),

@@ -14,15 +14,15 @@ pub async fn check(config: &Config) -> Vec<RunError> {
     wrong.extend(storage::open::faults(config).await.into_iter().map(RunError::from));
     wrong.extend(load::client(config).await.err());
     wrong.extend(load::tls(&config.listen).await.err());
-    wrong.extend(kept_secret(config).err());
+    wrong.extend(match config.tokens.keys.need_generated_secret() {
+        true => kept_secret(config).err(),
+        false => load::keys(config).await.err(),
+    });
     wrong
 }
 
 /// The secret of the data directory can be read, if it is there and counts. The start creates one that is not.
 fn kept_secret(config: &Config) -> Result<(), RunError> {
-    if config.tokens.jwt_secret.is_some() {
-        return Ok(());
-    }
     match std::fs::read(config.data_dir.join(secret::FILE)) {
         Err(error) if error.kind() != ErrorKind::NotFound && error.kind() != ErrorKind::NotADirectory => {
             Err(RunError::Secret(SecretError::File(error)))

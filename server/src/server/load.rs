@@ -1,30 +1,38 @@
 //! What a server reads and opens before it takes connections.
 
-use std::io;
 use std::sync::Arc;
+
+use jwt::settings::WrongSetting;
 
 use super::entrances::Tls;
 use super::error::RunError;
-use crate::auth::secret::{self, SecretError};
+use crate::auth::KeyStore;
+use crate::auth::keys::{self, KeysError};
+use crate::auth::secret::SecretError;
 use crate::chat::MessageIdGenerator;
 use crate::clock::now;
-use crate::config::{Config, Listen, Secret};
+use crate::config::{Config, Listen};
 use crate::storage::Store;
 use crate::storage::open::{OpenError, Opened};
 use crate::transport::client_files::ClientFiles;
 use crate::transport::tcp::certificates::Certificates;
 
-/// Loads the secret that tokens are checked with, or creates it.
-pub(super) async fn secret(config: &Config) -> Result<Secret, RunError> {
+/// Loads the keys that tokens are checked with.
+pub(super) async fn keys(config: &Config) -> Result<Arc<KeyStore>, RunError> {
     let config = config.clone();
-    let loaded = tokio::task::spawn_blocking(move || secret::load(&config)).await;
-    let loaded = loaded.unwrap_or_else(|panic| Err(io::Error::from(panic).into()));
+    let loaded = tokio::task::spawn_blocking(move || {
+        let keys = keys::load(&config)?;
+        Ok(KeyStore::new(&config, keys)?)
+    })
+    .await;
+    let loaded = loaded.unwrap_or_else(|panic| Err(SecretError::File(panic.into()).into()));
     loaded.map_err(|error| match error {
-        SecretError::DataDir(..) => RunError::Setting {
+        KeysError::Setting(WrongSetting { name, why }) => RunError::Setting { name, why },
+        KeysError::Secret(error @ SecretError::DataDir(..)) => RunError::Setting {
             name: "DATA_DIR",
             why: error.to_string(),
         },
-        error @ SecretError::File(_) => RunError::Secret(error),
+        KeysError::Secret(error @ SecretError::File(_)) => RunError::Secret(error),
     })
 }
 

@@ -31,7 +31,7 @@ pub async fn check(config: &Config) -> Result<(), OpenError> {
 /// Settings that no start could use, each [`OpenError::Setting`].
 pub async fn faults(config: &Config) -> Vec<OpenError> {
     let wrong = |name| move |why| OpenError::Setting { name, why };
-    let uses_data_dir = mongo_uri(config).is_none() || config.tokens.jwt_secret.is_none();
+    let uses_data_dir = mongo_uri(config).is_none() || config.tokens.keys.need_generated_secret();
     let directory = fault_of(&config.data_dir).filter(|_| uses_data_dir);
     let uri = match mongo_uri(config) {
         Some(uri) => MongoStore::check(&uri.text).await.err(),

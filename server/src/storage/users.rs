@@ -22,6 +22,10 @@ pub trait UserStore: Send + Sync + 'static {
     /// The ids of the users with these external ids, in the order given.
     async fn with_external_ids(&self, ids: &[ExternalId]) -> Result<Vec<Option<UserId>>, StoreError>;
 
+    /// Gives a user who has none an external id, and returns the user as it is then; `None` if there is no such user. Where the user
+    /// has one, or another user has this one, nothing changes.
+    async fn set_external_id(&self, user: UserId, id: &ExternalId) -> Result<Option<User>, StoreError>;
+
     /// Changes what is shown of a user, as far as it is known; nothing if there is no such user.
     async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError>;
 

@@ -11,6 +11,7 @@ pub mod extract;
 pub mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod hardening;
 pub mod health;
 pub mod history;
 pub mod paths;

@@ -18,6 +18,7 @@ pub mod mark;
 mod named;
 pub mod namespaces;
 pub mod presence;
+pub mod refresh_token;
 pub mod reply;
 pub mod request;
 pub mod resume;

@@ -17,6 +17,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// All headers, but for the time of the answer.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let headers = self.response.headers().iter().filter(|(name, _)| *name != "date");
+        let shown = headers.map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.to_string(), value)
+        });
+        shown.collect()
+    }
+
     /// A header's value, or an empty text.
     pub fn header(&self, name: &str) -> &str {
         let value = self.response.headers().get(name);

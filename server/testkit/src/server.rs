@@ -20,7 +20,7 @@ use launch::launch;
 pub use launch::{binary, command};
 
 /// The secret of every server that a test doesn't give another one.
-pub const SECRET: &str = "a secret that only the tests know, 32 bytes and more";
+pub const SECRET: &str = "a secret that only the tests know of 32 bytes and more";
 
 /// Where a server keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -212,6 +212,10 @@ impl UserStore for BrokenStore {
         self.store.with_external_ids(ids).await
     }
 
+    async fn set_external_id(&self, user: UserId, id: &ExternalId) -> Result<Option<User>, StoreError> {
+        self.store.set_external_id(user, id).await
+    }
+
     async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError> {
         self.store.set_profile(user, profile).await
     }

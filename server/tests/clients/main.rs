@@ -4,10 +4,14 @@
 mod addresses;
 mod habits;
 mod handshakes;
+mod key_set;
 mod origins;
 mod people;
 mod polling;
+mod provider;
 mod proxies;
+mod pyjwt;
+mod rotation;
 mod rules;
 mod tls;
 

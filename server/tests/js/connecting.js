@@ -1,9 +1,9 @@
-// Who is let in and who is not. Argument: url, transport, user (id), token (good), bad (name → token).
+// Who is let in and who is not. Argument: url, transport, user (id), token (good), good (others), bad (name → token).
 "use strict";
 const assert = require("node:assert/strict");
 const { Device, assertRefused, scenario } = require("./client.js");
 
-scenario(async ({ url, transport, user, token, bad }, check) => {
+scenario(async ({ url, transport, user, token, good, bad }, check) => {
   const code = (name) => {
     if (name.startsWith("expired")) return "token_expired";
     const nobody = ["a user that does not exist", "an administrator who is no user", "nobody"];
@@ -32,6 +32,9 @@ scenario(async ({ url, transport, user, token, bad }, check) => {
     const device = await new Device(url, transport, { token }).connected();
     await device.send(user, "I am in");
     device.close();
+  });
+  await check("lets tokens in that the secret signed by another algorithm", async () => {
+    for (const token of good) (await new Device(url, transport, { token }).connected()).close();
   });
   await check("takes the token as a bearer header", async () => {
     const extraHeaders = { authorization: `Bearer ${token}` };

@@ -130,7 +130,8 @@ contract! {
         are_compared_as_they_are
         are_one_user_for_concurrent_callers
         are_found_after_reopening
-        show_what_is_known_of_them;
+        show_what_is_known_of_them
+        are_given_to_users_who_are_here;
     settings in users:
         have_a_default
         change_one_by_one

@@ -8,6 +8,7 @@ mod access;
 mod connecting;
 mod cors;
 mod errors;
+mod expiry;
 mod feed;
 mod health;
 mod history;
@@ -19,6 +20,7 @@ mod malformed;
 mod messages;
 mod paging;
 mod presence;
+mod strangers;
 mod strict;
 mod users;
 

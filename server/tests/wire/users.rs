@@ -151,9 +151,23 @@ fn have_ids_of_another_system(server: &Server) {
     assert_eq!(listed.json()["users"][0]["externalId"], two);
     assert_eq!(taken.get("externalId"), None, "who has none shows none");
 
+    // Users who are here can be given one, for ever.
+    let mine = format!("mine {ada}");
+    for _ in 0..2 {
+        let linked = create(server, &json!({"users": [{"_id": ada, "externalId": mine}]}));
+        assert_eq!(
+            (&linked[0]["_id"], &linked[0]["externalId"], &linked[0]["created"]),
+            (&json!(ada), &json!(mine), &json!(false))
+        );
+    }
+    let [bob] = server.new_users();
+
     for wrong in [
         json!({"username": "a"}),
         json!({"externalId": "a"}),
+        json!({"username": "a", "_id": bob, "externalId": "a"}),
+        json!({"_id": "7", "externalId": "a"}),
+        json!({"_id": bob, "externalId": ada}),
         json!({"username": "a", "externalId": ""}),
         json!({"username": "a", "externalId": 7}),
         json!({"username": "a", "externalId": "a\nb"}),
@@ -174,6 +188,15 @@ fn have_ids_of_another_system(server: &Server) {
             "{body}: {}",
             answer.body
         );
+    }
+    for (id, external_id) in [
+        (&*ada, "another"),
+        (&bob, &mine),
+        ("ffffffffffffffffffffffff", "nobody's"),
+    ] {
+        let body = json!({"users": [{"_id": id, "externalId": external_id}]});
+        let answer = server.post("/users", &server.admin_token(), &body);
+        assert_eq!(answer.code(), "invalid_request", "{body}: {}", answer.body);
     }
     let none = server.get(&format!("/users?username=never%20{ada}"), &server.admin_token());
     assert_eq!(none.json()["users"], json!([]), "all or nothing");

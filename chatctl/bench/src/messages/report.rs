@@ -2,12 +2,20 @@
 
 use std::io::{self, Write};
 
+use chatctl_load::hostile::HostileReport;
 use chatctl_load::ledger::Tally;
 use chatctl_load::process::ProcessReport;
 use chatctl_load::report::{self, Report, three_digits};
 use chatctl_load::stats::{Counters, Summary};
 use indicatif::HumanCount;
 use serde::Serialize;
+
+/// The code of what is done too often.
+const RATE_LIMITED: &str = "rate_limited";
+
+/// What is said where the limits of the server were measured.
+const LIMITED: &str =
+    "the server limits how often a user may send, so this measures that limit; start the server with RATE_LIMITS=off";
 
 /// The result.
 #[derive(Debug, Serialize)]
@@ -39,6 +47,9 @@ pub(crate) struct MessagesReport {
     #[serde(flatten)]
     pub(super) tally: Tally,
     pub(super) processes: Vec<ProcessReport>,
+    /// What the hostile clients did up to the end of the window, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hostile: Option<HostileReport>,
     pub(super) interrupted: bool,
     /// What happened if all connections ended before the run did.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +131,21 @@ impl Report for MessagesReport {
         report::line(out, "whole run", sums)?;
         for (code, number) in &counters.errors {
             report::line(out, "errors", format_args!("{code}: {}", count(*number)))?;
+        }
+        if counters.errors.contains_key(RATE_LIMITED) {
+            report::line(out, "limited", LIMITED)?;
+        }
+        if let Some(hostile) = &self.hostile {
+            let did = format!(
+                "{} clients: {} messages flooded, {} refused, {} answers unread, {} wrong tokens, ended {} times",
+                count(hostile.clients as u64),
+                count(hostile.flooded),
+                count(hostile.refused),
+                count(hostile.unread),
+                count(hostile.wrong_tokens),
+                count(hostile.ended)
+            );
+            report::line(out, "hostile", did)?;
         }
         if tally.refused_but_delivered > 0 {
             report::line(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use mongodb::error::{ErrorKind, WriteFailure};
 use shared::{ExternalId, Timestamp, User, UserId};
 use tokio::time::Instant;
 
@@ -76,8 +77,7 @@ impl Users {
             Ok(_) => return Ok(true),
             Err(error) => error,
         };
-        let mongodb::error::ErrorKind::Write(mongodb::error::WriteFailure::WriteError(failed)) = error.kind.as_ref()
-        else {
+        let ErrorKind::Write(WriteFailure::WriteError(failed)) = error.kind.as_ref() else {
             return Err(store_error(&error));
         };
         match (failed.code, index_of(&failed.message)) {
@@ -117,6 +117,32 @@ impl Users {
             .filter_map(|user| Some((user.external_id?, user.id)))
             .collect();
         Ok(ids.iter().map(|id| found.get(id).copied()).collect())
+    }
+
+    /// See [`crate::storage::UserStore::set_external_id`].
+    pub(super) async fn set_external_id(&self, user: UserId, id: &ExternalId) -> Result<Option<User>, StoreError> {
+        let filter = doc! { "_id": document::user_key(user), EXTERNAL_ID: { "$exists": false } };
+        let change = doc! { "$set": { EXTERNAL_ID: id.as_str() } };
+        let deadline = Instant::now() + CREATE_TIMEOUT;
+        retrying(deadline, || {
+            let update = self.users.update_one(filter.clone(), change.clone());
+            async {
+                let updating = async { Ok(update.await) };
+                let Err(error) = bounded("changing a user", WRITE_TIMEOUT, updating).await? else {
+                    return Ok(());
+                };
+                match error.kind.as_ref() {
+                    // Another user has it.
+                    ErrorKind::Write(WriteFailure::WriteError(failed)) if failed.code == DUPLICATE_KEY => Ok(()),
+                    ErrorKind::Write(WriteFailure::WriteError(failed)) if failed.code == INVALID_DOCUMENT => {
+                        Err(StoreError::Validator)
+                    }
+                    _ => Err(store_error(&error)),
+                }
+            }
+        })
+        .await?;
+        self.by_id(user).await
     }
 
     /// See [`crate::storage::UserStore::set_profile`].

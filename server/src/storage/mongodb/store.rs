@@ -149,6 +149,10 @@ impl UserStore for MongoStore {
         self.read(self.users.with_external_ids(ids)).await
     }
 
+    async fn set_external_id(&self, user: UserId, id: &ExternalId) -> Result<Option<User>, StoreError> {
+        self.guard(self.users.set_external_id(user, id)).await
+    }
+
     async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError> {
         self.guard(self.users.set_profile(user, profile)).await
     }

@@ -225,6 +225,13 @@ impl UserStore for EmbeddedStore {
             .await
     }
 
+    async fn set_external_id(&self, user: UserId, id: &ExternalId) -> Result<Option<User>, StoreError> {
+        let id = id.clone();
+        self.writer
+            .run(move |connection| users::set_external_id(connection, user, &id))
+            .await
+    }
+
     async fn set_profile(&self, user: UserId, profile: &Profile) -> Result<(), StoreError> {
         let profile = profile.clone();
         self.writer

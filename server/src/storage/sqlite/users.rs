@@ -24,6 +24,10 @@ const NEW_OF_IDENTITY: &str = "
     INSERT INTO users (id, username, is_online, external_id, display_name, avatar_url) VALUES (?1, ?2, FALSE, ?3, ?4, ?5)
     ON CONFLICT (username) DO NOTHING";
 
+pub(super) const SET_EXTERNAL_ID: &str = "
+    UPDATE users SET external_id = ?2
+    WHERE id = ?1 AND external_id IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE external_id = ?2)";
+
 pub(super) const SET_PROFILE: &str = "
     UPDATE users SET display_name = coalesce(?2, display_name), avatar_url = coalesce(?3, avatar_url) WHERE id = ?1";
 
@@ -106,6 +110,18 @@ pub(super) fn by_external_id(connection: &Connection, id: &ExternalId) -> rusqli
         .prepare_cached(BY_EXTERNAL_ID)?
         .query_row([id.as_str()], |row| Ok(UserId::from_bytes(row.get(0)?)))
         .optional()
+}
+
+/// Gives a user who has none an external id that nobody has, and returns the user.
+pub(super) fn set_external_id(
+    connection: &Connection,
+    user: UserId,
+    id: &ExternalId,
+) -> rusqlite::Result<Option<User>> {
+    connection
+        .prepare_cached(SET_EXTERNAL_ID)?
+        .execute((user.bytes(), id.as_str()))?;
+    by_id(connection, user)
 }
 
 /// Changes what is shown of a user, as far as it is known.

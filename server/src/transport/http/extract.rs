@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use shared::{ErrorCode, UserId, WireError, limits};
 
-use crate::auth::{self, AuthError, Caller};
+use crate::auth::{self, Caller};
 use crate::chat::{self, checked_limit};
 use crate::error::{self, HttpError};
 use crate::rates::Kind;
@@ -27,19 +27,11 @@ impl FromRequestParts<Arc<Context>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, HttpError> {
         let token = auth::bearer(&parts.headers);
-        let client = ClientAddress::of(parts);
-        if let (Some(client), Some(_)) = (client, token) {
-            client
-                .look_at_token(&context.registry)
-                .map_err(AuthError::TooManyFailed)?;
-        }
-        let caller = auth::authenticate_http(&context.verifier, &*context.store, token).await;
-        if let (Some(client), Err(denied)) = (client, &caller)
-            && denied.is_failed_token()
-        {
-            client.count_failed_token(&context.registry);
-        }
-        let caller = caller?;
+        let look = auth::authenticate_http(&context.verifier, &*context.store, token);
+        let caller = match ClientAddress::of(parts).filter(|_| token.is_some()) {
+            Some(client) => client.try_token(&context.registry, look).await,
+            None => look.await,
+        }?;
         if !caller.admin {
             let used = context.rates.of(caller.user);
             context.rates.count(&used, Kind::Read).map_err(|refused| {

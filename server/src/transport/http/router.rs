@@ -17,6 +17,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::extract::MAX_BODY_BYTES;
+use super::hardening::{self, Hardening};
 use super::{administration, cors, paths, strict};
 use crate::config::paths::SOCKET_IO;
 use crate::error::{self, HttpError};
@@ -41,6 +42,7 @@ pub fn build(
         sessions: Sessions::new(&context.registry),
     };
     let where_things_are = context.config.paths();
+    let hardening = Hardening::new(context.config.listen.hsts_max_age);
     let guard = middleware::from_fn_with_state(Arc::clone(&context), administration::guard);
     let routes = table
         .merge(administrative.route_layer(guard))
@@ -53,7 +55,8 @@ pub fn build(
         .layer(cors::layer(&origins))
         .layer(middleware::from_fn(strict::strict))
         .layer(middleware::from_fn(answers::charge))
-        .layer(middleware::from_fn(strict::strict));
+        .layer(middleware::from_fn(strict::strict))
+        .layer(middleware::from_fn_with_state(hardening, hardening::harden));
     // Outside of routing, which it is for.
     Router::new().fallback_service(MapRequest::new(routes, move |request: Request| {
         paths::route(&where_things_are, request)

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::admin::{ConnectionInfo, LastEvent, SessionEnded};
+use shared::session::TokenEnd;
 use shared::{Timestamp, UserId, WireError, events};
 use socketioxide::TransportType;
 use socketioxide::socket::Socket;
@@ -19,10 +20,17 @@ use socketioxide::socket::Socket;
 use super::emit;
 use super::timers::{Moment, Timed, Timers};
 use crate::auth::Caller;
+use crate::config::TokenExpiry;
 use crate::delivery::client::{Client, Emitted, Ending};
 use crate::error;
 use crate::transport::tcp::end_reason::EndReason;
 use crate::transport::tcp::link::Link;
+
+/// How long before its token ends a connection is told that, in milliseconds.
+const NOTICE: i64 = 60_000;
+
+/// Time until it is tried again to tell a connection that is just being made, in milliseconds.
+const NOTICE_RETRY: i64 = 200;
 
 /// How long what was said last has to get out before the transport is closed, in milliseconds.
 const GRACE: i64 = 100;
@@ -36,6 +44,8 @@ pub struct SocketClient {
     user: UserId,
     since: Timestamp,
     timers: Arc<Timers>,
+    /// Whether it ends with its token.
+    live: bool,
     /// The names of the events that clients may send.
     names: Arc<[&'static str]>,
     /// The place of the last event in `names`, from 1 on, and the second of the registry in which it came.
@@ -49,7 +59,16 @@ pub struct SocketClient {
 struct State {
     caller: Caller,
     ending: Option<Ending>,
+    /// When it is told that its token ends; `None` once it was told.
+    notice: Option<Timestamp>,
     moment: Option<Moment>,
+}
+
+impl State {
+    fn expires_at(&self) -> Option<Timestamp> {
+        let seconds = self.caller.expires_at?;
+        Some(Timestamp::from_millis(seconds.saturating_mul(1_000)))
+    }
 }
 
 impl SocketClient {
@@ -59,24 +78,64 @@ impl SocketClient {
         link: Link,
         caller: Caller,
         timers: &Arc<Timers>,
+        expiry: TokenExpiry,
         names: &Arc<[&'static str]>,
     ) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
+        let client = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             socket: Arc::downgrade(socket),
             link,
             user: caller.user,
             since: timers.now(),
             timers: Arc::clone(timers),
+            live: expiry == TokenExpiry::Live,
             names: Arc::clone(names),
             last_event: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             state: Mutex::new(State {
                 caller,
                 ending: None,
+                notice: None,
                 moment: None,
             }),
-        })
+        });
+        let mut state = client.state.lock();
+        state.notice = state.expires_at().map(|end| earlier(end, NOTICE));
+        client.watch_token(&mut state);
+        drop(state);
+        client
+    }
+
+    /// Goes on with another token of its user. Returns when that ends.
+    pub(super) fn refresh(&self, caller: Caller) -> Option<Timestamp> {
+        let mut state = self.state.lock();
+        state.caller = caller;
+        if state.ending.is_none() {
+            let now = self.timers.now().millis();
+            state.notice = state.expires_at().map(|end| {
+                let left = end.millis().saturating_sub(now);
+                // A client that is told at once would ask at once for the next one, again and again.
+                let before = if left > NOTICE { NOTICE } else { left / 2 };
+                earlier(end, before)
+            });
+            self.watch_token(&mut state);
+        }
+        state.expires_at()
+    }
+
+    /// Sets the moment at which something has to be done about its token.
+    fn watch_token(&self, state: &mut State) {
+        match (state.expires_at().filter(|_| self.live), state.notice) {
+            (Some(end), Some(notice)) => self.set_moment(state, notice.min(end)),
+            (Some(end), None) => self.set_moment(state, end),
+            (None, _) => self.remove_moment(state),
+        }
+    }
+
+    fn remove_moment(&self, state: &mut State) {
+        if let Some(moment) = state.moment.take() {
+            self.timers.remove(moment);
+        }
     }
 
     /// Why its requests are refused, if they are.
@@ -96,10 +155,8 @@ impl SocketClient {
     /// The connection has ended. One that is being ended keeps its moment, at which its transport is closed.
     pub(super) fn left(&self) {
         let mut state = self.state.lock();
-        if state.ending.is_none()
-            && let Some(moment) = state.moment.take()
-        {
-            self.timers.remove(moment);
+        if state.ending.is_none() {
+            self.remove_moment(&mut state);
         }
     }
 
@@ -127,6 +184,10 @@ impl SocketClient {
             at: Timestamp::from_millis(self.timers.now().millis().saturating_sub(ago * 1_000)),
         })
     }
+}
+
+fn earlier(time: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_millis(time.millis().saturating_sub(millis))
 }
 
 impl Client for SocketClient {
@@ -162,19 +223,23 @@ impl Client for SocketClient {
         let at = match &ending {
             // A client that comes back before this could bring no token that is good.
             Ending::Revoked { before } => before.millis().max(earliest).min(earliest.saturating_add(1_000)),
-            Ending::Banned(_) | Ending::Disconnected => earliest,
+            Ending::Banned(_) | Ending::Expired | Ending::Disconnected => earliest,
         };
         let WireError {
             code, message, until, ..
         } = error::ended(&ending);
         let leaves = matches!(ending, Ending::Disconnected);
-        tracing::info!(user = %self.user, code = %code, "connect: a connection is ended");
+        let expired = state.expires_at().filter(|_| matches!(ending, Ending::Expired));
+        tracing::debug!(user = %self.user, code = %code, "connect: a connection is ended");
         state.ending = Some(ending);
         self.ended.store(true, Ordering::Relaxed);
         self.set_moment(&mut state, Timestamp::from_millis(at));
         // The library may call back that it left.
         drop(state);
-        self.emit_payload(events::SESSION_ENDED, &SessionEnded { code, message, until });
+        match expired {
+            Some(expires_at) => self.emit_payload(events::TOKEN_EXPIRED, &TokenEnd { expires_at }),
+            None => self.emit_payload(events::SESSION_ENDED, &SessionEnded { code, message, until }),
+        };
         if leaves && let Some(socket) = self.socket.upgrade() {
             // If it can't be sent that, the transport says it.
             let _ = socket.disconnect();
@@ -190,23 +255,55 @@ impl Client for SocketClient {
         let agent = socket
             .as_ref()
             .and_then(|socket| socket.req_parts().headers.get(header::USER_AGENT));
-        let expires_at = self.state.lock().caller.expires_at;
+        let expires_at = self.state.lock().expires_at();
         ConnectionInfo {
             id,
             since: self.since,
             address: self.link.client().to_string(),
             transport: transport.unwrap_or("closed").to_owned(),
             user_agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()),
-            token_expires_at: expires_at.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1_000))),
+            token_expires_at: expires_at,
             last_event: self.last_event(),
         }
     }
 }
 
 impl Timed for SocketClient {
-    fn is_due(&self, _now: Timestamp) {
-        if self.ended.load(Ordering::Relaxed) {
-            self.link.close();
+    fn is_due(&self, now: Timestamp) {
+        let mut state = self.state.lock();
+        if state.ending.is_some() {
+            drop(state);
+            return self.link.close();
+        }
+        // It may have been refreshed meanwhile.
+        let Some(expires_at) = state.expires_at().filter(|_| self.live) else {
+            return;
+        };
+        if now >= expires_at {
+            drop(state);
+            return self.end(Ending::Expired);
+        }
+        if state.notice.is_none_or(|notice| now < notice) {
+            return self.watch_token(&mut state);
+        }
+        state.notice = None;
+        self.watch_token(&mut state);
+        drop(state);
+        if self.emit_payload(events::TOKEN_EXPIRING, &TokenEnd { expires_at }) == Emitted::NotConnected {
+            // It is just being made.
+            let mut state = self.state.lock();
+            if state.ending.is_none() {
+                state.notice = Some(Timestamp::from_millis(now.millis().saturating_add(NOTICE_RETRY)));
+                self.watch_token(&mut state);
+            }
+        }
+    }
+}
+
+impl Drop for SocketClient {
+    fn drop(&mut self) {
+        if let Some(moment) = self.state.get_mut().moment.take() {
+            self.timers.remove(moment);
         }
     }
 }

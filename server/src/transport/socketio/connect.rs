@@ -123,17 +123,11 @@ fn say_refused(reason: &'static str) {
 
 /// Checks a token, unless too many from the same address were not accepted.
 async fn authenticate_from(link: Option<&Link>, context: &Context, token: &str) -> Result<Caller, AuthError> {
-    let client = link.map(Link::client);
-    client
-        .map_or(Ok(()), |client| client.look_at_token(&context.registry))
-        .map_err(AuthError::TooManyFailed)?;
-    let authenticated = authenticate(context, Some(token)).await;
-    if let (Some(client), Err(denied)) = (client, &authenticated)
-        && denied.is_failed_token()
-    {
-        client.count_failed_token(&context.registry);
+    let look = authenticate(context, Some(token));
+    match link.map(Link::client) {
+        Some(client) => client.try_token(&context.registry, look).await,
+        None => look.await,
     }
-    authenticated
 }
 
 /// Outlasts a short failure of the database: being refused would be final for the client, waiting is not. Meanwhile
@@ -155,6 +149,8 @@ async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, 
                 // When the time is over it is asked once more.
                 let _ = timeout_at(end, context.chat.reader.reads.store_answers()).await;
             }
+            // Likewise where it is the provider that does not answer.
+            Err(AuthError::NoKeysYet) if Instant::now() < end => tokio::time::sleep(RETRY_DELAY).await,
             done => return done,
         }
     }
@@ -170,7 +166,14 @@ fn enter(
     // Every session has a link: no request gets to the library without one.
     let link = Link::of(socket).ok_or_else(|| ConnectRefused(error::failed()))?.clone();
     let address = link.client().address;
-    let client = SocketClient::new(socket, link.clone(), caller, &context.timers, names);
+    let client = SocketClient::new(
+        socket,
+        link.clone(),
+        caller,
+        &context.timers,
+        context.config.tokens.token_expiry,
+        names,
+    );
     let registration = context
         .chat
         .connect(caller.user, client.clone())

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 
 use super::registry::Registry;
 use super::socket::shown;
+use crate::auth::{AuthError, Caller};
 use crate::rates::addresses::OpenConnection;
 use crate::rates::{AddressUse, TooOften};
 
@@ -77,20 +78,26 @@ impl ClientAddress {
         registry.addresses.open(used).map(Some).ok_or(())
     }
 
-    /// Whether a token from here may be looked at.
+    /// Has a token from here looked at, unless too many from here were not accepted lately, and counts it if it is not accepted.
     ///
     /// # Errors
-    /// Too many were not accepted lately.
-    pub fn look_at_token(&self, registry: &Registry) -> Result<(), TooOften> {
-        self.count(|used| registry.addresses.look_at_token(used))
-            .inspect_err(|_| registry.count_refused_token())
-    }
-
-    /// A token from here was not accepted.
-    pub fn count_failed_token(&self, registry: &Registry) {
-        if let Some(used) = &self.used {
+    /// Too many were not accepted, or why this one is not.
+    pub async fn try_token(
+        &self,
+        registry: &Registry,
+        look: impl Future<Output = Result<Caller, AuthError>>,
+    ) -> Result<Caller, AuthError> {
+        if let Err(refused) = self.count(|used| registry.addresses.look_at_token(used)) {
+            registry.count_refused_token();
+            return Err(AuthError::TooManyFailed(refused));
+        }
+        let looked = look.await;
+        if let (Some(used), Err(denied)) = (&self.used, &looked)
+            && denied.is_failed_token()
+        {
             registry.addresses.count_failed_token(used);
         }
+        looked
     }
 
     fn count(&self, count: impl FnOnce(&AddressUse) -> Result<(), TooOften>) -> Result<(), TooOften> {

@@ -167,3 +167,23 @@ pub(crate) async fn show_what_is_known_of_them(engine: &dyn Engine) {
     assert_eq!(store.list_users(None, 10).await.unwrap().len(), 1);
     assert_eq!(store.users_named("ada").await.unwrap()[0].display_name, text("Ada"));
 }
+
+pub(crate) async fn are_given_to_users_who_are_here(engine: &dyn Engine) {
+    let store = engine.open().await;
+    let here = store.create_users(&names(["ada", "bob"]), START).await.unwrap();
+    let [ada, bob] = [0, 1].map(|place: usize| here[place].0.id);
+    let give = async |to, id: &str| {
+        let user = store.set_external_id(to, &external(id)).await.unwrap();
+        user.map(|user| user.external_id.map(|id| id.to_string()))
+    };
+    let text = |text: &str| Some(Some(text.to_owned()));
+    assert_eq!(give(ada, "7").await, text("7"));
+    assert_eq!(give(ada, "7").await, text("7"));
+    assert_eq!(give(ada, "8").await, text("7"), "an id does not change");
+    assert_eq!(give(bob, "7").await, Some(None), "it is another user's");
+    assert_eq!(give(bob, "8").await, text("8"));
+    assert_eq!(give(nobody(), "9").await, None);
+    assert_eq!(ids(&*store, &["7", "8", "9"]).await, [Some(ada), Some(bob), None]);
+    let found = store.find_or_create(&[user("7", "another")], later(1)).await.unwrap();
+    assert_eq!((found[0].0.id, found[0].1), (ada, false));
+}

@@ -43,6 +43,7 @@ async fn every_statement_walks_an_index() {
             "SEARCH users USING INDEX users_by_external_id (external_id=?)",
         ),
         (users::SET_PROFILE, user),
+        (users::SET_EXTERNAL_ID, user),
         (users::LIST, "SEARCH users USING INDEX sqlite_autoindex_users_1 (id>?)"),
         (users::PRESENCE, user),
         (users::SETTINGS, user),

@@ -1,0 +1,269 @@
+//! The keys that tokens are checked with now: read again when their files change, fetched again from the identity provider.
+//!
+//! One task does the reading and fetching. Who meets a token whose key is not known asks it and waits, so that no client that leaves
+//! takes a request with it that others wait for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use jwt::fetch::{FetchError, Fetcher, TIMEOUT};
+use jwt::settings::{KeySetSource, WrongSetting};
+use jwt::{Key, KeySet, Keys, Provider};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::keys;
+use crate::config::Config;
+use crate::outage::Outage;
+
+/// How often files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A token of a key that is not known makes the provider be asked again this long after the last such one at the earliest.
+const ASK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// After this long a provider that did not answer is asked again.
+const RETRY_DELAY: Duration = Duration::from_secs(10);
+
+/// The keys that tokens are checked with.
+pub struct KeyStore {
+    config: Option<Config>,
+    fetcher: Option<Fetcher>,
+    /// Held to take or to replace them.
+    keys: RwLock<Arc<Keys>>,
+    /// When the provider was last asked for an unknown key. Held to look and set.
+    asked: Mutex<Option<Instant>>,
+    /// Wakes the task that asks.
+    wanted: Notify,
+    /// How often the provider was asked to the end.
+    answers: watch::Sender<u64>,
+}
+
+impl KeyStore {
+    /// The keys that a configuration names, of which these were loaded.
+    ///
+    /// # Errors
+    /// `JWT_JWKS_URL` can't be asked.
+    pub fn new(config: &Config, keys: Keys) -> Result<Arc<Self>, WrongSetting> {
+        let settings = &config.tokens.keys;
+        let fetcher = match &settings.jwt_jwks_url {
+            Some(KeySetSource::Url(url)) => {
+                let fetcher = Fetcher::new(url, settings.jwt_jwks_allow_private);
+                Some(fetcher.map_err(|error| WrongSetting {
+                    name: "JWT_JWKS_URL",
+                    why: error.to_string(),
+                })?)
+            }
+            _ => None,
+        };
+        Ok(Arc::new(Self::of(keys, Some(config.clone()), fetcher)))
+    }
+
+    /// One secret that stays, for parts that are used without a server.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn of_secret(secret: &str) -> Arc<Self> {
+        let keys = Keys {
+            own: vec![Key::secret(secret, "a secret".to_owned())],
+            provider: Provider::None,
+        };
+        Arc::new(Self::of(keys, None, None))
+    }
+
+    fn of(keys: Keys, config: Option<Config>, fetcher: Option<Fetcher>) -> Self {
+        Self {
+            config,
+            fetcher,
+            keys: RwLock::new(Arc::new(keys)),
+            asked: Mutex::default(),
+            wanted: Notify::new(),
+            answers: watch::Sender::new(0),
+        }
+    }
+
+    /// The keys as they are now.
+    pub fn current(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read())
+    }
+
+    /// Has the provider asked for a key that is not known, unless it was lately, and waits for what it says.
+    pub async fn ask(&self) {
+        if self.fetcher.is_none() {
+            return;
+        }
+        let mut answers = self.answers.subscribe();
+        let may_ask = {
+            let mut asked = self.asked.lock();
+            let may_ask = asked.is_none_or(|at| at.elapsed() >= ASK_INTERVAL);
+            if may_ask {
+                *asked = Some(Instant::now());
+            }
+            may_ask
+        };
+        if may_ask {
+            self.wanted.notify_one();
+        } else if self.asked.lock().is_none_or(|at| at.elapsed() > TIMEOUT) {
+            // The one who asked has its answer by now.
+            return;
+        }
+        // An outcome that comes later finds its way into the keys all the same.
+        let _ = timeout(TIMEOUT, answers.changed()).await;
+    }
+
+    /// Whether there is anything that can change.
+    pub fn changes(&self) -> bool {
+        self.fetcher.is_some() || !self.files().is_empty()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let Some(config) = &self.config else {
+            return Vec::new();
+        };
+        let settings = &config.tokens.keys;
+        let set = match &settings.jwt_jwks_url {
+            Some(KeySetSource::File(path)) => Some(path.clone()),
+            _ => None,
+        };
+        settings.key_files().into_iter().map(PathBuf::from).chain(set).collect()
+    }
+
+    /// Keeps the keys as they are in the files and at the provider. Whenever `reload` changes, all are read and fetched again.
+    pub async fn run(self: Arc<Self>, mut reload: watch::Receiver<u64>, stop: CancellationToken) {
+        let files = self.files();
+        let refresh = self.config.as_ref().map_or(ASK_INTERVAL, |config| {
+            Duration::from_secs(config.tokens.keys.jwt_jwks_refresh.into())
+        });
+        let mut outage = Outage::default();
+        let mut seen = stamps(files.clone()).await;
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut due = Instant::now();
+        loop {
+            let mut fetch = false;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = look.tick(), if !files.is_empty() => {
+                    let now = stamps(files.clone()).await;
+                    if now != seen {
+                        seen = now;
+                        self.read_again().await;
+                    }
+                }
+                () = self.wanted.notified() => fetch = true,
+                () = sleep_until(due), if self.fetcher.is_some() => fetch = true,
+                Ok(()) = reload.changed() => {
+                    seen = stamps(files.clone()).await;
+                    self.read_again().await;
+                    fetch = true;
+                }
+            }
+            if let Some(fetcher) = self.fetcher.as_ref().filter(|_| fetch) {
+                let fetched = stop.run_until_cancelled(fetcher.fetch()).await;
+                let Some(fetched) = fetched else { return };
+                let is_good = fetched.is_ok();
+                self.take(fetcher, fetched, &mut outage);
+                self.answers.send_modify(|count| *count += 1);
+                due = Instant::now() + if is_good { refresh } else { refresh.min(RETRY_DELAY) };
+            }
+        }
+    }
+
+    /// Uses what the provider said; while it says nothing, what it said last.
+    fn take(&self, fetcher: &Fetcher, fetched: Result<KeySet, FetchError>, outage: &mut Outage) {
+        let host = fetcher.host();
+        match fetched {
+            Ok(set) => {
+                if let Some(ended) = outage.worked() {
+                    tracing::info!(host, failures = ended.failures, lasted = ?ended.lasted, "keys of tokens: the identity provider answers again");
+                }
+                self.replace_set(set);
+            }
+            Err(error) if outage.failed() => {
+                let known = matches!(self.current().provider, Provider::Keys(_));
+                tracing::error!(
+                    host, %error, known,
+                    "keys of tokens: JWT_JWKS_URL can't be fetched; the keys that are known stay as they are, and it is tried again"
+                );
+            }
+            Err(error) => tracing::debug!(host, %error, "keys of tokens: JWT_JWKS_URL can't be fetched"),
+        }
+    }
+
+    fn replace_set(&self, set: KeySet) {
+        let mut keys = self.keys.write();
+        let names = |keys: &Keys| match &keys.provider {
+            Provider::Keys(set) => Some((labels(&set.keys), set.skipped.clone())),
+            _ => None,
+        };
+        let before = names(&keys);
+        *keys = Arc::new(Keys {
+            own: keys.own.clone(),
+            provider: Provider::Keys(Arc::new(set)),
+        });
+        let after = names(&keys);
+        drop(keys);
+        if before == after {
+            return;
+        }
+        if let Some((used, skipped)) = after {
+            tracing::info!(
+                keys = used.join(", "),
+                "keys of tokens: the identity provider has these"
+            );
+            for why in skipped {
+                tracing::warn!("keys of tokens: not used: {why}");
+            }
+        }
+    }
+
+    /// Reads the files again. What can't be read leaves the keys as they were.
+    async fn read_again(&self) {
+        let Some(config) = self.config.clone().filter(|_| !self.files().is_empty()) else {
+            return;
+        };
+        let read = tokio::task::spawn_blocking(move || keys::load(&config)).await;
+        match read {
+            Ok(Ok(read)) => {
+                let mut keys = self.keys.write();
+                let provider = match read.provider {
+                    // A file has its keys; those of a URL are kept.
+                    Provider::Keys(set) => Provider::Keys(set),
+                    _ => keys.provider.clone(),
+                };
+                let named = labels(&read.own).join(", ");
+                *keys = Arc::new(Keys {
+                    own: read.own,
+                    provider,
+                });
+                drop(keys);
+                tracing::info!(keys = named, "keys of tokens: the files were read again");
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "keys of tokens: the files can't be read again; the keys that are known stay as they are");
+            }
+            // The panic was logged where it happened.
+            Err(_) => tracing::error!(
+                "keys of tokens: the files can't be read again; the keys that are known stay as they are"
+            ),
+        }
+    }
+}
+
+fn labels(keys: &[Key]) -> Vec<String> {
+    keys.iter().map(|key| key.label().to_owned()).collect()
+}
+
+/// What changes when a file is written or replaced.
+async fn stamps(files: Vec<PathBuf>) -> Vec<Option<(SystemTime, u64, u64)>> {
+    let look = move || {
+        let stamp = |path: &PathBuf| {
+            use std::os::unix::fs::MetadataExt as _;
+            let found = std::fs::metadata(path).ok()?;
+            Some((found.modified().ok()?, found.len(), found.ino()))
+        };
+        files.iter().map(stamp).collect()
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}

@@ -1,0 +1,29 @@
+//! The token of a connection: when it ends, and how a new one takes its place.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// Payload of [`crate::events::TOKEN_EXPIRING`] and [`crate::events::TOKEN_EXPIRED`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenEnd {
+    /// When the connection's token ends, or ended.
+    pub expires_at: Timestamp,
+}
+
+/// Payload of [`crate::events::REFRESH_TOKEN`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshToken {
+    /// A token of the same user.
+    pub token: String,
+}
+
+/// The answer to [`crate::events::REFRESH_TOKEN`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refreshed {
+    /// When the connection's token ends now; missing if it never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
