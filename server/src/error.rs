@@ -106,8 +106,8 @@ pub fn too_many_of_user(kind: Kind, refused: &TooOften) -> WireError {
     let what = match kind {
         Kind::Message => "messages of one user",
         Kind::Typing => "typing of one user",
-        Kind::Event => "events of one user, beside messages and typing",
-        Kind::Read => "requests of one user",
+        Kind::Event => "events of one user, beside messages, typing and pages",
+        Kind::Read => "pages and requests of one user",
     };
     too_often(what, refused)
 }
@@ -364,6 +364,19 @@ pub fn invalid_id(name: &str, text: &str) -> WireError {
 /// As much of a client's text as an error repeats: more of a long one helps no client.
 pub fn short(text: &str) -> String {
     text.chars().take(64).collect()
+}
+
+/// As much of a decoder's words as an error repeats: their beginning and their end, which say what was found and what is expected.
+/// Between them can stand a name or a text of the client, however long.
+pub fn shortened(words: &str) -> String {
+    const HALF: usize = 128;
+    let letters = words.chars().count();
+    if letters <= 2 * HALF {
+        return words.to_owned();
+    }
+    let beginning: String = words.chars().take(HALF).collect();
+    let end: String = words.chars().skip(letters - HALF).collect();
+    format!("{beginning} … {end}")
 }
 
 /// A wire error on its way out of an HTTP handler.

@@ -150,6 +150,27 @@ fn no_cursor_of_a_connection_passes_a_change_on_its_way() {
     });
 }
 
+/// What a task did not deliver, because it was cut off or panicked, is passed by no cursor.
+#[test]
+fn no_cursor_passes_what_is_lost() {
+    model(|| {
+        for panics in [false, true] {
+            let numbers = Arc::new(storage::Numbers::default());
+            let watermark = DeliveryWatermark::new(Arc::clone(&numbers) as Arc<dyn FeedStore>);
+            let lost = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let _in_flight = watermark.begin();
+                numbers.commit();
+                if panics {
+                    std::panic::resume_unwind(Box::new("on purpose"));
+                }
+                watermark.cut_off();
+            }));
+            assert_eq!(lost.is_err(), panics);
+            assert_eq!(watermark.cursor(), 0);
+        }
+    });
+}
+
 /// Every order with up to three switches of threads that were not needed: faults like these show with fewer.
 fn model(run: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();

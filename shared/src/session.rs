@@ -1,5 +1,7 @@
 //! The token of a connection: when it ends, and how a new one takes its place.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
@@ -17,6 +19,13 @@ pub struct TokenEnd {
 pub struct RefreshToken {
     /// A token of the same user.
     pub token: String,
+}
+
+impl fmt::Debug for RefreshToken {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshToken").finish_non_exhaustive()
+    }
 }
 
 /// The answer to [`crate::events::REFRESH_TOKEN`].

@@ -5,6 +5,7 @@ use serde_json::Value;
 use shared::conversation::{Inbox, ListConversations, MarkUpTo};
 use shared::events::{self, Answer, SendMessage, Sent};
 use shared::presence::{PresenceOf, PresentNow, SetTyping};
+use shared::session::RefreshToken;
 use shared::sync::{SyncRequest, Synced};
 use shared::{ErrorCode, UserId, WireError};
 
@@ -27,6 +28,8 @@ pub enum Request {
     Read(MarkUpTo),
     /// One types, or stopped.
     Typing(SetTyping),
+    /// To go on with another token.
+    Refresh(RefreshToken),
 }
 
 /// The answer to a request.
@@ -56,6 +59,7 @@ impl Request {
             Self::Delivered(_) => events::MARK_DELIVERED,
             Self::Read(_) => events::MARK_READ,
             Self::Typing(_) => events::TYPING,
+            Self::Refresh(_) => events::REFRESH_TOKEN,
         }
     }
 
@@ -68,6 +72,7 @@ impl Request {
             Self::Follow(user) | Self::Unfollow(user) => serde_json::to_value(PresenceOf { user_ids: vec![*user] }),
             Self::Delivered(mark) | Self::Read(mark) => serde_json::to_value(mark),
             Self::Typing(typing) => serde_json::to_value(typing),
+            Self::Refresh(token) => serde_json::to_value(token),
         };
         payload.expect("requests are JSON")
     }
@@ -84,7 +89,9 @@ impl Request {
             Self::Sync(_) => Reply::Synced(read(answer)),
             Self::Inbox(_) => Reply::Inbox(read(answer)),
             Self::Follow(user) => Reply::Following(user, read(answer)),
-            Self::Unfollow(_) | Self::Delivered(_) | Self::Read(_) | Self::Typing(_) => Reply::Nothing,
+            Self::Unfollow(_) | Self::Delivered(_) | Self::Read(_) | Self::Typing(_) | Self::Refresh(_) => {
+                Reply::Nothing
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chatctl_terminal::values::{count, rate, time};
+use chatctl_terminal::values::{count, lifetime, rate, time};
 use clap::Args;
 
 /// Arguments of `prove`.
@@ -32,6 +32,12 @@ pub struct Prove {
     /// From the begin of one such command to that of the next.
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time, requires = "kill")]
     pub kill_every: Duration,
+    /// Let tokens hold for so long, and send others before they end (best with TOKEN_EXPIRY=live).
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    pub token_lifetime: Option<Duration>,
+    /// Have an administrator revoke the tokens of users at random; they come back with new ones.
+    #[arg(long)]
+    pub revoke: bool,
     /// Repeat the plan of an earlier run: who writes to whom, who leaves when, what is read. Random if absent.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -72,7 +78,8 @@ end all come back, and the audit compares what the server said with what it has:
     order of sending;
   every device has exactly the messages, watermarks and settings of its user,
     and heard of no others;
-  unread numbers and the inbox equal a recount; presence is true.
+  unread numbers and the inbox equal a recount; presence is true;
+  with --revoke, no token is let in after it was revoked.
 
 The exit status is 1 if anything was violated, or if nothing could be proven, for example because the fault command \
 failed. Ctrl-C ends the writing and begins the audit. With --json, the verdict is one JSON object, as in the \
@@ -90,6 +97,7 @@ Examples:
     --kill 'docker kill -s KILL chat && docker start chat'
   chatctl prove --duration 150s \\
     --url http://127.0.0.1:5000,http://127.0.0.1:5001
+  chatctl prove --token-lifetime 20s --revoke
   chatctl prove --seed 42 --users 20 --devices 3 --report reports/monday.html";
 
 #[cfg(test)]

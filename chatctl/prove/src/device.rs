@@ -19,7 +19,7 @@ use chatctl_client::backoff::Backoff;
 use chatctl_load::connection::{ConnectError, Connection};
 use chatctl_load::server::Server;
 use parking_lot::Mutex;
-use shared::{MessageId, UserId};
+use shared::{ErrorCode, MessageId, UserId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -28,6 +28,7 @@ use super::measurements::Measurements;
 use super::message_copy::MessageCopy;
 use super::plan::{Plan, Script};
 use super::record::{DeviceRecord, micros};
+use super::tokens::Tokens;
 use super::violation::{Example, Findings, Kind};
 use super::virtual_user::VirtualUser;
 use super::wire;
@@ -48,6 +49,10 @@ pub(super) struct RunContext {
     pub(super) plan: Plan,
     /// Where they connect to: nodes of one deployment.
     pub(super) nodes: Vec<Server>,
+    /// Signs the users' tokens.
+    pub(super) tokens: Arc<Tokens>,
+    /// Whether they hold for the whole run.
+    pub(super) tokens_hold: bool,
     /// The users' ids by their number.
     pub(super) people: Vec<UserId>,
     /// When the run began.
@@ -101,6 +106,8 @@ pub(super) struct Device {
     number: usize,
     script: Script,
     phase: watch::Receiver<Phase>,
+    /// The second in which the token of its last connection was made.
+    made: i64,
     /// To which node it connects next; of any size.
     node: usize,
     copy: MessageCopy,
@@ -142,6 +149,7 @@ impl Device {
             user: Arc::clone(user),
             number,
             phase,
+            made: 0,
             node: user.number + number,
             copy: MessageCopy::default(),
             recent: HashMap::new(),
@@ -194,7 +202,12 @@ impl Device {
     }
 
     async fn connect(&mut self) -> Result<Connection, ConnectError> {
-        let frame = wire::connect(&self.user.token, self.copy.cursor());
+        let (token, made) = match self.context.tokens_hold {
+            true => (self.user.token.clone(), self.made),
+            false => self.context.tokens.fresh(self.user.id),
+        };
+        self.made = made;
+        let frame = wire::connect(&token, self.copy.cursor());
         // Whoever comes back comes to another node.
         let node = &self.context.nodes[self.node % self.context.nodes.len()];
         self.node = self.node.wrapping_add(1);
@@ -207,6 +220,8 @@ impl Device {
     fn refused(&mut self, error: &ConnectError) {
         if let ConnectError::Refused(why) = error
             && why.contains(REFUSED_TOKEN)
+            && !(why.contains(ErrorCode::TokenRevoked.as_str())
+                && self.context.tokens.may_be_revoked(self.user.id, self.made))
         {
             self.complain(Kind::Refused, Example::new(format!("connecting: {why}")));
         }

@@ -29,6 +29,7 @@ mod record;
 mod report;
 mod run;
 mod server_state;
+mod tokens;
 mod verdict;
 mod violation;
 mod virtual_user;

@@ -11,6 +11,8 @@ use chatctl_load::progress::Progress;
 use chatctl_load::server::Server;
 use chatctl_load::{limits, users};
 use parking_lot::Mutex;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use shared::UserId;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -23,7 +25,9 @@ use super::fault::Faults;
 use super::plan::Plan;
 use super::record::{DeviceRecord, Fault, ServerState, UserRecord, WrongPresence};
 use super::server_state;
+use super::tokens::{Revoker, Tokens};
 use super::verdict::{Seen, Verdict};
+use super::violation::Findings;
 use super::virtual_user::VirtualUser;
 use super::{about, audit};
 
@@ -64,6 +68,8 @@ pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> 
     let context = Arc::new(RunContext {
         plan: Plan::new(seed, arguments.users),
         nodes: servers,
+        tokens: Arc::new(Tokens::new(first.clone(), arguments.token_lifetime)),
+        tokens_hold: arguments.token_lifetime.is_none() && !arguments.revoke,
         people: virtual_users.iter().map(|user| user.id).collect(),
         epoch: Instant::now(),
         interval: Duration::from_secs_f64(devices / arguments.rate),
@@ -84,6 +90,7 @@ pub(super) fn run(nodes: &[Http], arguments: &Prove) -> anyhow::Result<Verdict> 
             virtual_users,
             phase: watch::Sender::new(Phase::Gather),
             faults: Arc::default(),
+            let_in: Findings::default(),
             unproven: Vec::new(),
         };
         run.prove(seed, prefix).await
@@ -101,6 +108,8 @@ struct Run<'a> {
     phase: watch::Sender<Phase>,
     /// Locked for moments, by the faults and here.
     faults: Arc<Mutex<Vec<Fault>>>,
+    /// What was found of revoked tokens.
+    let_in: Findings,
     /// Why the run shows less than it was meant to.
     unproven: Vec<String>,
 }
@@ -136,11 +145,12 @@ impl Run<'_> {
         if records.iter().any(|user| user.devices.len() < self.arguments.devices) {
             self.unproven.push("a device of the proof itself broke down".to_owned());
         }
-        let findings = match &server_state {
+        let mut findings = match &server_state {
             Some(server_state) => audit::run(&records, server_state),
             // There is nothing to compare with; what showed by itself still counts.
             None => audit::strays(&records),
         };
+        findings.merge(&self.let_in);
         let checked = server_state
             .as_ref()
             .map(|server_state| about::checked(&records, server_state));
@@ -214,6 +224,7 @@ impl Run<'_> {
             };
             tokio::spawn(faults.run(until, stopped))
         });
+        let revoking = self.revoker(stop.subscribe());
         self.context.measurements.lock().begin(self.context.now());
         self.phase.send_replace(Phase::Run);
         self.until(self.arguments.duration, 1, |run| {
@@ -225,6 +236,15 @@ impl Run<'_> {
         self.context.measurements.lock().end_pause(self.context.now());
         self.phase.send_replace(Phase::Settle);
         stop.send_replace(true);
+        if let Some(revoking) = revoking {
+            match revoking.await {
+                Ok(found) => self.let_in = found,
+                Err(error) => self.unproven.push(format!("revoking ended early: {error}")),
+            }
+            if self.context.tokens.revocations.load(Relaxed) == 0 {
+                self.unproven.push("no token was revoked".to_owned());
+            }
+        }
         if let Some(faults) = faults {
             self.progress.show("waiting for the fault command");
             match faults.await {
@@ -236,6 +256,24 @@ impl Run<'_> {
                 Err(error) => self.unproven.push(format!("the faults ended early: {error}")),
             }
         }
+    }
+
+    /// Has tokens revoked, if that is wanted.
+    fn revoker(&self, stop: watch::Receiver<bool>) -> Option<JoinHandle<Findings>> {
+        self.arguments.revoke.then(|| {
+            let revoker = Revoker {
+                tokens: Arc::clone(&self.context.tokens),
+                nodes: self
+                    .nodes
+                    .iter()
+                    .cloned()
+                    .zip(self.context.nodes.iter().cloned())
+                    .collect(),
+                people: self.context.people.clone(),
+                random: StdRng::from_rng(&mut rand::rng()),
+            };
+            tokio::spawn(revoker.run(stop))
+        })
     }
 
     /// Whether the last fault went wrong.

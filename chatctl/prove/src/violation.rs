@@ -66,6 +66,8 @@ kinds! {
     SyncReset = "sync_reset", "a cursor of this run was refused";
     /// A good request was refused.
     Refused = "refused", "a request that is right was refused for good";
+    /// A revoked token.
+    LetIn = "let_in", "a token that was revoked was let in";
     /// More answers than requests.
     SurplusAnswer = "surplus_answer", "an answer to what was answered before, or never asked";
     /// Unread numbers.

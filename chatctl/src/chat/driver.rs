@@ -8,7 +8,10 @@ use chatctl_client::ClientError;
 use chatctl_client::backoff::Backoff;
 use chatctl_client::http::{Bearer, Http};
 use chatctl_client::news::News;
+use chatctl_client::request::Request;
 use chatctl_client::socket::{Connection, SocketEvent};
+use shared::events;
+use shared::session::RefreshToken;
 use shared::{Message, UserId};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
@@ -244,6 +247,14 @@ impl<Show: FnMut(ChatEvent) -> io::Result<()>> Driver<Show> {
         self.link = Link::Up(connection, events);
     }
 
+    /// Goes on with a new token: the one of this connection ends soon.
+    fn refresh(&self) {
+        if let Link::Up(connection, _) = &self.link {
+            let (token, _) = self.setup.http.secret().sign(self.setup.me, None, TOKEN_LIFETIME);
+            connection.request(Request::Refresh(RefreshToken { token }));
+        }
+    }
+
     fn lost(&mut self, reason: String) -> Result<(), ChatError> {
         self.session.disconnected();
         let retry_in = self.backoff.next(rand::random());
@@ -267,6 +278,7 @@ impl<Show: FnMut(ChatEvent) -> io::Result<()>> Driver<Show> {
                 self.lost(format!("refused: {refusal}"))?;
             }
             SocketEvent::Lost(reason) => self.lost(reason)?,
+            SocketEvent::Event(event) if event.name == events::TOKEN_EXPIRING => self.refresh(),
             SocketEvent::Event(event) => {
                 let news = News::read(self.setup.me, &event);
                 self.session.news(Instant::now(), news, event.cursor);

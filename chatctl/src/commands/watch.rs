@@ -14,6 +14,7 @@ use chatctl_terminal::output::{self, DIM};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::events::{self, Answer, ConnectError};
+use shared::session::RefreshToken;
 use shared::sync::{SyncEvent, SyncRequest, Synced};
 use shared::{ErrorCode, UserId};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -125,6 +126,9 @@ impl Watcher {
                 SocketEvent::Refused(refusal) => return Ok(End::Refused(refusal)),
                 SocketEvent::Lost(reason) => return Ok(End::Lost(reason)),
                 SocketEvent::Event(event) => {
+                    if event.name == events::TOKEN_EXPIRING {
+                        self.refresh(connection);
+                    }
                     let news = News::read(self.me, &event);
                     self.print(&event)?;
                     match news {
@@ -156,6 +160,12 @@ impl Watcher {
             }
         }
         Ok(End::Lost("the connection ended".to_owned()))
+    }
+
+    /// Goes on with a new token: the one of this connection ends soon.
+    fn refresh(&self, connection: &Connection) {
+        let (token, _) = self.http.secret().sign(self.me, None, TOKEN_LIFETIME);
+        connection.request(Request::Refresh(RefreshToken { token }));
     }
 
     /// Asks for the next page of what was missed.

@@ -15,8 +15,16 @@ use crate::storage::FeedStore;
 /// The guards of one server.
 pub struct DeliveryWatermark {
     store: Arc<dyn FeedStore>,
-    /// How many guards began at which committed position. Held to read the store's position, or to count a guard.
-    in_flight: Mutex<BTreeMap<i64, usize>>,
+    /// Held to read the store's position, or to count a guard.
+    in_flight: Mutex<InFlight>,
+}
+
+#[derive(Default)]
+struct InFlight {
+    /// How many guards began at which committed position.
+    began: BTreeMap<i64, usize>,
+    /// Whether guards are dropped without anything having been delivered.
+    is_cut_off: bool,
 }
 
 /// Held from before a commit until all that it committed is delivered.
@@ -38,7 +46,7 @@ impl DeliveryWatermark {
     pub fn begin(self: &Arc<Self>) -> InFlightGuard {
         let mut in_flight = self.in_flight.lock();
         let began = self.store.committed_position();
-        *in_flight.entry(began).or_default() += 1;
+        *in_flight.began.entry(began).or_default() += 1;
         InFlightGuard {
             watermark: Arc::clone(self),
             began,
@@ -51,21 +59,31 @@ impl DeliveryWatermark {
         let committed_position = self.store.committed_position();
         fail::fail_point!("delivery::watermark", |_| self.store.cursor(committed_position));
         let delivered = in_flight
+            .began
             .keys()
             .next()
             .map_or(committed_position, |first| committed_position.min(*first));
         drop(in_flight);
         self.store.cursor(delivered)
     }
+
+    /// Tasks are about to be cut off: whatever they hold a guard for is not delivered any more, and no cursor passes it.
+    pub fn cut_off(&self) {
+        self.in_flight.lock().is_cut_off = true;
+    }
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
         let mut in_flight = self.watermark.in_flight.lock();
-        if let Some(count) = in_flight.get_mut(&self.began) {
+        // A task that panics has not delivered either. The server stops then; until it has, cursors stay before what was lost.
+        if in_flight.is_cut_off || std::thread::panicking() {
+            return;
+        }
+        if let Some(count) = in_flight.began.get_mut(&self.began) {
             *count -= 1;
             if *count == 0 {
-                in_flight.remove(&self.began);
+                in_flight.began.remove(&self.began);
             }
         }
     }

@@ -66,6 +66,7 @@ pub async fn stop(context: Arc<Context>, io: &SocketIo, serving: JoinHandle<()>)
     if timeout_at(begun + DRAIN_DEADLINE, chat.drain()).await.is_err() {
         left.push(format!("{} requests without a certain answer", chat.admission.len()));
     }
+    chat.dispatcher.watermark.cut_off();
     // Those who still wait are answered when their requests are dropped.
     supervisor.cut();
     let ended = async { tokio::join!(supervisor.ended(), chat.admission.wait()) };

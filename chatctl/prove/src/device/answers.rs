@@ -1,11 +1,13 @@
 //! What a device's requests are answered with.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use shared::conversation::MarkedUpTo;
 use shared::events::{self, Answer, Sent};
 use shared::presence::CurrentSettings;
+use shared::session::Refreshed;
 use shared::sync::Synced;
 use shared::{ErrorCode, Message, WireError};
 use tokio::time::Instant;
@@ -47,6 +49,11 @@ impl DeviceConnection<'_> {
                     self.settings_answered(answer);
                 }
             }
+            Asked::Refresh(made) => {
+                if let Some(answer) = self.read(events::REFRESH_TOKEN, body) {
+                    self.refreshed(made, answer);
+                }
+            }
             Asked::Sync => {
                 if let Some(answer) = self.read(events::SYNC, body) {
                     self.synced(answer);
@@ -81,7 +88,13 @@ impl DeviceConnection<'_> {
         let passing = matches!(
             error.code,
             ErrorCode::StoreUnavailable | ErrorCode::Overloaded | ErrorCode::ShuttingDown | ErrorCode::RateLimited
-        );
+        ) || error.code == ErrorCode::TokenRevoked
+            // The connection is about to end.
+            && self
+                .device
+                .context
+                .tokens
+                .may_be_revoked(self.device.user.id, self.device.made);
         error.retry_after_ms.or(passing.then_some(RETRY_DELAY_MILLIS))
     }
 
@@ -151,6 +164,31 @@ impl DeviceConnection<'_> {
                     let what = format!("{}: {}", events::UPDATE_SETTINGS, error.code);
                     self.device.complain(Kind::Refused, Example::new(what));
                     self.device.user.changed(None);
+                }
+            },
+        }
+    }
+
+    fn refreshed(&mut self, made: i64, answer: Answer<Refreshed>) {
+        let tokens = &self.device.context.tokens;
+        match answer {
+            Answer::Ok(_) => {
+                tokens.refreshed.fetch_add(1, Relaxed);
+                self.device.made = made;
+            }
+            Answer::Error(error) if error.code == ErrorCode::TokenRevoked => {
+                if !tokens.may_be_revoked(self.device.user.id, made.min(self.device.made)) {
+                    self.device.complain(
+                        Kind::Refused,
+                        Example::new(format!("{}: {}", events::REFRESH_TOKEN, error.code)),
+                    );
+                }
+            }
+            Answer::Error(error) => match self.error(&error) {
+                Some(_) => self.expiring = true,
+                None => {
+                    let what = format!("{}: {}", events::REFRESH_TOKEN, error.code);
+                    self.device.complain(Kind::Refused, Example::new(what));
                 }
             },
         }

@@ -9,6 +9,7 @@ use chatctl_load::wire::{self as frames, Frame};
 use serde::Serialize;
 use shared::conversation::MarkUpTo;
 use shared::events::{self, SendMessage};
+use shared::session::RefreshToken;
 use shared::{MessageId, SettingsChange, UserId, sync};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -56,6 +57,8 @@ pub(super) enum Asked {
     Settings,
     /// A page.
     Sync,
+    /// To go on with a token that was made in this second.
+    Refresh(i64),
 }
 
 /// A connection.
@@ -76,6 +79,8 @@ pub(super) struct DeviceConnection<'a> {
     pub(super) page: Option<(String, Instant)>,
     /// Set by an event or answer that ends the connection.
     pub(super) over: Option<End>,
+    /// Whether its token ends soon.
+    pub(super) expiring: bool,
     leave: Option<(Instant, LeaveStep)>,
     send_at: Instant,
     mark_at: Instant,
@@ -100,6 +105,7 @@ impl<'a> DeviceConnection<'a> {
             live: None,
             page: None,
             over: None,
+            expiring: false,
             leave: None,
             send_at: now,
             mark_at: now,
@@ -123,7 +129,7 @@ impl<'a> DeviceConnection<'a> {
                 Asked::Send { index, .. } => self.device.user.send_again(index, now),
                 Asked::Mark(index) => self.device.user.mark_again(index, now),
                 Asked::Settings => self.device.user.change_again(now, now),
-                Asked::Sync => {}
+                Asked::Sync | Asked::Refresh(_) => {}
             }
         }
         self.device.sessions.push(self.heard);
@@ -154,7 +160,14 @@ impl<'a> DeviceConnection<'a> {
     }
 
     async fn handle_frame(&mut self, text: &str) -> Result<(), ConnectError> {
-        match Frame::of(text) {
+        let frame = Frame::of(text);
+        // Tokens go on ending when everything else is still.
+        let is_of_token = match &frame {
+            Frame::Event(name, _) => *name == events::TOKEN_EXPIRING,
+            Frame::Answer(number, _) => matches!(self.asked.get(number), Some((Asked::Refresh(_), _))),
+            _ => false,
+        };
+        match frame {
             Frame::Ping => return self.connection.send(frames::PONG).await,
             Frame::Disconnected => return Err(ConnectError::Closed),
             Frame::Event(name, frame) => self.event(name, frame),
@@ -162,7 +175,9 @@ impl<'a> DeviceConnection<'a> {
             _ => return Ok(()),
         }
         let context = &self.device.context;
-        context.heard_at.store(context.now(), Relaxed);
+        if !is_of_token {
+            context.heard_at.store(context.now(), Relaxed);
+        }
         Ok(())
     }
 
@@ -175,6 +190,11 @@ impl<'a> DeviceConnection<'a> {
         let late = |since: Instant| now.duration_since(since) > ANSWER_TIMEOUT;
         if (self.live.is_none() && late(self.begun)) || self.asked.values().any(|(_, at)| late(*at)) {
             return Ok(Some(End::Silent));
+        }
+        if std::mem::take(&mut self.expiring) {
+            let (token, made) = self.device.context.tokens.fresh(self.device.user.id);
+            self.ask(events::REFRESH_TOKEN, &RefreshToken { token }, Asked::Refresh(made))
+                .await?;
         }
         if let Some((since, _)) = self.page.take_if(|(_, due)| *due <= now) {
             // Pages of every size are asked for.

@@ -40,6 +40,17 @@ impl DeviceConnection<'_> {
                 self.with(name, &arguments, Self::updated);
                 false
             }
+            events::TOKEN_EXPIRING => {
+                self.expiring = true;
+                false
+            }
+            events::TOKEN_EXPIRED => {
+                self.device.complain(
+                    Kind::Refused,
+                    Example::new("a token ended although another one was asked for in time"),
+                );
+                false
+            }
             events::SYNC_DONE => {
                 self.with(name, &arguments, Self::sync_done);
                 false

@@ -100,6 +100,7 @@ fn refused_body(rejection: &JsonRejection) -> WireError {
     let cause = rejection
         .source()
         .map_or_else(|| rejection.to_string(), ToString::to_string);
+    let cause = error::shortened(&cause);
     match rejection {
         JsonRejection::JsonSyntaxError(_) => {
             WireError::new(ErrorCode::InvalidJson, format!("the body is not JSON: {cause}"))
@@ -118,7 +119,7 @@ fn refused_body(rejection: &JsonRejection) -> WireError {
 
 /// The ids of a path, undecoded. Only bytes that are no text can be refused here, and those are no id.
 pub fn path<T>(path: Result<Path<T>, PathRejection>) -> Result<T, WireError> {
-    let refused = |cause: PathRejection| WireError::new(ErrorCode::InvalidId, cause.body_text());
+    let refused = |cause: PathRejection| WireError::new(ErrorCode::InvalidId, error::shortened(&cause.body_text()));
     path.map(|Path(ids)| ids).map_err(refused)
 }
 

@@ -29,7 +29,7 @@ pub async fn sync(
     Member(caller): Member,
     query: Result<Query<FeedQuery>, QueryRejection>,
 ) -> Result<Json<Answer<Synced>>, HttpError> {
-    let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
+    let Query(query) = query.map_err(|cause| error::invalid_request(error::shortened(&cause.body_text())))?;
     let request = SyncRequest {
         since: query.since,
         limit: limit(query.limit.as_deref())?,
@@ -43,7 +43,7 @@ pub async fn conversations(
     Member(caller): Member,
     query: Result<Query<FeedQuery>, QueryRejection>,
 ) -> Result<Json<Inbox>, HttpError> {
-    let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
+    let Query(query) = query.map_err(|cause| error::invalid_request(error::shortened(&cause.body_text())))?;
     let limit = limit(query.limit.as_deref())?.unwrap_or(limits::DEFAULT_PAGE);
     let page = context.chat.conversations(caller.user, query.cursor.as_deref(), limit);
     Ok(Json(page.await?))

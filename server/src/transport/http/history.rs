@@ -65,7 +65,7 @@ pub async fn history(
         check_reader(caller, conversation)?;
         reader = caller.user;
     }
-    let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
+    let Query(query) = query.map_err(|cause| error::invalid_request(error::shortened(&cause.body_text())))?;
     match context.chat.history(reader, conversation, query.decode()?).await? {
         History::Page(messages) => Ok(Json(messages).into_response()),
         History::Pieces(pieces) => streamed(pieces).await,

@@ -44,7 +44,7 @@ pub async fn list(
     caller: Caller,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<UserList>, HttpError> {
-    let Query(query) = query.map_err(|cause| error::invalid_request(cause.body_text()))?;
+    let Query(query) = query.map_err(|cause| error::invalid_request(error::shortened(&cause.body_text())))?;
     let chat = &context.chat;
     if let Some(name) = query.username {
         return Ok(Json(chat.users_named(caller, &name).await?));

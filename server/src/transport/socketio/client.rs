@@ -59,8 +59,8 @@ pub struct SocketClient {
 struct State {
     caller: Caller,
     ending: Option<Ending>,
-    /// Whether it was told that its token ends.
-    noticed: bool,
+    /// When it is told that its token ends; `None` once it was told.
+    notice: Option<Timestamp>,
     moment: Option<Moment>,
 }
 
@@ -95,11 +95,14 @@ impl SocketClient {
             state: Mutex::new(State {
                 caller,
                 ending: None,
-                noticed: false,
+                notice: None,
                 moment: None,
             }),
         });
-        client.watch_token(&mut client.state.lock());
+        let mut state = client.state.lock();
+        state.notice = state.expires_at().map(|end| earlier(end, NOTICE));
+        client.watch_token(&mut state);
+        drop(state);
         client
     }
 
@@ -108,7 +111,13 @@ impl SocketClient {
         let mut state = self.state.lock();
         state.caller = caller;
         if state.ending.is_none() {
-            state.noticed = false;
+            let now = self.timers.now().millis();
+            state.notice = state.expires_at().map(|end| {
+                let left = end.millis().saturating_sub(now);
+                // A client that is told at once would ask at once for the next one, again and again.
+                let before = if left > NOTICE { NOTICE } else { left / 2 };
+                earlier(end, before)
+            });
             self.watch_token(&mut state);
         }
         state.expires_at()
@@ -116,13 +125,10 @@ impl SocketClient {
 
     /// Sets the moment at which something has to be done about its token.
     fn watch_token(&self, state: &mut State) {
-        match state.expires_at().filter(|_| self.live) {
-            Some(end) if state.noticed => self.set_moment(state, end),
-            Some(end) => {
-                let notice = end.millis().saturating_sub(NOTICE);
-                self.set_moment(state, Timestamp::from_millis(notice));
-            }
-            None => self.remove_moment(state),
+        match (state.expires_at().filter(|_| self.live), state.notice) {
+            (Some(end), Some(notice)) => self.set_moment(state, notice.min(end)),
+            (Some(end), None) => self.set_moment(state, end),
+            (None, _) => self.remove_moment(state),
         }
     }
 
@@ -178,6 +184,10 @@ impl SocketClient {
             at: Timestamp::from_millis(self.timers.now().millis().saturating_sub(ago * 1_000)),
         })
     }
+}
+
+fn earlier(time: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_millis(time.millis().saturating_sub(millis))
 }
 
 impl Client for SocketClient {
@@ -273,20 +283,18 @@ impl Timed for SocketClient {
             drop(state);
             return self.end(Ending::Expired);
         }
-        let is_near = now.millis() >= expires_at.millis().saturating_sub(NOTICE);
-        if !is_near || state.noticed {
+        if state.notice.is_none_or(|notice| now < notice) {
             return self.watch_token(&mut state);
         }
-        state.noticed = true;
+        state.notice = None;
         self.watch_token(&mut state);
         drop(state);
         if self.emit_payload(events::TOKEN_EXPIRING, &TokenEnd { expires_at }) == Emitted::NotConnected {
             // It is just being made.
             let mut state = self.state.lock();
             if state.ending.is_none() {
-                state.noticed = false;
-                let again = now.millis().saturating_add(NOTICE_RETRY).min(expires_at.millis());
-                self.set_moment(&mut state, Timestamp::from_millis(again));
+                state.notice = Some(Timestamp::from_millis(now.millis().saturating_add(NOTICE_RETRY)));
+                self.watch_token(&mut state);
             }
         }
     }

@@ -133,10 +133,11 @@ impl Payload<'_> {
             let text = cause.inner().to_string();
             let text = error::half_character(&text).unwrap_or(&text);
             // The position counts from the start of the payload, which a client rarely sees as text.
-            let what = text.split(" at line ").next().unwrap_or_default();
+            let what = text.rsplit_once(" at line ").map_or(text, |(what, _)| what);
+            let what = error::shortened(what);
             error::invalid_request(match cause.path().iter().next() {
-                Some(_) => format!("{}: {what}", cause.path()),
-                None => what.to_owned(),
+                Some(_) => format!("{}: {what}", error::shortened(&cause.path().to_string())),
+                None => what,
             })
         })
     }
