@@ -10,12 +10,13 @@ use chatctl_client::http::Http;
 use chatctl_load::connection::{ConnectError, Connection};
 use chatctl_load::server::Server;
 use parking_lot::Mutex;
-use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use shared::UserId;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::device::RunContext;
 use super::violation::{Example, Findings, Kind};
 use super::wire;
 
@@ -67,13 +68,23 @@ impl Tokens {
 
 /// Revokes the tokens of users at random, and sees that none of them is let in afterwards.
 pub(super) struct Revoker {
-    pub(super) tokens: Arc<Tokens>,
-    pub(super) nodes: Vec<(Http, Server)>,
-    pub(super) people: Vec<UserId>,
-    pub(super) random: StdRng,
+    tokens: Arc<Tokens>,
+    nodes: Vec<(Http, Server)>,
+    people: Vec<UserId>,
+    random: StdRng,
 }
 
 impl Revoker {
+    /// Of the users of a run.
+    pub(super) fn new(context: &RunContext, nodes: &[Http]) -> Self {
+        Self {
+            tokens: Arc::clone(&context.tokens),
+            nodes: nodes.iter().cloned().zip(context.nodes.iter().cloned()).collect(),
+            people: context.people.clone(),
+            random: StdRng::from_rng(&mut rand::rng()),
+        }
+    }
+
     /// Goes on until it is told to stop. What was found broken.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Findings {
         let mut findings = Findings::default();
