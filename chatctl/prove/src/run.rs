@@ -222,10 +222,11 @@ impl Run<'_> {
             };
             tokio::spawn(faults.run(until, stopped))
         });
-        let revoking = self
-            .arguments
-            .revoke
-            .then(|| tokio::spawn(Revoker::new(&self.context, self.nodes).run(stop.subscribe())));
+        let context = &self.context;
+        let revoking = self.arguments.revoke.then(|| {
+            let revoker = Revoker::new(&context.tokens, self.nodes, &context.nodes, &context.people);
+            tokio::spawn(revoker.run(stop.subscribe()))
+        });
         self.context.measurements.lock().begin(self.context.now());
         self.phase.send_replace(Phase::Run);
         self.until(self.arguments.duration, 1, |run| {

@@ -16,7 +16,6 @@ use shared::UserId;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::device::RunContext;
 use super::violation::{Example, Findings, Kind};
 use super::wire;
 
@@ -76,11 +75,11 @@ pub(super) struct Revoker {
 
 impl Revoker {
     /// Of the users of a run.
-    pub(super) fn new(context: &RunContext, nodes: &[Http]) -> Self {
+    pub(super) fn new(tokens: &Arc<Tokens>, nodes: &[Http], servers: &[Server], people: &[UserId]) -> Self {
         Self {
-            tokens: Arc::clone(&context.tokens),
-            nodes: nodes.iter().cloned().zip(context.nodes.iter().cloned()).collect(),
-            people: context.people.clone(),
+            tokens: Arc::clone(tokens),
+            nodes: nodes.iter().cloned().zip(servers.iter().cloned()).collect(),
+            people: people.to_vec(),
             random: StdRng::from_rng(&mut rand::rng()),
         }
     }
