@@ -110,8 +110,8 @@ pub fn too_many_of_user(kind: Kind, refused: &TooOften) -> WireError {
     let what = match kind {
         Kind::Message => "messages of one user",
         Kind::Typing => "typing of one user",
-        Kind::Event => "events of one user, beside messages and typing",
-        Kind::Read => "requests of one user",
+        Kind::Event => "events of one user, beside messages, typing and pages",
+        Kind::Read => "pages and requests of one user",
     };
     too_often(what, refused)
 }

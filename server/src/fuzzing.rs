@@ -10,7 +10,7 @@ pub use crate::config::fuzzing::settings;
 pub use crate::storage::mongodb::fuzzing::{connection_strings, documents};
 pub use crate::transport::http::fuzzing::queries;
 pub use crate::transport::socketio::fuzzing::{events, handshakes};
-pub use crate::transport::tcp::fuzzing::{frames, heads, packets};
+pub use crate::transport::tcp::fuzzing::{forwarded, frames, heads, packets, proxy_header};
 
 /// A target: any bytes are good for it.
 pub type Target = fn(&[u8]);
@@ -22,10 +22,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("documents", documents),
     ("dotenv", dotenv),
     ("events", events),
+    ("forwarded", forwarded),
     ("frames", frames),
     ("handshakes", handshakes),
     ("heads", heads),
     ("packets", packets),
+    ("proxy_header", proxy_header),
     ("queries", queries),
     ("settings", settings),
     ("tokens", tokens),

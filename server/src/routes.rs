@@ -16,10 +16,10 @@ use crate::transport::socketio::{conversations, mark, presence, refresh_token, s
 /// The events that clients may send, and the rate of its user that each counts for.
 pub const EVENTS: EventTable = &[
     (events::SEND_MESSAGE, Kind::Message, send_message::handle),
-    (events::SYNC, Kind::Event, sync::handle),
+    (events::SYNC, Kind::Read, sync::handle),
     (events::MARK_DELIVERED, Kind::Event, mark::delivered),
     (events::MARK_READ, Kind::Event, mark::read),
-    (events::CONVERSATIONS, Kind::Event, conversations::handle),
+    (events::CONVERSATIONS, Kind::Read, conversations::handle),
     (events::SUBSCRIBE_PRESENCE, Kind::Event, presence::subscribe),
     (events::UNSUBSCRIBE_PRESENCE, Kind::Event, presence::unsubscribe),
     (events::TYPING, Kind::Typing, typing::handle),

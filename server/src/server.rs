@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::now;
 use crate::config::Config;
 use crate::routes;
-use crate::signals;
 use crate::storage;
 use crate::storage::open::{OpenError, Opened};
 use crate::supervisor::Supervisor;
@@ -20,7 +19,6 @@ use crate::transport::socketio::namespaces;
 use crate::transport::tcp::bind::{self, Address};
 use crate::transport::tcp::listener;
 use assemble::Loaded;
-use entrances::Tls;
 
 mod assemble;
 mod check;
@@ -90,7 +88,8 @@ pub async fn run_with(
     listener::raise_file_limit(config.limits.max_connections);
     // An address that can't be had is an error before the store is opened; but no client gets through that could not be answered.
     let (bound, for_administration) = bind::bind(&config.listen).await?;
-    let tls = load::tls(&config.listen).await?;
+    let tls = load::tls(&config).await?;
+    let (tls, keeper) = tls.map(|tls| (tls.config, tls.keeper)).unzip();
     let supervisor = Supervisor::default();
     let Some((store, message_ids, database)) = unless_stopped(&stop, load::store(open(&config, &supervisor))).await?
     else {
@@ -122,9 +121,8 @@ pub async fn run_with(
         sockets,
     );
     let supervisor = context.supervisor.clone();
-    if let Some(Tls { certificates, .. }) = &tls {
-        let watch = Arc::clone(certificates).watch(signals::hangups(), supervisor.stopping().clone());
-        supervisor.spawn("certificates", watch);
+    if let Some(keeper) = keeper {
+        supervisor.spawn("certificates", keeper.keep(supervisor.stopping().clone()));
     }
     let serving = listener::serve(
         entrances,

@@ -232,7 +232,12 @@ impl Settings {
         let name = arg.get_env()?.to_str()?;
         let (value, origin) = self.find(name)?;
         // Otherwise it is the flag's value that is wrong.
-        if text(ContextKind::InvalidValue).is_some_and(|wrong| wrong != value.to_string_lossy()) {
+        let given = value.to_string_lossy();
+        let is_of_it = |wrong: &str| match arg.get_value_delimiter() {
+            Some(delimiter) => given.split(delimiter).any(|part| part == wrong),
+            None => wrong == given,
+        };
+        if text(ContextKind::InvalidValue).is_some_and(|wrong| !is_of_it(wrong)) {
             return None;
         }
         let why = match (error.get(ContextKind::ValidValue), std::error::Error::source(error)) {

@@ -103,7 +103,10 @@ impl Run<'_> {
         let workload = self.workload(users).await?;
         let connected = |count| self.progress.show(format_args!("{count} of {} connected", users.len()));
         let load = MessageLoad::connect(pool, server, users, workload.clone(), &self.interrupt, connected).await?;
-        let hostile = (!hostile.is_empty()).then(|| HostileClients::start(pool, server, hostile, users));
+        let hostile = match hostile.is_empty() {
+            true => None,
+            false => Some(HostileClients::start(server, hostile, users)?),
+        };
         let duration = match workload.messages {
             // A number of messages is measured from the first on.
             Some(_) => self.arguments.duration.unwrap_or(MAX_DURATION),

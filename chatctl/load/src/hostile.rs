@@ -2,6 +2,7 @@
 //!
 //! What they cause is seen in what the honest ones measure; here it is only counted how often they did it.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,16 +21,21 @@ use super::wire::{self, Frame};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Messages of a flood that are sent before it is looked what came back.
-const FLOOD: usize = 64;
+/// Requests that are sent at once, before it is looked what came back.
+const BATCH: u32 = 64;
+/// Time between two of these: as many as a server of this kind was ever seen to take of one client. More would only cost the machine
+/// that the server may be on.
+const BATCH_INTERVAL: Duration = Duration::from_millis(1);
 /// How long a client that reads nothing goes on when it can't send any more.
 const STALL: Duration = Duration::from_secs(10);
 /// Time until a client that was ended comes back.
 const RETURN_DELAY: Duration = Duration::from_millis(100);
 
-/// The hostile clients of a load, until this is dropped.
+/// The hostile clients of a load, until this is dropped. They have a thread of their own, so that they cost the server, and not those who
+/// measure it.
 #[derive(Debug)]
 pub struct HostileClients {
+    _thread: RuntimePool,
     counters: Arc<Counters>,
     clients: Vec<JoinHandle<()>>,
 }
@@ -71,7 +77,11 @@ enum Kind {
 
 impl HostileClients {
     /// Starts one for each of these users: a third of each kind. Floods go to one of `victims` each.
-    pub fn start(pool: &RuntimePool, server: &Server, users: &[BenchUser], victims: &[BenchUser]) -> Self {
+    ///
+    /// # Errors
+    /// If there can be no thread.
+    pub fn start(server: &Server, users: &[BenchUser], victims: &[BenchUser]) -> io::Result<Self> {
+        let pool = RuntimePool::start(1)?;
         let counters: Arc<Counters> = Arc::default();
         let clients = users.iter().zip(victims.iter().cycle()).enumerate();
         let clients = clients.map(|(number, (user, victim))| {
@@ -86,10 +96,11 @@ impl HostileClients {
                 }
             })
         });
-        Self {
+        Ok(Self {
             clients: clients.collect(),
             counters,
-        }
+            _thread: pool,
+        })
     }
 
     /// What they did so far.
@@ -144,7 +155,7 @@ async fn flood(server: &Server, user: &BenchUser, victim: UserId, counters: &Cou
             }))
             .await?;
         counters.floods.fetch_add(1, Ordering::Relaxed);
-        if (number as usize).is_multiple_of(FLOOD) {
+        if number.is_multiple_of(BATCH) {
             connection.flush().await?;
             while let Some(frame) = connection.next().now_or_never() {
                 let frame = frame?;
@@ -157,8 +168,7 @@ async fn flood(server: &Server, user: &BenchUser, victim: UserId, counters: &Cou
                     _ => {}
                 }
             }
-            // Others of this thread have their turn, too.
-            tokio::task::yield_now().await;
+            sleep(BATCH_INTERVAL).await;
         }
     }
     Ok(())
@@ -167,12 +177,14 @@ async fn flood(server: &Server, user: &BenchUser, victim: UserId, counters: &Cou
 /// Asks for pages and reads none.
 async fn stall(server: &Server, user: &BenchUser, counters: &Counters) -> Result<(), ConnectError> {
     let mut connection = Connection::open(server, &user.token, CONNECT_TIMEOUT).await?;
-    for number in 0_u64.. {
+    for number in 0_u32.. {
         let ask = format!(r#"42{number}["conversations",{{"limit":200}}]"#);
         let sent = timeout(STALL, connection.send(ask)).await;
         sent.unwrap_or(Err(ConnectError::Timeout))?;
         counters.stalled.fetch_add(1, Ordering::Relaxed);
-        tokio::task::yield_now().await;
+        if number.is_multiple_of(BATCH) {
+            sleep(BATCH_INTERVAL).await;
+        }
     }
     Ok(())
 }

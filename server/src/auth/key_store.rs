@@ -213,7 +213,8 @@ impl KeyStore {
                 "keys of tokens: the identity provider has these"
             );
             for why in skipped {
-                tracing::warn!("keys of tokens: not used: {why}");
+                // Providers have keys for other ends beside these.
+                tracing::info!("keys of tokens: not used: {why}");
             }
         }
     }

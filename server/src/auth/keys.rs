@@ -47,7 +47,7 @@ pub fn load(config: &Config) -> Result<Keys, KeysError> {
     let provider = match settings.key_set_file()? {
         Some(set) => {
             for why in &set.skipped {
-                tracing::warn!("JWT_JWKS_URL: not used: {why}");
+                tracing::info!("JWT_JWKS_URL: not used: {why}");
             }
             Provider::Keys(Arc::new(set))
         }

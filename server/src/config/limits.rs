@@ -126,12 +126,12 @@ pub struct Limits {
     #[arg(long, env = "RATE_TYPING", default_value = "2/s:10", value_parser = rate::rate)]
     pub rate_typing: Rate,
 
-    /// All other events of one user: marks, pages, settings, presence
+    /// All other events of one user: marks, settings, presence
     #[arg(long, env = "RATE_EVENTS", default_value = "50/s:500", value_parser = rate::rate)]
     pub rate_events: Rate,
 
-    /// HTTP requests of one user with a good token; administrators are not counted
-    #[arg(long, env = "RATE_READS", default_value = "50/s:500", value_parser = rate::rate)]
+    /// Pages of one user, `sync` and `conversations`, and HTTP requests with a good token; there administrators are not counted
+    #[arg(long, env = "RATE_READS", default_value = "20/s:300", value_parser = rate::rate)]
     pub rate_reads: Rate,
 
     /// Bytes of messages of one user, such as 100MiB/day: so much at once, and so much again in that time; off for any number

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use rustls_acme::acme::{LETS_ENCRYPT_PRODUCTION_DIRECTORY, LETS_ENCRYPT_STAGING_DIRECTORY};
 
 use super::{Host, values};
 
@@ -42,6 +43,21 @@ pub struct Listen {
     /// File with the private key of that certificate, in PEM
     #[arg(long, env = "TLS_KEY")]
     pub tls_key: Option<PathBuf>,
+
+    /// Names of this server to have a certificate made out for by ACME (Let's Encrypt), separated by commas, instead of TLS_CERT
+    ///
+    /// Whoever uses it agrees to the terms of the authority. It connects to port 443 of each name, which has to lead here; account and
+    /// certificate are kept in DATA_DIR/acme.
+    #[arg(long, env = "TLS_ACME_DOMAIN", value_delimiter = ',', value_parser = domain)]
+    pub tls_acme_domain: Vec<String>,
+
+    /// Mail address that the authority writes to; optional
+    #[arg(long, env = "TLS_ACME_CONTACT", value_parser = contact)]
+    pub tls_acme_contact: Option<String>,
+
+    /// The authority: production, staging (for trials), or the https address of its directory
+    #[arg(long, env = "TLS_ACME_DIRECTORY", default_value = "production", value_parser = directory)]
+    pub tls_acme_directory: String,
 
     /// Where administration (/admin/…) is served, and nowhere else then: host:port or unix:/run/chat-admin.sock
     ///
@@ -97,6 +113,34 @@ impl fmt::Display for Endpoint {
     }
 }
 
+fn domain(text: &str) -> Result<String, String> {
+    let name = text.trim().to_ascii_lowercase();
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '-') && label.len() < 64
+    };
+    match name.contains('.') && name.split('.').all(is_label) && name.parse::<std::net::IpAddr>().is_err() {
+        true => Ok(name),
+        false => Err("write names such as chat.example.org, without * and port".to_owned()),
+    }
+}
+
+fn contact(text: &str) -> Result<String, String> {
+    let address = text.trim().trim_start_matches("mailto:");
+    match address.split_once('@') {
+        Some((name, host)) if !name.is_empty() && host.contains('.') => Ok(format!("mailto:{address}")),
+        _ => Err("write a mail address".to_owned()),
+    }
+}
+
+fn directory(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "production" => Ok(LETS_ENCRYPT_PRODUCTION_DIRECTORY.to_owned()),
+        "staging" => Ok(LETS_ENCRYPT_STAGING_DIRECTORY.to_owned()),
+        url if url.starts_with("https://") => Ok(url.to_owned()),
+        _ => Err("write production, staging, or an address that begins with https://".to_owned()),
+    }
+}
+
 fn mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text.trim(), 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "write three octal digits, such as 660".to_owned())
@@ -105,6 +149,30 @@ fn mode(text: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_acme_needs_is_checked() {
+        assert_eq!(domain(" Chat.Example.org "), Ok("chat.example.org".to_owned()));
+        for wrong in [
+            "",
+            "localhost",
+            "10.0.0.1",
+            "*.example.org",
+            "a..b",
+            "a.b:443",
+            "https://a.b",
+        ] {
+            assert!(domain(wrong).is_err(), "{wrong}");
+        }
+        for text in ["a@b.org", "mailto:a@b.org"] {
+            assert_eq!(contact(text), Ok("mailto:a@b.org".to_owned()));
+        }
+        assert!(contact("a").is_err() && contact("@b.org").is_err());
+        assert!(directory("staging").is_ok_and(|url| url.contains("staging")));
+        assert!(directory("production").is_ok_and(|url| !url.contains("staging")));
+        assert_eq!(directory("https://a/dir"), Ok("https://a/dir".to_owned()));
+        assert!(directory("http://a/dir").is_err());
+    }
 
     #[test]
     fn ports_and_socket_files_are_told_apart() {

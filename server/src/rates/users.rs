@@ -28,7 +28,7 @@ pub enum Kind {
     Typing,
     /// Another event.
     Event,
-    /// A request over HTTP.
+    /// A page, as an event or over HTTP; any other request there.
     Read,
 }
 

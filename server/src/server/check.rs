@@ -13,7 +13,12 @@ pub async fn check(config: &Config) -> Vec<RunError> {
     let mut wrong = Vec::new();
     wrong.extend(storage::open::faults(config).await.into_iter().map(RunError::from));
     wrong.extend(load::client(config).await.err());
-    wrong.extend(load::tls(&config.listen).await.err());
+    wrong.extend(match load::tls_files(&config.listen) {
+        // Nobody is asked for one.
+        Ok(None) => None,
+        Ok(Some(_)) => load::tls(config).await.err(),
+        Err(error) => Some(error),
+    });
     wrong.extend(match config.tokens.keys.need_generated_secret() {
         true => kept_secret(config).err(),
         false => load::keys(config).await.err(),

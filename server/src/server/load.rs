@@ -1,10 +1,11 @@
 //! What a server reads and opens before it takes connections.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jwt::settings::WrongSetting;
 
-use super::entrances::Tls;
+use super::entrances::{Keeper, Tls};
 use super::error::RunError;
 use crate::auth::KeyStore;
 use crate::auth::keys::{self, KeysError};
@@ -15,6 +16,7 @@ use crate::config::{Config, Listen};
 use crate::storage::Store;
 use crate::storage::open::{OpenError, Opened};
 use crate::transport::client_files::ClientFiles;
+use crate::transport::tcp::acme::Acme;
 use crate::transport::tcp::certificates::Certificates;
 
 /// Loads the keys that tokens are checked with.
@@ -36,33 +38,51 @@ pub(super) async fn keys(config: &Config) -> Result<Arc<KeyStore>, RunError> {
     })
 }
 
-/// Reads the certificate and its key, if there are to be any.
-pub(super) async fn tls(listen: &Listen) -> Result<Option<Tls>, RunError> {
+/// Reads the certificate and its key, or begins to have one made out, if there is to be any.
+pub(super) async fn tls(config: &Config) -> Result<Option<Tls>, RunError> {
     let wrong = |(name, why)| RunError::Setting { name, why };
-    let (certificate, key) = match (&listen.tls_cert, &listen.tls_key) {
-        (None, None) => return Ok(None),
-        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
-        (Some(_), None) => {
-            return Err(wrong((
-                "TLS_KEY",
-                "it is not set, but TLS_CERT is; set both".to_owned(),
-            )));
+    let files = tls_files(&config.listen)?;
+    let read = match (files, config.listen.tls_acme_domain.is_empty()) {
+        (None, true) => return Ok(None),
+        (Some((certificate, key)), _) => {
+            tokio::task::spawn_blocking(move || {
+                let certificates = Certificates::read(&certificate, &key)?;
+                let config = certificates.config().map_err(|error| ("TLS_CERT", error.to_string()))?;
+                let keeper = Keeper::Files(certificates);
+                Ok(Tls { keeper, config })
+            })
+            .await
         }
-        (None, Some(_)) => {
-            return Err(wrong((
-                "TLS_CERT",
-                "it is not set, but TLS_KEY is; set both".to_owned(),
-            )));
+        (None, false) => {
+            let (listen, data_dir) = (config.listen.clone(), config.data_dir.clone());
+            tokio::task::spawn_blocking(move || {
+                let (acme, config) = Acme::new(&listen, &data_dir)?;
+                let keeper = Keeper::Acme(Box::new(acme));
+                Ok(Tls { keeper, config })
+            })
+            .await
         }
     };
-    let read = tokio::task::spawn_blocking(move || Certificates::read(&certificate, &key)).await;
-    let certificates = read
-        .unwrap_or_else(|panic| Err(("TLS_CERT", panic.to_string())))
-        .map_err(wrong)?;
-    let config = certificates
-        .config()
-        .map_err(|error| wrong(("TLS_CERT", error.to_string())))?;
-    Ok(Some(Tls { certificates, config }))
+    let read = read.unwrap_or_else(|panic| Err(("TLS_CERT", panic.to_string())));
+    read.map(Some).map_err(wrong)
+}
+
+/// The files of the certificate and its key, if they are set: both, and not beside ACME.
+pub(super) fn tls_files(listen: &Listen) -> Result<Option<(PathBuf, PathBuf)>, RunError> {
+    let wrong = |name, why: &str| {
+        let why = why.to_owned();
+        Err(RunError::Setting { name, why })
+    };
+    match (&listen.tls_cert, &listen.tls_key) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) if !listen.tls_acme_domain.is_empty() => wrong(
+            "TLS_ACME_DOMAIN",
+            "TLS_CERT and TLS_KEY are set, too; keep one of the two ways",
+        ),
+        (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
+        (Some(_), None) => wrong("TLS_KEY", "it is not set, but TLS_CERT is; set both"),
+        (None, Some(_)) => wrong("TLS_CERT", "it is not set, but TLS_KEY is; set both"),
+    }
 }
 
 /// Reads the files of the client, if there are to be any.

@@ -6,7 +6,7 @@
 //! | [`listener`], [`places`] | accepting connections, as many as there are places |
 //! | [`connection`] | one TCP connection: what it costs, how it is ended from outside |
 //! | [`socket`], [`raw`] | its bytes as the kernel has them |
-//! | [`certificates`], [`handshake`], [`tls`], [`records`] | TLS |
+//! | [`certificates`], [`acme`], [`handshake`], [`tls`], [`records`] | TLS |
 //! | [`stream`] | what is said over it, counted on its way |
 //! | [`link`] | one Engine.IO session, over whichever connections it comes; why it is refused |
 //! | [`client_address`], [`proxies`], [`proxy_protocol`] | whose address counts, and what trusted proxies say of it |
@@ -23,6 +23,7 @@
 //! | [`engine`] | requests of Engine.IO, before and after the library |
 //! | [`answers`], [`body`] | answers over HTTP are charged; bodies arrive in time |
 
+pub mod acme;
 pub mod answers;
 pub mod bind;
 pub mod body;

@@ -226,3 +226,50 @@ fn certificates_that_cannot_be_used_are_refused_with_the_reason() {
         }
     }
 }
+
+#[test]
+fn what_acme_is_told_is_checked_and_an_authority_that_is_away_is_asked_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue(1).write(folder.path());
+    let check = |settings: &[(&str, &str)]| {
+        let mut command = testkit::server::command(folder.path());
+        command.arg("--check-config").envs(settings.iter().copied());
+        let output = command.output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let files = (certificate.to_str().expect("a text"), key.to_str().expect("a text"));
+    let (status, said) = check(&[
+        ("TLS_ACME_DOMAIN", "chat.example.org"),
+        ("TLS_CERT", files.0),
+        ("TLS_KEY", files.1),
+    ]);
+    assert_eq!(status, Some(2));
+    assert!(
+        said.contains("TLS_ACME_DOMAIN is wrong: TLS_CERT and TLS_KEY are set, too"),
+        "{said}"
+    );
+    let (status, said) = check(&[
+        ("TLS_ACME_DOMAIN", "chat.example.org,10.0.0.1"),
+        ("TLS_ACME_CONTACT", "me"),
+        ("TLS_ACME_DIRECTORY", "http://acme.example"),
+    ]);
+    assert_eq!(status, Some(2));
+    for name in ["TLS_ACME_DOMAIN", "TLS_ACME_CONTACT", "TLS_ACME_DIRECTORY"] {
+        assert!(said.contains(&format!("{name}=")), "{name}: {said}");
+    }
+    let good = [
+        ("TLS_ACME_DOMAIN", "chat.example.org"),
+        ("TLS_ACME_DIRECTORY", "staging"),
+    ];
+    assert_eq!(check(&good).0, Some(0));
+    assert!(!folder.path().join("data").exists(), "nothing was created");
+
+    let server = Setup::new(Engine::Embedded)
+        .env("TLS_ACME_DOMAIN", "chat.example.org")
+        .env("TLS_ACME_DIRECTORY", "https://127.0.0.1:1/directory")
+        .start();
+    logged(&server, "acme: no certificate was made out");
+    assert!(curl(&server, &authority, "", "/healthz").starts_with("curl: (35)"));
+}

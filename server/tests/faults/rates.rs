@@ -105,6 +105,7 @@ fn of_a_user_are_for_all_connections_and_for_nobody_else() {
         ("RATE_MESSAGES", "1/h:3"),
         ("RATE_TYPING", "1/h:2"),
         ("RATE_EVENTS", "1/h:4"),
+        ("RATE_READS", "1/h:2"),
     ]);
     let [ada, bob] = server.new_users();
     let (mut phone, mut laptop) = (connected(&server, &ada), connected(&server, &ada));
@@ -134,7 +135,11 @@ fn of_a_user_are_for_all_connections_and_for_nobody_else() {
         ["ok", "ok", "rate_limited"]
     );
     assert_eq!(codes("no_such_event", json!({}), 2), ["unknown_event", "unknown_event"]);
-    assert_eq!(codes("conversations", json!({}), 3), ["ok", "ok", "rate_limited"]);
+    assert_eq!(codes("update_settings", json!({}), 3), ["ok", "ok", "rate_limited"]);
+    // A page is a page, however it is asked for.
+    assert_eq!(codes("conversations", json!({}), 1), ["ok"]);
+    assert_eq!(server.get("/chat/conversations", &server.token(&ada)).status, 200);
+    assert_eq!(codes("sync", json!({}), 1), ["rate_limited"]);
     let mut other = connected(&server, &bob);
     ask(&mut other, 1, "send_message", &message);
     assert_eq!(code(&answer(&mut other).1), "ok");

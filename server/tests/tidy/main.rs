@@ -153,6 +153,33 @@ fn the_protocols_version_is_the_same_everywhere() {
 }
 
 #[test]
+fn the_threat_model_names_files_and_tests_that_are_there() {
+    let text = read(Path::new("server/SECURITY.md"));
+    let named = text.split('`').skip(1).step_by(2).filter(|word| word.contains(".rs"));
+    let (mut tests, mut missing) = (0, Vec::new());
+    for word in named {
+        let (file, test) = word
+            .split_once("::")
+            .map_or((word, None), |(file, test)| (file, Some(test)));
+        let path = Path::new("server").join(file);
+        let is_there = testkit::workspace().join(&path).exists();
+        let has_test = |test: &str| read(&path).contains(&format!("fn {test}("));
+        tests += usize::from(test.is_some());
+        if !is_there || test.is_some_and(|test| !has_test(test)) {
+            missing.push(word);
+        }
+    }
+    assert!(missing.is_empty(), "server/SECURITY.md names {missing:?}");
+    assert!(tests > 40, "{tests} tests");
+    let threats = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| who |"));
+    for threat in threats {
+        assert!(threat.contains("::"), "without a test: {threat}");
+    }
+}
+
+#[test]
 fn lock_files_name_no_registry() {
     let lock = read(Path::new("server/tests/js/package-lock.json"));
     assert!(

@@ -164,7 +164,8 @@ impl Rules {
         let AdminClaim { claim, value } = &self.admin;
         let is_value = |claimed: &Value| match claimed {
             Value::String(text) => text == value,
-            Value::Bool(_) | Value::Number(_) => claimed.to_string() == *value,
+            Value::Bool(is_so) => *value == if *is_so { "true" } else { "false" },
+            Value::Number(number) => *value == number.to_string(),
             _ => false,
         };
         match claim.find(claims) {

@@ -29,11 +29,11 @@ const RSA_ALGORITHMS: [Algorithm; 6] = [
 fn signed(key: &EncodingKey, algorithm: Algorithm, kid: Option<&str>) -> String {
     let mut header = jsonwebtoken::Header::new(algorithm);
     header.kid = kid.map(str::to_owned);
-    jsonwebtoken::encode(&header, &json!({"userId": "ada"}), key).unwrap()
+    jsonwebtoken::encode(&header, &json!({"userId": "ada"}), key).expect("it signs")
 }
 
 fn private(text: &str) -> EncodingKey {
-    pem::private_key(text).unwrap().0
+    pem::private_key(text).expect("a private key").0
 }
 
 /// A token by each algorithm that is known.
@@ -64,7 +64,7 @@ fn ask(keys: &Keys, token: &str) -> Result<Map<String, Value>, Refusal> {
 }
 
 fn public(text: &str) -> Vec<Key> {
-    pem::public_keys(text, "a test").unwrap()
+    pem::public_keys(text, "a test").expect("public keys")
 }
 
 #[test]
@@ -223,14 +223,14 @@ fn what_is_no_public_key_is_refused_with_the_way_to_make_one() {
 
 /// The key set of these public keys, each with its id.
 fn set(keys: &[Value]) -> KeySet {
-    KeySet::read(json!({"keys": keys}).to_string().as_bytes()).unwrap()
+    KeySet::read(json!({"keys": keys}).to_string().as_bytes()).expect("a key set")
 }
 
 fn jwk(private_key: &str, algorithm: Algorithm, more: &Value) -> Value {
-    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&private(private_key), algorithm).unwrap();
-    let mut jwk = serde_json::to_value(jwk).unwrap();
-    jwk.as_object_mut().unwrap().remove("alg");
-    for (name, value) in more.as_object().unwrap() {
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&private(private_key), algorithm).expect("a key");
+    let mut jwk = serde_json::to_value(jwk).expect("JSON");
+    jwk.as_object_mut().expect("an object").remove("alg");
+    for (name, value) in more.as_object().expect("an object") {
         jwk[name] = value.clone();
     }
     jwk

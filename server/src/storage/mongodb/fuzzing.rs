@@ -24,6 +24,9 @@ pub fn documents(data: &[u8]) {
 pub fn connection_strings(data: &[u8]) {
     const PASSWORD: &str = "pAsS-w0rD";
     let Ok(text) = std::str::from_utf8(data) else { return };
+    if text.contains(PASSWORD) {
+        return;
+    }
     let text = format!("mongodb://user:{PASSWORD}@{text}");
     let uri = Uri::of(&text);
     assert!(uri.text.len() <= text.len());

@@ -55,14 +55,7 @@ impl Certificates {
     /// # Errors
     /// The library has no chance to draw keys from.
     pub fn config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, Error> {
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // A client that comes back need not be proven the certificate again: that is most of what a handshake costs.
-        config.ticketer = ring::Ticketer::new()?;
-        Ok(Arc::new(config))
+        server_config(Arc::clone(self) as Arc<dyn ResolvesServerCert>).map(Arc::new)
     }
 
     /// Reads them again when they change, or when `reload` says so, until `stop` is cancelled.
@@ -108,6 +101,18 @@ impl Certificates {
             Err(_) => tracing::error!("the new certificate can't be used, and the old one is shown as before"),
         }
     }
+}
+
+/// TLS 1.2 and 1.3 with the certificates of a resolver, for HTTP/1.1.
+pub(super) fn server_config(certificates: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A client that comes back need not be proven the certificate again: that is most of what a handshake costs.
+    config.ticketer = ring::Ticketer::new()?;
+    Ok(config)
 }
 
 impl ResolvesServerCert for Certificates {

@@ -1,12 +1,20 @@
 //! Fuzz targets of this module: bytes as they come from a connection. What is seen must not depend on how they are cut.
 
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
 use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use clap::Parser;
 
 use super::body::readable;
 use super::frames::Frames;
 use super::intake::{HEADER_BYTES, Requests};
 use super::names::Name;
 use super::packets::{Packets, Waiting};
+use super::proxies::Proxies;
+use super::proxy_protocol;
+use crate::config::Config;
 
 /// The first byte says how long the pieces are in which the rest comes.
 fn pieces(data: &[u8]) -> (usize, &[u8]) {
@@ -77,4 +85,44 @@ pub fn heads(data: &[u8]) {
         (is_one, left)
     };
     assert_eq!(follow(piece), follow(usize::MAX));
+}
+
+/// What proxies say of where their clients are, in either header. What a client wrote itself changes nothing.
+pub fn forwarded(data: &[u8]) {
+    static BOTH: LazyLock<[(HeaderName, Proxies); 2]> = LazyLock::new(|| {
+        ["x-forwarded-for", "forwarded"].map(|name| {
+            let header = format!("--proxy-header={name}");
+            let config = Config::parse_from(["server", "--trusted-proxies=10.0.0.0/8,fd00::/8", &header]);
+            (HeaderName::from_static(name), Proxies::new(&config.limits))
+        })
+    });
+    let (proxy, stranger): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [192, 0, 2, 1].into());
+    for (name, proxies) in &*BOTH {
+        let client = |peer, value: &[u8]| {
+            let value = HeaderValue::from_bytes(value).ok()?;
+            proxies.client(peer, &HeaderMap::from_iter([(name.clone(), value)]))
+        };
+        assert_eq!(client(stranger, data), None);
+        let found = client(proxy, data);
+        if found.is_some_and(|found| !proxies.trust(found)) {
+            for forged in [&b"203.0.113.9,"[..], b"for=203.0.113.9,", b",,"] {
+                assert_eq!(client(proxy, &[forged, data].concat()), found);
+            }
+        }
+    }
+}
+
+/// The header of the PROXY protocol, as much as has come. What has come whole is the same with more after it.
+pub fn proxy_header(data: &[u8]) {
+    if let Ok(Some((client, length))) = proxy_protocol::parse(data) {
+        assert!((1..=data.len()).contains(&length));
+        assert_eq!(
+            proxy_protocol::parse(&data[..length]).ok(),
+            Some(Some((client, length)))
+        );
+        assert!(
+            !matches!(proxy_protocol::parse(&data[..length - 1]), Ok(Some(_))),
+            "it was not whole"
+        );
+    }
 }

@@ -9,6 +9,7 @@ use shared::error::ErrorBody;
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
+use super::acme::CHALLENGE;
 use super::connection::Connection;
 use super::raw::Raw;
 use super::stream::{Carrier, Stream, linger};
@@ -58,6 +59,11 @@ async fn begin(connection: &Arc<Connection>, config: Arc<ServerConfig>) -> io::R
     let raw = Raw::tls(Arc::clone(connection));
     let begun = TlsAcceptor::from(config).accept_with(raw, |session| session.set_buffer_limit(Some(UNSENT_BYTES)));
     match begun.into_fallible().await {
+        // The authority has seen what it came for.
+        Ok(mut stream) if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE) => {
+            let _ = stream.shutdown().await;
+            Ok(None)
+        }
         Ok(stream) => {
             let over = |tls| Stream::over(Arc::clone(connection), Carrier::Tls(Box::new(tls)));
             Ok(Tls::new(stream).map(over))

@@ -79,7 +79,7 @@ pub(super) fn parse(bytes: &[u8]) -> io::Result<Option<(Option<IpAddr>, usize)>>
 fn is_complete(bytes: &[u8]) -> bool {
     let length = bytes.get(14..16).and_then(|length| length.try_into().ok());
     let length = length.map(u16::from_be_bytes);
-    bytes[0] == b'\r' && length.is_some_and(|length| bytes.len() >= 16 + usize::from(length))
+    bytes.first() == Some(&b'\r') && length.is_some_and(|length| bytes.len() >= 16 + usize::from(length))
 }
 
 #[cfg(test)]
