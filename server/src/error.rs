@@ -9,15 +9,18 @@ use shared::{ErrorCode, WireError};
 use crate::auth::AuthError;
 use crate::chat::{self, NotStored, SubmitError};
 use crate::config::Allowed;
-use crate::delivery::client::Ending;
-use crate::domain::{Ban, InvalidText};
+use crate::domain::InvalidText;
 use crate::outage::Seldom;
 use crate::rates::{Kind, TooOften};
 use crate::storage::{AppendError, MarkError, Projection, StoreError};
 
+use shut_out::banned;
+
 mod connecting;
+mod shut_out;
 
 pub use connecting::{invalid_namespace, may_not_connect};
+pub use shut_out::ended;
 
 /// An error that can help itself: try again after so many milliseconds.
 fn later(code: ErrorCode, message: &str, retry_after_ms: u64) -> WireError {
@@ -160,39 +163,6 @@ impl From<AuthError> for WireError {
 /// Nobody can say whether a token is good.
 fn no_keys_yet() -> WireError {
     later(ErrorCode::StoreUnavailable, &AuthError::NoKeysYet.to_string(), 1_000)
-}
-
-/// What a user who is banned is told.
-fn banned(ban: &Ban) -> WireError {
-    let until = ban.until.map(|until| format!(" until {until}")).unwrap_or_default();
-    let reason = ban
-        .reason
-        .as_ref()
-        .map(|reason| format!(": {reason}"))
-        .unwrap_or_default();
-    WireError {
-        until: ban.until,
-        ..WireError::new(ErrorCode::Banned, format!("this user is banned{until}{reason}"))
-    }
-}
-
-/// Why a connection is ended, and why its requests are refused until it is.
-pub fn ended(ending: &Ending) -> WireError {
-    match ending {
-        Ending::Revoked { .. } => WireError::new(
-            ErrorCode::TokenRevoked,
-            "the tokens of this user were revoked; connect again with a new one",
-        ),
-        Ending::Banned(ban) => banned(ban),
-        Ending::Expired => WireError::new(
-            ErrorCode::TokenExpired,
-            "the token of this connection has ended; connect again with a new one",
-        ),
-        Ending::Disconnected => WireError::new(
-            ErrorCode::Disconnected,
-            "an administrator ended this connection; connect again if you are meant to",
-        ),
-    }
 }
 
 /// Why a request was not taken.

@@ -6,11 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
 use shared::conversation::Inbox;
 use shared::error::ErrorBody;
 use shared::limits::MAX_PAGE;
@@ -22,6 +20,7 @@ use super::token::{NOBODY, Secret};
 use super::transport::{Body, CONNECT_TIMEOUT, Transport};
 use super::waiting::Waiting;
 
+mod admin;
 mod users;
 
 /// How long the token of one request holds: long enough for a slow server, and for clocks that differ a little.
@@ -68,12 +67,6 @@ pub struct Building {
     pub done: u64,
     /// How many there are.
     pub total: u64,
-}
-
-/// The part of the server's readiness, and of the answer to a rebuild, that is about inboxes.
-#[derive(Debug, Deserialize)]
-struct Inboxes {
-    inbox: Building,
 }
 
 /// The part of the server's readiness that is about its database.
@@ -145,48 +138,6 @@ impl Http {
         self.get(Bearer::User(of), "/chat/conversations", &query)
     }
 
-    /// Begins to build all inboxes anew.
-    pub fn rebuild(&self) -> Result<Building, ClientError> {
-        let answer: Inboxes =
-            self.with_retries(|| self.read(self.post(Bearer::Admin, "/admin/rebuild", &json!({}))?))?;
-        Ok(answer.inbox)
-    }
-
-    /// Refuses all tokens of a user that were made before now, and ends the user's connections. Answered when a new token is good.
-    pub fn revoke(&self, user: UserId) -> Result<UserAccess, ClientError> {
-        self.change(user, "revoke", &json!({}))
-    }
-
-    /// Shuts a user out, and ends the user's connections.
-    pub fn ban(&self, user: UserId, ban: &BanUser) -> Result<UserAccess, ClientError> {
-        self.change(user, "ban", ban)
-    }
-
-    /// Lifts the ban of a user.
-    pub fn unban(&self, user: UserId) -> Result<UserAccess, ClientError> {
-        self.change(user, "unban", &json!({}))
-    }
-
-    fn change(&self, user: UserId, what: &str, body: &impl Serialize) -> Result<UserAccess, ClientError> {
-        let path = format!("/admin/users/{user}/{what}");
-        self.with_retries(|| self.read(self.post(Bearer::Admin, &path, body)?))
-    }
-
-    /// The connections of a user to this server.
-    pub fn connections(&self, user: UserId) -> Result<UserConnections, ClientError> {
-        self.get(Bearer::Admin, &format!("/admin/users/{user}/connections"), &[])
-    }
-
-    /// Ends a connection to this server, by its id.
-    pub fn disconnect(&self, id: &str) -> Result<Disconnected, ClientError> {
-        let mut address = Url::parse(&self.url).map_err(|error| self.not_the_server(error.to_string()))?;
-        if let Ok(mut path) = address.path_segments_mut() {
-            path.pop_if_empty().extend(["admin", "connections", id]);
-        }
-        let ended = || self.transport.client().delete(address.clone());
-        self.with_retries(|| self.read(self.send(ended().headers(self.authorization(Bearer::Admin)))?))
-    }
-
     /// Whether the server answers and says that its database does not. Waits no longer than `limit`.
     pub fn lacks_database(&self, limit: Duration) -> bool {
         let request = self.transport.client().get(format!("{}/readyz", self.url));
@@ -195,12 +146,6 @@ impl Http {
             answer.ok()?.json().await.ok()
         });
         readiness.is_some_and(|Readiness { store }| !store.reachable)
-    }
-
-    /// How far the inboxes are built. A server that is not ready otherwise tells it all the same.
-    pub fn building(&self) -> Result<Building, ClientError> {
-        let answer: Inboxes = self.decode(self.request_get(Bearer::Admin, "/readyz", &[])?)?;
-        Ok(answer.inbox)
     }
 
     /// Messages of a conversation, oldest first.

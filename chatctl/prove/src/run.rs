@@ -11,8 +11,6 @@ use chatctl_load::progress::Progress;
 use chatctl_load::server::Server;
 use chatctl_load::{limits, users};
 use parking_lot::Mutex;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use shared::UserId;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -224,7 +222,11 @@ impl Run<'_> {
             };
             tokio::spawn(faults.run(until, stopped))
         });
-        let revoking = self.revoker(stop.subscribe());
+        let context = &self.context;
+        let revoking = self.arguments.revoke.then(|| {
+            let revoker = Revoker::new(&context.tokens, self.nodes, &context.nodes, &context.people);
+            tokio::spawn(revoker.run(stop.subscribe()))
+        });
         self.context.measurements.lock().begin(self.context.now());
         self.phase.send_replace(Phase::Run);
         self.until(self.arguments.duration, 1, |run| {
@@ -256,24 +258,6 @@ impl Run<'_> {
                 Err(error) => self.unproven.push(format!("the faults ended early: {error}")),
             }
         }
-    }
-
-    /// Has tokens revoked, if that is wanted.
-    fn revoker(&self, stop: watch::Receiver<bool>) -> Option<JoinHandle<Findings>> {
-        self.arguments.revoke.then(|| {
-            let revoker = Revoker {
-                tokens: Arc::clone(&self.context.tokens),
-                nodes: self
-                    .nodes
-                    .iter()
-                    .cloned()
-                    .zip(self.context.nodes.iter().cloned())
-                    .collect(),
-                people: self.context.people.clone(),
-                random: StdRng::from_rng(&mut rand::rng()),
-            };
-            tokio::spawn(revoker.run(stop))
-        })
     }
 
     /// Whether the last fault went wrong.

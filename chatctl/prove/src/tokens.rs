@@ -10,8 +10,8 @@ use chatctl_client::http::Http;
 use chatctl_load::connection::{ConnectError, Connection};
 use chatctl_load::server::Server;
 use parking_lot::Mutex;
-use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use shared::UserId;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -67,13 +67,23 @@ impl Tokens {
 
 /// Revokes the tokens of users at random, and sees that none of them is let in afterwards.
 pub(super) struct Revoker {
-    pub(super) tokens: Arc<Tokens>,
-    pub(super) nodes: Vec<(Http, Server)>,
-    pub(super) people: Vec<UserId>,
-    pub(super) random: StdRng,
+    tokens: Arc<Tokens>,
+    nodes: Vec<(Http, Server)>,
+    people: Vec<UserId>,
+    random: StdRng,
 }
 
 impl Revoker {
+    /// Of the users of a run.
+    pub(super) fn new(tokens: &Arc<Tokens>, nodes: &[Http], servers: &[Server], people: &[UserId]) -> Self {
+        Self {
+            tokens: Arc::clone(tokens),
+            nodes: nodes.iter().cloned().zip(servers.iter().cloned()).collect(),
+            people: people.to_vec(),
+            random: StdRng::from_rng(&mut rand::rng()),
+        }
+    }
+
     /// Goes on until it is told to stop. What was found broken.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Findings {
         let mut findings = Findings::default();
