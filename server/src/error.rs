@@ -8,18 +8,20 @@ use shared::{ErrorCode, WireError};
 
 use crate::auth::AuthError;
 use crate::chat::{self, NotStored, SubmitError};
-use crate::config::Allowed;
 use crate::domain::InvalidText;
 use crate::outage::Seldom;
-use crate::rates::{Kind, TooOften};
 use crate::storage::{AppendError, MarkError, Projection, StoreError};
 
 use shut_out::banned;
 
 mod connecting;
+mod rates;
 mod shut_out;
 
 pub use connecting::{invalid_namespace, may_not_connect};
+pub use rates::{
+    quota_exceeded, too_many_connections_of_address, too_many_failed_tokens, too_many_of_address, too_many_of_user,
+};
 pub use shut_out::ended;
 
 /// An error that can help itself: try again after so many milliseconds.
@@ -99,52 +101,6 @@ impl From<chat::Error> for WireError {
             }
         }
     }
-}
-
-/// What a client sees of something that was done too often; `what` says what, and by whom.
-fn too_often(what: &str, too_often: &TooOften) -> WireError {
-    let message = format!("{what}: {too_often}, are allowed; try again after retryAfterMs");
-    later(ErrorCode::RateLimited, &message, too_often.retry_after_ms())
-}
-
-/// A user does something too often.
-pub fn too_many_of_user(kind: Kind, refused: &TooOften) -> WireError {
-    let what = match kind {
-        Kind::Message => "messages of one user",
-        Kind::Typing => "typing of one user",
-        Kind::Event => "events of one user, beside messages, typing and pages",
-        Kind::Read => "pages and requests of one user",
-    };
-    too_often(what, refused)
-}
-
-/// A user has sent as many bytes of messages as a quota allows.
-pub fn quota_exceeded(refused: &TooOften) -> WireError {
-    let Allowed { count, span, .. } = refused.allowed;
-    let message = format!(
-        "MESSAGE_QUOTA: {count} bytes of messages in {} seconds are allowed to one user; try again after retryAfterMs",
-        span.as_secs()
-    );
-    later(ErrorCode::QuotaExceeded, &message, refused.retry_after_ms())
-}
-
-/// Too many requests come from one address.
-pub fn too_many_of_address(refused: &TooOften) -> WireError {
-    too_often("requests from one address", refused)
-}
-
-/// Too many tokens of one address were not accepted.
-pub fn too_many_failed_tokens(refused: &TooOften) -> WireError {
-    too_often("tokens from one address that are not accepted", refused)
-}
-
-/// An address has all the connections that it may.
-pub fn too_many_connections_of_address() -> WireError {
-    later(
-        ErrorCode::RateLimited,
-        "this address has MAX_CONNECTIONS_PER_ADDRESS connections; end some, and try again",
-        1_000,
-    )
 }
 
 /// Why a bearer is not let in.
