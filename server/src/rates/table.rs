@@ -117,7 +117,7 @@ mod tests {
     fn a_full_table_takes_nobody_until_somebody_may_leave() {
         let table: Table<u32, Until> = Table::new(10 * PARTS);
         // All of one part.
-        let mut keys = (0..).filter(|key| table.hasher.hash_one(key) as usize % PARTS == 0);
+        let mut keys = (0..).filter(|key| (table.hasher.hash_one(key) as usize).is_multiple_of(PARTS));
         let keys: [u32; 11] = std::array::from_fn(|_| keys.next().unwrap());
         for (number, key) in keys[..10].iter().enumerate() {
             let until = if number < 5 { 3 } else { 9 };
