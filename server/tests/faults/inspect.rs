@@ -48,7 +48,11 @@ fn every_setting_is_printed_with_where_it_comes_from_and_no_secret() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join(".env"), "\nJWT_SECRET=hunter2\nMAX_CONNECTIONS=7\n").expect("a file");
     fs::write(folder.path().join("uri"), "mongodb://u:hunter2@h/db\n").expect("a file");
-    let environment = [("HOST", "::1"), ("MONGO_URI_FILE", "uri")];
+    let environment = [
+        ("HOST", "::1"),
+        ("MONGO_URI_FILE", "uri"),
+        ("JWT_JWKS_URL", "https://u:hunter2@id.example/keys?key=hunter2"),
+    ];
     let ended = run_to_end(folder.path(), &["--print-config", "--port=0"], &environment);
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(!ended.stdout.contains("hunter2"), "{}", ended.stdout);

@@ -38,7 +38,8 @@ pub struct Settings {
     ///
     /// It is fetched again every JWT_JWKS_REFRESH seconds, and for a token whose key is not in it, once in 10 seconds. While the
     /// provider is away, what was fetched last is used.
-    #[arg(long, env = "JWT_JWKS_URL", value_parser = KeySetSource::from_str)]
+    // A URL can have a password or the key of an API in it.
+    #[arg(long, env = "JWT_JWKS_URL", hide_env_values = true, value_parser = KeySetSource::from_str)]
     pub jwt_jwks_url: Option<KeySetSource>,
 
     /// Seconds until the key set is fetched again (1 to 86400): so long a key that was removed there is still taken
