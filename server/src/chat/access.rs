@@ -21,6 +21,7 @@ impl<R> Chat<R> {
     /// There is no such user, the server is stopping, or the store failed.
     pub async fn revoke(&self, user: UserId) -> Result<UserAccess, Error> {
         let admitted = self.admission.admit()?;
+        let _until_answered = admitted.clone();
         let before = revocation_of(clock::now());
         let revoke = async move |store: Arc<dyn Store>| store.revoke(user, before).await;
         let access = self.access.change(user, admitted, revoke).await?;
