@@ -294,8 +294,16 @@ fn of_requests_of_an_address_is_told_and_ends_the_connection() {
     let mut client = Raw::connect(&server);
     for _ in 0..6 {
         // The server was asked once whether it has started, or not at all.
-        client.get("/users/me", "").expect("it is open");
+        client
+            .get("/users/me", "Origin: https://a.example\r\n")
+            .expect("it is open");
         let Some(answer) = client.answer() else { break };
+        // Or a page could read neither why nor until when.
+        assert!(
+            answer.head.to_lowercase().contains("access-control-allow-origin: *"),
+            "{}",
+            answer.head
+        );
         if answer.status == 429 {
             assert!(
                 answer.body.contains("\"rate_limited\"") && answer.body.contains("retryAfterMs"),
