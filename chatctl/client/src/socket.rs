@@ -24,13 +24,13 @@ use rust_socketio::asynchronous::{Client, ClientBuilder};
 use rust_socketio::{Event as LibraryEvent, Payload, TransportType};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared::admin::SessionEnded;
 use shared::events::{self, Answer, ConnectError, RequestFailed};
 use shared::sync::Resume;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::MissedTickBehavior;
 
+use super::announced_end::AnnouncedEnd;
 use super::event::Event;
 use super::heartbeat::{self, CHECK_INTERVAL, Check, Heartbeat};
 use super::request::{Reply, Request, unknown_kind};
@@ -82,17 +82,13 @@ impl Connection {
     )]
     pub fn open(url: &str, token: &str, since: Option<&str>) -> (Self, UnboundedReceiver<SocketEvent>) {
         let (requests, incoming) = unbounded_channel();
-        let (sender, happening) = unbounded_channel();
-        let events = Events {
-            happening: sender,
-            announced: Arc::default(),
-        };
+        let (events, happening) = unbounded_channel();
         let url = url.to_owned();
         let auth = match since {
             Some(since) => json!({ "token": token, "since": since }),
             None => json!({ "token": token }),
         };
-        thread::spawn(move || run(&url, auth, incoming, events));
+        thread::spawn(move || run(&url, auth, incoming, Events(events, AnnouncedEnd::default())));
         (Self { requests }, happening)
     }
 
@@ -277,27 +273,17 @@ fn builder(
 
 /// Where callbacks put what happens.
 #[derive(Debug, Clone)]
-struct Events {
-    happening: UnboundedSender<SocketEvent>,
-    /// Why the connection is about to end, once the server has said so. The lock is held for moments, never across an await.
-    announced: Arc<Mutex<Option<String>>>,
-}
+struct Events(UnboundedSender<SocketEvent>, AnnouncedEnd);
 
 impl Events {
-    fn push(&self, event: SocketEvent) {
-        let event = match event {
-            // The end itself looks like that of a server that was killed, or stopped.
-            SocketEvent::Lost(reason) => SocketEvent::Lost(self.announced.lock().take().unwrap_or(reason)),
-            SocketEvent::Event(event) => {
-                if let Some(reason) = announced(&event) {
-                    *self.announced.lock() = Some(reason);
-                }
-                SocketEvent::Event(event)
-            }
-            event => event,
-        };
+    fn push(&self, mut event: SocketEvent) {
+        match &mut event {
+            SocketEvent::Event(event) => self.1.heard(event),
+            SocketEvent::Lost(reason) => self.1.explain(reason),
+            _ => {}
+        }
         // Nobody listens any more when the connection was given up.
-        let _ = self.happening.send(event);
+        let _ = self.0.send(event);
     }
 
     /// A callback in the shape the library wants.
@@ -310,21 +296,6 @@ impl Events {
             events.push(read(payload));
             ready(()).boxed()
         }
-    }
-}
-
-/// Why the connection is about to end, if an event says so.
-fn announced(event: &Event) -> Option<String> {
-    match event.name.as_str() {
-        events::SESSION_ENDED => {
-            let ended: SessionEnded = decode(event.payload.clone())?;
-            Some(format!(
-                "the server ended the connection: {} ({})",
-                ended.message, ended.code
-            ))
-        }
-        events::TOKEN_EXPIRED => Some("the server ended the connection: its token has ended".to_owned()),
-        _ => None,
     }
 }
 
