@@ -130,7 +130,8 @@ pub fn id<T: FromStr>(name: &str, text: &str) -> Result<T, WireError> {
 
 /// The users whom texts in a path name; for those who do not exist an id that nobody has.
 pub async fn users<const N: usize>(context: &Context, named: [(&str, &str); N]) -> Result<[UserId; N], WireError> {
-    let look = |(name, text)| context.user_ids.look(text).map_err(|_| error::invalid_id(name, text));
+    let wrong = |name, text| error::invalid_user_id(name, text, context.user_ids.are_external());
+    let look = |(name, text)| context.user_ids.look(text).map_err(|_| wrong(name, text));
     let named = named.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;
     let found = context.user_ids.resolve(&*context.store, named).await;
     let mut found = found.map_err(chat::Error::from)?.into_iter();
