@@ -117,11 +117,14 @@ fn have_ids_of_another_system(server: &Server) {
     let [ada] = server.new_users();
     let taken = server.get(&format!("/users/{ada}"), &server.token(&ada)).json();
     let (one, two) = (format!("auth0|{ada}"), format!("é {ada}"));
-    let body = json!({"users": [
+    // The first of those that are one user says what there is to say of it, however often the others repeat it.
+    let mut body = json!({"users": [
         {"username": format!("ext {ada}"), "externalId": one, "displayName": "Ada L.", "avatarUrl": "https://example.com/a.png"},
         {"username": taken["username"], "externalId": two},
         {"username": "another", "externalId": one},
     ]});
+    let others = vec![body["users"][2].clone(); 12];
+    body["users"].as_array_mut().expect("a list").extend(others);
     let made = create(server, &body);
     let id = made[0]["_id"].as_str().expect("an id");
     let again = create(server, &body);
