@@ -127,7 +127,7 @@ impl<R: Respond> Chat<R> {
                 receipts::finish(&marked, outcome)
             }),
             settings_changes: SettingsChanges::new(store.clone(), Arc::clone(watermark), supervisor),
-            access: AccessEnforcer::new(Arc::clone(&store), Arc::clone(&dispatcher.connections)),
+            access: AccessEnforcer::new(Arc::clone(&store), Arc::clone(&dispatcher.connections), supervisor),
             reader: Reader {
                 store,
                 reads: Arc::default(),

@@ -56,7 +56,7 @@ pub struct UserConnections {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionInfo {
-    /// Its id, as its client (`socket.id`) and the log have it.
+    /// Its id, for `DELETE /admin/connections/{id}`; it is not the `socket.id` of its client.
     pub id: String,
     /// When it was let in.
     pub since: Timestamp,

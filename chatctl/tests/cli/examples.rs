@@ -6,10 +6,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use jsonwebtoken::Algorithm::HS256;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::process::Process;
-use testkit::{Engine, Server};
+use testkit::token::{seconds, sign};
+use testkit::{Engine, Server, Setup};
 
 use crate::program::TIMEOUT;
 
@@ -87,7 +89,7 @@ fn block(document: &str, language: &str, with: &str) -> String {
 fn every_example_is_known_here() {
     let count = |document, language| blocks(document, language).len();
     assert_eq!((count("README.md", "js"), count("README.md", "python")), (2, 2));
-    assert_eq!(count("shared/PROTOCOL.md", "js"), 2);
+    assert_eq!(count("shared/PROTOCOL.md", "js"), 3);
     for text in blocks("shared/PROTOCOL.md", "json") {
         // An ellipsis stands for what was left out: the shape is shown, no document.
         let whole = !text.contains('…');
@@ -150,6 +152,29 @@ fn an_app_sends_and_hears() {
     let then = "socket.on(\"connect\", () => socket.close());\n";
     let names = given(json!({"token": server.token(&me)}));
     folder.run("node", "connect.mjs", &format!("{import}{names}{connect}{then}"));
+}
+
+#[test]
+fn a_client_goes_on_after_its_token() {
+    let server = Setup::new(Engine::Embedded).env("TOKEN_EXPIRY", "live").start();
+    let [me] = server.new_users();
+    let exp = seconds() + 4;
+    let short = sign(HS256, server.secret(), &json!({"userId": me, "exp": exp}));
+    let names = json!({"url": server.url(), "tokens": [short, server.token(&me)], "exp": exp, "left": 0});
+    let before = "import { io } from \"socket.io-client\";\nconst getToken = async () => tokens.shift();\n";
+    let example = block("shared/PROTOCOL.md", "js", "refresh_token");
+    // What is answered after the end of the first token shows that the connection went on.
+    let then = "socket.on(\"disconnect\", () => { left += 1; });\n\
+         await new Promise((resolve) => socket.once(\"connect\", resolve));\n\
+         await new Promise((resolve) => setTimeout(resolve, exp * 1000 + 2000 - Date.now()));\n\
+         const { ok } = await socket.emitWithAck(\"sync\", {});\n\
+         console.log(JSON.stringify([ok, left, tokens.length]));\nsocket.close();\n";
+    let output = Folder::of(&server).run(
+        "node",
+        "goes_on.mjs",
+        &format!("{}{before}{example}{then}", given(names)),
+    );
+    assert_eq!(output, ["[true,0,0]"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use shared::{User, UserId};
 
 use super::user_ids::UserIds;
-use super::{AuthError, Caller, ClaimedUser, Profile, Verified, exists, known};
+use super::{AuthError, Caller, ClaimedUser, LOOKUP_TIMEOUT, Profile, Verified, exists, known};
 use crate::clock;
 use crate::domain::{self, AvatarUrl, DisplayName, Identity, NewUser, Username};
 use crate::storage::{Store, StoreError};
@@ -62,9 +62,9 @@ async fn create(store: &dyn Store, verified: &Verified) -> Result<(), AuthError>
         ClaimedUser::Id(id) => Identity::Id(*id),
         ClaimedUser::External(id) => Identity::External(id.clone()),
     };
-    // Whoever sends the id of such a user would mean the other one.
+    // Whoever sends the id of such a user would mean the other one, or it stands for nobody.
     if let Some(id) = identity.looks_like()
-        && exists(store, id).await?
+        && (id == RESERVED || exists(store, id).await?)
     {
         return Err(AuthError::UnknownUser);
     }
@@ -96,7 +96,9 @@ pub(super) async fn update(store: &dyn Store, user: UserId, profile: &Profile) {
             Some(changes) => store.set_profile(user.id, &changes).await,
         }
     };
-    let updated: Result<(), StoreError> = updating.await;
+    // Whoever connects does not wait for long for what matters little.
+    let updated = tokio::time::timeout(LOOKUP_TIMEOUT, updating).await;
+    let updated: Result<(), StoreError> = updated.unwrap_or_else(|_| Err(StoreError::no_answer_within(LOOKUP_TIMEOUT)));
     if let Err(error) = updated {
         tracing::debug!(%user, %error, "auth: what a token shows of its user was not stored");
     }

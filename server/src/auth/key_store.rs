@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use jwt::fetch::{FetchError, Fetcher, TIMEOUT};
@@ -12,7 +13,7 @@ use jwt::settings::{KeySetSource, WrongSetting};
 use jwt::{Key, KeySet, Keys, Provider};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::keys;
@@ -34,10 +35,12 @@ pub struct KeyStore {
     fetcher: Option<Fetcher>,
     /// Held to take or to replace them.
     keys: RwLock<Arc<Keys>>,
-    /// When the provider was last asked for an unknown key. Held to look and set.
-    asked: Mutex<Option<Instant>>,
+    /// When the provider was last asked for an unknown key, and the number of the answer that knows it. Held to look and set.
+    asked: Mutex<Option<(Instant, u64)>>,
     /// Wakes the task that asks.
     wanted: Notify,
+    /// How often asking the provider began.
+    begun: AtomicU64,
     /// How often the provider was asked to the end.
     answers: watch::Sender<u64>,
 }
@@ -79,6 +82,7 @@ impl KeyStore {
             keys: RwLock::new(Arc::new(keys)),
             asked: Mutex::default(),
             wanted: Notify::new(),
+            begun: AtomicU64::new(0),
             answers: watch::Sender::new(0),
         }
     }
@@ -93,23 +97,22 @@ impl KeyStore {
         if self.fetcher.is_none() {
             return;
         }
-        let mut answers = self.answers.subscribe();
-        let may_ask = {
+        let (at, needed) = {
             let mut asked = self.asked.lock();
-            let may_ask = asked.is_none_or(|at| at.elapsed() >= ASK_INTERVAL);
-            if may_ask {
-                *asked = Some(Instant::now());
+            match *asked {
+                Some(lately) if lately.0.elapsed() < ASK_INTERVAL => lately,
+                _ => {
+                    // What is being fetched just now may have been said before.
+                    let now = (Instant::now(), self.begun.load(Ordering::SeqCst) + 1);
+                    *asked = Some(now);
+                    self.wanted.notify_one();
+                    now
+                }
             }
-            may_ask
         };
-        if may_ask {
-            self.wanted.notify_one();
-        } else if self.asked.lock().is_none_or(|at| at.elapsed() > TIMEOUT) {
-            // The one who asked has its answer by now.
-            return;
-        }
-        // An outcome that comes later finds its way into the keys all the same.
-        let _ = timeout(TIMEOUT, answers.changed()).await;
+        // At once, if the answer is there or time is over. An outcome that comes later finds its way into the keys all the same.
+        let mut answers = self.answers.subscribe();
+        let _ = timeout_at(at + TIMEOUT, answers.wait_for(|count| *count >= needed)).await;
     }
 
     /// Whether there is anything that can change.
@@ -160,6 +163,7 @@ impl KeyStore {
                 }
             }
             if let Some(fetcher) = self.fetcher.as_ref().filter(|_| fetch) {
+                self.begun.fetch_add(1, Ordering::SeqCst);
                 let fetched = stop.run_until_cancelled(fetcher.fetch()).await;
                 let Some(fetched) = fetched else { return };
                 let is_good = fetched.is_ok();
@@ -267,4 +271,28 @@ async fn stamps(files: Vec<PathBuf>) -> Vec<Option<(SystemTime, u64, u64)>> {
         files.iter().map(stamp).collect()
     };
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else strangers hold a request for five seconds with each token of a key that nobody has.
+    #[tokio::test]
+    async fn nobody_waits_for_a_provider_that_has_answered() {
+        // Nothing listens there, and that is an answer, too.
+        let fetcher = Fetcher::new("https://127.0.0.1:1/", true).expect("a URL");
+        let store = Arc::new(KeyStore::of(Keys::default(), None, Some(fetcher)));
+        let (_reload, reloads) = watch::channel(0);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&store).run(reloads, stop.clone()));
+        store.ask().await;
+        let began = Instant::now();
+        for _ in 0..3 {
+            store.ask().await;
+        }
+        assert!(began.elapsed() < TIMEOUT / 2, "{:?}", began.elapsed());
+        stop.cancel();
+        running.await.expect("it ends");
+    }
 }

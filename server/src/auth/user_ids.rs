@@ -97,6 +97,18 @@ impl UserIds {
     /// # Errors
     /// The store did not answer in time.
     pub async fn resolve(&self, store: &dyn UserStore, named: Vec<Named>) -> Result<Vec<UserId>, StoreError> {
+        let named: Vec<Named> = {
+            // Many events can wait for the look-up of one id; those after the first have nothing to ask.
+            let known = self.known.lock();
+            let again = |named| match named {
+                Named::Unresolved(id) => match known.get(id.as_str()) {
+                    Some(user) => Named::User(user),
+                    None => Named::Unresolved(id),
+                },
+                user => user,
+            };
+            named.into_iter().map(again).collect()
+        };
         let unresolved: Vec<ExternalId> = named.iter().filter_map(Named::unresolved).cloned().collect();
         let mut found = match unresolved.is_empty() {
             true => HashMap::new(),
@@ -229,6 +241,7 @@ mod tests {
     use super::*;
     use crate::clock;
     use crate::domain::{Identity, NewUser, Profile, Username};
+    use crate::storage::Store;
     use crate::storage::sqlite::EmbeddedStore;
 
     fn user(number: u64) -> UserId {
@@ -280,6 +293,13 @@ mod tests {
         assert_eq!(claimed("7").await, Some(seven));
         assert_eq!(claimed(hex).await, Some(like_ours));
         assert_eq!(claimed(&own).await, None, "a token names no id of ours");
+        store.close(clock::now()).await.unwrap();
+        let waited = vec![Named::Unresolved("7".parse().unwrap())];
+        assert_eq!(
+            ids.resolve(&store, waited).await.unwrap(),
+            [seven],
+            "nobody is asked again"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! What administrators do about users who are to be shut out, and about connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::admin::{self, BanUser, ConnectionInfo, UserAccess};
@@ -10,6 +11,7 @@ use super::error::Error;
 use crate::clock;
 use crate::delivery::client::{ConnectionId, Ending};
 use crate::domain::{Access, Ban, revocation_of};
+use crate::storage::Store;
 
 impl<R> Chat<R> {
     /// Refuses all tokens of a user that were made before now, and ends the user's connections. It returns in the next whole
@@ -18,13 +20,16 @@ impl<R> Chat<R> {
     /// # Errors
     /// There is no such user, the server is stopping, or the store failed.
     pub async fn revoke(&self, user: UserId) -> Result<UserAccess, Error> {
-        let _admitted = self.admission.admit()?;
+        let admitted = self.admission.admit()?;
+        let _until_answered = admitted.clone();
         let before = revocation_of(clock::now());
-        let access = self.reader.store.revoke(user, before).await?;
+        let revoke = async move |store: Arc<dyn Store>| store.revoke(user, before).await;
+        let access = self.access.change(user, admitted, revoke).await?;
         let access = access.ok_or(Error::UnknownUser(user))?;
-        self.access.apply(user, &access);
         let rest = before.millis().saturating_sub(clock::now().millis());
-        tokio::time::sleep(Duration::from_millis(u64::try_from(rest).unwrap_or(0))).await;
+        // Not longer, if the clock was set back meanwhile.
+        let rest = u64::try_from(rest).unwrap_or(0).min(1_000);
+        tokio::time::sleep(Duration::from_millis(rest)).await;
         Ok(shown(user, access))
     }
 
@@ -63,10 +68,10 @@ impl<R> Chat<R> {
     }
 
     async fn set_ban(&self, user: UserId, ban: Option<Ban>) -> Result<UserAccess, Error> {
-        let _admitted = self.admission.admit()?;
-        let access = self.reader.store.set_ban(user, ban).await?;
+        let admitted = self.admission.admit()?;
+        let set = async move |store: Arc<dyn Store>| store.set_ban(user, ban).await;
+        let access = self.access.change(user, admitted, set).await?;
         let access = access.ok_or(Error::UnknownUser(user))?;
-        self.access.apply(user, &access);
         Ok(shown(user, access))
     }
 

@@ -1,4 +1,7 @@
 //! Ending the connections of users who are shut out: at once where that was decided, and soon on every other node.
+//!
+//! Who decides it may stop waiting: a change goes on in a task of its own until its connections are ended. No other process says
+//! later what this one has stored, where the store is this process's alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +9,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::UserId;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Connections;
 use super::client::Ending;
@@ -14,6 +19,7 @@ use crate::clock;
 use crate::domain::{Access, ShutOut};
 use crate::outage::Outage;
 use crate::storage::{Store, StoreError};
+use crate::supervisor::Supervisor;
 
 /// Time before the store is queried again after it failed.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -25,16 +31,19 @@ const MAX_CONCURRENT_LOOKUPS: usize = 16;
 pub struct AccessEnforcer {
     store: Arc<dyn Store>,
     connections: Arc<Connections>,
+    /// Runs the tasks of changes.
+    parts: Supervisor,
     /// How often somebody was shut out.
     changes: AtomicU64,
 }
 
 impl AccessEnforcer {
-    /// An enforcer for these connections.
-    pub fn new(store: Arc<dyn Store>, connections: Arc<Connections>) -> Arc<Self> {
+    /// An enforcer for these connections; `parts` runs the tasks of changes.
+    pub fn new(store: Arc<dyn Store>, connections: Arc<Connections>, parts: &Supervisor) -> Arc<Self> {
         Arc::new(Self {
             store,
             connections,
+            parts: parts.clone(),
             changes: AtomicU64::new(0),
         })
     }
@@ -45,10 +54,40 @@ impl AccessEnforcer {
         self.changes.load(Ordering::SeqCst)
     }
 
-    /// Ends the connections of a user that `access` refuses.
-    pub fn apply(&self, user: UserId, access: &Access) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        self.end(user, access);
+    /// Makes a change of how it stands with a user, and ends the connections that are refused then, whether the caller waits for
+    /// that or not. `admitted` is held until it is done. Returns what the change returns.
+    ///
+    /// # Errors
+    /// Those of the change; where it is not certain whether it was made, the user is looked up once.
+    pub async fn change<F>(
+        self: &Arc<Self>,
+        user: UserId,
+        admitted: TaskTrackerToken,
+        change: impl FnOnce(Arc<dyn Store>) -> F,
+    ) -> Result<Option<Access>, StoreError>
+    where
+        F: Future<Output = Result<Option<Access>, StoreError>> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let (enforcer, changing) = (Arc::clone(self), change(Arc::clone(&self.store)));
+        self.parts.request("access".to_owned(), async move {
+            let _admitted = admitted;
+            let changed = changing.await;
+            enforcer.changes.fetch_add(1, Ordering::SeqCst);
+            match &changed {
+                Ok(Some(access)) => enforcer.end(user, access),
+                Ok(None) => {}
+                Err(_) => {
+                    if let Err(error) = enforcer.enforce(user).await {
+                        tracing::warn!(%user, %error, "access: whether the user was shut out could not be looked up");
+                    }
+                }
+            }
+            // Whoever asked may be gone.
+            let _ = answer.send(changed);
+        });
+        let broken_off = |_| StoreError::Unavailable("shutting a user out was broken off".to_owned());
+        answered.await.map_err(broken_off)?
     }
 
     fn end(&self, user: UserId, access: &Access) {
@@ -115,5 +154,75 @@ impl AccessEnforcer {
             .buffer_unordered(MAX_CONCURRENT_LOOKUPS)
             .try_collect()
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use futures_util::FutureExt;
+    use serde_json::value::RawValue;
+    use shared::admin::ConnectionInfo;
+    use tokio_util::task::TaskTracker;
+
+    use super::super::client::{Client, ConnectionId, Emitted};
+    use super::*;
+    use crate::domain::Ban;
+    use crate::storage::sqlite::tests::fixture::{store, user};
+
+    /// A client of which only the end is looked at.
+    #[derive(Default)]
+    struct Ended(AtomicBool);
+
+    impl Client for Ended {
+        fn emit(&self, _: &str, _: &RawValue, _: Option<&RawValue>) -> Emitted {
+            Emitted::NotConnected
+        }
+
+        fn waiting(&self) -> usize {
+            0
+        }
+
+        fn end_unread(&self) {}
+
+        fn issued_at(&self) -> Option<i64> {
+            None
+        }
+
+        fn end(&self, _: Ending) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+
+        fn describe(&self, _: String) -> ConnectionInfo {
+            unimplemented!("nobody asks")
+        }
+    }
+
+    /// A ban that is stored, and a user who writes on: so it was where an administrator's client left at once.
+    #[tokio::test]
+    async fn whoever_is_shut_out_is_disconnected_although_nobody_waits_for_it() {
+        let (_folder, store) = store();
+        let ada = user(&store, "ada").await;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let connections = Arc::new(Connections::new(4));
+        let client = Arc::new(Ended::default());
+        let entered = connections.enter(ada, ConnectionId::unique(), client.clone(), || ());
+        entered.expect("there is room");
+        let enforcer = AccessEnforcer::new(Arc::clone(&store), connections, &Supervisor::default());
+        let ban = Ban {
+            at: clock::now(),
+            until: None,
+            reason: None,
+        };
+        let requests = TaskTracker::new();
+        let change = enforcer.change(ada, requests.token(), async move |store: Arc<dyn Store>| {
+            store.set_ban(ada, Some(ban)).await
+        });
+        assert!(change.now_or_never().is_none(), "it waits for the disk");
+        requests.close();
+        requests.wait().await;
+        assert!(store.access(ada).await.expect("a store").expect("a user").ban.is_some());
+        assert!(client.0.load(Ordering::SeqCst), "the connection is ended");
     }
 }

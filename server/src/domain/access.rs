@@ -2,6 +2,9 @@
 
 use shared::Timestamp;
 
+/// So far ahead of this clock may be the one of whoever makes tokens, in milliseconds.
+const AHEAD: i64 = 60_000;
+
 /// What an administrator has decided about a user. The default lets everybody in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
@@ -32,14 +35,16 @@ pub enum ShutOut {
 }
 
 impl Access {
-    /// Whether a token that was made in this second is refused now, and why.
+    /// Whether a token that was made in this second is refused now, and why. One that was made later than now says nothing of whether
+    /// it was made before the revocation, and would outlast every one.
     pub fn refusal(&self, issued_at: Option<i64>, now: Timestamp) -> Option<ShutOut> {
         if let Some(ban) = self.ban.as_ref().filter(|ban| ban.holds(now)) {
             return Some(ShutOut::Banned(ban.clone()));
         }
         let before = self.revoked_before?;
         let made = issued_at.map(|seconds| seconds.saturating_mul(1_000));
-        made.is_none_or(|made| made < before.millis())
+        let latest = now.millis().saturating_add(AHEAD);
+        made.is_none_or(|made| made < before.millis() || made > latest)
             .then_some(ShutOut::Revoked)
     }
 }
@@ -75,9 +80,14 @@ mod tests {
             assert_eq!(refusal(Some(8)), None);
             assert_eq!(refusal(None), Some(ShutOut::Revoked));
             assert_eq!(refusal(Some(i64::MIN)), Some(ShutOut::Revoked));
-            assert_eq!(refusal(Some(i64::MAX)), None);
+            assert_eq!(refusal(Some(66)), None, "clocks differ");
+            for of_no_time in [69, 253_402_300_799, i64::MAX] {
+                assert_eq!(refusal(Some(of_no_time)), Some(ShutOut::Revoked), "{of_no_time}");
+            }
         }
-        assert_eq!(Access::default().refusal(None, Timestamp::from_millis(0)), None);
+        for issued_at in [None, Some(i64::MAX)] {
+            assert_eq!(Access::default().refusal(issued_at, Timestamp::from_millis(0)), None);
+        }
     }
 
     #[test]

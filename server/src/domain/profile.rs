@@ -86,6 +86,18 @@ impl AvatarUrl {
     }
 }
 
+impl From<DisplayName> for String {
+    fn from(DisplayName(name): DisplayName) -> Self {
+        name
+    }
+}
+
+impl From<AvatarUrl> for String {
+    fn from(AvatarUrl(url): AvatarUrl) -> Self {
+        url
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

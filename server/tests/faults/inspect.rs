@@ -33,12 +33,39 @@ fn all_that_is_wrong_is_said_at_once_and_nothing_is_begun() {
     }
     assert!(!said.contains("hunter2"), "{said}");
 
+    // What stands in files, too, each by itself.
+    let files = [
+        "JWT_SECRET_FILE",
+        "JWT_PUBLIC_KEY",
+        "JWT_JWKS_URL",
+        "TLS_CERT",
+        "TLS_KEY",
+    ];
+    let settings = files.map(|name| (name, "nowhere"));
+    let ended = run_to_end(folder.path(), &["--check-config"], &settings);
+    for name in files {
+        assert!(
+            ended.stderr.contains(&format!("{name} is wrong: nowhere")),
+            "{name}: {}",
+            ended.stderr
+        );
+    }
+
     // A good configuration of a database that is away.
     fs::remove_file(folder.path().join(".env")).expect("it is there");
-    let away = [("MONGO_URI", "mongodb://127.0.0.1:1/chat"), ("LOG_FORMAT", "json")];
+    let away = [
+        ("MONGO_URI", "mongodb://127.0.0.1:1/chat"),
+        ("LOG_FORMAT", "json"),
+        ("PROXY_PROTOCOL", "true"),
+    ];
     let ended = run_to_end(folder.path(), &["--check-config"], &away);
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(ended.stdout.contains("The settings are right"), "{}", ended.stdout);
+    assert!(
+        ended.stderr.contains("TRUSTED_PROXIES names no proxy"),
+        "{}",
+        ended.stderr
+    );
     let left = fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(left, 0, "nothing was created");
 }
@@ -48,7 +75,11 @@ fn every_setting_is_printed_with_where_it_comes_from_and_no_secret() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join(".env"), "\nJWT_SECRET=hunter2\nMAX_CONNECTIONS=7\n").expect("a file");
     fs::write(folder.path().join("uri"), "mongodb://u:hunter2@h/db\n").expect("a file");
-    let environment = [("HOST", "::1"), ("MONGO_URI_FILE", "uri")];
+    let environment = [
+        ("HOST", "::1"),
+        ("MONGO_URI_FILE", "uri"),
+        ("JWT_JWKS_URL", "https://u:hunter2@id.example/keys?key=hunter2"),
+    ];
     let ended = run_to_end(folder.path(), &["--print-config", "--port=0"], &environment);
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(!ended.stdout.contains("hunter2"), "{}", ended.stdout);

@@ -18,20 +18,20 @@ fn limited(settings: &[(&str, &str)]) -> Server {
 }
 
 /// A connection of a user.
-fn connected(server: &Server, user: &str) -> Raw {
+pub(crate) fn connected(server: &Server, user: &str) -> Raw {
     let mut client = Raw::connect(server);
     client.authenticate(&server.token(user));
     client
 }
 
 /// Sends an event and asks for an answer of this number.
-fn ask(client: &mut Raw, number: usize, event: &str, payload: &Value) {
+pub(crate) fn ask(client: &mut Raw, number: usize, event: &str, payload: &Value) {
     let sent = client.say(&format!("42{number}[\"{event}\",{payload}]"));
     sent.expect("it is open");
 }
 
 /// The next answer and its number. Events are passed over.
-fn answer(client: &mut Raw) -> (usize, Value) {
+pub(crate) fn answer(client: &mut Raw) -> (usize, Value) {
     loop {
         let text = client.text().expect("the server goes on");
         if let Some(rest) = text.strip_prefix("43") {
@@ -42,7 +42,7 @@ fn answer(client: &mut Raw) -> (usize, Value) {
     }
 }
 
-fn code(answer: &Value) -> &str {
+pub(crate) fn code(answer: &Value) -> &str {
     answer["error"]["code"].as_str().unwrap_or("ok")
 }
 

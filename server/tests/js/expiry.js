@@ -21,7 +21,9 @@ scenario(async ({ url, transport, expiry, users, secret }, check) => {
   await check("another token is taken, of the same user and a good one", async () => {
     const one = await device(mint(users.a, 30)).connected();
     const next = mint(users.a, 40);
-    assert.deepEqual(await one.ask("refresh_token", { token: next }), [{ ok: true, expiresAt: time(next) }]);
+    for (const token of [next, ` ${next}\n`, `Bearer ${next}`]) {
+      assert.deepEqual(await one.ask("refresh_token", { token }), [{ ok: true, expiresAt: time(next) }], token);
+    }
     for (const [payload, code] of [
       [{ token: mint(users.b, 40) }, "forbidden"],
       [{ token: mint(users.a, 40, "another secret, as long as it should be") }, "token_invalid"],

@@ -3,6 +3,11 @@
 use shared::limits::SECRET_BYTES;
 use shared::values::Secret;
 
+use crate::pem::BEGIN;
+
+/// How sections of PEM end that hold no secret.
+const PUBLIC: [&str; 2] = ["PUBLIC KEY-----", "CERTIFICATE-----"];
+
 /// Most secrets that are taken at a time: each costs every token some time that none of the others signed.
 pub const MAX: usize = 16;
 
@@ -38,6 +43,16 @@ pub enum InvalidSecrets {
     /// Too many.
     #[error("it has more than {MAX} secrets")]
     TooMany,
+    /// A key that everybody may have, and with which everybody could sign then.
+    #[error(
+        "it holds a public key, which is no secret: whoever has it could sign tokens; write it into JWT_PUBLIC_KEY"
+    )]
+    PublicKey,
+    /// Lines that everybody knows.
+    #[error(
+        "it holds PEM, of which each line would be a secret, the first one too, which everybody knows; a public key belongs into JWT_PUBLIC_KEY"
+    )]
+    Pem,
 }
 
 impl Secrets {
@@ -46,9 +61,13 @@ impl Secrets {
     /// by itself: it could be guessed.
     ///
     /// # Errors
-    /// [`InvalidSecrets::TooMany`].
+    /// [`InvalidSecrets`].
     pub fn of_variable(text: &str) -> Result<Self, InvalidSecrets> {
         let whole = text.trim();
+        // Libraries that take the algorithm from the token take a secret and a public key by one setting.
+        if whole.contains(BEGIN) && PUBLIC.iter().any(|tag| whole.contains(tag)) {
+            return Err(InvalidSecrets::PublicKey);
+        }
         let parts: Vec<&str> = whole.split(',').map(str::trim).collect();
         let mut doubts = Vec::new();
         if whole.len() < text.len() {
@@ -77,6 +96,9 @@ impl Secrets {
     /// # Errors
     /// [`InvalidSecrets`].
     pub fn of_file(text: &str) -> Result<Self, InvalidSecrets> {
+        if text.contains(BEGIN) {
+            return Err(InvalidSecrets::Pem);
+        }
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let all: Vec<Secret> = lines.map(Secret::from).collect();
         match all.len() {
@@ -136,6 +158,25 @@ mod tests {
         assert_eq!(secrets.too_short(), Some(5));
         let many = vec![&*one; MAX + 1].join(",");
         assert_eq!(Secrets::of_variable(&many), Err(InvalidSecrets::TooMany));
+    }
+
+    /// What was a public key for another program would be a secret that everybody knows.
+    #[test]
+    fn keys_that_everybody_has_are_no_secrets() {
+        let key = include_str!("../tests/pem/rsa.pub.pem");
+        let certificate = include_str!("../tests/pem/p256.cert.pem");
+        for public in [
+            key,
+            &key.replace('\n', "\\n"),
+            certificate,
+            include_str!("../tests/pem/rsa.pkcs1.pub.pem"),
+        ] {
+            assert_eq!(Secrets::of_variable(public), Err(InvalidSecrets::PublicKey), "{public}");
+            assert_eq!(Secrets::of_file(public), Err(InvalidSecrets::Pem), "{public}");
+        }
+        let private = include_str!("../tests/pem/rsa.pem");
+        assert_eq!(exposed(&Secrets::of_variable(private).unwrap()), [private.trim()]);
+        assert_eq!(Secrets::of_file(private), Err(InvalidSecrets::Pem));
     }
 
     #[test]

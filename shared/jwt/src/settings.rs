@@ -38,7 +38,8 @@ pub struct Settings {
     ///
     /// It is fetched again every JWT_JWKS_REFRESH seconds, and for a token whose key is not in it, once in 10 seconds. While the
     /// provider is away, what was fetched last is used.
-    #[arg(long, env = "JWT_JWKS_URL", value_parser = KeySetSource::from_str)]
+    // A URL can have a password or the key of an API in it.
+    #[arg(long, env = "JWT_JWKS_URL", hide_env_values = true, value_parser = KeySetSource::from_str)]
     pub jwt_jwks_url: Option<KeySetSource>,
 
     /// Seconds until the key set is fetched again (1 to 86400): so long a key that was removed there is still taken
@@ -198,6 +199,16 @@ impl Settings {
         };
         let text = read(path).map_err(|error| wrong(&error))?;
         KeySet::read(text.as_bytes()).map(Some).map_err(|error| wrong(&error))
+    }
+
+    /// All that is wrong with the keys that are set, not only the first of it.
+    pub fn faults(&self) -> Vec<WrongSetting> {
+        let wrong = [
+            self.secrets().err(),
+            self.public_keys().err(),
+            self.key_set_file().err(),
+        ];
+        wrong.into_iter().flatten().collect()
     }
 
     /// Whether no key is set, so that a secret is generated.

@@ -8,8 +8,7 @@ use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf, cstr};
 use bson::{Bson, DateTime, Document, doc};
 use shared::{Message, MessageId, Settings, Timestamp, User, UserId};
 
-use crate::domain::NewMessage;
-use crate::domain::Position;
+use crate::domain::{AvatarUrl, DisplayName, NewMessage, Position};
 
 /// The field that holds the client's own id of a message.
 pub(super) const CLIENT_MESSAGE_ID: &str = "clientMessageId";
@@ -81,8 +80,14 @@ pub(super) fn user(document: &RawDocument) -> Option<User> {
             "lastSeen" => user.last_seen = value.as_datetime().map(timestamp),
             // Of another type, or longer than one can be, it is another program's.
             EXTERNAL_ID => user.external_id = value.as_str().and_then(|id| id.parse().ok()),
-            "displayName" => user.display_name = value.as_str().map(str::to_owned),
-            "avatarUrl" => user.avatar_url = value.as_str().map(str::to_owned),
+            // Likewise: as long as it likes, and a script where an address belongs.
+            "displayName" => {
+                user.display_name = value.as_str().and_then(DisplayName::from_text).map(String::from);
+            }
+            "avatarUrl" => {
+                let url = value.as_str().map(str::to_owned);
+                user.avatar_url = url.and_then(|url| AvatarUrl::new(url).ok()).map(String::from);
+            }
             _ => {}
         }
     }
@@ -245,6 +250,9 @@ mod tests {
             (read.username.as_str(), read.is_online, read.last_seen),
             ("", false, None)
         );
+        let names = rawdoc! { "_id": ID, "displayName": "é".repeat(4_000), "avatarUrl": "javascript:alert(1)" };
+        let read = user(&names).unwrap();
+        assert_eq!((read.display_name, read.avatar_url), (Some("é".repeat(128)), None));
         assert_eq!(message(&rawdoc! { "_id": "own id", "message": "a" }), None);
     }
 

@@ -219,6 +219,10 @@ impl Client for SocketClient {
         if state.ending.is_some() {
             return;
         }
+        // It may have been refreshed in this moment, and is told that it goes on.
+        if matches!(ending, Ending::Expired) && state.expires_at().is_none_or(|end| self.timers.now() < end) {
+            return self.watch_token(&mut state);
+        }
         let earliest = self.timers.now().millis().saturating_add(GRACE);
         let at = match &ending {
             // A client that comes back before this could bring no token that is good.

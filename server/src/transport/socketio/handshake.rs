@@ -67,7 +67,7 @@ impl Handshake {
 }
 
 /// A token without white space around it, and without the word that belongs into a header.
-fn plain(text: &str) -> &str {
+pub(super) fn plain(text: &str) -> &str {
     let text = text.trim();
     match text.split_at_checked("bearer ".len()) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => token.trim_start(),

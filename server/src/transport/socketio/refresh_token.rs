@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use shared::session::{RefreshToken, Refreshed};
 
+use super::handshake::plain;
 use super::reply::Reply;
 use super::request::Payload;
 use super::session::Session;
@@ -28,7 +29,7 @@ async fn refresh(
 ) -> Result<Refreshed, chat::Error> {
     let access = &context.chat.access;
     let changes = access.changes();
-    let look = auth::authenticate(&context.verifier, &*context.store, Some(token.trim()));
+    let look = auth::authenticate(&context.verifier, &*context.store, Some(plain(&token)));
     let caller = session.link.client().try_token(&context.registry, look).await?;
     if caller.user != session.user {
         let message = "token: it is of another user; disconnect, and connect with it";
