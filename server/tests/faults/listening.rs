@@ -209,7 +209,7 @@ fn a_proxy_that_passes_everything_on_does_not_open_administration() {
         ),
     ] {
         let mut client = Raw::connect(&server);
-        let sent = client.send(&format!("POST {line}\r\n{host}Content-Length: 0\r\n\r\n"));
+        let sent = client.send(format!("POST {line}\r\n{host}Content-Length: 0\r\n\r\n"));
         sent.expect("it is open");
         let answered = client.answer().expect("an answer").status;
         assert_eq!(answered.to_string(), status, "{line} {host}");
