@@ -33,16 +33,29 @@ impl Users {
         users: &[NewUser],
         at: Timestamp,
     ) -> Result<Vec<(User, bool)>, StoreError> {
+        // One identity given twice is the first one's: else the two would race for the name and what is shown.
+        let mut places: HashMap<&Identity, usize> = HashMap::new();
         // Made once: a user found under this id was created here, even if the answer was lost.
-        let made: Vec<(NewUser, UserId)> = users.iter().map(|user| (user.clone(), users::new_id(at))).collect();
-        stream::iter(made)
+        let mut made: Vec<(NewUser, UserId)> = Vec::with_capacity(users.len());
+        for user in users {
+            places.entry(&user.identity).or_insert_with(|| {
+                made.push((user.clone(), users::new_id(at)));
+                made.len() - 1
+            });
+        }
+        let mut found: Vec<(User, bool)> = stream::iter(made)
             .map(async |(user, id)| {
                 let deadline = Instant::now() + CREATE_TIMEOUT;
                 retrying(deadline, || self.find_or_create_one(&user, id)).await
             })
             .buffered(MAX_CONCURRENT)
             .try_collect()
-            .await
+            .await?;
+        let each = users.iter().filter_map(|user| {
+            let (user, created) = found.get_mut(*places.get(&user.identity)?)?;
+            Some((user.clone(), std::mem::take(created)))
+        });
+        Ok(each.collect())
     }
 
     /// One attempt, or an error that says whether another one can help.
