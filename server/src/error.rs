@@ -249,9 +249,21 @@ pub fn half_character(cause: &str) -> Option<&'static str> {
 
 /// A text that should be an id; `name` says where it stood.
 pub fn invalid_id(name: &str, text: &str) -> WireError {
+    no_id(name, text, "an id is 24 hexadecimal digits")
+}
+
+/// A text that should be the id of a user, which can be one of another system where they `are_external`.
+pub fn invalid_user_id(name: &str, text: &str, are_external: bool) -> WireError {
+    match are_external {
+        true => no_id(name, text, "an id has 1 to 128 characters, and no control characters"),
+        false => invalid_id(name, text),
+    }
+}
+
+fn no_id(name: &str, text: &str, what: &str) -> WireError {
     WireError::new(
         ErrorCode::InvalidId,
-        format!("{name}: {:?} is no id; an id is 24 hexadecimal digits", short(text)),
+        format!("{name}: {:?} is no id; {what}", short(text)),
     )
 }
 

@@ -249,7 +249,7 @@ impl Settings {
         };
         let setting = match arg.is_hide_env_values_set() || value.is_empty() {
             true => name.to_owned(),
-            false => format!("{name}={}", value.to_string_lossy()),
+            false => format!("{name}={}", report::shown(&value.to_string_lossy())),
         };
         Some((name.to_owned(), WrongSetting { setting, origin, why }))
     }

@@ -3,6 +3,7 @@
 //!
 //! Nothing here prints or asks; what fails is a [`ClientError`] whose text says what to do about it.
 
+mod announced_end;
 pub mod backoff;
 mod cause;
 pub mod event;

@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::MissedTickBehavior;
 
+use super::announced_end::AnnouncedEnd;
 use super::event::Event;
 use super::heartbeat::{self, CHECK_INTERVAL, Check, Heartbeat};
 use super::request::{Reply, Request, unknown_kind};
@@ -87,7 +88,7 @@ impl Connection {
             Some(since) => json!({ "token": token, "since": since }),
             None => json!({ "token": token }),
         };
-        thread::spawn(move || run(&url, auth, incoming, Events(events)));
+        thread::spawn(move || run(&url, auth, incoming, Events(events, AnnouncedEnd::default())));
         (Self { requests }, happening)
     }
 
@@ -272,10 +273,15 @@ fn builder(
 
 /// Where callbacks put what happens.
 #[derive(Debug, Clone)]
-struct Events(UnboundedSender<SocketEvent>);
+struct Events(UnboundedSender<SocketEvent>, AnnouncedEnd);
 
 impl Events {
-    fn push(&self, event: SocketEvent) {
+    fn push(&self, mut event: SocketEvent) {
+        match &mut event {
+            SocketEvent::Event(event) => self.1.heard(event),
+            SocketEvent::Lost(reason) => self.1.explain(reason),
+            _ => {}
+        }
         // Nobody listens any more when the connection was given up.
         let _ = self.0.send(event);
     }

@@ -22,7 +22,8 @@ fn connections_are_listed_and_ended_and_come_back_after_a_revocation() {
 
     let revoked = chatctl(server(), &["admin", "revoke", &ada, "--json"]).json();
     assert_eq!(revoked["userId"], json!(ada_id), "{revoked}");
-    watch.event_named("disconnected");
+    let why = watch.event_named("disconnected")["payload"]["reason"].to_string();
+    assert!(why.contains("(token_revoked)"), "{why}");
     watch.event_named("connected");
     let gone = chatctl(server(), &["admin", "disconnect", id]).complaint(1);
     assert!(gone.contains("no connection of this id"), "{gone}");
@@ -31,7 +32,8 @@ fn connections_are_listed_and_ended_and_come_back_after_a_revocation() {
     let id = listed[0]["connections"][0]["id"].as_str().unwrap();
     let ended = chatctl(server(), &["admin", "disconnect", id]).output();
     assert_eq!(ended, format!("disconnected {id}\n"));
-    watch.event_named("disconnected");
+    let why = watch.event_named("disconnected")["payload"]["reason"].to_string();
+    assert!(why.contains("(disconnected)"), "{why}");
 }
 
 #[test]

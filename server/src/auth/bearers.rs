@@ -62,9 +62,9 @@ async fn create(store: &dyn Store, verified: &Verified) -> Result<(), AuthError>
         ClaimedUser::Id(id) => Identity::Id(*id),
         ClaimedUser::External(id) => Identity::External(id.clone()),
     };
-    // Whoever sends the id of such a user would mean the other one.
+    // Whoever sends the id of such a user would mean the other one, or it stands for nobody.
     if let Some(id) = identity.looks_like()
-        && exists(store, id).await?
+        && (id == RESERVED || exists(store, id).await?)
     {
         return Err(AuthError::UnknownUser);
     }

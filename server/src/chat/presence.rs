@@ -31,9 +31,9 @@ impl<R> Chat<R> {
         others: Vec<UserId>,
     ) -> Result<PresentNow, Error> {
         let stranger = privacy::first_stranger(&*self.reader.store, user, &others);
-        if let Some(stranger) = self.read(user, stranger).await? {
+        if let Some(place) = self.read(user, stranger).await? {
             return Err(Error::Forbidden(format!(
-                "userIds: there is no conversation with {stranger}; only people one writes with can be followed"
+                "userIds[{place}]: there is no conversation with this user; only people one writes with can be followed"
             )));
         }
         let subscriptions = &self.registrar.presence_subscriptions;

@@ -134,6 +134,11 @@ impl Given {
                  database is used"
             );
         }
+        if self.config.limits.proxy_protocol && self.config.limits.trusted_proxies.is_empty() {
+            tracing::warn!(
+                "PROXY_PROTOCOL=true means nothing as long as TRUSTED_PROXIES names no proxy that speaks it"
+            );
+        }
         if self.config.tokens.keys.need_generated_secret() && self.settings.is_empty("JWT_SECRET") {
             tracing::warn!("JWT_SECRET is empty, which counts as unset: the secret in DATA_DIR/jwt_secret is used");
         }

@@ -36,15 +36,11 @@ pub async fn as_seen(store: &dyn Store, viewer: UserId, users: Vec<User>) -> Res
     Ok(users.into_iter().map(seen).collect())
 }
 
-/// The first of `others` who is a stranger to `viewer`: no message was exchanged, so nothing may be known.
-pub async fn first_stranger(
-    store: &dyn Store,
-    viewer: UserId,
-    others: &[UserId],
-) -> Result<Option<UserId>, StoreError> {
+/// The place of the first of `others` who is a stranger to `viewer`: no message was exchanged, so nothing may be known.
+pub async fn first_stranger(store: &dyn Store, viewer: UserId, others: &[UserId]) -> Result<Option<usize>, StoreError> {
     let known = store.acquainted(viewer, others).await?;
     let is_stranger = |other: &UserId| *other != viewer && !known.contains(other);
-    Ok(others.iter().copied().find(is_stranger))
+    Ok(others.iter().position(is_stranger))
 }
 
 /// Whether `receiver` may know that `typist` types.

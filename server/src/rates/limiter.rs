@@ -12,8 +12,12 @@ use tokio::time::Instant;
 
 use crate::config::Allowed;
 
-/// The longest time that [`Limiter::delay`] asks for.
-const MAX_DELAY: Duration = Duration::from_secs(1);
+/// The longest time that [`Limiter::delay`] asks for. What was refused meanwhile beyond that is forgotten, so this bounds what one
+/// gets for many uses at once; and a client answers a ping too late that waits much longer.
+const MAX_DELAY: Duration = Duration::from_secs(5);
+
+/// The furthest ahead of now that a time may lie: a number that is always reached, some 290 years.
+const MAX_AHEAD: u64 = u64::MAX / 2;
 
 /// How much somebody has used of a rate: the time up to which it is used, in nanoseconds of [`Uptime`].
 #[derive(Debug, Default)]
@@ -68,7 +72,7 @@ impl Limiter {
                 allowed,
                 uptime,
                 each,
-                ahead: each.saturating_mul(allowed.burst.into()),
+                ahead: each.saturating_mul(allowed.burst.into()).min(MAX_AHEAD),
             }
         }))
     }
@@ -119,6 +123,13 @@ impl Limiter {
         let before = used.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
         let after = before.ok().and_then(count).unwrap_or_default();
         Duration::from_nanos(after.saturating_sub(ahead))
+    }
+
+    /// How much is left of what [`delay`](Self::delay) asked for.
+    pub fn delayed(&self, used: &Used) -> Duration {
+        let Some(limited) = &self.0 else { return Duration::ZERO };
+        let ahead = limited.uptime.now().saturating_add(limited.ahead);
+        Duration::from_nanos(used.0.load(Ordering::Relaxed).saturating_sub(ahead))
     }
 
     /// Whether one use would be counted.
@@ -228,9 +239,21 @@ mod tests {
         tokio::time::advance(Duration::from_millis(30)).await;
         assert!(limiter.delay(&used).is_zero(), "the rate holds again");
         let longest = (0..1_000).map(|_| limiter.delay(&used)).max();
-        assert_eq!(longest, Some(MAX_DELAY));
+        assert_eq!((longest, limiter.delayed(&used)), (Some(MAX_DELAY), MAX_DELAY));
         tokio::time::advance(MAX_DELAY + Duration::from_millis(10)).await;
         assert!(limiter.delay(&used).is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slowest_rate_of_the_largest_burst_is_one() {
+        let allowed = Allowed {
+            count: 1,
+            span: Duration::from_secs(86_400),
+            burst: 1_000_000,
+        };
+        let (limiter, used) = (Limiter::new(Some(allowed), Uptime::begin()), Used::default());
+        let burst = (0..2_000_000).filter(|_| limiter.count(&used).is_ok()).count();
+        assert!((100_000..=1_000_000).contains(&burst), "{burst}");
     }
 
     #[tokio::test(start_paused = true)]

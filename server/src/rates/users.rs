@@ -97,6 +97,11 @@ impl UserRates {
         self.refusals.delay(&used.refusals)
     }
 
+    /// How long nothing should still be read of the user, whatever connection it comes over.
+    pub fn still_refused(&self, used: &UserUse) -> Duration {
+        self.refusals.delayed(&used.refusals)
+    }
+
     /// Lets go of those who have used nothing lately.
     pub fn clean(&self) {
         self.users.clean(self.uptime.now());

@@ -130,6 +130,11 @@ impl Drop for Process {
     }
 }
 
+/// Lets this process have so many files and connections open, or as many as the system allows.
+pub fn allow_files(wanted: u64) -> u64 {
+    rlimit::increase_nofile_limit(wanted).expect("a limit can be raised up to the one of the system")
+}
+
 /// Sends a signal to a process that this process started.
 ///
 /// # Panics

@@ -26,6 +26,8 @@ pub struct Raw {
 pub struct RawAnswer {
     /// The status code.
     pub status: u16,
+    /// All lines before the body.
+    pub head: String,
     /// The body, if its length was given.
     pub body: String,
 }
@@ -92,7 +94,7 @@ impl Raw {
         self.fill_until(|read| (read.len() >= length).then_some(()))?;
         let body = String::from_utf8_lossy(&self.read[..length]).into_owned();
         self.read.drain(..length);
-        Some(RawAnswer { status, body })
+        Some(RawAnswer { status, head, body })
     }
 
     /// Whether the server ends the connection while nothing but this is read of it.

@@ -33,12 +33,39 @@ fn all_that_is_wrong_is_said_at_once_and_nothing_is_begun() {
     }
     assert!(!said.contains("hunter2"), "{said}");
 
+    // What stands in files, too, each by itself.
+    let files = [
+        "JWT_SECRET_FILE",
+        "JWT_PUBLIC_KEY",
+        "JWT_JWKS_URL",
+        "TLS_CERT",
+        "TLS_KEY",
+    ];
+    let settings = files.map(|name| (name, "nowhere"));
+    let ended = run_to_end(folder.path(), &["--check-config"], &settings);
+    for name in files {
+        assert!(
+            ended.stderr.contains(&format!("{name} is wrong: nowhere")),
+            "{name}: {}",
+            ended.stderr
+        );
+    }
+
     // A good configuration of a database that is away.
     fs::remove_file(folder.path().join(".env")).expect("it is there");
-    let away = [("MONGO_URI", "mongodb://127.0.0.1:1/chat"), ("LOG_FORMAT", "json")];
+    let away = [
+        ("MONGO_URI", "mongodb://127.0.0.1:1/chat"),
+        ("LOG_FORMAT", "json"),
+        ("PROXY_PROTOCOL", "true"),
+    ];
     let ended = run_to_end(folder.path(), &["--check-config"], &away);
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(ended.stdout.contains("The settings are right"), "{}", ended.stdout);
+    assert!(
+        ended.stderr.contains("TRUSTED_PROXIES names no proxy"),
+        "{}",
+        ended.stderr
+    );
     let left = fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(left, 0, "nothing was created");
 }

@@ -186,12 +186,33 @@ fn a_proxy_that_passes_everything_on_does_not_open_administration() {
         ("forwarded", "for=192.0.2.1"),
         ("via", "1.1 proxy"),
         ("x-real-ip", "127.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("cf-connecting-ip", "192.0.2.1"),
     ] {
         assert_eq!(
             administers(server.port(), &admin, &[(name, value)]),
             404,
             "{name}: {value}"
         );
+    }
+    for (line, host, status) in [
+        ("/admin/rebuild HTTP/1.1", "Host: localhost:80\r\n", "401"),
+        ("http://localhost/admin/rebuild HTTP/1.1", "Host: localhost\r\n", "401"),
+        // As nginx asks, unless it is told otherwise.
+        ("/admin/rebuild HTTP/1.0", "Host: localhost\r\n", "404"),
+        ("/admin/rebuild HTTP/1.0", "", "404"),
+        ("/admin/rebuild HTTP/1.1", "Host:\r\n", "404"),
+        (
+            "http://chat.example/admin/rebuild HTTP/1.1",
+            "Host: localhost\r\n",
+            "404",
+        ),
+    ] {
+        let mut client = Raw::connect(&server);
+        let sent = client.send(&format!("POST {line}\r\n{host}Content-Length: 0\r\n\r\n"));
+        sent.expect("it is open");
+        let answered = client.answer().expect("an answer").status;
+        assert_eq!(answered.to_string(), status, "{line} {host}");
     }
     assert!(
         !server.stdout().contains("Administration is served"),

@@ -3,11 +3,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
 
+mod crowds;
 mod data_dir;
 mod deployments;
 mod disk;
 mod env_file;
 mod failover;
+mod floods;
 mod greeting;
 mod hang;
 mod inspect;

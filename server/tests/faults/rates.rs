@@ -2,7 +2,7 @@
 //! lost by it.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::raw::Raw;
@@ -18,20 +18,20 @@ fn limited(settings: &[(&str, &str)]) -> Server {
 }
 
 /// A connection of a user.
-fn connected(server: &Server, user: &str) -> Raw {
+pub(crate) fn connected(server: &Server, user: &str) -> Raw {
     let mut client = Raw::connect(server);
     client.authenticate(&server.token(user));
     client
 }
 
 /// Sends an event and asks for an answer of this number.
-fn ask(client: &mut Raw, number: usize, event: &str, payload: &Value) {
+pub(crate) fn ask(client: &mut Raw, number: usize, event: &str, payload: &Value) {
     let sent = client.say(&format!("42{number}[\"{event}\",{payload}]"));
     sent.expect("it is open");
 }
 
 /// The next answer and its number. Events are passed over.
-fn answer(client: &mut Raw) -> (usize, Value) {
+pub(crate) fn answer(client: &mut Raw) -> (usize, Value) {
     loop {
         let text = client.text().expect("the server goes on");
         if let Some(rest) = text.strip_prefix("43") {
@@ -42,7 +42,7 @@ fn answer(client: &mut Raw) -> (usize, Value) {
     }
 }
 
-fn code(answer: &Value) -> &str {
+pub(crate) fn code(answer: &Value) -> &str {
     answer["error"]["code"].as_str().unwrap_or("ok")
 }
 
@@ -203,6 +203,33 @@ fn a_client_that_goes_on_and_on_gets_each_answer_and_is_read_more_slowly() {
 }
 
 #[test]
+fn whoever_is_read_more_slowly_is_so_over_a_new_session_too() {
+    let server = limited(&[("RATE_EVENTS", "1/h:1")]);
+    let [ada, bob] = server.new_users();
+    let address = format!("http://127.0.0.1:{}/socket.io/?EIO=4&transport=polling", server.port());
+    let opened = testkit::http::send(http::Request::get(&address).body(Vec::new()).expect("a request"));
+    let opened: Value = serde_json::from_str(opened.body[1..].trim()).expect("JSON");
+    let address = format!("{address}&sid={}", opened["sid"].as_str().expect("an id"));
+    let post = |body: String| {
+        let request = http::Request::post(&address).body(body.into_bytes());
+        assert_eq!(testkit::http::send(request.expect("a request")).status, 200);
+    };
+    post(format!("40{}", json!({"token": server.token(&ada)})));
+    // All of one body is taken, however many events it holds: 2,000 more than at full speed.
+    post(vec!["42[\"x\",{}]"; 3_000].join("\u{1e}"));
+
+    let waits = |user: &str| {
+        let mut client = connected(&server, user);
+        let begun = Instant::now();
+        ask(&mut client, 1, "sync", &json!({}));
+        answer(&mut client);
+        begun.elapsed()
+    };
+    assert!(waits(&bob) < Duration::from_millis(900), "nobody else");
+    assert!(waits(&ada) > Duration::from_secs(1));
+}
+
+#[test]
 fn of_reads_is_told_with_429() {
     let server = limited(&[("RATE_READS", "1/h:3")]);
     let [ada, bob] = server.new_users();
@@ -267,8 +294,16 @@ fn of_requests_of_an_address_is_told_and_ends_the_connection() {
     let mut client = Raw::connect(&server);
     for _ in 0..6 {
         // The server was asked once whether it has started, or not at all.
-        client.get("/users/me", "").expect("it is open");
+        client
+            .get("/users/me", "Origin: https://a.example\r\n")
+            .expect("it is open");
         let Some(answer) = client.answer() else { break };
+        // Or a page could read neither why nor until when.
+        assert!(
+            answer.head.to_lowercase().contains("access-control-allow-origin: *"),
+            "{}",
+            answer.head
+        );
         if answer.status == 429 {
             assert!(
                 answer.body.contains("\"rate_limited\"") && answer.body.contains("retryAfterMs"),

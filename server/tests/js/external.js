@@ -45,6 +45,7 @@ scenario(async ({ url, transport, ids, tokens, foreign }, check) => {
       assertError(marked, "message_not_found");
       const [followed] = await ada.ask("subscribe_presence", { userIds: [b, receiverId] });
       assertError(followed, "forbidden");
+      assert.match(followed.error.message, /^userIds\[1\]: /, "not an id that the client never said");
       const history = await http(url, `/chat/history/${aId}/${receiverId}`, tokens.a);
       assert.deepEqual([history.status, history.body], [200, []]);
       assert.equal((await http(url, `/users/${receiverId}`, tokens.a)).body.error.code, "user_not_found");
@@ -52,6 +53,7 @@ scenario(async ({ url, transport, ids, tokens, foreign }, check) => {
     for (const receiverId of ["", "x".repeat(129), "a\nb"]) {
       const [sent] = await ada.ask("send_message", { receiverId, message: "x" });
       assertError(sent, "invalid_id");
+      assert.match(sent.error.message, /1 to 128 characters/);
       const [typed] = await ada.ask("typing", { receiverId, isTyping: true });
       assertError(typed, "invalid_id");
       const [followed] = await ada.ask("subscribe_presence", { userIds: [receiverId] });

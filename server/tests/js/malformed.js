@@ -14,7 +14,8 @@ scenario(async ({ url, transport, users, tokens, nobody, limit }, check) => {
     const bare = Buffer.byteLength(JSON.stringify(["send_message", { ...good, ballast: "" }]));
     return [{ ...good, ballast: "x".repeat(bytes - bare) }];
   };
-  const nested = (depth) => JSON.parse("[".repeat(depth) + "]".repeat(depth));
+  const brackets = (depth) => "[".repeat(depth) + "]".repeat(depth);
+  const nested = (depth) => JSON.parse(brackets(depth));
 
   /** name → [event, arguments, expected code] */
   const refusals = {
@@ -91,6 +92,18 @@ scenario(async ({ url, transport, users, tokens, nobody, limit }, check) => {
       const failed = await device.hears("request_failed");
       assert.equal(failed.event, event.slice(0, 64));
       assertErrorBody(failed.error, code);
+      assert.equal(device.heard.length, 1);
+    });
+  }
+  // A stock client overflows its own stack before it has sent this, so the packets are written by hand.
+  const deep = { "as a payload": "@", "as a field": `{"receiverId":"${b}","message":@}`, "as an unknown field": '{"x":@}' };
+  for (const [name, payload] of Object.entries(deep)) {
+    await check(`brackets 10,000 deep ${name}: told`, async () => {
+      device.heard.length = 0;
+      device.socket.io.engine.write(`2["send_message",${payload.replace("@", brackets(10_000))}]`);
+      const failed = await device.hears("request_failed");
+      assert.equal(failed.event, "send_message");
+      assertErrorBody(failed.error, "invalid_request");
       assert.equal(device.heard.length, 1);
     });
   }

@@ -1,10 +1,10 @@
 // Users who are created by their tokens. Argument: url, transport, ada (external id), tokens {ada, later, odd, long, plain},
-// squatter and admin (tokens).
+// squatter, tool and admin (tokens).
 "use strict";
 const assert = require("node:assert/strict");
 const { Device, assertRefused, http, scenario } = require("./client.js");
 
-scenario(async ({ url, transport, ada, tokens, squatter, admin }, check) => {
+scenario(async ({ url, transport, ada, tokens, squatter, tool, admin }, check) => {
   const connect = (token) => new Device(url, transport, { token }).connected();
   const me = async (token) => (await http(url, "/users/me", token)).body;
 
@@ -34,10 +34,12 @@ scenario(async ({ url, transport, ada, tokens, squatter, admin }, check) => {
       device.close();
     }
   });
-  await check("nobody is created whose id is another user's", async () => {
-    const error = await new Device(url, transport, { token: squatter }).refused();
-    assertRefused(error, "Authentication error", "user_unknown");
-    assert.equal((await http(url, "/users/me", squatter)).status, 401);
+  await check("nobody is created whose id is another user's, or stands for nobody", async () => {
+    for (const token of [squatter, tool]) {
+      const error = await new Device(url, transport, { token }).refused();
+      assertRefused(error, "Authentication error", "user_unknown");
+      assert.equal((await http(url, "/users/me", token)).status, 401);
+    }
   });
   await check("an administrator is created where it takes part in the chat", async () => {
     assert.equal((await http(url, "/users/me", admin)).body.error.code, "user_not_found");

@@ -84,6 +84,7 @@ fn are_created_when_they_come() {
                     },
                     // Others would reach the user of this id by it.
                     "squatter": of(json!({"userId": taken_id})),
+                    "tool": of(json!({"userId": "0".repeat(24)})),
                     "admin": of(json!({"userId": format!("admin {transport}"), "role": "admin"})),
                 }),
             );

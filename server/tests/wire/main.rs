@@ -4,7 +4,11 @@
 //! the connection changes from one to the other, as stock clients do by default. The scripts in `tests/js` hold the
 //! client's view; the functions here prepare, run them, and compare with what HTTP says.
 
+// The tables of bad inputs are long.
+#![recursion_limit = "512"]
+
 mod access;
+mod bad_inputs;
 mod connecting;
 mod cors;
 mod errors;

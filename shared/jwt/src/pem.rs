@@ -24,7 +24,7 @@ pub const BEGIN: &str = "-----BEGIN ";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
     /// Nothing in it is PEM.
-    #[error("it holds no PEM, which begins with -----BEGIN PUBLIC KEY-----")]
+    #[error("it holds no PEM, which begins with -----BEGIN PUBLIC KEY-----, of a key that signs with -----BEGIN PRIVATE KEY-----")]
     None,
     /// Not all in it can be read.
     #[error("its PEM is damaged: between -----BEGIN …----- and the same -----END …----- stands base64")]

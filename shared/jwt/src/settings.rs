@@ -201,6 +201,16 @@ impl Settings {
         KeySet::read(text.as_bytes()).map(Some).map_err(|error| wrong(&error))
     }
 
+    /// All that is wrong with the keys that are set, not only the first of it.
+    pub fn faults(&self) -> Vec<WrongSetting> {
+        let wrong = [
+            self.secrets().err(),
+            self.public_keys().err(),
+            self.key_set_file().err(),
+        ];
+        wrong.into_iter().flatten().collect()
+    }
+
     /// Whether no key is set, so that a secret is generated.
     pub fn need_generated_secret(&self) -> bool {
         self.jwt_secret.is_none()

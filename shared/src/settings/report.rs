@@ -8,6 +8,9 @@ use clap::{Arg, Command, Parser};
 
 use super::Settings;
 
+/// What the PEM of every private key has in its first line: such a value is secret, wherever it was put by mistake.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+
 /// A setting as it holds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -48,12 +51,12 @@ impl Settings {
             }
             let name = variable.clone().or_else(|| Some(format!("--{}", arg.get_long()?)))?;
             let origin = variable.and_then(|name| self.origin_of(&name));
-            let secret = arg.is_hide_env_values_set();
             let values = matches.get_raw(id).into_iter().flatten();
             let text: Vec<String> = values.map(|value| value.to_string_lossy().into_owned()).collect();
+            let secret = arg.is_hide_env_values_set() || text.iter().any(|value| value.contains(PRIVATE_KEY));
             Some(Listed {
                 name,
-                value: Some(text.join(",")).filter(|_| !secret && !text.is_empty()),
+                value: Some(shown(&text.join(","))).filter(|_| !secret && !text.is_empty()),
                 secret,
                 from: match (by_flag, origin) {
                     (true, _) => "flag".to_owned(),
@@ -136,6 +139,19 @@ fn variable(arg: &Arg) -> Option<String> {
     arg.get_env()?.to_str().map(str::to_owned)
 }
 
+/// A value as it may be shown: without the name and the password in a URL, and without what follows its path.
+pub(super) fn shown(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else {
+        return value.to_owned();
+    };
+    let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?…"));
+    let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let host = host
+        .rsplit_once('@')
+        .map_or(host.to_owned(), |(_, host)| format!("…@{host}"));
+    format!("{scheme}://{host}{path}{query}")
+}
+
 /// Takes out a flag, with its value if it has one: `shown` is as clap names it, `--port <PORT>`.
 fn remove(arguments: &mut Vec<OsString>, shown: &str) -> bool {
     let (flag, takes_value) = match shown.split_once([' ', '=']) {
@@ -174,6 +190,9 @@ mod tests {
         /// What nobody may see
         #[arg(long, env = "SECRET_OF_A_TEST", hide_env_values = true)]
         secret: Option<String>,
+        /// Where something else is
+        #[arg(long, env = "PLACE_OF_A_TEST")]
+        place: Option<String>,
     }
 
     fn arguments(text: &str) -> Vec<OsString> {
@@ -214,5 +233,34 @@ mod tests {
         assert_eq!((of("SECRET").value.as_deref(), of("SECRET").secret), (None, true));
         assert!(!format!("{listed:?}").contains("hush"));
         let _ = Program::parse_from(arguments("program")).secret;
+    }
+
+    #[test]
+    fn secrets_are_not_shown_where_they_were_put_by_mistake() {
+        let settings = Settings::default();
+        let pem = "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----";
+        for (text, expected) in [
+            (pem, None),
+            (
+                "https://u:hush@h:1/keys.json?key=hush#hush",
+                Some("https://…@h:1/keys.json?…"),
+            ),
+            ("https://u:hu@sh@h", Some("https://…@h")),
+            ("https://h/a@b", Some("https://h/a@b")),
+            ("/etc/keys?.json", Some("/etc/keys?.json")),
+        ] {
+            let arguments = ["program".to_owned(), format!("--place={text}")].map(OsString::from);
+            let listed = settings.list::<Program>(&arguments).expect("it is right");
+            let place = listed
+                .iter()
+                .find(|one| one.name.starts_with("PLACE"))
+                .expect("it is listed");
+            assert_eq!(
+                (place.value.as_deref(), place.secret),
+                (expected, expected.is_none()),
+                "{text}"
+            );
+        }
+        let _ = Program::parse_from(arguments("program")).place;
     }
 }

@@ -7,12 +7,11 @@ use axum::body::HttpBody;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, Request, State};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
 use shared::{ErrorCode, UserId, WireError};
 
 use super::extract::{self, Admin, Body};
-use crate::error::{self, HttpError};
+use crate::error::HttpError;
 use crate::transport::context::Context;
 
 /// `POST /admin/users/{id}/revoke`.
@@ -87,10 +86,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Context>> for OptionalBody<T
         if request.body().is_end_stream() {
             return Ok(Self(T::default()));
         }
-        // An array would do for the fields in their order, if it is not looked at first.
-        let Body(fields) = Body::<Map<String, Value>>::from_request(request, context).await?;
-        let body = serde_json::from_value(Value::Object(fields));
-        body.map(Self)
-            .map_err(|cause| error::invalid_request(format!("the body has the wrong shape: {cause}")).into())
+        let Body(body) = Body::from_request(request, context).await?;
+        Ok(Self(body))
     }
 }

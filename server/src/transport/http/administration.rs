@@ -1,15 +1,15 @@
 //! Who may reach administration (`/admin/…`), before anybody is asked for a token: those who come by the way that is for it.
 //!
 //! With `ADMIN_LISTEN` it is served there and nowhere else. Without it programs of this machine reach it where the server listens:
-//! they connect from this machine, call it by a name of this machine, and come through no proxy. A proxy beside the server that
-//! passes everything on does not open it so.
+//! they connect from this machine, call it by a name of this machine, and come through no proxy, as far as requests show that. A proxy
+//! beside the server that passes bytes on and not requests can't be told from a program: with such a one `ADMIN_LISTEN` is needed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderName, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use shared::{ErrorCode, WireError};
@@ -19,14 +19,18 @@ use crate::error::HttpError;
 use crate::transport::context::Context;
 use crate::transport::tcp::connection::{CloseHandle, Connection};
 
-/// What proxies add to the requests that they pass on.
-const OF_PROXIES: [HeaderName; 5] = [
+/// What proxies add to the requests that they pass on, beside what begins with [`FORWARDED`].
+const OF_PROXIES: [HeaderName; 6] = [
     header::FORWARDED,
     header::VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("cf-connecting-ip"),
 ];
+
+/// Of the client, of the host and scheme that it asked for, and of more.
+const FORWARDED: &str = "x-forwarded-";
 
 /// Lets a request for administration on, or answers as if there was none.
 pub async fn guard(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response {
@@ -35,7 +39,7 @@ pub async fn guard(State(context): State<Arc<Context>>, request: Request, next: 
     let has_own_place = context.config.listen.admin_listen.is_some();
     let may = connection.is_some_and(|connection| match has_own_place {
         true => connection.is_for_administration(),
-        false => is_of_this_machine(&connection, request.headers()),
+        false => is_of_this_machine(&connection, &request),
     });
     if may {
         return next.run(request).await;
@@ -48,12 +52,21 @@ pub async fn guard(State(context): State<Arc<Context>>, request: Request, next: 
     HttpError(WireError::new(ErrorCode::NotFound, message)).into_response()
 }
 
-fn is_of_this_machine(connection: &Connection, headers: &HeaderMap) -> bool {
-    let is_called_so = headers
+fn is_of_this_machine(connection: &Connection, request: &Request) -> bool {
+    let headers = request.headers();
+    let named = headers
         .get(header::HOST)
-        .and_then(|host| Authority::try_from(host.as_bytes()).ok())
-        .is_none_or(|host| is_name_of_this_machine(host.host()));
-    connection.is_from_here() && is_called_so && OF_PROXIES.iter().all(|name| !headers.contains_key(name))
+        .and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    // Where the request names a host itself, that goes before the header.
+    let asked = request.uri().authority();
+    let hosts = named.iter().chain(asked);
+    let is_of_a_proxy = |name: &HeaderName| OF_PROXIES.contains(name) || name.as_str().starts_with(FORWARDED);
+    connection.is_from_here()
+        && named.is_some()
+        && hosts.into_iter().all(|host| is_name_of_this_machine(host.host()))
+        // What nginx speaks to a server unless it is told otherwise, and no tool does.
+        && request.version() > Version::HTTP_10
+        && !headers.keys().any(is_of_a_proxy)
 }
 
 fn is_name_of_this_machine(host: &str) -> bool {

@@ -1,14 +1,17 @@
 //! From raw requests to checked values. What axum's own extractors would refuse in plain text is refused here in the
 //! one error format.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeOwned, Deserializer, MapAccess};
 use shared::{ErrorCode, UserId, WireError, limits};
 
 use crate::auth::{self, Caller};
@@ -79,7 +82,7 @@ impl FromRequestParts<Arc<Context>> for Member {
     }
 }
 
-/// A JSON body.
+/// A body: a JSON object.
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<Context>> for Body<T> {
@@ -87,9 +90,32 @@ impl<T: DeserializeOwned> FromRequest<Arc<Context>> for Body<T> {
 
     async fn from_request(request: Request, context: &Arc<Context>) -> Result<Self, HttpError> {
         match axum::Json::from_request(request, context).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
+            Ok(axum::Json(Object(body))) => Ok(Self(body)),
             Err(rejection) => Err(HttpError(refused_body(&rejection))),
         }
+    }
+}
+
+/// What is read from a JSON object and from nothing else: where a struct is asked for, serde takes an array of its fields, too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Visitor(PhantomData))
     }
 }
 
@@ -130,7 +156,8 @@ pub fn id<T: FromStr>(name: &str, text: &str) -> Result<T, WireError> {
 
 /// The users whom texts in a path name; for those who do not exist an id that nobody has.
 pub async fn users<const N: usize>(context: &Context, named: [(&str, &str); N]) -> Result<[UserId; N], WireError> {
-    let look = |(name, text)| context.user_ids.look(text).map_err(|_| error::invalid_id(name, text));
+    let wrong = |name, text| error::invalid_user_id(name, text, context.user_ids.are_external());
+    let look = |(name, text)| context.user_ids.look(text).map_err(|_| wrong(name, text));
     let named = named.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;
     let found = context.user_ids.resolve(&*context.store, named).await;
     let mut found = found.map_err(chat::Error::from)?.into_iter();

@@ -54,7 +54,7 @@ pub fn build(
         .merge(sockets_at(sockets, gate))
         .layer(cors::layer(&origins))
         .layer(middleware::from_fn(strict::strict))
-        .layer(middleware::from_fn(answers::charge))
+        .layer(middleware::from_fn_with_state(origins, answers::charge))
         .layer(middleware::from_fn(strict::strict))
         .layer(middleware::from_fn_with_state(hardening, hardening::harden));
     // Outside of routing, which it is for.

@@ -183,6 +183,8 @@ fn enter(
         })?;
     link.is_of(caller.user);
     let rates = context.rates.of(caller.user);
+    // Or whoever is read more slowly would come anew, and be read at full speed.
+    link.pause(context.rates.still_refused(&rates));
     let supervisor = context.supervisor.clone();
     let session = Arc::new(Session::new(caller.user, client, registration, link, rates, supervisor));
     if let Some(since) = since {

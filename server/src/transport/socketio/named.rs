@@ -45,7 +45,8 @@ pub(super) fn with_user(
 
 /// Whom a text in this field names, as far as that is known.
 pub(super) fn look(context: &Context, field: &str, text: &str) -> Result<Named, WireError> {
-    context.user_ids.look(text).map_err(|_| error::invalid_id(field, text))
+    let wrong = |_| error::invalid_user_id(field, text, context.user_ids.are_external());
+    context.user_ids.look(text).map_err(wrong)
 }
 
 /// The users who are named; for those who do not exist an id that nobody has.

@@ -72,13 +72,6 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
         let bytes = text.len() + attached.map(|one| one.len()).sum::<usize>();
         let packet: Packet<'_> = serde_json::from_str(text).unwrap_or_default();
         let mut reply = Reply::new(Arc::clone(&self.session), socket, &packet.event, ack);
-        if bytes > limits::EVENT_BYTES {
-            let message = format!(
-                "the event is {bytes} bytes long; at most {} are allowed",
-                limits::EVENT_BYTES
-            );
-            return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
-        }
         if let Some(error) = self.session.client.refusal() {
             return reply.error(error);
         }
@@ -87,6 +80,13 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
         let kind = row.map_or(Kind::Event, |(_, kind, _)| *kind);
         if let Err(refused) = self.context.rates.count(&self.session.rates, kind) {
             return self.refuse(reply, error::too_many_of_user(kind, &refused));
+        }
+        if bytes > limits::EVENT_BYTES {
+            let message = format!(
+                "the event is {bytes} bytes long; at most {} are allowed",
+                limits::EVENT_BYTES
+            );
+            return reply.error(WireError::new(ErrorCode::PayloadTooLarge, message));
         }
         match self.context.chat.admit() {
             Ok(token) => reply.admitted = Some(token),

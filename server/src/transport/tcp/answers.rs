@@ -6,17 +6,18 @@ use std::task::{Context, Poll};
 
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
-use shared::UserId;
+use shared::{UserId, WireError};
 
 use super::body::Bounded;
 use super::connection::{CloseHandle, Connection};
 use super::end_reason::EndReason;
 use super::link::Link;
+use super::origins::OriginCheck;
 use crate::delivery::budget::{OWN_BYTES, OfUser, OverBudget};
 use crate::error::{self, HttpError};
 
@@ -24,14 +25,14 @@ use crate::error::{self, HttpError};
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Bounds the request's body in time, and charges the answer's to its connection.
-pub async fn charge(request: Request, next: Next) -> Response {
+pub async fn charge(State(origins): State<Arc<OriginCheck>>, request: Request, next: Next) -> Response {
     let handle = request.extensions().get::<CloseHandle>();
     // The connection of a request that is being answered is open.
     let Some(connection) = handle.and_then(CloseHandle::connection) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     if connection.is_reserved() && !PROBES.contains(&request.uri().path()) {
-        return HttpError(error::no_place()).into_response();
+        return refuse(error::no_place(), request.headers(), &origins);
     }
     let registry = connection.registry();
     let client = connection.client().of_request(request.headers(), registry);
@@ -40,7 +41,7 @@ pub async fn charge(request: Request, next: Next) -> Response {
     request.extensions_mut().insert(client);
     if let Err(too_often) = counted {
         registry.count_refused_request();
-        let mut refused = HttpError(error::too_many_of_address(&too_often)).into_response();
+        let mut refused = refuse(error::too_many_of_address(&too_often), request.headers(), &origins);
         // The next one needs a new connection, of which there are fewer.
         let close = HeaderValue::from_static("close");
         refused.headers_mut().insert(header::CONNECTION, close);
@@ -93,6 +94,25 @@ pub async fn charge(request: Request, next: Next) -> Response {
         }
         None => response.map(|body| Body::new(streamed(body, connection, user))),
     }
+}
+
+/// An answer that is given before anything else is done. A page that may connect can read why.
+fn refuse(error: WireError, asked: &HeaderMap, origins: &OriginCheck) -> Response {
+    let mut refused = HttpError(error).into_response();
+    if let Some(origin) = asked.get(header::ORIGIN).filter(|origin| origins.allow(origin, asked)) {
+        let headers = refused.headers_mut();
+        if origins.is_open() {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        } else {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
+            headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        }
+    }
+    refused
 }
 
 /// Who asks, once it is known. It travels with the request.

@@ -138,6 +138,16 @@ fn stamp(path: &Path) -> Stamp {
     ))
 }
 
+/// All that is wrong with the two files, not only the first of it.
+pub fn faults(certificate: &Path, key: &Path) -> Vec<Wrong> {
+    let Err(first) = pair(certificate, key) else {
+        return Vec::new();
+    };
+    // Of a certificate that can't be read, the key was not looked at.
+    let second = (first.0 == "TLS_CERT").then(|| private_key(key).err()).flatten();
+    [Some(first), second].into_iter().flatten().collect()
+}
+
 /// A certificate with the ones that lead to its authority, and its key.
 fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, Wrong> {
     let of_certificate = |why: &str| ("TLS_CERT", format!("{} {why}", certificate.display()));
@@ -149,7 +159,7 @@ fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, Wrong> {
             "holds no certificate; it is PEM, the server's own one first",
         ));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of_key(&unreadable(&error, "private key")))?;
+    let private = private_key(key)?;
     CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             of_key("is the key of another certificate than the first one in TLS_CERT")
@@ -157,6 +167,11 @@ fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, Wrong> {
         Error::InvalidCertificate(_) => of_certificate("holds a certificate that can't be read"),
         other => of_key(&format!("can't be used: {other}")),
     })
+}
+
+fn private_key(key: &Path) -> Result<PrivateKeyDer<'static>, Wrong> {
+    let why = |error| format!("{} {}", key.display(), unreadable(&error, "private key"));
+    PrivateKeyDer::from_pem_file(key).map_err(|error| ("TLS_KEY", why(error)))
 }
 
 fn unreadable(error: &pem::Error, what: &str) -> String {

@@ -13,6 +13,10 @@ impl Pause {
     /// Lasts for so long from now on, or as long as before.
     pub(super) fn begin(&self, time: Duration, registry: &Registry) {
         let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        // Who never had a pause asks for no time.
+        if time == 0 {
+            return;
+        }
         let until = now(registry).saturating_add(time);
         self.0.fetch_max(until, Ordering::Relaxed);
     }

@@ -5,13 +5,19 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use proxy_header::{Error, ParseConfig, ProxyHeader};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
 use super::socket::Socket;
 
 /// Longest header that is read. Version 1 has at most 107 bytes; version 2 has 52 and what the proxy adds.
 const MAX_BYTES: usize = 2_048;
+
+/// Bytes that each header has: what version 2 begins with, and less than the shortest one of version 1.
+const BEGINNING: usize = 12;
+
+/// Bytes of version 2 up to the end of its length.
+const HEAD: usize = 16;
 
 /// How long a proxy may take to send it.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,10 +30,35 @@ const RETRY_DELAY: Duration = Duration::from_millis(10);
 /// # Errors
 /// The connection does not begin with a header.
 pub(super) async fn take(socket: &mut Socket) -> io::Result<Option<IpAddr>> {
-    let Socket::Tcp(tcp) = socket else { return Ok(None) };
-    match tokio::time::timeout(TIMEOUT, read(tcp)).await {
+    let reading = async {
+        match socket {
+            Socket::Tcp(tcp) => read(tcp).await,
+            Socket::Unix(unix) => read_in_steps(unix).await,
+        }
+    };
+    match tokio::time::timeout(TIMEOUT, reading).await {
         Ok(read) => read,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Where nothing can be looked at without taking it: reads no more at a time than the header is sure to have.
+async fn read_in_steps(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
+    let mut bytes = [0; MAX_BYTES];
+    let mut end = 0;
+    loop {
+        let missing = match &bytes[..end] {
+            [] => BEGINNING,
+            [b'\r', ..] if end < HEAD => HEAD - end,
+            [b'\r', ..] => (HEAD + usize::from(u16::from_be_bytes([bytes[14], bytes[15]]))).saturating_sub(end),
+            _ => 1,
+        };
+        let step = bytes.get_mut(end..end + missing).filter(|step| !step.is_empty());
+        stream.read_exact(step.ok_or(io::ErrorKind::InvalidData)?).await?;
+        end += missing;
+        if let Some((client, _)) = parse(&bytes[..end])? {
+            return Ok(client);
+        }
     }
 }
 
@@ -121,6 +152,31 @@ mod tests {
             for end in 1..bytes.len() {
                 assert!(matches!(parse(&bytes[..end]), Ok(None)), "{end} of {bytes:?}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_a_header_is_left_for_others() {
+        let four = [192, 0, 2, 1, 10, 0, 0, 1, 0x12, 0x34, 0, 80, 4, 0, 1, 0];
+        for (header, expected) in [
+            (b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 80\r\n".to_vec(), Some("192.0.2.1")),
+            (b"PROXY UNKNOWN\r\n".to_vec(), None),
+            (version_2(0x21, 0x11, &four), Some("192.0.2.1")),
+            (version_2(0x20, 0, &[]), None),
+        ] {
+            let sent = [&header[..], b"GET /"].concat();
+            let mut sent = &sent[..];
+            let client = read_in_steps(&mut sent).await.unwrap();
+            assert_eq!(client.map(|client| client.to_string()).as_deref(), expected);
+            assert_eq!(sent, b"GET /");
+            assert!(read_in_steps(&mut &header[..header.len() - 1]).await.is_err());
+        }
+        for wrong in [
+            &[b'P'; 3_000][..],
+            &version_2(0x21, 0x11, &[4; 3_000]),
+            b"GET / HTTP/1.1\r\n\r\n",
+        ] {
+            assert!(read_in_steps(&mut &wrong[..]).await.is_err());
         }
     }
 
