@@ -33,17 +33,17 @@ impl Users {
         users: &[NewUser],
         at: Timestamp,
     ) -> Result<Vec<(User, bool)>, StoreError> {
-        // Of those that are one user the first says what there is to say of it: several are created at a time.
-        let mut firsts: Vec<(NewUser, UserId)> = Vec::with_capacity(users.len());
-        let mut places: HashMap<&Identity, usize> = HashMap::with_capacity(users.len());
+        // One identity given twice is the first one's: else the two would race for the name and what is shown.
+        let mut places: HashMap<&Identity, usize> = HashMap::new();
+        // Made once: a user found under this id was created here, even if the answer was lost.
+        let mut made: Vec<(NewUser, UserId)> = Vec::with_capacity(users.len());
         for user in users {
             places.entry(&user.identity).or_insert_with(|| {
-                // Made once: a user found under this id was created here, even if the answer was lost.
-                firsts.push((user.clone(), users::new_id(at)));
-                firsts.len() - 1
+                made.push((user.clone(), users::new_id(at)));
+                made.len() - 1
             });
         }
-        let mut found: Vec<(User, bool)> = stream::iter(firsts)
+        let mut found: Vec<(User, bool)> = stream::iter(made)
             .map(async |(user, id)| {
                 let deadline = Instant::now() + CREATE_TIMEOUT;
                 retrying(deadline, || self.find_or_create_one(&user, id)).await
@@ -51,11 +51,11 @@ impl Users {
             .buffered(MAX_CONCURRENT)
             .try_collect()
             .await?;
-        let mut answer = |user: &NewUser| {
-            let found = &mut found[places[&user.identity]];
-            (found.0.clone(), std::mem::take(&mut found.1))
-        };
-        Ok(users.iter().map(&mut answer).collect())
+        let each = users.iter().filter_map(|user| {
+            let (user, created) = found.get_mut(*places.get(&user.identity)?)?;
+            Some((user.clone(), std::mem::take(created)))
+        });
+        Ok(each.collect())
     }
 
     /// One attempt, or an error that says whether another one can help.
