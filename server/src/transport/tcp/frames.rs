@@ -10,6 +10,10 @@ use super::packets::{Attachments, BEGINNING, CONNECT};
 const CONTINUED: u8 = 0;
 const TEXT: u8 = 1;
 const CONTROL: u8 = 8;
+const PING: u8 = 9;
+
+/// Bytes of the head of a frame that answers a ping.
+const PONG_HEAD: usize = 2;
 
 /// Follows one connection.
 #[derive(Default)]
@@ -41,6 +45,8 @@ pub(super) struct Seen {
     pub(super) unannounced: usize,
     /// Whether nothing was held at some moment.
     pub(super) completed: bool,
+    /// Bytes of the frames with which the library answers pings. It keeps them until they are written, however many.
+    pub(super) pongs: usize,
 }
 
 impl Frames {
@@ -149,6 +155,9 @@ impl Frames {
         let (last, control) = (self.head[0] & 128 != 0, self.opcode() >= CONTROL);
         self.left = None;
         self.length = 0;
+        if self.opcode() == PING {
+            seen.pongs += PONG_HEAD + usize::from(self.head[1] & 127);
+        }
         if !last || control {
             return;
         }
@@ -209,6 +218,21 @@ mod tests {
         for piece in [1, 2, 3, 7, 4_096, usize::MAX] {
             let (frames, seen) = read(&bytes, piece);
             assert_eq!((frames.held(), seen), (0, 5), "{piece}");
+        }
+    }
+
+    #[test]
+    fn answers_to_pings_are_counted() {
+        let whole = [
+            frame(0x89, b"", [0; 4]),
+            frame(0x8a, b"pong", [0; 4]),
+            frame(0x89, &[b'x'; 125], [7; 4]),
+        ]
+        .concat();
+        for piece in [1, 3, usize::MAX] {
+            let (mut frames, mut bytes) = (Frames::default(), whole.clone());
+            let pongs: usize = bytes.chunks_mut(piece).map(|bytes| frames.read(bytes).pongs).sum();
+            assert_eq!((pongs, frames.held()), (2 + 127, 0));
         }
     }
 

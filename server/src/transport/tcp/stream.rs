@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::connection::Connection;
+use super::end_reason::EndReason;
 use super::frames::Frames;
 use super::intake::FREE_BYTES;
 use super::link::Link;
@@ -98,6 +99,11 @@ impl Stream {
         };
         let seen = self.frames.read(read);
         if !link.read(read.len()) || !link.asks_to_connect(seen.connects) {
+            return false;
+        }
+        // Whoever sends pings and reads no answer would have the library keep them all.
+        if seen.pongs > 0 && link.account().charge(seen.pongs).is_err() {
+            connection.end(EndReason::Unread);
             return false;
         }
         if seen.unannounced > 0 && !link.attached(seen.unannounced) {
