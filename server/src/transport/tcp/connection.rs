@@ -35,7 +35,7 @@ const COMPLETE: u32 = u32::MAX;
 /// From where a connection came, and which way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Came {
-    /// From where; [`UNIX`](crate::config::UNIX) from programs of this machine through a file.
+    /// From where; [`UNIX`] from programs of this machine through a file.
     pub(super) peer: IpAddr,
     /// Whether it was by the way for administration.
     pub(super) is_for_administration: bool,
