@@ -65,7 +65,7 @@ pub struct Settings {
     #[arg(long, env = "JWT_LEEWAY", default_value_t = 0, value_parser = number(0..=600_u32))]
     pub jwt_leeway: u32,
 
-    /// Claim that names the user, or a path with dots to it, such as https://chat.example.com/claims.id
+    /// Claim that names the user, or a path with dots to it, such as `https://chat.example.com/claims.id`
     #[arg(long, env = "JWT_USER_CLAIM", default_value = "userId")]
     pub jwt_user_claim: ClaimPath,
 
