@@ -157,6 +157,22 @@ fn every_command_of_the_readme_works_in_its_turn() {
             watching if watching.contains(" watch ") => {
                 newcomer.starts(&block, "\"connected\"");
             }
+            with_tls if with_tls.contains("TLS_CERT=") => {
+                drop(server.take());
+                newcomer.kills_the_server();
+                let here = format!("https://localhost:{}", newcomer.port);
+                let block = block.replace("\\\n", "").replace("https://localhost:5000", &here);
+                let commands: Vec<&str> = block.trim().lines().collect();
+                let [certificate, serving, in_a_second_terminal] = commands[..] else {
+                    panic!("a certificate, a server and a client: {commands:?}");
+                };
+                newcomer.pastes(certificate);
+                let serving = newcomer.starts(serving, &running);
+                newcomer.pastes(in_a_second_terminal);
+                drop(serving);
+                newcomer.kills_the_server();
+                server = Some(newcomer.starts("cargo run", &running));
+            }
             measuring if measuring.contains("bench messages") => {
                 let report = newcomer.pastes(&block.replace("--users 1000", "--users 20 --duration 2s"));
                 assert!(report.contains("server"), "it watched the server\n{report}");
@@ -181,7 +197,7 @@ fn every_command_of_the_readme_works_in_its_turn() {
             }
         }
     }
-    assert_eq!(count, 12, "what each block needs is said above");
+    assert_eq!(count, 13, "what each block needs is said above");
 }
 
 #[test]
