@@ -67,9 +67,9 @@ impl ClientAddress {
     /// Counts a new connection, and takes one of those that the address may have; nothing to take if it may have any number.
     /// An error if it may not have it.
     pub(super) fn connect(&self, registry: &Registry) -> Result<Option<OpenConnection>, Option<TooOften>> {
-        let Some(used) = &self.used else { return Ok(None) };
-        registry.addresses.count_connection(used).map_err(Some)?;
-        registry.addresses.open(used).map(Some).ok_or(None)
+        self.count(|used| registry.addresses.count_connection(used))
+            .map_err(Some)?;
+        self.open(registry).map_err(|()| None)
     }
 
     /// Takes one of the connections that the address may have.

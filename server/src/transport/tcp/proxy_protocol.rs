@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use proxy_header::{Error, ParseConfig, ProxyHeader};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::TcpStream;
 
 use super::socket::Socket;
 
@@ -22,9 +21,6 @@ const HEAD: usize = 16;
 /// How long a proxy may take to send it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time until it is looked whether the rest has come. All of it comes in one packet, as a rule.
-const RETRY_DELAY: Duration = Duration::from_millis(10);
-
 /// Takes the header off a connection, and returns where the client is; `None` if the proxy speaks for itself.
 ///
 /// # Errors
@@ -33,7 +29,7 @@ pub(super) async fn take(socket: &mut Socket) -> io::Result<Option<IpAddr>> {
     let reading = async {
         match socket {
             Socket::Tcp(tcp) => read(tcp).await,
-            Socket::Unix(unix) => read_in_steps(unix).await,
+            Socket::Unix(unix) => read(unix).await,
         }
     };
     match tokio::time::timeout(TIMEOUT, reading).await {
@@ -42,8 +38,8 @@ pub(super) async fn take(socket: &mut Socket) -> io::Result<Option<IpAddr>> {
     }
 }
 
-/// Where nothing can be looked at without taking it: reads no more at a time than the header is sure to have.
-async fn read_in_steps(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
+/// Reads no more at a time than the header is sure to have: what comes after it is left for others.
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
     let mut bytes = [0; MAX_BYTES];
     let mut end = 0;
     loop {
@@ -58,30 +54,6 @@ async fn read_in_steps(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Opti
         end += missing;
         if let Some((client, _)) = parse(&bytes[..end])? {
             return Ok(client);
-        }
-    }
-}
-
-async fn read(tcp: &mut TcpStream) -> io::Result<Option<IpAddr>> {
-    let mut bytes = [0; MAX_BYTES];
-    let mut seen = 0;
-    loop {
-        // What comes after the header is left for others.
-        let length = tcp.peek(&mut bytes).await?;
-        if length == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if length == seen {
-            tokio::time::sleep(RETRY_DELAY).await;
-            continue;
-        }
-        seen = length;
-        if let Some((client, header)) = parse(&bytes[..length])? {
-            tcp.read_exact(&mut bytes[..header]).await?;
-            return Ok(client);
-        }
-        if length == MAX_BYTES {
-            return Err(io::ErrorKind::InvalidData.into());
         }
     }
 }
@@ -166,17 +138,17 @@ mod tests {
         ] {
             let sent = [&header[..], b"GET /"].concat();
             let mut sent = &sent[..];
-            let client = read_in_steps(&mut sent).await.unwrap();
+            let client = read(&mut sent).await.unwrap();
             assert_eq!(client.map(|client| client.to_string()).as_deref(), expected);
             assert_eq!(sent, b"GET /");
-            assert!(read_in_steps(&mut &header[..header.len() - 1]).await.is_err());
+            assert!(read(&mut &header[..header.len() - 1]).await.is_err());
         }
         for wrong in [
             &[b'P'; 3_000][..],
             &version_2(0x21, 0x11, &[4; 3_000]),
             b"GET / HTTP/1.1\r\n\r\n",
         ] {
-            assert!(read_in_steps(&mut &wrong[..]).await.is_err());
+            assert!(read(&mut &wrong[..]).await.is_err());
         }
     }
 
