@@ -159,45 +159,14 @@ impl AccessEnforcer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use futures_util::FutureExt;
-    use serde_json::value::RawValue;
-    use shared::admin::ConnectionInfo;
     use tokio_util::task::TaskTracker;
 
-    use super::super::client::{Client, ConnectionId, Emitted};
+    use super::super::client::ConnectionId;
+    use super::super::client::tests::Silent;
     use super::*;
     use crate::domain::Ban;
     use crate::storage::sqlite::tests::fixture::{store, user};
-
-    /// A client of which only the end is looked at.
-    #[derive(Default)]
-    struct Ended(AtomicBool);
-
-    impl Client for Ended {
-        fn emit(&self, _: &str, _: &RawValue, _: Option<&RawValue>) -> Emitted {
-            Emitted::NotConnected
-        }
-
-        fn waiting(&self) -> usize {
-            0
-        }
-
-        fn end_unread(&self) {}
-
-        fn issued_at(&self) -> Option<i64> {
-            None
-        }
-
-        fn end(&self, _: Ending) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-
-        fn describe(&self, _: String) -> ConnectionInfo {
-            unimplemented!("nobody asks")
-        }
-    }
 
     /// A ban that is stored, and a user who writes on: so it was where an administrator's client left at once.
     #[tokio::test]
@@ -206,7 +175,7 @@ mod tests {
         let ada = user(&store, "ada").await;
         let store: Arc<dyn Store> = Arc::new(store);
         let connections = Arc::new(Connections::new(4));
-        let client = Arc::new(Ended::default());
+        let client = Arc::new(Silent::default());
         let entered = connections.enter(ada, ConnectionId::unique(), client.clone(), || ());
         entered.expect("there is room");
         let enforcer = AccessEnforcer::new(Arc::clone(&store), connections, &Supervisor::default());
@@ -223,6 +192,6 @@ mod tests {
         requests.close();
         requests.wait().await;
         assert!(store.access(ada).await.expect("a store").expect("a user").ban.is_some());
-        assert!(client.0.load(Ordering::SeqCst), "the connection is ended");
+        assert!(client.ended.load(Ordering::SeqCst), "the connection is ended");
     }
 }

@@ -86,3 +86,41 @@ pub trait Client: Send + Sync + 'static {
     /// The connection as an administrator sees it, under this id.
     fn describe(&self, id: String) -> ConnectionInfo;
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    /// A client that is sent nothing, and of which only the end is looked at.
+    #[derive(Default)]
+    pub(in crate::delivery) struct Silent {
+        /// Whether it was ended.
+        pub(in crate::delivery) ended: AtomicBool,
+    }
+
+    impl Client for Silent {
+        fn emit(&self, _: &str, _: &RawValue, _: Option<&RawValue>) -> Emitted {
+            Emitted::NotConnected
+        }
+
+        fn waiting(&self) -> usize {
+            0
+        }
+
+        fn end_unread(&self) {}
+
+        fn issued_at(&self) -> Option<i64> {
+            None
+        }
+
+        fn end(&self, _: Ending) {
+            self.ended.store(true, Ordering::SeqCst);
+        }
+
+        fn describe(&self, _: String) -> ConnectionInfo {
+            unimplemented!("nobody asks")
+        }
+    }
+}

@@ -1,39 +1,12 @@
 //! What followers are sent while the store does not know yet who is here.
 
-use serde_json::value::RawValue;
-use shared::admin::ConnectionInfo;
 use tokio::sync::mpsc;
 
 use super::super::PresenceWriter;
-use super::super::client::{Client, Emitted, Ending};
+use super::super::client::tests::Silent;
 use super::super::registration::{Registrar, Registration};
 use super::*;
 use crate::storage::sqlite::tests::fixture::{store, user};
-
-/// A client that is sent nothing in these tests.
-struct Silent;
-
-impl Client for Silent {
-    fn emit(&self, _: &str, _: &RawValue, _: Option<&RawValue>) -> Emitted {
-        Emitted::NotConnected
-    }
-
-    fn waiting(&self) -> usize {
-        0
-    }
-
-    fn end_unread(&self) {}
-
-    fn issued_at(&self) -> Option<i64> {
-        None
-    }
-
-    fn end(&self, _: Ending) {}
-
-    fn describe(&self, _: String) -> ConnectionInfo {
-        unimplemented!("nobody asks")
-    }
-}
 
 /// Nothing of presence is written here, as on a store that is slow: a user who leaves was never online for it.
 #[tokio::test]
@@ -48,7 +21,8 @@ async fn a_user_is_away_for_a_while_before_that_is_sent_whatever_the_store_knows
         presence_writer: Arc::new(PresenceWriter::default()),
         presence_subscriptions: Arc::clone(&subscriptions),
     };
-    let enter = |user| Registration::enter(registrar.clone(), user, Arc::new(Silent)).expect("there is room");
+    let enter =
+        |user| Registration::enter(registrar.clone(), user, Arc::new(Silent::default())).expect("there is room");
     let (follower, followed) = (enter(ada), enter(bob));
     let states = subscriptions.follow(follower.id(), ada, &[bob]).await;
     assert!(states.expect("a store").expect("few")[0].is_online);
