@@ -31,6 +31,11 @@ pub(crate) struct Cli {
     #[arg(value_delimiter = ',', value_name = "URL")]
     pub(crate) url: Vec<String>,
 
+    /// Where administration is served (ADMIN_LISTEN), for `admin`, `rebuild` and `prove --revoke`; one for each --url. Of a server
+    /// of this machine it is known: port 5100 beside 5000.
+    #[arg(long, global = true, env = "CHAT_ADMIN_URL", value_parser = url, value_delimiter = ',', value_name = "URL")]
+    pub(crate) admin_url: Vec<String>,
+
     /// Print JSON instead of text for people.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -290,8 +295,11 @@ pub(crate) struct Chat {
 }
 
 const ADMIN_HELP: &str = "\
+The server answers this where it serves administration, at --admin-url or CHAT_ADMIN_URL: on its own machine, unless \
+ADMIN_LISTEN says otherwise.
+
 A server knows its own connections only: with several servers on one database name all of them in --url, with commas \
-in between, for `connections` and `disconnect`. The others hold for all servers, whichever is asked.
+in between, for `connections` and `disconnect`, and likewise in --admin-url. The others hold for all servers, whichever is asked.
 
 With --json: what the server answers, for `connections` one array with an element for each server.
 

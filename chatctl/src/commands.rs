@@ -63,7 +63,19 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     };
     let secret = Arc::new(secret);
     let node = |url: &String| Http::new(url.clone(), Arc::clone(&secret));
-    let nodes: Vec<Http> = cli.url.iter().map(node).collect();
+    let mut nodes: Vec<Http> = cli.url.iter().map(node).collect();
+    if !cli.admin_url.is_empty() {
+        if cli.admin_url.len() != nodes.len() {
+            let text = "--admin-url names as many addresses as --url, in the same order".to_owned();
+            return Err(UsageError(text).into());
+        }
+        let places = cli.admin_url.iter().cloned();
+        nodes = nodes
+            .into_iter()
+            .zip(places)
+            .map(|(node, place)| node.administered_at(place))
+            .collect();
+    }
     let http = match &nodes[..] {
         [http] => http.clone(),
         [http, ..] if takes_several_servers(&cli.command) => http.clone(),

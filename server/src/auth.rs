@@ -58,8 +58,8 @@ pub enum AuthError {
     #[error("the token is not accepted: {}", Refusal::Expired)]
     Expired,
     /// Nobody can say yet whether the token is good.
-    #[error("{}; try again", Refusal::NoKeysYet)]
-    NoKeysYet,
+    #[error("{0} yet; try again")]
+    NotKnownYet(Refusal),
     /// The token is good, but no user has its `userId`.
     #[error("the token's user does not exist")]
     UnknownUser,
@@ -92,7 +92,7 @@ impl AuthError {
             Self::Missing => "a token is missing",
             Self::NoToken(reason) => reason,
             Self::Invalid(refusal) => refusal.why(),
-            Self::NoKeysYet => Refusal::NoKeysYet.why(),
+            Self::NotKnownYet(refusal) => refusal.why(),
             Self::Expired => Refusal::Expired.why(),
             Self::UnknownUser => "no user has the token's userId in this database, which the start names",
             Self::Revoked => "the token was made before the tokens of its user were revoked, or has no iat",

@@ -22,7 +22,7 @@ mod values;
 
 pub use host::Host;
 pub use limits::{Limits, ProxyHeader, Switch};
-pub use listen::{Endpoint, Listen};
+pub use listen::{Administration, Endpoint, Listen};
 pub use networks::{Networks, UNIX};
 pub use origins::{Origins, Pattern};
 pub use rate::{Allowed, Quota, Rate};

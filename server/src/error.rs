@@ -110,15 +110,15 @@ impl From<AuthError> for WireError {
             AuthError::Store(failure) => failed_request(&failure),
             AuthError::Banned(ban) => banned(&ban),
             AuthError::TooManyFailed(refused) => too_many_failed_tokens(&refused),
-            AuthError::NoKeysYet => no_keys_yet(),
+            AuthError::NotKnownYet(_) => not_known_yet(&denied),
             reason => WireError::new(ErrorCode::Unauthorized, reason.to_string()),
         }
     }
 }
 
 /// Nobody can say whether a token is good.
-fn no_keys_yet() -> WireError {
-    later(ErrorCode::StoreUnavailable, &AuthError::NoKeysYet.to_string(), 1_000)
+fn not_known_yet(denied: &AuthError) -> WireError {
+    later(ErrorCode::StoreUnavailable, &denied.to_string(), 1_000)
 }
 
 /// Why a request was not taken.

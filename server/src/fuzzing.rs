@@ -4,7 +4,7 @@
 //! the test below replays on stable Rust what was found and what was seen in real traffic: `fuzz/corpus/<target>/`. Only tests and
 //! the feature `fuzzing` compile this.
 
-pub use crate::auth::fuzzing::tokens;
+pub use crate::auth::fuzzing::{public_keys, tokens};
 pub use crate::chat::conversations::fuzzing::cursors;
 pub use crate::config::fuzzing::settings;
 pub use crate::storage::mongodb::fuzzing::{connection_strings, documents};
@@ -28,6 +28,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("heads", heads),
     ("packets", packets),
     ("proxy_header", proxy_header),
+    ("public_keys", public_keys),
     ("queries", queries),
     ("settings", settings),
     ("tokens", tokens),

@@ -34,7 +34,7 @@ pub use error::RunError;
 pub struct Started {
     /// Where; one at least.
     pub addresses: Vec<Address>,
-    /// Where administration is served, if that is a place of its own.
+    /// Where administration is served, if it is.
     pub administration: Option<Address>,
     /// Whether TLS is spoken at those of TCP.
     pub has_tls: bool,

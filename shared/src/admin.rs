@@ -4,6 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, Timestamp, UserId};
 
+/// Without `ADMIN_LISTEN` administration is served at 127.0.0.1, at the port so far above that of clients.
+pub const PORT_OFFSET: u16 = 100;
+
+/// The port of administration where that of clients is this one and nothing else is set; 0, for a free one, of 0. Where the
+/// ports end, it lies below.
+pub fn port_beside(port: u16) -> u16 {
+    match port {
+        0 => 0,
+        _ => port.checked_add(PORT_OFFSET).unwrap_or(port - PORT_OFFSET),
+    }
+}
+
 /// Body of `POST /admin/users/{id}/ban`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -33,6 +33,10 @@ const MAX_TRIES: u32 = 4;
 pub struct Http {
     transport: Transport,
     url: String,
+    /// What says that.
+    setting: &'static str,
+    /// Where administration is served.
+    admin_url: String,
     secret: Arc<Secret>,
     /// Told if the database keeps a request waiting.
     waiting: Option<Waiting>,
@@ -90,14 +94,22 @@ impl Page {
 }
 
 impl Http {
-    /// A client of the server at `url`, without a slash at its end. Nothing is sent yet.
+    /// A client of the server at `url`, without a slash at its end. Nothing is sent yet. Administration is looked for where a server
+    /// of this machine serves it unless it is told otherwise; of one elsewhere it is at `url`.
     pub fn new(url: String, secret: Arc<Secret>) -> Self {
         Self {
             transport: Transport::new(),
+            setting: "CHAT_URL",
+            admin_url: admin::place_beside(&url).unwrap_or_else(|| url.clone()),
             url,
             secret,
             waiting: None,
         }
+    }
+
+    /// The same, with administration at another address.
+    pub fn administered_at(self, admin_url: String) -> Self {
+        Self { admin_url, ..self }
     }
 
     /// The same, which calls `tell` once if a request takes long because the server's database does not answer.
@@ -273,15 +285,16 @@ impl Http {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        let url = self.url.clone();
+        let (url, setting) = (self.url.clone(), self.setting);
         match cause(error) {
             _ if error.is_timeout() && error.is_connect() => ClientError::Unreachable {
                 url,
                 reason: format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()),
+                setting,
             },
             _ if error.is_timeout() => ClientError::Silent { url },
             Cause::Tls(reason) => ClientError::Insecure { url, reason },
-            Cause::Other(reason) => ClientError::Unreachable { url, reason },
+            Cause::Other(reason) => ClientError::Unreachable { url, reason, setting },
         }
     }
 
@@ -290,6 +303,7 @@ impl Http {
         ClientError::NotTheServer {
             url: self.url.clone(),
             what,
+            setting: self.setting,
         }
     }
 }

@@ -25,12 +25,14 @@ use shared::{UserId, WireError};
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No connection, or one that broke before the answer was complete.
-    #[error("the server is not reachable at {url} ({reason}): start it with `cargo run`, or set CHAT_URL")]
+    #[error("the server is not reachable at {url} ({reason}): start it with `cargo run`, or set {setting}")]
     Unreachable {
         /// Where it was looked for.
         url: String,
         /// What the system said.
         reason: String,
+        /// What says where to look.
+        setting: &'static str,
     },
     /// There is a connection, and nothing comes.
     #[error("the server at {url} does not answer: it hangs, or the network is gone")]
@@ -47,12 +49,14 @@ pub enum ClientError {
         reason: String,
     },
     /// Something answers there, but not this chat.
-    #[error("{url} doesn't answer like the chat server ({what}): is CHAT_URL right?")]
+    #[error("{url} doesn't answer like the chat server ({what}): is {setting} right?")]
     NotTheServer {
         /// Where it was looked for.
         url: String,
         /// What was wrong with the answer.
         what: String,
+        /// What says where to look.
+        setting: &'static str,
     },
     /// The token was refused.
     #[error("the server at {url} refused the token{reason}: is the secret from {origin} the one it was started with?")]

@@ -23,9 +23,9 @@ use super::wire::{self, Frame};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests that are sent at once, before it is looked what came back.
 const BATCH: u32 = 64;
-/// Time between two of these: as many as a server of this kind was ever seen to take of one client. More would only cost the machine
-/// that the server may be on.
-const BATCH_INTERVAL: Duration = Duration::from_millis(1);
+/// Time between two of these: so it sends many times as much as a server should take of one client. More would only cost the machine,
+/// which the server may be on as well.
+const BATCH_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a client that reads nothing goes on when it can't send any more.
 const STALL: Duration = Duration::from_secs(10);
 /// Time until a client that was ended comes back.
@@ -179,10 +179,11 @@ async fn stall(server: &Server, user: &BenchUser, counters: &Counters) -> Result
     let mut connection = Connection::open(server, &user.token, CONNECT_TIMEOUT).await?;
     for number in 0_u32.. {
         let ask = format!(r#"42{number}["conversations",{{"limit":200}}]"#);
-        let sent = timeout(STALL, connection.send(ask)).await;
-        sent.unwrap_or(Err(ConnectError::Timeout))?;
+        connection.feed(ask).await?;
         counters.stalled.fetch_add(1, Ordering::Relaxed);
         if number.is_multiple_of(BATCH) {
+            let sent = timeout(STALL, connection.flush()).await;
+            sent.unwrap_or(Err(ConnectError::Timeout))?;
             sleep(BATCH_INTERVAL).await;
         }
     }

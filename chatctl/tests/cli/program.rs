@@ -37,7 +37,10 @@ pub(crate) fn bare(folder: &Path, arguments: &[&str]) -> Command {
 /// The command, talking to this server.
 pub(crate) fn command(server: &Server, arguments: &[&str]) -> Command {
     let mut command = bare(server.folder(), arguments);
-    command.env("CHAT_URL", server.url()).env("JWT_SECRET", server.secret());
+    command
+        .env("CHAT_URL", server.url())
+        .env("CHAT_ADMIN_URL", server.admin_url());
+    command.env("JWT_SECRET", server.secret());
     command
 }
 

@@ -72,6 +72,7 @@ impl Screen {
         }
         command.env("TERM", "xterm-256color");
         command.env("CHAT_URL", server.url());
+        command.env("CHAT_ADMIN_URL", server.admin_url());
         command.env("JWT_SECRET", server.secret());
         for (name, value) in variables {
             command.env(name, value);

@@ -1,10 +1,10 @@
-//! Fuzz target of this module: tokens.
+//! Fuzz targets of this module: tokens, and the keys that check them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt as _;
-use jsonwebtoken::{Algorithm, EncodingKey, crypto};
-use jwt::Rules;
+use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, crypto};
+use jwt::{Key, KeySet, Rules, pem};
 use serde_json::Value;
 
 use super::key_store::KeyStore;
@@ -60,4 +60,30 @@ pub fn tokens(data: &[u8]) {
 /// What a token says. With a secret as the only key nobody has to be asked for one.
 fn verify(verifier: &Verifier, token: &str) -> Option<Verified> {
     verifier.verify(token).now_or_never().expect("no key is asked for").ok()
+}
+
+/// A key set as an identity provider serves it, and public keys in PEM. None of them may be one that a stranger can sign with.
+pub fn public_keys(data: &[u8]) {
+    if let Ok(set) = KeySet::read(data) {
+        let given: Value = serde_json::from_slice(data).expect("it was read");
+        let count = given["keys"].as_array().map_or(0, Vec::len);
+        assert_eq!(set.keys.len() + set.skipped.len(), count, "each key is used or named");
+        set.keys.iter().for_each(check);
+    }
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(keys) = pem::public_keys(text, "a text")
+    {
+        assert!(!keys.is_empty() && !text.contains("-----BEGIN PRIVATE KEY-----"));
+        keys.iter().for_each(check);
+    }
+}
+
+fn check(key: &Key) {
+    assert!(!key.algorithms().is_empty());
+    let is_symmetric = |algorithm: &Algorithm| algorithm.family() == AlgorithmFamily::Hmac;
+    assert!(!key.algorithms().iter().any(is_symmetric));
+    for algorithm in key.algorithms() {
+        let header = URL_SAFE_NO_PAD.encode(format!("{{\"alg\":\"{algorithm:?}\"}}"));
+        assert!(key.claims(&format!("{header}.e30.AAAA")).is_err(), "nobody signed it");
+    }
 }

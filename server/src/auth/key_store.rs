@@ -3,6 +3,8 @@
 //! One task does the reading and fetching. Who meets a token whose key is not known asks it and waits, so that no client that leaves
 //! takes a request with it that others wait for.
 
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,20 +31,42 @@ const ASK_INTERVAL: Duration = Duration::from_secs(10);
 /// After this long a provider that did not answer is asked again.
 const RETRY_DELAY: Duration = Duration::from_secs(10);
 
+/// Ids of keys that are remembered because the provider does not know them. Beyond that the oldest are forgotten, and asked for again.
+const MAX_DENIED: usize = 256;
+
 /// The keys that tokens are checked with.
 pub struct KeyStore {
     config: Option<Config>,
     fetcher: Option<Fetcher>,
     /// Held to take or to replace them.
     keys: RwLock<Arc<Keys>>,
-    /// When the provider was last asked for an unknown key, and the number of the answer that knows it. Held to look and set.
-    asked: Mutex<Option<(Instant, u64)>>,
+    /// What was asked for. Held to look and set.
+    asked: Mutex<Asked>,
     /// Wakes the task that asks.
     wanted: Notify,
     /// How often asking the provider began.
     begun: AtomicU64,
-    /// How often the provider was asked to the end.
-    answers: watch::Sender<u64>,
+    /// What came of asking the provider.
+    outcomes: watch::Sender<Outcomes>,
+    /// Makes hashes that strangers can't foresee.
+    hasher: RandomState,
+}
+
+/// What the provider was asked for because of tokens whose key is not known.
+#[derive(Default)]
+struct Asked {
+    /// When it was last, and the number of the outcome that tells.
+    last: Option<(Instant, u64)>,
+    /// Hashes of the ids of keys of which the provider has said since they were first named that it does not have them.
+    denied: VecDeque<u64>,
+}
+
+/// How often the provider was asked to the end.
+#[derive(Debug, Clone, Copy, Default)]
+struct Outcomes {
+    count: u64,
+    /// The number of the last outcome that was an answer; 0 for none.
+    answered: u64,
 }
 
 impl KeyStore {
@@ -83,7 +107,8 @@ impl KeyStore {
             asked: Mutex::default(),
             wanted: Notify::new(),
             begun: AtomicU64::new(0),
-            answers: watch::Sender::new(0),
+            outcomes: watch::Sender::default(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -92,27 +117,45 @@ impl KeyStore {
         Arc::clone(&self.keys.read())
     }
 
-    /// Has the provider asked for a key that is not known, unless it was lately, and waits for what it says.
-    pub async fn ask(&self) {
+    /// Has the provider asked for a key that is not known, unless it was lately, and waits for what it says. False if it is not known
+    /// yet whether the provider has this key: then it was asked before the key was named, or does not answer.
+    pub async fn ask(&self, key_id: Option<&str>) -> bool {
         if self.fetcher.is_none() {
-            return;
+            return true;
         }
-        let (at, needed) = {
+        let id = self.hasher.hash_one(key_id);
+        let ((at, needed), is_denied) = {
             let mut asked = self.asked.lock();
-            match *asked {
-                Some(lately) if lately.0.elapsed() < ASK_INTERVAL => lately,
+            let is_denied = asked.denied.contains(&id);
+            match asked.last {
+                Some(lately) if lately.0.elapsed() < ASK_INTERVAL => (lately, is_denied),
                 _ => {
                     // What is being fetched just now may have been said before.
                     let now = (Instant::now(), self.begun.load(Ordering::SeqCst) + 1);
-                    *asked = Some(now);
+                    asked.last = Some(now);
                     self.wanted.notify_one();
-                    now
+                    (now, is_denied)
                 }
             }
         };
-        // At once, if the answer is there or time is over. An outcome that comes later finds its way into the keys all the same.
-        let mut answers = self.answers.subscribe();
-        let _ = timeout_at(at + TIMEOUT, answers.wait_for(|count| *count >= needed)).await;
+        let mut outcomes = self.outcomes.subscribe();
+        if outcomes.borrow_and_update().count >= needed {
+            return is_denied;
+        }
+        // An outcome that comes later finds its way into the keys all the same.
+        let waited = timeout_at(at + TIMEOUT, outcomes.wait_for(|outcomes| outcomes.count >= needed)).await;
+        if !waited.is_ok_and(|outcomes| outcomes.is_ok_and(|outcomes| outcomes.answered >= needed)) {
+            // Whom it denied before it still denies.
+            return is_denied;
+        }
+        let mut asked = self.asked.lock();
+        if !asked.denied.contains(&id) {
+            if asked.denied.len() == MAX_DENIED {
+                asked.denied.pop_front();
+            }
+            asked.denied.push_back(id);
+        }
+        true
     }
 
     /// Whether there is anything that can change.
@@ -168,7 +211,12 @@ impl KeyStore {
                 let Some(fetched) = fetched else { return };
                 let is_good = fetched.is_ok();
                 self.take(fetcher, fetched, &mut outage);
-                self.answers.send_modify(|count| *count += 1);
+                self.outcomes.send_modify(|outcomes| {
+                    outcomes.count += 1;
+                    if is_good {
+                        outcomes.answered = outcomes.count;
+                    }
+                });
                 due = Instant::now() + if is_good { refresh } else { refresh.min(RETRY_DELAY) };
             }
         }
@@ -286,10 +334,10 @@ mod tests {
         let (_reload, reloads) = watch::channel(0);
         let stop = CancellationToken::new();
         let running = tokio::spawn(Arc::clone(&store).run(reloads, stop.clone()));
-        store.ask().await;
+        assert!(!store.ask(Some("a")).await, "it was no answer about keys");
         let began = Instant::now();
         for _ in 0..3 {
-            store.ask().await;
+            assert!(!store.ask(Some("a")).await);
         }
         assert!(began.elapsed() < TIMEOUT / 2, "{:?}", began.elapsed());
         stop.cancel();

@@ -56,8 +56,12 @@ impl Verifier {
         let claims = || Ok(self.keys.current().claims(token, &header)?.0);
         let claims = match claims() {
             Err(Refusal::UnknownKey | Refusal::NoKeysYet) => {
-                self.keys.ask().await;
-                claims()
+                let is_told = self.keys.ask(header.key_id.as_deref()).await;
+                match claims() {
+                    // The provider may have made the key since it was last asked.
+                    Err(unknown @ Refusal::UnknownKey) if !is_told => return Err(AuthError::NotKnownYet(unknown)),
+                    known => known,
+                }
             }
             known => known,
         };
@@ -70,7 +74,7 @@ impl From<Refusal> for AuthError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Expired => Self::Expired,
-            Refusal::NoKeysYet => Self::NoKeysYet,
+            Refusal::NoKeysYet => Self::NotKnownYet(refusal),
             other => Self::Invalid(other),
         }
     }

@@ -1,6 +1,7 @@
 //! The settings of listening: where, with which certificate, and where for administration.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -59,17 +60,81 @@ pub struct Listen {
     #[arg(long, env = "TLS_ACME_DIRECTORY", default_value = "production", value_parser = directory)]
     pub tls_acme_directory: String,
 
-    /// Where administration (/admin/…) is served, and nowhere else then: host:port or unix:/run/chat-admin.sock
+    /// Where administration (/admin/…) is served, and nowhere else: host:port, unix:/run/chat-admin.sock, or off
     ///
-    /// Without this setting programs of this machine can use it where the server listens, unless they come through a proxy.
+    /// Without this setting 127.0.0.1, at the port 100 above that of clients (5100), so only programs of this machine reach it. It takes
+    /// the other requests, too.
     #[arg(long, env = "ADMIN_LISTEN")]
-    pub admin_listen: Option<Endpoint>,
+    pub admin_listen: Option<Administration>,
 
     /// Seconds for which browsers shall come back by https only (Strict-Transport-Security); 0 says nothing of that
     ///
     /// Set it once clients reach the server by https alone, be it with TLS_CERT or through a proxy.
     #[arg(long, env = "HSTS_MAX_AGE", default_value_t = 0, value_parser = values::number(0..=u32::MAX))]
     pub hsts_max_age: u32,
+}
+
+impl Listen {
+    /// Where clients are served, and the setting that says so.
+    pub fn places(&self) -> (Vec<Endpoint>, &'static str) {
+        match self.listen.is_empty() {
+            true => (vec![Endpoint::Tcp(self.host.clone(), self.port)], "PORT"),
+            false => (self.listen.clone(), "LISTEN"),
+        }
+    }
+
+    /// Where administration is served, if it is.
+    pub fn administration(&self) -> Option<Endpoint> {
+        match &self.admin_listen {
+            Some(Administration::Off) => None,
+            Some(Administration::At(endpoint)) => Some(endpoint.clone()),
+            None => {
+                let tcp = self.places().0.into_iter().find_map(|place| match place {
+                    Endpoint::Tcp(_, port) => Some(port),
+                    Endpoint::Unix(_) => None,
+                });
+                let port = shared::admin::port_beside(tcp.unwrap_or(self.port));
+                Some(Endpoint::Tcp(Host::Address(Ipv4Addr::LOCALHOST.into()), port))
+            }
+        }
+    }
+
+    /// The setting that names a place for the second time, and what to say of it.
+    pub fn named_twice(&self) -> Option<(&'static str, String)> {
+        let (mut places, setting) = self.places();
+        let of_clients = places.len();
+        places.extend(self.administration());
+        let is_again = |index: &usize| places[..*index].iter().any(|before| before.meets(&places[*index]));
+        let index = (1..places.len()).find(is_again)?;
+        let place = &places[index];
+        Some(match index < of_clients {
+            true => (setting, format!("{place} is named twice")),
+            false => (
+                "ADMIN_LISTEN",
+                format!("clients are served at {place} by {setting}; choose another place for administration, or off"),
+            ),
+        })
+    }
+}
+
+/// Where administration is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Administration {
+    /// Nowhere.
+    Off,
+    /// There.
+    At(Endpoint),
+}
+
+impl FromStr for Administration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "off" => Ok(Self::Off),
+            place => place.parse().map(Self::At).map_err(|why| format!("{why}, or off")),
+        }
+    }
 }
 
 /// A place where connections are taken.
@@ -79,6 +144,24 @@ pub enum Endpoint {
     Tcp(Host, u16),
     /// A socket in the file system.
     Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// Whether both can't be listened on, as far as that can be seen before names are looked up.
+    fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(_, 0), _) => false,
+            (Self::Tcp(host, port), Self::Tcp(other_host, other_port)) => {
+                let is_any = |host: &Host| match host {
+                    Host::All => true,
+                    Host::Address(address) => address.is_unspecified(),
+                    Host::Name(_) => false,
+                };
+                port == other_port && (host == other_host || is_any(host) || is_any(other_host))
+            }
+            _ => self == other,
+        }
+    }
 }
 
 impl FromStr for Endpoint {
@@ -172,6 +255,60 @@ mod tests {
         assert!(directory("production").is_ok_and(|url| !url.contains("staging")));
         assert_eq!(directory("https://a/dir"), Ok("https://a/dir".to_owned()));
         assert!(directory("http://a/dir").is_err());
+    }
+
+    fn listen(arguments: &[&str]) -> Listen {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            listen: Listen,
+        }
+        let program: Program = clap::Parser::parse_from([&["server"], arguments].concat());
+        program.listen
+    }
+
+    #[test]
+    fn administration_is_served_on_this_machine_unless_it_is_said_where() {
+        let place = |arguments: &[&str]| listen(arguments).administration().map(|place| place.to_string());
+        for (arguments, expected) in [
+            (&["--port", "5000"][..], "127.0.0.1:5100"),
+            (&["--port", "65535"], "127.0.0.1:65435"),
+            (&["--port", "0", "--host", "0.0.0.0"], "127.0.0.1:0"),
+            (&["--port", "1", "--listen", "unix:/a,*:7000"], "127.0.0.1:7100"),
+            (&["--port", "1", "--listen", "unix:/a"], "127.0.0.1:101"),
+            (&["--admin-listen", "unix:/b"], "unix:/b"),
+            (&["--admin-listen", "10.0.0.1:80"], "10.0.0.1:80"),
+        ] {
+            assert_eq!(place(arguments).as_deref(), Some(expected), "{arguments:?}");
+        }
+        assert_eq!(place(&["--admin-listen", "off"]), None);
+    }
+
+    #[test]
+    fn one_place_can_be_named_once() {
+        let twice = |arguments: &[&str]| listen(arguments).named_twice().map(|(setting, _)| setting);
+        for (arguments, setting) in [
+            (&["--port", "80", "--admin-listen", "127.0.0.1:80"][..], "ADMIN_LISTEN"),
+            (
+                &["--host", "*", "--port", "80", "--admin-listen", "127.0.0.1:80"],
+                "ADMIN_LISTEN",
+            ),
+            (&["--port", "80", "--admin-listen", "0.0.0.0:80"], "ADMIN_LISTEN"),
+            (&["--listen", "unix:/a", "--admin-listen", "unix:/a"], "ADMIN_LISTEN"),
+            (&["--listen", "*:7000,127.0.0.1:7100"], "ADMIN_LISTEN"),
+            (&["--listen", "unix:/a,unix:/a"], "LISTEN"),
+            (&["--listen", "a:1,a:1"], "LISTEN"),
+        ] {
+            assert_eq!(twice(arguments), Some(setting), "{arguments:?}");
+        }
+        for arguments in [
+            &["--port", "0"][..],
+            &["--port", "80", "--admin-listen", "10.0.0.1:80"],
+            &["--port", "80", "--admin-listen", "off"],
+            &["--listen", "a:0,a:0"],
+        ] {
+            assert_eq!(twice(arguments), None, "{arguments:?}");
+        }
     }
 
     #[test]

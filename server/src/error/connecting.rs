@@ -2,7 +2,7 @@
 
 use shared::{ErrorCode, WireError};
 
-use super::{banned, later, no_keys_yet, store_failure, too_many_failed_tokens};
+use super::{banned, later, not_known_yet, store_failure, too_many_failed_tokens};
 use crate::auth::AuthError;
 use crate::delivery::TooManyConnections;
 
@@ -17,7 +17,7 @@ pub fn may_not_connect(denied: &AuthError) -> WireError {
         AuthError::UnknownUser => ErrorCode::UserUnknown,
         AuthError::Revoked => ErrorCode::TokenRevoked,
         AuthError::Banned(ban) => return banned(ban),
-        AuthError::NoKeysYet => return no_keys_yet(),
+        AuthError::NotKnownYet(_) => return not_known_yet(denied),
     };
     WireError::new(code, denied.to_string())
 }

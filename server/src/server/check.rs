@@ -12,6 +12,12 @@ use crate::transport::tcp::certificates::{self, Wrong};
 /// What a start with these settings would refuse. Empty if nothing of that kind is wrong.
 pub async fn check(config: &Config) -> Vec<RunError> {
     let mut wrong = Vec::new();
+    wrong.extend(
+        config
+            .listen
+            .named_twice()
+            .map(|(name, why)| RunError::Setting { name, why }),
+    );
     wrong.extend(storage::open::faults(config).await.into_iter().map(RunError::from));
     wrong.extend(load::client(config).await.err());
     wrong.extend(match load::tls_files(&config.listen) {

@@ -35,7 +35,7 @@ impl Keeper {
     }
 }
 
-/// What listens, where, and where administration is served if that is a place of its own.
+/// What listens, where, and where administration is served if it is.
 pub(super) type Open = (Vec<Entrance>, Vec<Address>, Option<Address>);
 
 /// Begins to listen everywhere.

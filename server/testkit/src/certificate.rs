@@ -1,6 +1,7 @@
 //! Certificates of an authority that nobody knows, for servers that speak TLS on this machine.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SerialNumber};
 use tempfile::TempDir;
@@ -67,9 +68,18 @@ impl Authority {
 
     /// A certificate with this serial number.
     pub fn issue(&self, serial: u64) -> Issued {
+        self.sign(|params| params.serial_number = Some(SerialNumber::from(serial)))
+    }
+
+    /// A certificate that ends then.
+    pub fn issue_until(&self, end: SystemTime) -> Issued {
+        self.sign(|params| params.not_after = end.into())
+    }
+
+    fn sign(&self, change: impl FnOnce(&mut CertificateParams)) -> Issued {
         let key = KeyPair::generate().expect("keys can be made");
         let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("the name is one");
-        params.serial_number = Some(SerialNumber::from(serial));
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("the authority signs");
         Issued {
             certificate: certificate.pem(),

@@ -94,13 +94,16 @@ impl Setup {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         // Not a free port of the system's choice: the system could give it away while the server restarts.
         for _ in 0..20 {
-            let port = reserved_port();
-            match launch(&self, folder.path(), port) {
+            let ports = Ports {
+                clients: reserved_port(),
+                administration: reserved_port(),
+            };
+            match launch(&self, folder.path(), ports) {
                 Ok(process) => {
                     return Server {
                         setup: self,
                         folder,
-                        port,
+                        ports,
                         process,
                     };
                 }
@@ -117,8 +120,16 @@ impl Setup {
 pub struct Server {
     setup: Setup,
     folder: TempDir,
-    port: u16,
+    ports: Ports,
     process: Process,
+}
+
+/// Where a server listens, the same after a restart.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    clients: u16,
+    /// `ADMIN_LISTEN`, unless a test sets another one.
+    administration: u16,
 }
 
 impl Server {
@@ -140,12 +151,17 @@ impl Server {
 
     /// `http://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.ports.clients)
+    }
+
+    /// The same of administration.
+    pub fn admin_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.administration)
     }
 
     /// The port it listens on, the same after a restart.
     pub fn port(&self) -> u16 {
-        self.port
+        self.ports.clients
     }
 
     /// The secret that signs its tokens.
@@ -240,9 +256,13 @@ impl Server {
         http::send(request)
     }
 
-    /// Any request to this server, with a bearer token unless it is empty.
+    /// Any request to this server, with a bearer token unless it is empty; one for administration goes where that is served.
     pub fn request(&self, method: &str, path: &str, token: &str, body: Vec<u8>) -> Request<Vec<u8>> {
-        let mut request = Request::builder().method(method).uri(self.url() + path);
+        let url = match path.starts_with("/admin/") {
+            true => self.admin_url(),
+            false => self.url(),
+        };
+        let mut request = Request::builder().method(method).uri(url + path);
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -302,7 +322,7 @@ impl Server {
     /// Starts it again on the same port with the same data, after killing it if it still runs.
     pub fn restart(&mut self) {
         self.kill();
-        self.process = launch(&self.setup, self.folder.path(), self.port).unwrap_or_else(|reason| panic!("{reason}"));
+        self.process = launch(&self.setup, self.folder.path(), self.ports).unwrap_or_else(|reason| panic!("{reason}"));
     }
 }
 

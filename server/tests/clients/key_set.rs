@@ -98,7 +98,13 @@ fn an_unknown_key_makes_the_provider_be_asked_again_but_seldom() {
     provider.publish(&["ES256", "new", "newer"]);
     let newer = provider.token("newer", &user);
     for _ in 0..20 {
-        assert_eq!(status(&server, &newer), 401);
+        let answer = server.get("/users/me", &newer);
+        let error = &answer.json()["error"];
+        assert_eq!(
+            (answer.status, &error["code"]),
+            (503, &json!("store_unavailable")),
+            "{error}"
+        );
     }
     assert_eq!(provider.requests(), before + 1);
     // Tokens of secrets need nobody to be asked, whatever id they name.
@@ -107,6 +113,30 @@ fn an_unknown_key_makes_the_provider_be_asked_again_but_seldom() {
         (status(&server, &newer) == 200).then_some(())
     });
     assert_eq!(provider.requests(), before + 2);
+}
+
+/// Being refused would be final for a client, and a stranger could have it so with a token every ten seconds.
+#[test]
+fn a_new_key_is_waited_for_when_strangers_have_had_the_provider_asked() {
+    let mut provider = Provider::start(&["ES256"]);
+    let server = provider.setup().start();
+    let [user] = server.new_users();
+    let claims = json!({"userId": user, "exp": seconds() + 600});
+    let of_stranger = provider.signed("ES256", &claims, &json!({"kid": "nobody's"}));
+    assert_eq!(status(&server, &of_stranger), 401, "the provider was asked");
+    provider.make("ES256", "new");
+    provider.publish(&["ES256", "new"]);
+    let new = provider.token("new", &user);
+    assert_eq!(status(&server, &new), 503);
+    assert_eq!(
+        status(&server, &of_stranger),
+        401,
+        "what was denied once is not put off"
+    );
+    run_checks(
+        "handshakes.js",
+        &json!({"url": server.url(), "user": user, "refused": [], "taken": [["with a new key", {"auth": {"token": new}}, ""]]}),
+    );
 }
 
 #[test]

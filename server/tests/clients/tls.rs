@@ -6,12 +6,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use testkit::certificate::Authority;
 use testkit::process::eventually;
+use testkit::token::seconds;
 use testkit::{Engine, Server, Setup};
 
 use crate::{TIMEOUT, logged, run_checks};
@@ -224,6 +225,26 @@ fn certificates_that_cannot_be_used_are_refused_with_the_reason() {
             assert!(stderr.contains(said), "{said}: {stderr}");
             assert!(!stderr.contains("PRIVATE KEY"), "{stderr}");
         }
+    }
+}
+
+#[test]
+fn the_log_says_until_when_the_certificate_holds() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds().unsigned_abs());
+    let day = Duration::from_secs(86_400);
+    let (certificate, key) = authority.issue_until(now + 400 * day).write(folder.path());
+    let server = start(&authority, &certificate, &key);
+    logged(&server, "the certificate holds");
+    for (end, level, said) in [
+        (now + 3 * day, "WARN", "the certificate ends soon"),
+        (now - day, "ERROR", "the certificate has ended"),
+    ] {
+        authority.issue_until(end).write(folder.path());
+        server.signal("HUP");
+        let lines = logged(&server, said);
+        assert!(lines[0].contains(level) && lines[0].contains("ends=20"), "{lines:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use testkit::process::Process;
 use testkit::raw::Raw;
 use testkit::server::{SECRET, command};
-use testkit::{Engine, Server, Setup, token};
+use testkit::{Engine, Setup, token};
 
 use crate::start::run_to_end;
 
@@ -17,6 +17,7 @@ use crate::start::run_to_end;
 fn start_at(folder: &Path, listen: &str, settings: &[(&str, &str)]) -> Process {
     let mut command = command(folder);
     command.env("LISTEN", listen).env("JWT_SECRET", SECRET);
+    command.env("ADMIN_LISTEN", format!("unix:{}/admin.sock", folder.display()));
     let process = Process::spawn(command.envs(settings.iter().copied()));
     let (mut position, deadline) = (0, Instant::now() + Duration::from_secs(60));
     while let Some(line) = process.next_line(&mut position, deadline) {
@@ -50,9 +51,11 @@ fn a_socket_file_is_served_taken_over_and_removed() {
     assert!(polled.contains("\"sid\"") && polled.ends_with(" 200"), "{polled}");
     let mode = fs::metadata(&socket).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // Programs of this machine are administrators if their token says so.
+    // Programs of this machine reach administration at a file of its own, and there alone.
     let admin = format!("Authorization: Bearer {}", token::admin(SECRET));
-    assert!(ask(&socket, &["-X", "POST", "-H", &admin], "/admin/rebuild").ends_with(" 202"));
+    let rebuild = |socket: &Path| ask(socket, &["-X", "POST", "-H", &admin], "/admin/rebuild");
+    assert!(rebuild(&socket).ends_with(" 404"));
+    assert!(rebuild(&folder.path().join("admin.sock")).ends_with(" 202"));
 
     // Nobody takes it from a server that listens.
     let other = tempfile::tempdir().expect("a folder");
@@ -127,27 +130,22 @@ fn administers(port: u16, token: &str, headers: &[(&str, &str)]) -> u16 {
     testkit::http::send(request.body(Vec::new()).expect("a request")).status
 }
 
-/// The port of the place for administration.
-fn administration(server: &Server) -> u16 {
-    let said = testkit::process::eventually("it says where", Duration::from_secs(60), || {
-        let said = server.stdout();
-        let line = said
-            .lines()
-            .find_map(|line| line.strip_prefix("Administration is served at 127.0.0.1:"));
-        line.map(str::to_owned)
-    });
-    said.parse().expect("a port")
+/// A free port for a moment.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is one");
+    listener.local_addr().expect("it is bound").port()
 }
 
 #[test]
-fn administration_has_a_place_of_its_own_where_one_is_set() {
+fn administration_has_a_place_of_its_own() {
+    let port = free_port();
     let server = Setup::new(Engine::Embedded)
-        .env("ADMIN_LISTEN", "127.0.0.1:0")
+        .env("HOST", "0.0.0.0")
+        .env("ADMIN_LISTEN", format!("127.0.0.1:{port}"))
         .env("MAX_CONNECTIONS", 8)
         .start();
     let [user] = server.new_users();
     let (admin, user) = (server.admin_token(), server.token(&user));
-    let port = administration(&server);
     for (port, token, status) in [
         (server.port(), &*admin, 404),
         (server.port(), "", 404),
@@ -157,66 +155,60 @@ fn administration_has_a_place_of_its_own_where_one_is_set() {
     ] {
         assert_eq!(administers(port, token, &[]), status);
     }
+    // However a proxy passes it on.
+    for line in [
+        "/admin/rebuild HTTP/1.1\r\nHost: localhost",
+        "http://localhost/admin/rebuild HTTP/1.1\r\nHost: localhost",
+        "/admin/rebuild HTTP/1.0",
+        "/admin/rebuild HTTP/1.1\r\nHost:",
+    ] {
+        let mut client = Raw::connect(&server);
+        let sent = client.send(format!(
+            "POST {line}\r\nAuthorization: Bearer {admin}\r\nContent-Length: 0\r\n\r\n"
+        ));
+        sent.expect("it is open");
+        assert_eq!(client.answer().expect("an answer").status, 404, "{line}");
+    }
     // However many clients there are.
     let held: Vec<Raw> = (0..40).map(|_| Raw::connect(&server)).collect();
     assert_eq!(administers(port, &admin, &[]), 202);
     drop(held);
-
-    let folder = tempfile::tempdir().expect("a folder");
-    let taken = format!("127.0.0.1:{port}");
-    let ended = run_to_end(folder.path(), &[], &[("PORT", "0"), ("ADMIN_LISTEN", &taken)]);
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains(&format!("ADMIN_LISTEN={taken} is in use")),
-        "{}",
-        ended.stderr
-    );
 }
 
 #[test]
-fn a_proxy_that_passes_everything_on_does_not_open_administration() {
-    let server = Setup::new(Engine::Embedded).env("HOST", "0.0.0.0").start();
-    let admin = server.admin_token();
-    assert_eq!(administers(server.port(), &admin, &[]), 202);
-    assert_eq!(administers(server.port(), "", &[]), 401);
-    for (name, value) in [
-        ("host", "chat.example"),
-        ("host", "10.0.0.1:5000"),
-        ("x-forwarded-for", "192.0.2.1"),
-        ("forwarded", "for=192.0.2.1"),
-        ("via", "1.1 proxy"),
-        ("x-real-ip", "127.0.0.1"),
-        ("x-forwarded-proto", "https"),
-        ("cf-connecting-ip", "192.0.2.1"),
-    ] {
-        assert_eq!(
-            administers(server.port(), &admin, &[(name, value)]),
-            404,
-            "{name}: {value}"
-        );
-    }
-    for (line, host, status) in [
-        ("/admin/rebuild HTTP/1.1", "Host: localhost:80\r\n", "401"),
-        ("http://localhost/admin/rebuild HTTP/1.1", "Host: localhost\r\n", "401"),
-        // As nginx asks, unless it is told otherwise.
-        ("/admin/rebuild HTTP/1.0", "Host: localhost\r\n", "404"),
-        ("/admin/rebuild HTTP/1.0", "", "404"),
-        ("/admin/rebuild HTTP/1.1", "Host:\r\n", "404"),
-        (
-            "http://chat.example/admin/rebuild HTTP/1.1",
-            "Host: localhost\r\n",
-            "404",
-        ),
-    ] {
-        let mut client = Raw::connect(&server);
-        let sent = client.send(format!("POST {line}\r\n{host}Content-Length: 0\r\n\r\n"));
-        sent.expect("it is open");
-        let answered = client.answer().expect("an answer").status;
-        assert_eq!(answered.to_string(), status, "{line} {host}");
-    }
+fn a_place_of_administration_that_is_taken_is_named() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("there is one");
+    let taken = held.local_addr().expect("it is bound").to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let ended = run_to_end(folder.path(), &[], &[("PORT", "0"), ("ADMIN_LISTEN", &taken)]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let said = format!("ADMIN_LISTEN={taken} is in use");
     assert!(
-        !server.stdout().contains("Administration is served"),
+        ended.stderr.contains(&said) && ended.stderr.contains("or off"),
         "{}",
-        server.stdout()
+        ended.stderr
     );
+    // The place that it has by default can be taken, too.
+    let port = held.local_addr().expect("it is bound").port() - 100;
+    let ended = run_to_end(folder.path(), &[], &[("PORT", &port.to_string())]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    // One place for both is seen before anything is opened.
+    for arguments in [&[][..], &["--check-config"]] {
+        let ended = run_to_end(
+            folder.path(),
+            arguments,
+            &[("PORT", "5000"), ("ADMIN_LISTEN", "127.0.0.1:5000")],
+        );
+        assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(said.contains("clients are served at 127.0.0.1:5000 by PORT"), "{said}");
+    }
+}
+
+#[test]
+fn administration_is_served_nowhere_if_it_is_off() {
+    let server = Setup::new(Engine::Embedded).env("ADMIN_LISTEN", "off").start();
+    assert_eq!(administers(server.port(), &server.admin_token(), &[]), 404);
+    assert!(!server.stdout().contains("Administration"), "{}", server.stdout());
 }

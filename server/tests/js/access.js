@@ -1,5 +1,5 @@
 // Users who are shut out: revoked tokens, bans, connections that an administrator ends, as the stock client sees it.
-// Argument: urls {one, two} (one node, or two on one database), transport, users {a, b, c, d}, secret, admin.
+// Argument: urls {one, two, administration, administrationOfTwo} (one node, or two on one database), transport, users {a, b, c, d}, secret, admin.
 "use strict";
 const assert = require("node:assert/strict");
 const { createHmac } = require("node:crypto");
@@ -14,7 +14,7 @@ scenario(async ({ urls, transport, users, secret, admin }, check) => {
     return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
   };
   const post = (path, body, token = admin) =>
-    http(urls.one, path, token, { method: "POST", body: body && JSON.stringify(body) });
+    http(urls.administration, path, token, { method: "POST", body: body && JSON.stringify(body) });
   const device = (token, url = urls.two, options = {}) => new Device(url, transport, { token }, options);
   const refusedWith = async (token, code, url = urls.two) => {
     const error = await device(token, url).refused();
@@ -120,7 +120,7 @@ scenario(async ({ urls, transport, users, secret, admin }, check) => {
   await check("an administrator sees connections, and ends one", async () => {
     const [one, two] = [await device(mint(users.b), urls.one).connected(), await device(mint(users.b), urls.one).connected()];
     await two.ok("conversations", {});
-    const list = () => http(urls.one, `/admin/users/${users.b}/connections`, admin);
+    const list = () => http(urls.administration, `/admin/users/${users.b}/connections`, admin);
     const { status, body } = await list();
     assert.equal(status, 200, JSON.stringify(body));
     assert.match(body.node, /:\d+$/);
@@ -136,14 +136,14 @@ scenario(async ({ urls, transport, users, secret, admin }, check) => {
     assert.equal(second.lastEvent.name, "conversations");
     assert.ok(Math.abs(Date.parse(second.lastEvent.at) - Date.now()) < 10_000);
     const ended = two.disconnected();
-    const end = (id, url = urls.one) => http(url, `/admin/connections/${id}`, admin, { method: "DELETE" });
+    const end = (id, url = urls.administration) => http(url, `/admin/connections/${id}`, admin, { method: "DELETE" });
     assert.deepEqual(await end(second.id), { status: 200, body: { id: second.id } });
     assert.equal(await ended, "io server disconnect");
     assert.equal((await two.hears("session_ended")).code, "disconnected");
     await eventually("it is gone", async () => (await list()).body.connections.length === 1);
     assert.equal(one.socket.connected, true);
     for (const id of [second.id, "1", "00000000-1", "x"]) assert.equal((await end(id)).status, 404);
-    if (urls.two !== urls.one) assert.equal((await end(first.id, urls.two)).status, 404, "it is another node's");
+    if (urls.two !== urls.one) assert.equal((await end(first.id, urls.administrationOfTwo)).status, 404, "it is another node's");
     one.close();
   });
 
@@ -152,7 +152,7 @@ scenario(async ({ urls, transport, users, secret, admin }, check) => {
     const nobody = "eeeeeeeeeeeeeeeeeeeeeeee";
     const posts = ["revoke", "ban", "unban"].map((what) => [(id) => `/admin/users/${id}/${what}`, "POST"]);
     for (const [path, method] of [...posts, [(id) => `/admin/users/${id}/connections`, "GET"]]) {
-      const asks = (id, token) => http(urls.one, path(id), token, { method });
+      const asks = (id, token) => http(urls.administration, path(id), token, { method });
       const errors = [await asks(users.b, user), await asks(nobody, admin), await asks("x", admin), await asks(users.b, "x")];
       const found = errors.map(({ status, body }) => [status, body.error.code]);
       assert.deepEqual(found, [[403, "forbidden"], [404, "user_not_found"], [400, "invalid_id"], [401, "unauthorized"]], path(""));
@@ -162,7 +162,7 @@ scenario(async ({ urls, transport, users, secret, admin }, check) => {
       const answer = await post(`/admin/users/${users.b}/ban`, body);
       assert.deepEqual([answer.status, answer.body.error.code], [400, "invalid_request"], JSON.stringify(body));
     }
-    const ended = await http(urls.one, "/admin/connections/00000000-1", user, { method: "DELETE" });
+    const ended = await http(urls.administration, "/admin/connections/00000000-1", user, { method: "DELETE" });
     assert.equal(ended.status, 403);
     (await device(user).connected()).close();
   });

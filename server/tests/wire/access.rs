@@ -23,7 +23,12 @@ fn check(one: &Server, two: &Server, transport: &str) {
     run_checks(
         "access.js",
         &json!({
-            "urls": {"one": one.url(), "two": two.url()},
+            "urls": {
+                "one": one.url(),
+                "two": two.url(),
+                "administration": one.admin_url(),
+                "administrationOfTwo": two.admin_url(),
+            },
             "transport": transport,
             "users": {"a": a, "b": b, "c": c, "d": d},
             "secret": one.secret(),

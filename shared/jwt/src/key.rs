@@ -193,7 +193,7 @@ impl Key {
     }
 }
 
-fn check_rsa(modulus: &[u8]) -> Result<(), InvalidKey> {
+pub(crate) fn check_rsa(modulus: &[u8]) -> Result<(), InvalidKey> {
     let bytes = modulus
         .iter()
         .position(|byte| *byte != 0)

@@ -6,7 +6,7 @@ use pkcs8::der::Decode as _;
 use pkcs8::spki::SubjectPublicKeyInfoRef;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfo};
 
-use crate::key::{Curve, InvalidKey, Key};
+use crate::key::{Curve, InvalidKey, Key, check_rsa};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -141,12 +141,12 @@ pub fn private_key(text: &str) -> Result<(EncodingKey, Kind), PemError> {
     };
     let der = section.contents();
     match section.tag() {
-        "RSA PRIVATE KEY" => Ok((EncodingKey::from_rsa_der(der), Kind::Rsa)),
+        "RSA PRIVATE KEY" => Ok((rsa(der)?, Kind::Rsa)),
         "PRIVATE KEY" => {
             let info = PrivateKeyInfo::from_der(der).map_err(|_| PemError::Damaged)?;
             let kind = kind(info.algorithm.oid, info.algorithm.parameters_oid().ok())?;
             let key = match kind {
-                Kind::Rsa => EncodingKey::from_rsa_der(info.private_key),
+                Kind::Rsa => rsa(info.private_key)?,
                 Kind::Elliptic(_) => EncodingKey::from_ec_der(der),
                 Kind::Edwards => EncodingKey::from_ed_der(der),
             };
@@ -156,4 +156,11 @@ pub fn private_key(text: &str) -> Result<(EncodingKey, Kind), PemError> {
         "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(PemError::Public),
         tag => Err(PemError::Other(tag.to_owned())),
     }
+}
+
+/// A key that a server would take as well.
+fn rsa(der: &[u8]) -> Result<EncodingKey, PemError> {
+    let key = pkcs1::RsaPrivateKey::from_der(der).map_err(|_| PemError::Damaged)?;
+    check_rsa(key.modulus.as_bytes())?;
+    Ok(EncodingKey::from_rsa_der(der))
 }

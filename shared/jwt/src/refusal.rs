@@ -51,7 +51,7 @@ impl Refusal {
             Self::Algorithm => "no key of the server is for its algorithm (alg)",
             Self::UnknownKey => "no key of the server has its key id (kid)",
             Self::KeyIdMissing => "its header needs the id of its key (kid), of which the server has several",
-            Self::NoKeysYet => "the keys of the identity provider could not be fetched yet",
+            Self::NoKeysYet => "the keys of the identity provider could not be fetched",
             Self::Signature => "its signature does not match any key of the server (JWT_SECRET and others)",
             Self::User => "it needs the claim userId, or the one that JWT_USER_CLAIM names: 24 hexadecimal digits",
             Self::ExternalUser => {

@@ -1,10 +1,12 @@
 //! What administrators do: building inboxes anew, shutting users out, looking at and ending connections.
 
+use std::net::IpAddr;
+
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::UserId;
-use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
+use shared::admin::{self, BanUser, Disconnected, UserAccess, UserConnections};
 
 use super::{Bearer, Building, Http};
 use crate::ClientError;
@@ -15,11 +17,36 @@ struct Inboxes {
     inbox: Building,
 }
 
+/// Where the server at a loopback address serves administration by itself: without TLS, which nobody there could read.
+pub(super) fn place_beside(url: &str) -> Option<String> {
+    let mut place = Url::parse(url).ok()?;
+    let host = place.host_str()?;
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    if host != "localhost" && !address.is_ok_and(|address| address.is_loopback()) {
+        return None;
+    }
+    let port = admin::port_beside(place.port_or_known_default()?);
+    place.set_scheme("http").ok()?;
+    place.set_host(Some("127.0.0.1")).ok()?;
+    place.set_port(Some(port)).ok()?;
+    Some(place.as_str().trim_end_matches('/').to_owned())
+}
+
 impl Http {
+    /// Where administration is served.
+    fn administration(&self) -> Self {
+        Self {
+            url: self.admin_url.clone(),
+            setting: "CHAT_ADMIN_URL",
+            ..self.clone()
+        }
+    }
+
     /// Begins to build all inboxes anew.
     pub fn rebuild(&self) -> Result<Building, ClientError> {
+        let http = self.administration();
         let answer: Inboxes =
-            self.with_retries(|| self.read(self.post(Bearer::Admin, "/admin/rebuild", &json!({}))?))?;
+            http.with_retries(|| http.read(http.post(Bearer::Admin, "/admin/rebuild", &json!({}))?))?;
         Ok(answer.inbox)
     }
 
@@ -40,27 +67,54 @@ impl Http {
 
     fn change(&self, user: UserId, what: &str, body: &impl Serialize) -> Result<UserAccess, ClientError> {
         let path = format!("/admin/users/{user}/{what}");
-        self.with_retries(|| self.read(self.post(Bearer::Admin, &path, body)?))
+        let http = self.administration();
+        http.with_retries(|| http.read(http.post(Bearer::Admin, &path, body)?))
     }
 
     /// The connections of a user to this server.
     pub fn connections(&self, user: UserId) -> Result<UserConnections, ClientError> {
-        self.get(Bearer::Admin, &format!("/admin/users/{user}/connections"), &[])
+        self.administration()
+            .get(Bearer::Admin, &format!("/admin/users/{user}/connections"), &[])
     }
 
     /// Ends a connection to this server, by its id.
     pub fn disconnect(&self, id: &str) -> Result<Disconnected, ClientError> {
-        let mut address = Url::parse(&self.url).map_err(|error| self.not_the_server(error.to_string()))?;
+        let http = self.administration();
+        let mut address = Url::parse(&http.url).map_err(|error| http.not_the_server(error.to_string()))?;
         if let Ok(mut path) = address.path_segments_mut() {
             path.pop_if_empty().extend(["admin", "connections", id]);
         }
-        let ended = || self.transport.client().delete(address.clone());
-        self.with_retries(|| self.read(self.send(ended().headers(self.authorization(Bearer::Admin)))?))
+        let ended = || http.transport.client().delete(address.clone());
+        http.with_retries(|| http.read(http.send(ended().headers(http.authorization(Bearer::Admin)))?))
     }
 
     /// How far the inboxes are built. A server that is not ready otherwise tells it all the same.
     pub fn building(&self) -> Result<Building, ClientError> {
         let answer: Inboxes = self.decode(self.request_get(Bearer::Admin, "/readyz", &[])?)?;
         Ok(answer.inbox)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn administration_of_this_machine_is_beside_the_server() {
+        for (url, place) in [
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5100"),
+            ("https://localhost:5000/api", "http://127.0.0.1:5100/api"),
+            ("http://[::1]:65535", "http://127.0.0.1:65435"),
+            ("http://localhost", "http://127.0.0.1:180"),
+        ] {
+            assert_eq!(place_beside(url).as_deref(), Some(place), "{url}");
+        }
+        for url in [
+            "http://chat.example:5000",
+            "https://10.0.0.1",
+            "http://localhost.example",
+        ] {
+            assert_eq!(place_beside(url), None, "{url}");
+        }
     }
 }

@@ -43,7 +43,7 @@ pub fn build(
     };
     let where_things_are = context.config.paths();
     let hardening = Hardening::new(context.config.listen.hsts_max_age);
-    let guard = middleware::from_fn_with_state(Arc::clone(&context), administration::guard);
+    let guard = middleware::from_fn(administration::guard);
     let routes = table
         .merge(administrative.route_layer(guard))
         .fallback(unknown_route)

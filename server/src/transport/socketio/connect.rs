@@ -150,7 +150,7 @@ async fn authenticate(context: &Context, token: Option<&str>) -> Result<Caller, 
                 let _ = timeout_at(end, context.chat.reader.reads.store_answers()).await;
             }
             // Likewise where it is the provider that does not answer.
-            Err(AuthError::NoKeysYet) if Instant::now() < end => tokio::time::sleep(RETRY_DELAY).await,
+            Err(AuthError::NotKnownYet(_)) if Instant::now() < end => tokio::time::sleep(RETRY_DELAY).await,
             done => return done,
         }
     }

@@ -141,19 +141,22 @@ impl Bound {
     }
 }
 
-/// Takes what is configured: where clients are served, and where administration is, if that is a place of its own.
+/// Takes what is configured: where clients are served, and where administration is, if it is.
 pub async fn bind(listen: &Listen) -> Result<(Vec<Bound>, Option<Bound>), BindError> {
     let mode = listen.listen_mode;
+    let given = match listen.listen.is_empty() {
+        true => Given::HostAndPort,
+        false => Given::Listen,
+    };
+    if let Some((name, why)) = listen.named_twice() {
+        return Err(BindError::Setting { name, why });
+    }
     let mut bound = Vec::new();
-    if listen.listen.is_empty() {
-        let endpoint = Endpoint::Tcp(listen.host.clone(), listen.port);
-        bound.push(bind_one(&endpoint, Given::HostAndPort, mode).await?);
+    for endpoint in &listen.places().0 {
+        bound.push(bind_one(endpoint, given, mode).await?);
     }
-    for endpoint in &listen.listen {
-        bound.push(bind_one(endpoint, Given::Listen, mode).await?);
-    }
-    let administration = match &listen.admin_listen {
-        Some(endpoint) => Some(bind_one(endpoint, Given::AdminListen, mode).await?),
+    let administration = match listen.administration() {
+        Some(endpoint) => Some(bind_one(&endpoint, Given::AdminListen, mode).await?),
         None => None,
     };
     Ok((bound, administration))
@@ -250,7 +253,10 @@ fn explain(error: io::Error, endpoint: &Endpoint, given: Given) -> BindError {
                 other => format!("{}={endpoint}", other.of_port()),
             },
             address: host.to_string(),
-            what: "port",
+            what: match given {
+                Given::AdminListen => "ADMIN_LISTEN, such as 127.0.0.1:0 for a free port, or off",
+                _ => "port",
+            },
         },
         (Endpoint::Unix(path), ErrorKind::AddrInUse) => BindError::Taken {
             setting: given.of_host().to_owned(),

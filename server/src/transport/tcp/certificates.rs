@@ -17,11 +17,18 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, ServerConfig, version};
+use shared::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
+
 /// How often it is looked whether the files are others.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Within this time before its end, and after it, a certificate is warned of once a day.
+const SHORT: Duration = Duration::from_secs(14 * 86_400);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The setting that is wrong, and why.
 pub type Wrong = (&'static str, String);
@@ -64,9 +71,14 @@ impl Certificates {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut read = self.stamps().await;
         let mut seen = read;
+        let mut end = tokio::time::interval(DAY);
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
+                _ = end.tick() => {
+                    self.say_end();
+                    continue;
+                }
                 _ = tick.tick() => false,
                 Ok(()) = reload.changed() => true,
             };
@@ -76,6 +88,7 @@ impl Certificates {
             if asked || (now != read && is_at_rest) {
                 read = now;
                 self.read_again().await;
+                end.reset_immediately();
             }
         }
     }
@@ -101,6 +114,30 @@ impl Certificates {
             Err(_) => tracing::error!("the new certificate can't be used, and the old one is shown as before"),
         }
     }
+
+    /// Logs until when the certificate holds, as a warning if that is soon.
+    fn say_end(&self) {
+        let Some(ends) = ends(&self.current.read()) else {
+            return;
+        };
+        let certificate = self.certificate.display();
+        match ends.millis().saturating_sub(clock::now().millis()) {
+            left if left <= 0 => {
+                tracing::error!(%certificate, %ends, "the certificate has ended, and clients refuse it; replace the files")
+            }
+            left if left <= SHORT.as_millis() as i64 => {
+                tracing::warn!(%certificate, %ends, "the certificate ends soon; replace the files before");
+            }
+            _ => tracing::info!(%certificate, %ends, "the certificate holds"),
+        }
+    }
+}
+
+/// Until when the server's own certificate holds.
+fn ends(pair: &CertifiedKey) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(pair.cert.first()?).ok()?;
+    let seconds = certificate.validity().not_after.timestamp();
+    Some(Timestamp::from_millis(seconds.saturating_mul(1_000)))
 }
 
 /// TLS 1.2 and 1.3 with the certificates of a resolver, for HTTP/1.1.

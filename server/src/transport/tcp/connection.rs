@@ -18,7 +18,6 @@ use super::link::{Carrier, Link};
 use super::places::Place;
 use super::registry::{MAX_SECONDS, Overdue, Registry};
 use super::socket::Socket;
-use crate::config::UNIX;
 use crate::delivery::budget::Account;
 use crate::rates::addresses::{OpenConnection, network};
 
@@ -35,7 +34,7 @@ const COMPLETE: u32 = u32::MAX;
 /// From where a connection came, and which way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Came {
-    /// From where; [`UNIX`] from programs of this machine through a file.
+    /// From where; [`UNIX`](crate::config::UNIX) from programs of this machine through a file.
     pub(super) peer: IpAddr,
     /// Whether it was by the way for administration.
     pub(super) is_for_administration: bool,
@@ -130,12 +129,6 @@ impl Connection {
     /// Whether it came by the way for administration.
     pub fn is_for_administration(&self) -> bool {
         self.came.is_for_administration
-    }
-
-    /// Whether it came from this machine, as far as is known: a proxy here, too, that says where its client is.
-    pub fn is_from_here(&self) -> bool {
-        let is_here = |address: IpAddr| address == UNIX || address.to_canonical().is_loopback();
-        is_here(self.came.peer) && is_here(self.client.address)
     }
 
     /// Where it comes from: the client, or a proxy whose requests say who that is.

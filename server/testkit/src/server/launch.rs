@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Request;
 
-use super::{SECRET, Setup};
+use super::{Ports, SECRET, Setup};
 use crate::http;
 use crate::process::Process;
 
@@ -31,7 +31,8 @@ fn bare_command(program: &Path, folder: &Path) -> Command {
 }
 
 /// Starts the server and waits for its start line. Otherwise says what happened instead.
-pub(super) fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process, String> {
+pub(super) fn launch(setup: &Setup, folder: &Path, ports: Ports) -> Result<Process, String> {
+    let port = ports.clients;
     let program = match setup.failpoints {
         true => failpoint_binary(),
         false => binary(),
@@ -47,6 +48,7 @@ pub(super) fn launch(setup: &Setup, folder: &Path, port: u16) -> Result<Process,
     // Tests send as fast as they can; those of the rates set this, and where the limits begin.
     command.env("RATE_LIMITS", "off");
     command.env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
+    command.env("ADMIN_LISTEN", format!("127.0.0.1:{}", ports.administration));
     if let Some(uri) = &setup.mongo_uri {
         command.env("MONGO_URI", uri);
     }
