@@ -232,7 +232,7 @@ fn certificates_that_cannot_be_used_are_refused_with_the_reason() {
 fn the_log_says_until_when_the_certificate_holds() {
     let authority = Authority::new();
     let folder = tempfile::tempdir().expect("a folder");
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds().unsigned_abs());
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds());
     let day = Duration::from_secs(86_400);
     let (certificate, key) = authority.issue_until(now + 400 * day).write(folder.path());
     let server = start(&authority, &certificate, &key);
