@@ -100,7 +100,7 @@ fn files_are_told_less_and_json_all_through() {
     server.signal("TERM");
     assert!(server.wait(TIMEOUT).is_some_and(|status| status.success()));
     let said = server.stdout();
-    assert!(!said.contains("Try next") && said.lines().count() == 4, "{said}");
+    assert!(!said.contains("Try next") && said.lines().count() == 5, "{said}");
 
     let mut json = Setup::new(Engine::Embedded).env("LOG_FORMAT", "json").start();
     assert!(json.terminate().0.success());
