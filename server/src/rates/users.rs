@@ -14,9 +14,9 @@ const REMEMBERED_USERS: usize = 65_536;
 
 /// How many requests of a user are refused at full speed. A client that goes on beyond that is read more slowly.
 const REFUSALS: Allowed = Allowed {
-    count: 50,
+    count: 100,
     span: Duration::from_secs(1),
-    burst: 300,
+    burst: 500,
 };
 
 /// What a user does that has a rate of its own.
