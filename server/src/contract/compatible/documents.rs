@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::schema::{Direction, compare};
+use super::schema::{Direction, compare, target};
 
 /// What breaks for clients that know the older of two OpenAPI documents.
 pub(super) fn openapi_breaks(old: &Value, new: &Value) -> Vec<String> {
@@ -174,15 +174,6 @@ impl Pair<'_> {
             }
         }
     }
-}
-
-/// What a reference leads to, over as many others as it takes; any other value itself.
-pub(super) fn target<'a>(document: &'a Value, mut value: &'a Value) -> &'a Value {
-    while let Some(reference) = value["$ref"].as_str() {
-        let pointer = reference.trim_start_matches('#');
-        value = document.pointer(pointer).unwrap_or(&Value::Null);
-    }
-    value
 }
 
 fn fields(value: &Value) -> impl Iterator<Item = (&String, &Value)> {

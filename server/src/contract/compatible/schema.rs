@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::documents::target;
-
 /// Who sends it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -141,6 +139,15 @@ fn choices(
     if has_more {
         found.push(format!("{what}: is one of other choices now"));
     }
+}
+
+/// What a reference leads to, over as many others as it takes; any other value itself.
+pub(super) fn target<'a>(document: &'a Value, mut value: &'a Value) -> &'a Value {
+    while let Some(reference) = value["$ref"].as_str() {
+        let pointer = reference.trim_start_matches('#');
+        value = document.pointer(pointer).unwrap_or(&Value::Null);
+    }
+    value
 }
 
 /// What a schema says, its references and all that has to hold together put into one.
