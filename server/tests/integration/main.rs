@@ -1,0 +1,3 @@
+//! What the project ships beside its programs, used by the tools of others.
+
+mod contract;
