@@ -35,6 +35,7 @@ const commands = {
   unread: () => client.unread(),
   send: ({ peer, text }) => client.send(peer, text),
   sendMany: async ({ peer, texts }) => (await Promise.all(texts.map((text) => client.send(peer, text)))).length,
+  delivered: (message) => client.markDelivered(message),
   read: async (peer) => client.markRead((await client.messages(peer)).filter(({ id }) => id).at(-1)),
   typing: ({ peer, isTyping }) => client.typing(peer, isTyping),
   follow: (ids) => client.follow(ids),
