@@ -4,5 +4,6 @@ mod adapters;
 mod device;
 mod exact;
 mod offline;
+mod readme;
 mod together;
 mod tokens;

@@ -151,6 +151,27 @@ fn begins_anew_with_an_older_state_of_the_database() {
     phone.until("copy", Value::Null, |copy| *copy == Value::from(expected.clone()));
 }
 
+#[test]
+fn skips_nothing_when_its_store_fails() {
+    let server = unlimited(Engine::Embedded);
+    let [me, ada] = server.new_users();
+    let mut phone = Device::new(&server.url(), &[server.token(&me)], "full").connected();
+    phone.complete();
+    phone.ask("full", true);
+    send(&server, &ada, &me, 3);
+    let refused = phone.until("status", Value::Null, |status| status["state"] == "refused");
+    assert_eq!(refused["error"], "store");
+    assert!(
+        phone
+            .attempt("send", json!({"peer": ada, "text": "nowhere to keep it"}))
+            .is_err()
+    );
+    phone.ask("full", false);
+    phone.ask("connect", Value::Null);
+    phone.becomes(&server, &me, &[&ada]);
+    assert_eq!(server.history(&me, &ada).len(), 3);
+}
+
 /// Sends so many messages from one user to another with the stock client.
 fn send(server: &Server, from: &str, to: &str, count: usize) {
     let argument = json!({"url": server.url(), "token": server.token(from), "receiver": to, "count": count});
