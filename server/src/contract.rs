@@ -12,9 +12,13 @@
 //! | `schemas` | JSON Schemas of the wire types, and their words |
 //! | `payload` | a type with an example of it |
 //! | `asyncapi` | the events of Socket.IO |
+//! | `openapi` | the requests over HTTP |
+//! | `examples` | what stands in the examples of both |
 //! | `files` | what is checked in against what is made |
 
 mod asyncapi;
+mod examples;
 mod files;
+mod openapi;
 mod payload;
 mod schemas;

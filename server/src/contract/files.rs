@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::asyncapi;
+use super::{asyncapi, openapi};
 
 /// Compares a file of `shared/contract`, or writes it where that is asked for.
 fn hold(name: &str, made: &Value) {
@@ -26,4 +26,35 @@ fn hold(name: &str, made: &Value) {
 #[test]
 fn asyncapi_is_what_the_code_says() {
     hold("asyncapi.json", &asyncapi::document());
+}
+
+#[test]
+fn openapi_is_what_the_code_says() {
+    hold("openapi.json", &openapi::document());
+}
+
+/// Every reference of a document leads to something in it, and there are at least so many.
+pub(super) fn assert_references(document: &Value, at_least: usize) {
+    let mut count = 0;
+    visit(document, &mut |reference| {
+        count += 1;
+        let pointer = reference.strip_prefix('#').expect("a reference within the document");
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    });
+    assert!(count >= at_least, "{count} references");
+}
+
+fn visit(value: &Value, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name == "$ref" => found(text),
+                    _ => visit(value, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| visit(value, found)),
+        _ => {}
+    }
 }

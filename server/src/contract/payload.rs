@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::schemas::Schemas;
 
@@ -42,6 +42,14 @@ impl Payload {
         Self {
             schema: Schemas::answered::<T>,
             example,
+        }
+    }
+
+    /// What the server sends, of which no more is said than that it is an object.
+    pub(super) fn of_any_object() -> Self {
+        Self {
+            schema: |_| json!({"type": "object"}),
+            example: json!({}),
         }
     }
 

@@ -24,6 +24,11 @@ impl Schemas {
         Self::new(SchemaSettings::draft07(), false)
     }
 
+    /// For OpenAPI 3.1.
+    pub(super) fn draft_2020_12() -> Self {
+        Self::new(SchemaSettings::draft2020_12(), true)
+    }
+
     fn new(settings: SchemaSettings, reference_has_siblings: bool) -> Self {
         let settings = settings.with(|settings| {
             settings.definitions_path = "/components/schemas".into();

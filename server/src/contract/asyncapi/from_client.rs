@@ -10,6 +10,7 @@ use shared::session::{RefreshToken, Refreshed};
 use shared::sync::{SyncRequest, Synced};
 use shared::{ErrorCode, MessageId, SettingsChange};
 
+use super::super::examples::{ADA, AT, GRACE, MESSAGE, conversation, message};
 use super::super::payload::Payload;
 use super::super::schemas::UserRef;
 use super::Request;
@@ -141,28 +142,4 @@ where
 {
     fields["ok"] = true.into();
     Payload::answered::<Answer<T>>(fields)
-}
-
-pub(super) const ADA: &str = "6945577083968f286a0ff5fb";
-pub(super) const GRACE: &str = "6945576383968f286a0ff5f9";
-pub(super) const MESSAGE: &str = "6b040f7eb209ada4add1c867";
-pub(super) const AT: &str = "2026-11-23T10:03:42.886Z";
-
-/// A message, for examples.
-pub(super) fn message() -> Value {
-    json!({
-        "_id": MESSAGE, "sender": ADA, "receiver": GRACE, "message": "Hello", "createdAt": AT, "updatedAt": AT, "__v": 0,
-    })
-}
-
-/// A conversation, for examples.
-pub(super) fn conversation() -> Value {
-    json!({
-        "peerId": GRACE,
-        "peer": {"username": "grace", "isOnline": true, "lastSeen": AT},
-        "lastMessage": message(),
-        "unread": 2,
-        "readUpTo": MESSAGE,
-        "deliveredUpTo": MESSAGE,
-    })
 }

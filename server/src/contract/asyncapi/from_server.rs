@@ -8,9 +8,9 @@ use shared::session::TokenEnd;
 use shared::sync::{Receipt, SyncDone, SyncReset};
 use shared::{Conversation, Message, PROTOCOL_VERSION, Presence, Settings};
 
+use super::super::examples::{ADA, AT, GRACE, MESSAGE, conversation, message};
 use super::super::payload::Payload;
 use super::Event;
-use super::from_client::{ADA, AT, GRACE, MESSAGE, conversation, message};
 
 /// The name of the event [`events::receive_message`] in the document; its address has the id.
 pub(super) const RECEIVE_MESSAGE: &str = "receive_message";

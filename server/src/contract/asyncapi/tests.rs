@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
 use shared::{ErrorCode, UserId, events};
 
+use super::super::files::assert_references;
 use super::from_server::RECEIVE_MESSAGE;
 use super::{document, from_client, from_server};
 use crate::routes::EVENTS;
@@ -54,27 +54,5 @@ fn every_code_is_in_the_document() {
 
 #[test]
 fn every_reference_leads_somewhere() {
-    let document = document();
-    let mut count = 0;
-    visit(&document, &mut |reference| {
-        count += 1;
-        let pointer = reference.strip_prefix('#').expect("a reference within the document");
-        assert!(document.pointer(pointer).is_some(), "{reference}");
-    });
-    assert!(count > 100, "{count} references");
-}
-
-fn visit(value: &Value, found: &mut impl FnMut(&str)) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::String(text) if name == "$ref" => found(text),
-                    _ => visit(value, found),
-                }
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| visit(value, found)),
-        _ => {}
-    }
+    assert_references(&document(), 100);
 }
