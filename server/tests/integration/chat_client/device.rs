@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::node::Script;
@@ -104,34 +104,19 @@ impl Device {
     /// nothing waits to be sent or is shown twice.
     #[track_caller]
     pub(super) fn becomes(&mut self, server: &Server, user: &str, peers: &[&String]) {
-        let copied = |copy: &Value| copy.as_array().expect("a list").len();
-        let end = Instant::now() + TIMEOUT;
-        loop {
+        let listed = |list: &Value| list.as_array().expect("a list").len();
+        eventually("a copy that is what history holds", TIMEOUT, || {
             // The copy is ordered by peer, as the map is.
             let expected: BTreeMap<&String, Vec<Value>> =
                 peers.iter().map(|peer| (*peer, server.history(user, peer))).collect();
             let expected: Vec<Value> = expected.into_values().flatten().collect();
-            let copy = self.ask("copy", Value::Null);
-            let foreign = copy
-                .as_array()
-                .expect("a list")
-                .iter()
-                .find(|message| !expected.contains(message));
             let shown: usize = peers
                 .iter()
-                .map(|peer| copied(&self.ask("messages", peer.as_str())))
+                .map(|peer| listed(&self.ask("messages", peer.as_str())))
                 .sum();
-            if copy == Value::from(expected.clone()) && shown == expected.len() {
-                return;
-            }
-            let late = Instant::now() > end;
-            let count = (copied(&copy), shown, expected.len());
-            assert!(
-                !late,
-                "copied, shown and stored are {count:?}; not in history: {foreign:?}"
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
+            let copy = self.ask("copy", Value::Null);
+            (shown == expected.len() && copy == Value::from(expected)).then_some(())
+        });
     }
 }
 

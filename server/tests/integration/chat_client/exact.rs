@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::node::Script;
+use testkit::process::eventually;
 use testkit::proxy::{Direction, Link, Proxy};
 use testkit::{Engine, Server, Setup};
 
-use super::device::{Device, file, history_of, texts};
+use super::device::{Device, TIMEOUT, file, history_of, texts};
 use crate::on_both_engines;
 
 /// More than what is pushed to a client that connects: the rest it must ask for.
@@ -50,7 +51,13 @@ fn stays_exact_through_a_bad_network_and_restarts(engine: Engine) {
             1 => network.set(Link::Swallow(Direction::ToClient)),
             _ => network.set(Link::Reset),
         }
-        std::thread::sleep(Duration::from_millis(300));
+        // Until something is under way, and something is lost.
+        let (tried, lost) = (network.attempts(), network.swallowed());
+        eventually("a bad network", TIMEOUT, || match round {
+            0 => (history_of(&server, &me, &ada).len() > 1).then_some(()),
+            1 => (network.swallowed() > lost).then_some(()),
+            _ => (network.attempts() > tried).then_some(()),
+        });
         network.cut();
         if round > 0 {
             server.restart();
@@ -60,7 +67,7 @@ fn stays_exact_through_a_bad_network_and_restarts(engine: Engine) {
         network.cut();
     }
     for (texts, (sender, receiver)) in written.iter().zip([(&me, &ada), (&me, &bob), (&ada, &me)]) {
-        testkit::process::eventually("all that was written is stored", super::device::TIMEOUT, || {
+        eventually("all that was written is stored", TIMEOUT, || {
             (history_of(&server, sender, receiver).len() >= texts.len()).then_some(())
         });
         assert_eq!(
@@ -131,6 +138,8 @@ fn begins_anew_with_an_older_state_of_the_database() {
     copy(&data, &backup);
     server.restart();
     let mut phone = Device::in_file(&server.url(), server.token(&me), &file(&folder, "phone")).connected();
+    // So that these come with cursors, which are then beyond the state that comes back.
+    phone.complete();
     send(&server, &ada, &me, 50);
     phone.becomes(&server, &me, &[&ada]);
 
@@ -143,7 +152,7 @@ fn begins_anew_with_an_older_state_of_the_database() {
     phone.until("heard", "reset", |heard| {
         heard.as_array().is_some_and(|heard| !heard.is_empty())
     });
-    testkit::process::eventually("what was written is stored", super::device::TIMEOUT, || {
+    eventually("what was written is stored", TIMEOUT, || {
         (history_of(&server, &me, &ada).len() == 3).then_some(())
     });
     phone.complete();

@@ -1,9 +1,10 @@
 //! What is written is sent once, also if it was written without a connection; and what can't be sent says why.
 
 use serde_json::{Value, json};
+use testkit::process::eventually;
 use testkit::{Engine, Server};
 
-use super::device::{Device, file, history_of, texts};
+use super::device::{Device, TIMEOUT, file, history_of, texts};
 use crate::on_both_engines;
 
 on_both_engines!(
@@ -31,7 +32,7 @@ fn sends_what_was_written_offline(engine: Engine) {
     // Killed before it ever connected; and the server dies while it sends.
     phone.restart();
     server.restart();
-    testkit::process::eventually("all is stored", super::device::TIMEOUT, || {
+    eventually("all is stored", TIMEOUT, || {
         (history_of(&server, &me, &ada).len() >= words.len()).then_some(())
     });
     assert_eq!(history_of(&server, &me, &ada), words);
@@ -91,7 +92,7 @@ fn says_what_became_of_a_message(engine: Engine) {
             .find(|one| one["state"] == "failed");
         long.is_some_and(|long| long["error"]["code"] == "message_too_long")
     });
-    testkit::process::eventually("the next one is stored", super::device::TIMEOUT, || {
+    eventually("the next one is stored", TIMEOUT, || {
         (history_of(&server, &me, &ada) == ["hello 0", "after it"]).then_some(())
     });
     // What waits is bounded.
@@ -110,7 +111,7 @@ fn waits_as_long_as_the_server_says(engine: Engine) {
     // More than a user may send at once.
     let words = texts("hurry", 130);
     phone.write(&ada, &words);
-    testkit::process::eventually("all is stored", super::device::TIMEOUT, || {
+    eventually("all is stored", TIMEOUT, || {
         (history_of(&server, &me, &ada).len() >= words.len()).then_some(())
     });
     assert_eq!(history_of(&server, &me, &ada), words);

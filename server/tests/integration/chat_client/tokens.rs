@@ -2,9 +2,10 @@
 
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
+use testkit::process::eventually;
 use testkit::{Engine, Server, Setup, token};
 
-use super::device::{Device, file, texts};
+use super::device::{Device, TIMEOUT, file, texts};
 use crate::on_both_engines;
 
 on_both_engines!(goes_on_with_fresh_tokens);
@@ -23,11 +24,14 @@ fn goes_on_with_fresh_tokens(engine: Engine) {
     let server = Setup::new(engine).env("TOKEN_EXPIRY", "live").start();
     let [me, ada] = server.new_users();
     // The first one has ended, the second one ends soon.
+    let end = token::seconds() + 8;
     let tokens = [ends_in(&server, &me, -5), ends_in(&server, &me, 8), server.token(&me)];
     let mut phone = Device::new(&server.url(), &tokens, "memory").connected();
     phone.complete();
     phone.until("status", Value::Null, |status| status["asked"] == 3);
-    std::thread::sleep(std::time::Duration::from_secs(10));
+    eventually("the second token has ended", TIMEOUT, || {
+        (token::seconds() > end + 1).then_some(())
+    });
     phone.write(&ada, &texts("after its end", 1));
     phone.becomes(&server, &me, &[&ada]);
     let heard = phone.ask("heard", "status");
