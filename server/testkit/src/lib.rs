@@ -8,6 +8,7 @@
 //! | [`mongod`] | a real MongoDB |
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
+//! | [`npm_package`] | the client of `shared/js`, built, packed and installed as an app installs it |
 //! | [`python`] | the packages that scripts in Python need |
 //! | [`example`] | the clients of `shared/examples` |
 //! | [`http`] | requests whose answer is returned whatever its status |
@@ -28,6 +29,7 @@ mod hanging_disk;
 pub mod http;
 pub mod mongod;
 pub mod node;
+pub mod npm_package;
 pub mod process;
 pub mod proxy;
 pub mod python;
