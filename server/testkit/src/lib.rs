@@ -8,6 +8,7 @@
 //! | [`mongod`] | a real MongoDB |
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
+//! | [`chromium`] | a browser, for scripts that open pages |
 //! | [`python`] | the packages that scripts in Python need |
 //! | [`example`] | the clients of `shared/examples` |
 //! | [`http`] | requests whose answer is returned whatever its status |
@@ -22,6 +23,7 @@
 
 mod build;
 pub mod certificate;
+pub mod chromium;
 pub mod example;
 pub mod fault_command;
 mod hanging_disk;

@@ -7,7 +7,7 @@ use axum::http::{Request, Uri};
 use crate::config::paths::{Paths, SOCKET_IO};
 
 /// Words of the routes. None of them can be an id.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 18] = [
     "chat",
     "history",
     "conversations",
@@ -21,6 +21,9 @@ const WORDS: [&str; 15] = [
     "ban",
     "unban",
     "connections",
+    "pages",
+    "playground",
+    "tokens",
     "healthz",
     "readyz",
 ];
