@@ -32,6 +32,7 @@ pub fn routes() -> Router<Arc<Context>> {
     Router::new()
         .route("/", get(pages::home))
         .route("/pages/{file}", get(pages::file))
+        .route("/docs", get(pages::docs))
         .route("/playground", get(pages::playground))
         .route("/playground/tokens", post(playground::tokens))
         .route("/chat/history/{user1}/{user2}", get(history::history))

@@ -24,12 +24,17 @@ const FILES: &[(&str, &[u8])] = &files![
     "device.js",
     "device_view.js",
     "disk.js",
+    "docs.js",
+    "docs_events.js",
+    "docs_http.js",
     "dom.js",
     "event_log.js",
     "icon.svg",
     "playground.js",
+    "schema_view.js",
     "slow_transports.js",
     "style.css",
+    "visitor.js",
     "vendor/socket.io.esm.min.js",
 ];
 
@@ -48,6 +53,8 @@ pub struct Asset {
 pub struct Pages {
     /// What this server is.
     pub home: Asset,
+    /// Its events and requests, to be read and tried.
+    pub docs: Asset,
     /// Two users, to try it with.
     pub playground: Asset,
     files: BTreeMap<&'static str, Asset>,
@@ -71,6 +78,7 @@ impl Pages {
         };
         Self {
             home: page(include_str!("../../pages/home.html")),
+            docs: page(include_str!("../../pages/docs.html")),
             playground: page(include_str!("../../pages/playground.html")),
             files: FILES.iter().map(file).collect(),
         }

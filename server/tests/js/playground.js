@@ -60,8 +60,7 @@ scenario(async ({ url, chromium, screenshot }, check) => {
       await at.input("Grace laptop").pressSequentially("hm");
       await at.device("Ada phone").getByText("Grace is typing …").waitFor();
       await at.input("Grace laptop").fill("");
-      await at.device("Ada phone").getByText("Grace is typing …").waitFor({ state: "detached" })
-        .catch(() => at.device("Ada phone").locator(".typing:empty").waitFor({ state: "attached" }));
+      await at.device("Ada phone").locator(".typing:empty").waitFor({ state: "attached" });
     });
     await check("what is sent twice is stored once", async () => {
       await at.write("Grace phone", "said twice", "Send twice");
@@ -114,19 +113,19 @@ scenario(async ({ url, chromium, screenshot }, check) => {
       await at.device("Grace tablet").waitFor({ state: "detached" });
     });
     await check("it is used by keyboard alone", async () => {
-      await page.keyboard.press("Control+Home");
-      await page.locator("body").evaluate(() => document.activeElement.blur());
       const seenFocus = [];
-      for (let presses = 0; presses < 40 && !seenFocus.includes("Message from Ada’s phone to Grace"); presses += 1) {
+      // At the end of the page it begins anew.
+      for (let presses = 0; presses < 80 && !seenFocus.includes("Message from Ada’s phone to Grace"); presses += 1) {
         await page.keyboard.press("Tab");
         const [name, outline] = await page.evaluate(() => {
           const { activeElement } = document;
+          if (activeElement === document.body) return ["", ""];
           return [activeElement.getAttribute("aria-label") ?? activeElement.textContent, getComputedStyle(activeElement).outlineStyle];
         });
         assert.notEqual(outline, "none", `the focus on ${name} can be seen`);
         seenFocus.push(name);
       }
-      assert.ok(seenFocus.includes("To the devices"), seenFocus.join(", "));
+      assert.ok(["To the devices", "Message from Ada’s phone to Grace"].every((name) => seenFocus.includes(name)), seenFocus.join(", "));
       await page.keyboard.type("by keyboard");
       await page.keyboard.press("Enter");
       await at.sees("Grace phone", "by keyboard");

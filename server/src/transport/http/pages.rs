@@ -1,4 +1,4 @@
-//! The pages for developers: `/`, `/playground`, and the files that they load.
+//! The pages for developers: `/`, `/docs`, `/playground`, and the files that they load.
 //!
 //! Each page may load what it needs from this server, and nothing from elsewhere; nothing stands in a page itself that runs or
 //! paints. Browsers keep the files, and ask each time whether they are still the same.
@@ -38,6 +38,11 @@ pub async fn home(State(context): State<Arc<Context>>, headers: HeaderMap) -> Re
         .headers_mut()
         .append(header::VARY, HeaderValue::from_static("accept"));
     answer
+}
+
+/// `GET /docs`: the events and requests, to be read and tried.
+pub async fn docs(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
+    answer(&context.pages.docs, &headers, Some(OF_APPS))
 }
 
 /// `GET /playground`: two users, to try the server with.
