@@ -9,6 +9,7 @@
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
 //! | [`npm_package`] | the client of `shared/js`, built, packed and installed as an app installs it |
+//! | [`chromium`] | a browser, for scripts that open pages |
 //! | [`python`] | the packages that scripts in Python need |
 //! | [`example`] | the clients of `shared/examples` |
 //! | [`http`] | requests whose answer is returned whatever its status |
@@ -23,6 +24,7 @@
 
 mod build;
 pub mod certificate;
+pub mod chromium;
 pub mod example;
 pub mod fault_command;
 mod hanging_disk;

@@ -3,6 +3,7 @@
 mod chat_client;
 mod contract;
 mod npm_package;
+mod pages;
 
 /// Makes a function of an engine one test for each.
 macro_rules! on_both_engines {
