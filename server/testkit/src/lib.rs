@@ -9,6 +9,7 @@
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
 //! | [`python`] | the packages that scripts in Python need |
+//! | [`prometheus`] | where `promtool` and Prometheus come from |
 //! | [`example`] | the clients of `shared/examples` |
 //! | [`http`] | requests whose answer is returned whatever its status |
 //! | [`raw`] | a connection byte by byte, for clients that misbehave |
@@ -29,6 +30,7 @@ pub mod http;
 pub mod mongod;
 pub mod node;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod raw;

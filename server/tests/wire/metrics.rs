@@ -11,24 +11,24 @@ use testkit::{Engine, Server, Setup};
 use crate::run_checks;
 
 /// What a scrape is answered, as OpenMetrics or in the older format.
-fn scrape(server: &Server, accept: &str) -> Answer {
+pub(crate) fn scrape(server: &Server, accept: &str) -> Answer {
     let request = http::Request::get(format!("{}/metrics", server.admin_url())).header("Accept", accept);
     send(request.body(Vec::new()).expect("a request"))
 }
 
 /// A family of metrics.
 #[derive(Debug, PartialEq, Eq)]
-struct Family {
+pub(crate) struct Family {
     /// What kind it is.
-    kind: String,
+    pub(crate) kind: String,
     has_help: bool,
     unit: Option<String>,
     /// The names of its labels.
-    labels: BTreeSet<String>,
+    pub(crate) labels: BTreeSet<String>,
 }
 
 /// The families of a page of OpenMetrics, by the names that queries use.
-fn families(page: &str) -> BTreeMap<String, Family> {
+pub(crate) fn families(page: &str) -> BTreeMap<String, Family> {
     let mut families = BTreeMap::new();
     let mut latest: Option<(String, Family)> = None;
     for line in page.lines().chain(["# HELP end"]) {
