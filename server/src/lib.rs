@@ -22,6 +22,8 @@ pub mod auth;
 pub mod chat;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
+mod contract;
 pub mod delivery;
 pub mod domain;
 pub mod error;

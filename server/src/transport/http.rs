@@ -6,6 +6,7 @@ pub mod about;
 pub mod admin;
 pub mod administration;
 pub mod client;
+pub mod contract;
 pub mod cors;
 pub mod extract;
 pub mod feed;
