@@ -29,6 +29,7 @@ pub mod error;
 pub mod failpoints;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod message_trace;
 pub mod outage;
 pub mod rates;
 pub mod routes;

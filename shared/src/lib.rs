@@ -25,6 +25,7 @@
 pub mod admin;
 pub mod claims;
 pub mod conversation;
+pub mod diagnosis;
 pub mod dotenv;
 pub mod error;
 pub mod events;
@@ -37,6 +38,7 @@ pub mod session;
 pub mod settings;
 pub mod sync;
 pub mod time;
+pub mod trace;
 pub mod user;
 pub mod values;
 

@@ -14,6 +14,7 @@ pub mod fuzzing;
 pub mod hardening;
 pub mod health;
 pub mod history;
+pub mod inspection;
 pub mod paths;
 pub mod router;
 pub mod strict;

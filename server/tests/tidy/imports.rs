@@ -25,6 +25,7 @@ const ORDER: &[&str] = &[
     "outage",
     "rates",
     "config",
+    "message_trace",
     "clock",
     "failpoints",
 ];
