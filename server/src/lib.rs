@@ -6,7 +6,7 @@
 //! [`routes`] lists every route and event, [`server`] builds all of this. Each module knows only those below it:
 //!
 //! ```text
-//! server > routes > transport > error > chat > auth > delivery > storage > domain > rates, config, clock, telemetry, supervisor, outage
+//! server > routes > transport > error > chat > auth > delivery > storage > domain > rates, config, metrics, clock, telemetry, supervisor, outage
 //! ```
 //!
 //! `ARCHITECTURE.md` says what always holds.
@@ -22,6 +22,8 @@ pub mod auth;
 pub mod chat;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
+mod contract;
 pub mod delivery;
 pub mod domain;
 pub mod error;
@@ -30,6 +32,7 @@ pub mod failpoints;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod message_trace;
+pub mod metrics;
 pub mod outage;
 pub mod rates;
 pub mod routes;

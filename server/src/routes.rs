@@ -9,7 +9,9 @@ use shared::events;
 use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{about, admin, client, feed, health, history, inspection, users};
+use crate::transport::http::{
+    about, admin, client, contract, feed, health, history, inspection, metrics, users,
+};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 
@@ -41,12 +43,17 @@ pub fn routes() -> Router<Arc<Context>> {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route(&format!("{SOCKET_IO}/{{file}}"), get(client::file))
+        .route("/openapi.json", get(contract::openapi))
+        .route("/asyncapi.json", get(contract::asyncapi))
+        .route("/llms.txt", get(contract::llms))
+        .route("/assistants.md", get(contract::assistants))
 }
 
 /// The requests of administration, which are served where [`administration`](crate::transport::http::administration) says, to
-/// administrators.
+/// administrators. Metrics need no token there.
 pub fn administration() -> Router<Arc<Context>> {
     Router::new()
+        .route("/metrics", get(metrics::metrics))
         .route("/admin/rebuild", post(health::rebuild))
         .route("/admin/doctor", get(inspection::doctor))
         .route("/admin/trace/{id}", get(inspection::trace))

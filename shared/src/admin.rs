@@ -18,6 +18,7 @@ pub fn port_beside(port: u16) -> u16 {
 
 /// Body of `POST /admin/users/{id}/ban`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BanUser {
     /// When the ban ends by itself; never, if it is missing.
@@ -25,11 +26,13 @@ pub struct BanUser {
     pub until: Option<Timestamp>,
     /// Why, at most [`crate::limits::BAN_REASON_CHARS`] characters. The user is shown it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::BAN_REASON_CHARS)))]
     pub reason: Option<String>,
 }
 
 /// Answer of `POST /admin/users/{id}/revoke`, `…/ban` and `…/unban`: how it stands with a user now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserAccess {
     /// Who.
@@ -44,6 +47,7 @@ pub struct UserAccess {
 
 /// A ban.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ban {
     /// When it was decided.
     pub at: Timestamp,
@@ -57,6 +61,7 @@ pub struct Ban {
 
 /// Answer of `GET /admin/users/{id}/connections`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserConnections {
     /// The process that answers. It knows its own connections only.
     pub node: String,
@@ -66,6 +71,7 @@ pub struct UserConnections {
 
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionInfo {
     /// Its id, for `DELETE /admin/connections/{id}`; it is not the `socket.id` of its client.
@@ -89,6 +95,7 @@ pub struct ConnectionInfo {
 
 /// The last event that a client sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LastEvent {
     /// Its name.
     pub name: String,
@@ -98,6 +105,7 @@ pub struct LastEvent {
 
 /// Answer of `DELETE /admin/connections/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disconnected {
     /// The connection that is being ended.
     pub id: String,
@@ -105,6 +113,7 @@ pub struct Disconnected {
 
 /// Payload of [`crate::events::SESSION_ENDED`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionEnded {
     /// [`ErrorCode::TokenRevoked`], [`ErrorCode::Banned`] or [`ErrorCode::Disconnected`].
     pub code: ErrorCode,

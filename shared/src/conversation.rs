@@ -6,6 +6,7 @@ use crate::{ExternalId, Message, MessageId, Timestamp, UserId};
 
 /// One conversation as one of its two people sees it. All of it is absolute: it replaces what was told before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Conversation {
     /// With whom; oneself, for notes to oneself.
@@ -35,6 +36,7 @@ pub struct Conversation {
 
 /// The other one of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Peer {
     /// Their name.
@@ -51,17 +53,20 @@ pub struct Peer {
 
 /// Payload of [`crate::events::CONVERSATIONS`] and query of `GET /chat/conversations`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListConversations {
     /// `next` of the page before; absent for the first page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Conversations in the page, 1 to [`crate::limits::MAX_PAGE`]; [`crate::limits::DEFAULT_PAGE`] if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::MAX_PAGE)))]
     pub limit: Option<usize>,
 }
 
 /// One page of conversations, that with the newest message first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Inbox {
     /// The conversations.
@@ -76,6 +81,7 @@ pub struct Inbox {
 
 /// Payload of [`crate::events::MARK_DELIVERED`] and [`crate::events::MARK_READ`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "MarkUpTo"))]
 #[serde(rename_all = "camelCase")]
 pub struct MarkUpTo<U = UserId, M = MessageId> {
     /// Whose messages.
@@ -86,6 +92,7 @@ pub struct MarkUpTo<U = UserId, M = MessageId> {
 
 /// The answer to it: the watermarks as they are now; they never go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MarkedUpTo {
     /// In which conversation.

@@ -71,6 +71,7 @@ pub fn receive_message(receiver: UserId) -> String {
 
 /// Why a client is not let in: what stock clients give to their `connect_error`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConnectError {
     /// One of few, [`AUTHENTICATION_ERROR`] among them.
     pub message: String,
@@ -97,6 +98,7 @@ impl fmt::Display for ConnectError {
 
 /// Payload of [`SEND_MESSAGE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SendMessage"))]
 #[serde(rename_all = "camelCase")]
 pub struct SendMessage<I = UserId, T = String> {
     /// Whom it is for. (The server reads any text first, so that it can tell a bad id from a bad payload.)
@@ -106,11 +108,13 @@ pub struct SendMessage<I = UserId, T = String> {
     /// The client's own id for this message, 1 to [`crate::limits::CLIENT_MESSAGE_ID_CHARS`] characters. Sending it
     /// again stores nothing twice. Ids that grow with time (UUIDv7) cost the database least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::CLIENT_MESSAGE_ID_CHARS)))]
     pub client_message_id: Option<String>,
 }
 
 /// The answer to a [`SEND_MESSAGE`] that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Sent"))]
 pub struct Sent<M = Message> {
     /// The stored message.
     pub message: M,
@@ -166,6 +170,7 @@ impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Answer<T> {
 
 /// Payload of [`REQUEST_FAILED`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RequestFailed {
     /// The event that failed.

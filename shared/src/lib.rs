@@ -16,6 +16,7 @@
 //! | [`claims`] | what a token says |
 //! | [`limits`] | sizes both sides must agree on |
 //! | [`session`] | the token of a connection: when it ends, and how a new one takes its place |
+//! | `schema` | JSON Schemas of the types that derive none; with the feature `schema` only |
 //! | [`settings`] | where both programs find their settings: flags, environment, `.env` |
 //! | [`values`] | how settings are read that both have |
 //! | [`dotenv`] | the file `.env`, as Node.js reads it |
@@ -34,6 +35,8 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod presence;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod session;
 pub mod settings;
 pub mod sync;

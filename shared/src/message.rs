@@ -9,6 +9,7 @@ use crate::{MessageId, Timestamp, UserId};
 /// Messages of the program that this server replaced can lack fields; what is missing in the database is missing
 /// here and on the wire, never `null`. Messages written by this server have all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     /// The message's own id.

@@ -6,14 +6,17 @@ use crate::{Timestamp, UserId};
 
 /// Payload of [`crate::events::SUBSCRIBE_PRESENCE`] and [`crate::events::UNSUBSCRIBE_PRESENCE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PresenceOf"))]
 #[serde(rename_all = "camelCase")]
 pub struct PresenceOf<I = UserId> {
     /// Whose: 1 to [`crate::limits::PRESENCE_SUBSCRIPTIONS`].
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::PRESENCE_SUBSCRIPTIONS)))]
     pub user_ids: Vec<I>,
 }
 
 /// The answer to [`crate::events::SUBSCRIBE_PRESENCE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PresentNow {
     /// One entry for each user asked for.
     pub presence: Vec<Presence>,
@@ -21,6 +24,7 @@ pub struct PresentNow {
 
 /// Whether somebody is there. Also the payload of [`crate::events::PRESENCE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Presence {
     /// Who.
@@ -34,6 +38,7 @@ pub struct Presence {
 
 /// Payload of [`crate::events::TYPING`] from a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SetTyping"))]
 #[serde(rename_all = "camelCase")]
 pub struct SetTyping<I = UserId> {
     /// Who is to know.
@@ -44,6 +49,7 @@ pub struct SetTyping<I = UserId> {
 
 /// Payload of [`crate::events::TYPING`] to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Typing {
     /// Who types, or stopped.
@@ -54,6 +60,7 @@ pub struct Typing {
 
 /// What a user lets others know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// Whether others learn what one has read. Off, one does not learn it of others either.
@@ -77,6 +84,7 @@ impl Default for Settings {
 
 /// Payload of [`crate::events::UPDATE_SETTINGS`] and body of `PATCH /users/me/settings`: what is absent stays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SettingsChange {
     /// See [`Settings::read_receipts`].
@@ -100,6 +108,7 @@ impl SettingsChange {
 
 /// The answer to [`crate::events::UPDATE_SETTINGS`], and the body of `/users/me/settings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CurrentSettings {
     /// As they are now.
     pub settings: Settings,

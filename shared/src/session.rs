@@ -8,6 +8,7 @@ use crate::Timestamp;
 
 /// Payload of [`crate::events::TOKEN_EXPIRING`] and [`crate::events::TOKEN_EXPIRED`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenEnd {
     /// When the connection's token ends, or ended.
@@ -16,6 +17,7 @@ pub struct TokenEnd {
 
 /// Payload of [`crate::events::REFRESH_TOKEN`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshToken {
     /// A token of the same user.
     pub token: String,
@@ -30,6 +32,7 @@ impl fmt::Debug for RefreshToken {
 
 /// The answer to [`crate::events::REFRESH_TOKEN`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Refreshed {
     /// When the connection's token ends now; missing if it never does.

@@ -11,17 +11,20 @@ use crate::{Message, MessageId, Settings, Timestamp, UserId};
 
 /// Payload of [`crate::events::SYNC`] and query of `GET /chat/sync`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncRequest {
     /// The cursor of the last answer or event; absent to begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// Most events in the answer, 1 to [`crate::limits::MAX_PAGE`], which is also the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::MAX_PAGE)))]
     pub limit: Option<usize>,
 }
 
 /// The answer: a page of what changed, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Synced {
     /// What changed; empty if the request had no cursor.
@@ -37,6 +40,7 @@ pub struct Synced {
 
 /// One change that concerns a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SyncEvent {
     /// A message, sent or received: put it in the place of what has the same `_id`.
@@ -57,6 +61,7 @@ pub enum SyncEvent {
 
 /// How far somebody has received or read what somebody else wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// Who has received or read.
@@ -72,6 +77,7 @@ pub struct Receipt {
 
 /// Payload of [`crate::events::SYNC_DONE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SyncDone {
     /// The cursor after all that was pushed.
@@ -85,6 +91,7 @@ pub struct SyncDone {
 
 /// Payload of [`crate::events::SYNC_RESET`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncReset {
     /// For people: why the cursor can't be used.
     pub message: String,
@@ -92,6 +99,7 @@ pub struct SyncReset {
 
 /// Second argument of the events on a connection that has caught up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Resume {
     /// A client that received all up to this event goes on from here.
     pub cursor: String,

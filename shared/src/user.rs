@@ -6,6 +6,7 @@ use crate::{ExternalId, Timestamp, UserId};
 
 /// One user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// The user's id: what tokens, messages and event names carry.
@@ -47,6 +48,7 @@ impl User {
 
 /// Body of `POST /users`: one of its fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateUsers {
     /// `{"username": "ada"}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +63,7 @@ pub struct CreateUsers {
 
 /// A user of another system, to be created here, or to be known as one of those who are here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CreateUser {
     /// What a new user is called; where another user has the name, something is added to it.
@@ -82,6 +85,7 @@ pub struct CreateUser {
 
 /// A user that `POST /users` created or found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreatedUser {
     /// The user.
     #[serde(flatten)]
@@ -92,6 +96,7 @@ pub struct CreatedUser {
 
 /// Answer of `POST /users`: one entry for each name, in the order asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreatedUsers {
     /// The users.
     pub users: Vec<CreatedUser>,
@@ -99,6 +104,7 @@ pub struct CreatedUsers {
 
 /// Answer of `GET /users`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserList {
     /// The users, oldest first.
     pub users: Vec<User>,

@@ -12,6 +12,7 @@ use super::respond::Respond;
 use crate::delivery::Dispatcher;
 use crate::domain::{ClientMessageId, NewMessage, Text};
 use crate::message_trace;
+use crate::metrics::METRICS;
 
 /// A message as a client sends it.
 pub struct SendRequest {
@@ -89,6 +90,10 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, committed: AppendOutco
     dispatcher.trace.record(appended.message.id, event, 0);
     let origin = reply.as_ref().map(R::connection);
     if let Some(reply) = reply {
+        match appended.duplicate {
+            true => METRICS.duplicates.count(),
+            false => METRICS.stored.count(),
+        }
         reply.ok(Sent {
             message: &*document,
             duplicate: appended.duplicate,

@@ -9,6 +9,7 @@ use crate::source::{Source, module_of};
 
 /// The modules of the server, the highest first: each imports only from those after it.
 const ORDER: &[&str] = &[
+    "contract",
     "fuzzing",
     "server",
     "routes",
@@ -26,6 +27,7 @@ const ORDER: &[&str] = &[
     "rates",
     "config",
     "message_trace",
+    "metrics",
     "clock",
     "failpoints",
 ];
