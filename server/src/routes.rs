@@ -9,9 +9,7 @@ use shared::events;
 use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{
-    about, admin, client, contract, feed, health, history, inspection, metrics, users,
-};
+use crate::transport::http::{about, admin, client, contract, feed, health, history, inspection, metrics, users};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 

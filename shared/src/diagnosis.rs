@@ -6,6 +6,7 @@ use crate::Timestamp;
 
 /// Answer of `GET /admin/doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
     /// The process that answers.
@@ -40,6 +41,7 @@ pub struct Diagnosis {
 
 /// How a store stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoreFacts {
     /// `embedded` or `mongodb`.
@@ -61,6 +63,7 @@ pub struct StoreFacts {
 
 /// How far the inboxes are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InboxFacts {
     /// They are complete.
     pub ready: bool,
@@ -74,6 +77,7 @@ pub struct InboxFacts {
 
 /// How many files and connections a process may have open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileFacts {
     /// So many now; absent where the system does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ pub struct FileFacts {
 
 /// Where the tokens come from that a server takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenFacts {
     /// Secrets and public keys of the settings.

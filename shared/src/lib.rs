@@ -11,6 +11,7 @@
 //! | [`presence`] | who is there, who is typing, and what of it others may know |
 //! | [`sync`] | catching up on what was missed |
 //! | [`admin`] | what administrators do about users who are to be shut out, and about connections |
+//! | [`diagnosis`], [`trace`] | how a server stands, and what became of a message, for administrators |
 //! | [`events`] | names and payloads of the Socket.IO events |
 //! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
 //! | [`claims`] | what a token says |

@@ -6,6 +6,7 @@ use crate::{MessageId, Timestamp, UserId};
 
 /// Answer of `GET /admin/trace/{id}`: what one process remembers, and what the store knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Trace {
     /// The process that answers. It remembers only what it did itself.
@@ -30,6 +31,7 @@ pub struct Trace {
 
 /// Something that a process did with a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TraceStep {
     /// When.
     pub at: Timestamp,
@@ -42,6 +44,7 @@ pub struct TraceStep {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TraceEvent {
     /// It came from its sender, and was put into the queue.
@@ -68,6 +71,7 @@ pub enum TraceEvent {
 
 /// A message as it is stored, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StoredMessage {
     /// Who wrote it.
