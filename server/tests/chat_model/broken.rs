@@ -10,9 +10,10 @@ use server::domain::{Access, Ban, NewUser, Profile};
 use server::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, MarkKind, Marked, Position, RemoteChange};
 use server::domain::{NewMessage, Username};
 use server::storage::{
-    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
-    PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageName,
+    MessageStore, PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
 };
+use shared::diagnosis::StoreFacts;
 use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 /// What is broken.
@@ -309,6 +310,14 @@ impl AccessStore for BrokenStore {
 impl Store for BrokenStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.store.facts().await
+    }
+
+    async fn find(&self, name: &MessageName) -> Result<Option<Message>, StoreError> {
+        self.store.find(name).await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -90,6 +90,7 @@ impl World {
             watermark: DeliveryWatermark::new(store.clone()),
             conversation_notifier: Arc::default(),
             budget: Arc::new(Budget::default()),
+            trace: Arc::default(),
         };
         let registrar = Registrar {
             presence_subscriptions: Arc::new(PresenceSubscriptions::new(store.clone(), Arc::clone(&connections))),
