@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
+use testkit::node::Script;
 use testkit::npm_package;
 
 /// What the client may weigh in an app, in bytes: minified and compressed, without the stock client.
@@ -42,13 +44,23 @@ fn its_types_are_those_of_the_contract() {
 }
 
 #[test]
-fn its_stores_are_nothing_that_browsers_lack() {
+fn nothing_but_the_file_needs_node() {
     for entry in fs::read_dir(npm_package::sources().join("src")).expect("it is a folder") {
         let file = entry.expect("it can be listed").path();
         let text = fs::read_to_string(&file).expect("it can be read");
         let of_node = text.contains("node:") || text.contains("Buffer");
         assert_eq!(of_node, file.ends_with("file.ts"), "{}", file.display());
     }
+}
+
+#[test]
+fn its_stores_keep_what_they_are_given() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let script = testkit::workspace().join("server/tests/js/chat_stores.js");
+    let argument = json!({"path": folder.path().join("copy")}).to_string();
+    let reports = Script::start_with(&script, &[&argument], &[], &npm_package::modules()).finish();
+    let failed: Vec<&Value> = reports.iter().filter(|report| report["error"].is_string()).collect();
+    assert!(failed.is_empty() && reports.len() == 5, "{reports:#?}");
 }
 
 #[test]
