@@ -121,6 +121,9 @@ impl Device {
 }
 
 fn start(argument: &Value) -> Script {
+    if argument["browser"].is_object() {
+        return Script::start("chat_browser.js", argument);
+    }
     let script = testkit::workspace().join("server/tests/js/chat_client.js");
     Script::start_with(&script, &[&argument.to_string()], &[], &npm_package::modules())
 }
