@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use testkit::node::Script;
+use testkit::node::{Script, program};
 use testkit::npm_package;
 
 /// What the client may weigh in an app, in bytes: minified and compressed, without the stock client.
@@ -26,7 +26,7 @@ fn assert_good(output: &Output) -> String {
 fn its_types_are_those_of_the_contract() {
     let script = npm_package::sources().join("scripts/protocol.mjs");
     let run = |contract: Option<&Path>| {
-        let mut command = Command::new("node");
+        let mut command = Command::new(program("NODE", "node"));
         command.arg(&script).arg("--check").args(contract);
         command.output().expect("Node.js can be started")
     };

@@ -7,15 +7,19 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use testkit::node::Script;
+use testkit::node::{Script, program};
 use testkit::process::Process;
 use testkit::{Engine, Server, npm_package};
 
 use super::device::{Device, TIMEOUT, history_of, texts};
 
+fn readme() -> String {
+    fs::read_to_string(npm_package::sources().join("README.md")).expect("it can be read")
+}
+
 /// The programs of the document, in their order.
 fn examples() -> Vec<String> {
-    let text = fs::read_to_string(npm_package::sources().join("README.md")).expect("it can be read");
+    let text = readme();
     let blocks = text.split("```ts\n").skip(1);
     let blocks = blocks.map(|rest| rest.split("```").next().expect("a block ends").to_owned());
     blocks.collect()
@@ -34,31 +38,25 @@ fn tsc(folder: &Path, kind: &str, programs: &[(&str, &str)]) -> Output {
     for (name, program) in programs {
         fs::write(folder.join(name), program).expect("it can be written");
     }
+    // The command of the document, with the types of Node.js from the tools and not from the network.
+    let document = readme();
+    let command = document.lines().find_map(|line| line.strip_prefix("npx tsc chat.ts "));
     let types = npm_package::tools().join("node_modules/@types");
     let mut arguments: Vec<&str> = programs.iter().map(|(name, _)| *name).collect();
-    arguments.extend([
-        "--strict",
-        "--module",
-        "nodenext",
-        "--target",
-        "es2022",
-        "--types",
-        "node",
-        "--typeRoots",
-    ]);
-    arguments.push(types.to_str().expect("its path is UTF-8"));
+    arguments.extend(command.expect("it compiles the program").split_whitespace());
+    arguments.extend(["--typeRoots", types.to_str().expect("its path is UTF-8")]);
     npm_package::tool(folder, "typescript/bin/tsc", &arguments)
 }
 
 #[test]
 fn a_newcomer_has_a_program_that_loses_nothing() {
-    let [program, page, stock] = examples().try_into().expect("three programs");
+    let [chat, page, stock] = examples().try_into().expect("three programs");
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let programs = [("chat.ts", &*program), ("page.ts", &*page), ("stock.ts", &*stock)];
+    let programs = [("chat.ts", &*chat), ("page.ts", &*page), ("stock.ts", &*stock)];
     compile(folder.path(), "module", &programs);
     let mut server = Server::start(Engine::Embedded);
     let [me, ada] = server.new_users();
-    let mut node = Command::new("node");
+    let mut node = Command::new(program("NODE", "node"));
     node.args(["chat.js", &server.url(), &ada])
         .current_dir(&folder)
         .env("TOKEN", server.token(&me))
@@ -81,7 +79,7 @@ fn a_newcomer_has_a_program_that_loses_nothing() {
     prints(&process, "me, delivered: into the dark");
     assert_eq!(history_of(&server, &me, &ada), ["Hello", "into the dark"]);
 
-    let mut node = Command::new("node");
+    let mut node = Command::new(program("NODE", "node"));
     node.args(["stock.js", &server.url(), &ada])
         .current_dir(&folder)
         .env("TOKEN", server.token(&me))
