@@ -12,7 +12,7 @@ fn conversation() -> (Server, [String; 2], Device, Device) {
     let mut phone = Device::new(&server.url(), &[server.token(&me)], "memory").connected();
     let mut other = Device::new(&server.url(), &[server.token(&ada)], "memory").connected();
     other.write(&me, &texts("<b>hello</b>", 1));
-    phone.becomes(&server, &me, &[&ada]);
+    phone.becomes(&server, &me, &[&ada], 1);
     (server, [me, ada], phone, other)
 }
 

@@ -41,7 +41,7 @@ fn a_tab_keeps_an_exact_copy_in_indexeddb() {
         "each once, in the order of writing"
     );
     tab.complete();
-    tab.becomes(&server, &me, &[&ada]);
+    tab.becomes(&server, &me, &[&ada], 310);
     // Without a connection the tab still has it all.
     server.kill();
     tab.ask("kill the tab", Value::Null);
