@@ -55,7 +55,7 @@ mod tests;
 pub mod typing;
 pub mod users;
 
-pub use commit::{AppendOutcome, Backlog, Committer, Limits, NotStored, SubmitError};
+pub use commit::{AppendOutcome, Backlog, Committer, Depth, Limits, NotStored, SubmitError};
 pub use error::Error;
 pub use message_ids::MessageIdGenerator;
 pub use paging::checked_limit;
@@ -193,6 +193,14 @@ impl<R: Respond> Chat<R> {
 }
 
 impl<R> Chat<R> {
+    /// How full the queue of messages is.
+    pub fn queued(&self) -> Depth
+    where
+        R: Send + 'static,
+    {
+        self.committer.depth()
+    }
+
     /// Counts a request until the token is dropped, so that a stop waits for it.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use shared::{ErrorCode, WireError};
 use crate::auth::AuthError;
 use crate::chat::{self, NotStored, SubmitError};
 use crate::domain::InvalidText;
+use crate::metrics::METRICS;
 use crate::outage::Seldom;
 use crate::storage::{AppendError, MarkError, Projection, StoreError};
 
@@ -298,6 +299,7 @@ impl<E: Into<WireError>> From<E> for HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let Self(error) = self;
+        METRICS.requests_refused.count(error.code);
         let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = error.retry_after_ms.map(|ms| HeaderValue::from(ms.div_ceil(1_000)));
         let mut response = (status, Json(ErrorBody { error })).into_response();

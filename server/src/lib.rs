@@ -6,7 +6,7 @@
 //! [`routes`] lists every route and event, [`server`] builds all of this. Each module knows only those below it:
 //!
 //! ```text
-//! server > routes > transport > error > chat > auth > delivery > storage > domain > rates, config, clock, telemetry, supervisor, outage
+//! server > routes > transport > error > chat > auth > delivery > storage > domain > rates, config, metrics, clock, telemetry, supervisor, outage
 //! ```
 //!
 //! `ARCHITECTURE.md` says what always holds.
@@ -31,6 +31,7 @@ pub mod error;
 pub mod failpoints;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod metrics;
 pub mod outage;
 pub mod rates;
 pub mod routes;

@@ -9,7 +9,7 @@ use shared::events;
 use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{about, admin, client, contract, feed, health, history, users};
+use crate::transport::http::{about, admin, client, contract, feed, health, history, metrics, users};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 
@@ -48,9 +48,10 @@ pub fn routes() -> Router<Arc<Context>> {
 }
 
 /// The requests of administration, which are served where [`administration`](crate::transport::http::administration) says, to
-/// administrators.
+/// administrators. Metrics need no token there.
 pub fn administration() -> Router<Arc<Context>> {
     Router::new()
+        .route("/metrics", get(metrics::metrics))
         .route("/admin/rebuild", post(health::rebuild))
         .route("/admin/users/{id}/revoke", post(admin::revoke))
         .route("/admin/users/{id}/ban", post(admin::ban))

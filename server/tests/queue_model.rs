@@ -81,6 +81,14 @@ struct Charge {
     bytes: usize,
 }
 
+/// How full it says that it is.
+#[derive(Debug, PartialEq, Eq)]
+struct Depth {
+    waiting: usize,
+    messages: usize,
+    bytes: usize,
+}
+
 /// Why the queue refuses.
 #[derive(Debug, PartialEq, Eq)]
 enum SubmitError {
@@ -140,6 +148,12 @@ fn a_stop_waits_for_all_that_was_taken() {
         queue.stop();
         block_on(queue.emptied());
         assert!(!queue.is_waited_for());
+        let empty = Depth {
+            waiting: 0,
+            messages: 0,
+            bytes: 0,
+        };
+        assert_eq!(queue.depth(), empty);
         // From now on nothing may come in that the reader has not read.
         assert_eq!(queue.enqueue(charge(2), 2), Err((SubmitError::Stopping, 2)));
         assert!(queue.clear().is_empty());
@@ -174,6 +188,13 @@ fn nothing_waits_for_a_reader_that_sleeps() {
         assert!(queue.enqueue(charge(2), 2).is_ok());
         assert!(other.join().expect("the other ends"));
         reader.join().expect("the reader ends");
+        // Both were taken out, and nobody has released them yet.
+        let taken = Depth {
+            waiting: 0,
+            messages: 2,
+            bytes: 20,
+        };
+        assert_eq!(queue.depth(), taken);
     });
 }
 

@@ -25,6 +25,12 @@ server stops at its own limit of connections (MAX_CONNECTIONS).
 Example:
   chatctl bench idle --steps 2000,6000,10000,14000,18000 --pid server=auto")]
     Idle(Idle),
+    /// Cut every user's connection again and again, as bad networks do, and see whether anything is lost.
+    #[command(after_help = JITTER_HELP)]
+    Jitter(Jitter),
+    /// Restart the server while users write to each other, and see whether anything is lost.
+    #[command(after_help = DEPLOY_HELP)]
+    Deploy(Deploy),
     /// Read pages of random conversations, or one whole conversation.
     #[command(after_help = HISTORY_HELP)]
     History(History),
@@ -153,6 +159,64 @@ pub struct Connect {
     pub common: Common,
 }
 
+/// What `bench jitter` and `bench deploy` take.
+#[derive(Debug, Args)]
+pub struct Flaky {
+    /// Users, each with one connection; every two of them write to each other. An odd number becomes the next even one.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = count(2..=100_000))]
+    pub users: usize,
+    /// Messages a second of each user.
+    #[arg(long, value_name = "R", default_value_t = 2.0, value_parser = rate)]
+    pub rate: f64,
+    /// Write for so long.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub duration: Duration,
+    /// Afterwards, wait at most so long until everybody is back and has everything.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub settle: Duration,
+    /// Then do the same with another server: a stock Socket.IO server with its connection state recovery, which acknowledges, and
+    /// has no cursors. The report shows both beside each other.
+    #[arg(long, value_name = "URL")]
+    pub stock: Option<String>,
+    /// Draw how long catching up took into this file.
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+    /// What is common.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Arguments of `bench jitter`.
+#[derive(Debug, Args)]
+pub struct Jitter {
+    /// Cut each connection once in this time, each at another moment.
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time)]
+    pub every: Duration,
+    /// Stay away for so long after that.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
+    pub away: Duration,
+    /// What both take.
+    #[command(flatten)]
+    pub flaky: Flaky,
+}
+
+/// Arguments of `bench deploy`.
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// What restarts the server: a command for `sh -c` that ends when the server answers again.
+    #[arg(long, value_name = "COMMAND")]
+    pub restart: String,
+    /// The same for the server of --stock.
+    #[arg(long, value_name = "COMMAND", requires = "stock")]
+    pub stock_restart: Option<String>,
+    /// From the begin of one restart to that of the next; the first one comes after this time, too.
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
+    pub every: Duration,
+    /// What both take.
+    #[command(flatten)]
+    pub flaky: Flaky,
+}
+
 /// Arguments of `bench idle`.
 #[derive(Debug, Args)]
 pub struct Idle {
@@ -279,7 +343,8 @@ here, too, where the server has put its secret.
 
 Try it:
   chatctl bench messages --users 1000 --pid server=auto
-  chatctl bench connect --users 18000 --reconnect --bystanders 20";
+  chatctl bench connect --users 18000 --reconnect --bystanders 20
+  chatctl bench jitter --users 1000";
 
 const MESSAGES_HELP: &str = "\
 A message counts when it is acknowledged and delivered. The CPU time per message is that of the window divided by \
@@ -300,6 +365,33 @@ Examples:
     --plot latency.svg
   chatctl bench messages --users 1000 --rate 5000 --hostile 5%
   chatctl bench messages --users 2                the way of a lone message";
+
+const JITTER_HELP: &str = "\
+Each user sends at a steady rate, also while away: such messages are sent on coming back, under the clientMessageId \
+that they got at first, as are those that had no answer. A user comes back with the last cursor and has caught up \
+when everything has come that had been acknowledged to the other one before. \"Caught up\" counts from the first \
+attempt to connect that a server took, \"away\" from the end of the connection before.
+
+A message is lost if it was acknowledged and never came, and duplicated if it came under two ids, so that an app would \
+show it twice. The exit status is 1 if anything was lost, duplicated or not answered, or if somebody never returned; \
+what the server of --stock does is shown and does not count.
+
+Start the server with RATE_LIMITS=off: all connections come from one address here.
+
+Examples:
+  chatctl bench jitter --users 1000 --plot jitter.svg
+  JWT_SECRET=… PORT=3000 node server/benchmarks/stock.js &
+  chatctl bench jitter --users 1000 --stock http://127.0.0.1:3000";
+
+const DEPLOY_HELP: &str = "\
+The users write as in `bench jitter`, and only the restarts break their connections. They try again after 0.25 s, then \
+twice as long each time, at most 10 s, and less than that at random.
+
+Examples:
+  chatctl bench deploy --users 1000 \\
+    --restart 'systemctl restart chat'
+  chatctl bench deploy --users 1000 --restart ./restart.sh \\
+    --stock http://127.0.0.1:3000 --stock-restart ./restart-stock.sh";
 
 const CONNECT_HELP: &str = "\
 Examples:

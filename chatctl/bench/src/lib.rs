@@ -3,7 +3,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`cli`] | the arguments and their help |
-//! | [`messages`], [`connect`], [`idle`], [`history`] | one benchmark each, from its arguments to its report |
+//! | [`messages`], [`connect`], [`flaky`], [`idle`], [`history`] | one benchmark each (`jitter` and `deploy` are one file), from its arguments to its report |
 //! | [`compare`] | saved reports in one picture |
 //!
 //! The load itself, and how it is measured, is [`chatctl_load`].
@@ -11,6 +11,7 @@
 mod cli;
 mod compare;
 mod connect;
+mod flaky;
 mod history;
 mod idle;
 mod messages;
@@ -38,6 +39,8 @@ pub fn run(http: Http, json: bool, bench: &Bench) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Messages(arguments) => finish(json, &messages::run(&BenchContext::new(http)?, arguments)?),
         Bench::Connect(arguments) => finish(json, &connect::run(&BenchContext::new(http)?, arguments)?),
+        Bench::Jitter(arguments) => finish(json, &flaky::jitter(&BenchContext::new(http)?, arguments)?),
+        Bench::Deploy(arguments) => finish(json, &flaky::deploy(&BenchContext::new(http)?, arguments)?),
         Bench::Idle(arguments) => finish(json, &idle::run(&BenchContext::new(http)?, arguments)?),
         Bench::History(arguments) if arguments.full => {
             finish(json, &history::full(&BenchContext::new(http)?, arguments)?)

@@ -65,12 +65,26 @@ impl Connection {
     /// # Errors
     /// Why it did not work.
     pub async fn open_with(server: &Server, connect: String, patience: Duration) -> Result<Self, ConnectError> {
+        let (connection, _) = Self::open_answered(server, connect, patience).await?;
+        Ok(connection)
+    }
+
+    /// The same, with the frame that said that the token was accepted, after the events that came before it: Socket.IO
+    /// sends what a recovered session missed before that.
+    ///
+    /// # Errors
+    /// Why it did not work.
+    pub async fn open_answered(
+        server: &Server,
+        connect: String,
+        patience: Duration,
+    ) -> Result<(Self, Vec<Utf8Bytes>), ConnectError> {
         timeout(patience, Self::handshake(server, connect))
             .await
             .unwrap_or(Err(ConnectError::Timeout))
     }
 
-    async fn handshake(server: &Server, connect: String) -> Result<Self, ConnectError> {
+    async fn handshake(server: &Server, connect: String) -> Result<(Self, Vec<Utf8Bytes>), ConnectError> {
         let stream = server.connect().await?;
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_BYTES)
@@ -78,12 +92,17 @@ impl Connection {
         let request = server.socket_url().into_client_request()?;
         let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
         let mut connection = Self { socket };
+        let mut frames = Vec::new();
         loop {
             let text = connection.next().await?;
             match Frame::of(&text) {
                 Frame::Open => connection.send(connect.clone()).await?,
                 Frame::Ping => connection.send(wire::PONG).await?,
-                Frame::Connected => return Ok(connection),
+                Frame::Event(..) => frames.push(text),
+                Frame::Connected => {
+                    frames.push(text);
+                    return Ok((connection, frames));
+                }
                 Frame::Refused(why) => return Err(ConnectError::Refused(why.to_owned())),
                 Frame::Disconnected => return Err(ConnectError::Closed),
                 _ => {}

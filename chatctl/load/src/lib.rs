@@ -5,6 +5,8 @@
 //! | [`server`], [`connection`], [`wire`] | where the server is; one connection of a user; its frames |
 //! | [`message_load`], [`stamp`], [`ledger`] | users in pairs who write to each other; what stands in their messages; the proof that nothing was lost, doubled or out of order |
 //! | [`idle_connections`] | connections that are only there |
+//! | [`flaky_load`] | users whose connections break, and who come back |
+//! | [`fault`] | a command that breaks something meanwhile |
 //! | [`hostile`] | clients that spoil it for others |
 //! | [`stats`], [`process`], [`listener`] | latencies and counters; CPU time and memory of processes, and which is the server |
 //! | [`report`], [`plot`], [`progress`] | what is shown |
@@ -14,6 +16,8 @@
 //! [`chatctl_client::socket`] is not used.
 
 pub mod connection;
+pub mod fault;
+pub mod flaky_load;
 pub mod hostile;
 pub mod idle_connections;
 pub mod interrupt_counter;

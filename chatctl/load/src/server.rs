@@ -60,7 +60,11 @@ impl Server {
         Self { socket_url, ..self }
     }
 
-    fn at(url: &str) -> anyhow::Result<Self> {
+    /// Looks up a server whose Socket.IO is where it usually is, without asking it.
+    ///
+    /// # Errors
+    /// If its URL is no `http://` or `https://` one, or its host has no address.
+    pub fn at(url: &str) -> anyhow::Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
         let (tls, usual_port) = match uri.scheme_str() {
             Some("http") => (None, 80),

@@ -8,20 +8,18 @@
 //! | [`run`](mod@run) | the phases of a run, from its users to what was seen |
 //! | [`device`], [`message_copy`], [`wire`] | one device: its connections, its copy, its frames |
 //! | [`virtual_user`] | what the devices of a user share: what is not answered yet |
-//! | [`fault`] | the command that breaks something |
 //! | [`document`], [`record`], [`server_state`] | one message; what was seen; what the server says in the end |
 //! | [`audit`], [`violation`] | the comparison, and what it can find |
 //! | [`measurements`], [`verdict`], [`report`] | what is counted; what is said at the end; the report |
 //! | [`about`] | when and against what it was; on how much each promise was checked |
 //!
-//! The transport, threads, latencies and curves are those of [`chatctl_load`].
+//! The transport, threads, latencies, curves and the command that breaks something are those of [`chatctl_load`].
 
 mod about;
 mod audit;
 mod cli;
 mod device;
 mod document;
-mod fault;
 mod measurements;
 mod message_copy;
 mod plan;

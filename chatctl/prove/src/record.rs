@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use serde::Serialize;
 use shared::conversation::MarkedUpTo;
 use shared::{Conversation, MessageId, Settings, UserId};
 use uuid::Uuid;
@@ -152,20 +151,6 @@ pub(crate) struct WrongPresence {
     pub(crate) user: UserId,
     /// What was shown.
     pub(crate) shown_online: bool,
-}
-
-/// One run of the fault command. Times are since the run began.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Fault {
-    /// When it was started, in seconds.
-    pub(crate) begin: f64,
-    /// When it ended; absent if it had to be ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) end: Option<f64>,
-    /// What it exited with; absent if a signal ended it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) status: Option<i32>,
 }
 
 /// A time as microseconds, for atomics and texts.

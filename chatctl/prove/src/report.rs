@@ -160,7 +160,9 @@ li{overflow-wrap:anywhere} code{font-size:.9em}
 mod tests {
     use super::super::about::{self, About};
     use super::super::measurements::{Measurements, Second};
-    use super::super::record::{Fault, ServerState};
+    use chatctl_load::fault::Fault;
+
+    use super::super::record::ServerState;
     use super::super::verdict::Seen;
     use super::super::violation::{Example, Findings, Kind};
     use super::*;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chatctl_client::http::Http;
+use chatctl_load::fault::{Fault, Faults};
 use chatctl_load::interrupt_counter::InterruptCounter;
 use chatctl_load::progress::Progress;
 use chatctl_load::server::Server;
@@ -19,9 +20,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::cli::Prove;
 use super::device::{Device, Phase, RunContext};
-use super::fault::Faults;
 use super::plan::Plan;
-use super::record::{DeviceRecord, Fault, ServerState, UserRecord, WrongPresence};
+use super::record::{DeviceRecord, ServerState, UserRecord, WrongPresence};
 use super::server_state;
 use super::tokens::{Revoker, Tokens};
 use super::verdict::{Seen, Verdict};

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use chatctl_load::fault::Fault;
 use chatctl_load::report::{self, Report, line};
 use chatctl_load::stats::Summary;
 use chatctl_terminal::output::{self, BAD, DIM, GOOD};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use super::about::{About, Checked};
 use super::cli::Prove;
 use super::measurements::{Counts, Measurements, Second};
-use super::record::{Fault, UserRecord};
+use super::record::UserRecord;
 use super::violation::{Example, Findings, Kind};
 
 /// Unacknowledged messages that are listed.

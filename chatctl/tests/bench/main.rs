@@ -1,11 +1,12 @@
 //! `chatctl bench`, the shipped program: every benchmark against the shipped server, and against peers that only speak
-//! the oldest contract, some of which misbehave ([`peer`]), to see that it notices; servers that end meanwhile ([`endings`]), and
-//! one that limits how often a user may send ([`limited`]). How fast anything is, is
+//! the oldest contract, some of which misbehave ([`peer`]), to see that it notices; servers that end meanwhile ([`endings`]), connections that
+//! break all the time ([`flaky`]), and one that limits how often a user may send ([`limited`]). How fast anything is, is
 //! not tested.
 
 #![expect(clippy::disallowed_methods, reason = "tests wait for times and hold little")]
 
 mod endings;
+mod flaky;
 mod limited;
 mod peer;
 

@@ -12,6 +12,7 @@
 //! | `turns` | whose message is next: senders take turns |
 //! | `receivers` | how much each receiver can take |
 //! | `lane` | the two tasks |
+//! | `running` | what notices that one of them is gone |
 //!
 //! [`super::Receipts`] has a queue, shares and turns of the same kind.
 
@@ -22,10 +23,10 @@ use parking_lot::Mutex;
 use shared::UserId;
 use tokio::sync::mpsc;
 
-pub(super) use self::lane::Running;
 use self::lane::{Lane, Shared, Submitted, UNDELIVERED_BATCHES};
 pub(super) use self::queue::Queue;
 use self::receivers::Receivers;
+pub(super) use self::running::Running;
 pub(super) use self::shares::Amount;
 pub(super) use self::turns::Portion;
 use crate::delivery::{Buffered, DeliveryWatermark};
@@ -37,6 +38,7 @@ use crate::supervisor::Supervisor;
 mod lane;
 mod queue;
 mod receivers;
+mod running;
 mod shares;
 mod turns;
 
@@ -58,6 +60,17 @@ pub struct Limits {
     /// Messages.
     pub messages: usize,
     /// Their bytes, as clients are sent them.
+    pub bytes: usize,
+}
+
+/// How full a queue is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// What waits to be stored.
+    pub waiting: usize,
+    /// What is under way in all.
+    pub messages: usize,
+    /// The bytes of that.
     pub bytes: usize,
 }
 
@@ -187,6 +200,16 @@ impl<R: Send + 'static> Committer<R> {
         self.queues[lane]
             .enqueue(charge, submitted)
             .map_err(|(refused, submitted)| (refused, submitted.reply))
+    }
+
+    /// What is under way now, and how many messages of it wait to be stored.
+    pub fn depth(&self) -> Depth {
+        let depths = self.queues.iter().map(|queue| queue.depth());
+        depths.fold(Depth::default(), |all, one| Depth {
+            waiting: all.waiting + one.waiting,
+            messages: all.messages + one.messages,
+            bytes: all.bytes + one.bytes,
+        })
     }
 
     /// Whether messages wait to be stored.

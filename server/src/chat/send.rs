@@ -10,6 +10,7 @@ use super::error::Error;
 use super::respond::Respond;
 use crate::delivery::Dispatcher;
 use crate::domain::{ClientMessageId, NewMessage, Text};
+use crate::metrics::METRICS;
 
 /// A message as a client sends it.
 pub struct SendRequest {
@@ -72,6 +73,10 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, committed: AppendOutco
     };
     let origin = reply.as_ref().map(R::connection);
     if let Some(reply) = reply {
+        match appended.duplicate {
+            true => METRICS.duplicates.count(),
+            false => METRICS.stored.count(),
+        }
         reply.ok(Sent {
             message: &*document,
             duplicate: appended.duplicate,

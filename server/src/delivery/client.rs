@@ -64,6 +64,25 @@ pub enum Ending {
     Disconnected,
 }
 
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP requests, one after the other.
+    Polling,
+    /// A WebSocket.
+    WebSocket,
+}
+
+impl Transport {
+    /// What administration and metrics call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
 /// The way to one connection's client.
 pub trait Client: Send + Sync + 'static {
     /// Sends an event with its payload, and with a second argument if there is one. It does not wait: what the client has not
@@ -72,6 +91,9 @@ pub trait Client: Send + Sync + 'static {
 
     /// Bytes that wait for the client.
     fn waiting(&self) -> usize;
+
+    /// What carries the connection now; nothing if it is just being ended.
+    fn transport(&self) -> Option<Transport>;
 
     /// Ends the connection because its client does not keep up. The client connects again and catches up.
     fn end_unread(&self);
@@ -107,6 +129,10 @@ pub(super) mod tests {
 
         fn waiting(&self) -> usize {
             0
+        }
+
+        fn transport(&self) -> Option<Transport> {
+            None
         }
 
         fn end_unread(&self) {}

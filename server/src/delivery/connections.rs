@@ -117,6 +117,12 @@ impl<I: Copy + Eq, C: Clone> ConnectionRegistry<I, C> {
         found.map(|one| one.client.clone())
     }
 
+    /// The way to every connection there is.
+    pub fn clients(&self) -> Vec<C> {
+        let users = self.users.lock();
+        users.values().flatten().map(|one| one.client.clone()).collect()
+    }
+
     /// How many users and connections there are.
     pub fn size(&self) -> (usize, usize) {
         let users = self.users.lock();

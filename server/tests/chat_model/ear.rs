@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use server::chat::Error;
 use server::chat::respond::Respond;
-use server::delivery::client::{Client, ConnectionId, Emitted, Ending};
+use server::delivery::client::{Client, ConnectionId, Emitted, Ending, Transport};
 use shared::admin::ConnectionInfo;
 use shared::{Timestamp, WireError};
 use tokio::sync::oneshot;
@@ -73,6 +73,10 @@ impl Client for ToEar {
 
     fn waiting(&self) -> usize {
         0
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        None
     }
 
     fn end_unread(&self) {

@@ -26,6 +26,7 @@ const ORDER: &[&str] = &[
     "outage",
     "rates",
     "config",
+    "metrics",
     "clock",
     "failpoints",
 ];

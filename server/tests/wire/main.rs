@@ -22,6 +22,7 @@ mod legacy;
 mod local_copy;
 mod malformed;
 mod messages;
+mod metrics;
 mod paging;
 mod presence;
 mod strangers;

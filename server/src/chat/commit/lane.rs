@@ -12,14 +12,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use shared::MessageId;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::queue::Queue;
 use super::receivers::Receivers;
+use super::running::Running;
 use super::turns::Portion;
 use super::{AppendOutcome, Backlog, Charge, NotStored, SubmitError};
 use crate::delivery::{DeliveryWatermark, InFlightGuard};
 use crate::domain::NewMessage;
+use crate::metrics::{METRICS, Sampler};
 use crate::outage::Outage;
 use crate::storage::{AppendError, Appended, Store, StoreError};
 
@@ -59,6 +61,21 @@ pub(super) struct Done<R> {
     charges: Vec<Charge>,
     /// Whether the receivers' room was charged, too.
     admitted: bool,
+    /// When it was committed, if it is timed.
+    committed: Option<Instant>,
+}
+
+impl<R> Done<R> {
+    /// What was not handed to the store.
+    fn refused(outcomes: Vec<AppendOutcome<R>>, charges: Vec<Charge>) -> Self {
+        Self {
+            in_flight: None,
+            outcomes,
+            charges,
+            admitted: false,
+            committed: None,
+        }
+    }
 }
 
 /// What both tasks of a lane know.
@@ -108,6 +125,7 @@ pub(super) struct Lane<R> {
     /// sooner.
     unknown_outcomes: HashSet<MessageId>,
     outage: Outage,
+    sampler: Sampler,
 }
 
 /// The task that delivers is gone.
@@ -127,6 +145,7 @@ impl<R> Lane<R> {
             done,
             unknown_outcomes: HashSet::new(),
             outage: Outage::default(),
+            sampler: Sampler::default(),
         }
     }
 
@@ -157,14 +176,20 @@ impl<R> Lane<R> {
         }
         let store = Arc::clone(&self.store);
         let mut appending = pin!(store.append(&messages));
-        let mut timeout_after = STORE_TIMEOUT;
+        let begun = Instant::now();
+        let mut give_up_at = begun + STORE_TIMEOUT;
         let outcomes = loop {
-            match timeout(timeout_after, appending.as_mut()).await {
+            match timeout_at(give_up_at, appending.as_mut()).await {
                 Ok(outcomes) => break outcomes,
                 Err(_) => self.give_up_waiting(&mut replies).await?,
             }
-            timeout_after = HANGING_STORE_TIMEOUT;
+            give_up_at = Instant::now() + HANGING_STORE_TIMEOUT;
         };
+        METRICS.batch.observe(messages.len() as u64);
+        let committed = self.sampler.is_due().then(Instant::now);
+        if let Some(committed) = committed {
+            METRICS.commit.observe_time(committed - begun);
+        }
         self.log_failure(&outcomes);
         if replies.is_empty() {
             let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
@@ -179,7 +204,14 @@ impl<R> Lane<R> {
         let outcomes = outcomes
             .map(|(message, outcome)| self.outcome(message.id, outcome, replies.next()))
             .collect();
-        self.hand_on(Some(in_flight), outcomes, charges, true).await
+        let done = Done {
+            in_flight: Some(in_flight),
+            outcomes,
+            charges,
+            admitted: true,
+            committed,
+        };
+        self.hand_on(done).await
     }
 
     /// Refuses what its receiver can't take.
@@ -200,7 +232,7 @@ impl<R> Lane<R> {
             }
         }
         if !refused.is_empty() {
-            self.hand_on(None, refused, charges, false).await?;
+            self.hand_on(Done::refused(refused, charges)).await?;
         }
         Ok(batch)
     }
@@ -223,22 +255,10 @@ impl<R> Lane<R> {
             failed.push(fail(reply));
             charges.push(charge);
         }
-        self.hand_on(None, failed, charges, false).await
+        self.hand_on(Done::refused(failed, charges)).await
     }
 
-    async fn hand_on(
-        &self,
-        in_flight: Option<InFlightGuard>,
-        outcomes: Vec<AppendOutcome<R>>,
-        charges: Vec<Charge>,
-        admitted: bool,
-    ) -> Result<(), Gone> {
-        let done = Done {
-            in_flight,
-            outcomes,
-            charges,
-            admitted,
-        };
+    async fn hand_on(&self, done: Done<R>) -> Result<(), Gone> {
         self.done.send(done).await.map_err(|_| Gone)
     }
 
@@ -260,7 +280,14 @@ impl<R> Lane<R> {
         });
         let outcomes = outcomes.collect();
         // It is stored also if the task that delivers is gone.
-        let handed_on = self.hand_on(Some(in_flight), outcomes, charges, true).await;
+        let done = Done {
+            in_flight: Some(in_flight),
+            outcomes,
+            charges,
+            admitted: true,
+            committed: None,
+        };
+        let handed_on = self.hand_on(done).await;
         tokio::time::sleep(crate::failpoints::SLOW_DISK).await;
         let stored = self.store.append(&messages).await;
         self.log_failure(&stored);
@@ -339,6 +366,9 @@ pub(super) async fn deliver<R>(
     let running = Running::new(&shared.queue);
     while let Some(done) = finished.recv().await {
         done.outcomes.into_iter().for_each(&finish);
+        if let Some(committed) = done.committed {
+            METRICS.delivery.observe_time(committed.elapsed());
+        }
         drop(done.in_flight);
         if done.admitted {
             let mut receivers = shared.receivers.lock();
@@ -351,33 +381,6 @@ pub(super) async fn deliver<R>(
         shared.queue.release(done.charges.into_iter());
     }
     running.end();
-}
-
-/// A task that reads a queue, or answers what was in it. If it is dropped before its end, the queue is broken.
-pub(crate) struct Running<T> {
-    queue: Arc<Queue<T>>,
-    ended: bool,
-}
-
-impl<T> Running<T> {
-    pub(crate) fn new(queue: &Arc<Queue<T>>) -> Self {
-        Self {
-            queue: Arc::clone(queue),
-            ended: false,
-        }
-    }
-
-    pub(crate) fn end(mut self) {
-        self.ended = true;
-    }
-}
-
-impl<T> Drop for Running<T> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.queue.break_off();
-        }
-    }
 }
 
 #[cfg(test)]

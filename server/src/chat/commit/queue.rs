@@ -7,7 +7,7 @@
 use super::shares::{Amount, Shares};
 use super::sync::{Mutex, Notify};
 use super::turns::{Portion, Turns};
-use super::{Charge, SubmitError};
+use super::{Charge, Depth, SubmitError};
 
 /// A bounded queue of one reader, whose items are charged to their senders until they are released.
 pub(crate) struct Queue<T> {
@@ -85,6 +85,17 @@ impl<T> Queue<T> {
                 }
             }
             self.filled.notified().await;
+        }
+    }
+
+    /// How full it is.
+    pub(crate) fn depth(&self) -> Depth {
+        let state = self.state.lock();
+        let Amount { messages, bytes } = state.shares.used();
+        Depth {
+            waiting: state.waiting.len(),
+            messages,
+            bytes,
         }
     }
 

@@ -74,6 +74,11 @@ impl Shares {
         }
     }
 
+    /// What is under way in all.
+    pub(crate) fn used(&self) -> Amount {
+        self.used
+    }
+
     /// Whether nothing is under way.
     pub(crate) fn is_empty(&self) -> bool {
         self.used.messages == 0

@@ -72,6 +72,11 @@ impl<T> Turns<T> {
         self.items.is_empty()
     }
 
+    /// How much waits.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Puts an item after all others of its sender.
     pub(crate) fn enqueue(&mut self, sender: UserId, bytes: usize, value: T) {
         let last = self.items.insert(Item {

@@ -21,7 +21,7 @@ use super::emit;
 use super::timers::{Moment, Timed, Timers};
 use crate::auth::Caller;
 use crate::config::TokenExpiry;
-use crate::delivery::client::{Client, Emitted, Ending};
+use crate::delivery::client::{Client, Emitted, Ending, Transport};
 use crate::error;
 use crate::transport::tcp::end_reason::EndReason;
 use crate::transport::tcp::link::Link;
@@ -190,6 +190,13 @@ fn earlier(time: Timestamp, millis: i64) -> Timestamp {
     Timestamp::from_millis(time.millis().saturating_sub(millis))
 }
 
+fn transport(socket: &Socket) -> Transport {
+    match socket.transport_type() {
+        TransportType::Polling => Transport::Polling,
+        TransportType::Websocket => Transport::WebSocket,
+    }
+}
+
 impl Client for SocketClient {
     fn emit(&self, event: &str, payload: &RawValue, second: Option<&RawValue>) -> Emitted {
         fail::fail_point!("socketio::emit", |_| Emitted::NotConnected);
@@ -204,6 +211,10 @@ impl Client for SocketClient {
 
     fn waiting(&self) -> usize {
         self.link.account().waiting()
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        self.socket.upgrade().map(|socket| transport(&socket))
     }
 
     fn end_unread(&self) {
@@ -252,10 +263,7 @@ impl Client for SocketClient {
 
     fn describe(&self, id: String) -> ConnectionInfo {
         let socket = self.socket.upgrade();
-        let transport = socket.as_ref().map(|socket| match socket.transport_type() {
-            TransportType::Polling => "polling",
-            TransportType::Websocket => "websocket",
-        });
+        let transport = socket.as_ref().map(|socket| transport(socket).name());
         let agent = socket
             .as_ref()
             .and_then(|socket| socket.req_parts().headers.get(header::USER_AGENT));

@@ -24,6 +24,7 @@ use super::session::Session;
 use crate::auth::{self, AuthError, Caller};
 use crate::delivery::TooManyConnections;
 use crate::error;
+use crate::metrics::METRICS;
 use crate::outage::SeldomEach;
 use crate::storage::StoreError;
 use crate::transport::context::Context;
@@ -96,6 +97,7 @@ pub async fn connect(
         }
     };
     if let Err(ConnectRefused(reason)) = &admitted {
+        METRICS.handshakes_refused.count(reason.code);
         tokio::time::sleep(REFUSAL_DELAY).await;
         if let Some(link) = Link::of(&socket) {
             link.is_refused(reason);
@@ -106,8 +108,11 @@ pub async fn connect(
         && let Err(error) = context.chat.access.enforce(user).await
     {
         // Somebody was shut out meanwhile, and who it was is not known: the client has to ask again.
-        return Err(ConnectRefused(error::may_not_connect(&error.into())));
+        let refused = error::may_not_connect(&error.into());
+        METRICS.handshakes_refused.count(refused.code);
+        return Err(ConnectRefused(refused));
     }
+    METRICS.handshakes.count();
     Ok(())
 }
 

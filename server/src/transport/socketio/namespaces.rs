@@ -13,6 +13,7 @@ use super::handshake::Handshake;
 use super::request::EventTable;
 use super::resume::Resume;
 use crate::error;
+use crate::metrics::METRICS;
 use crate::supervisor;
 use crate::transport::context::Context;
 use crate::transport::tcp::end_reason::EndReason;
@@ -82,7 +83,9 @@ pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
             }
         }
         names.delete_ns(name);
-        std::future::ready(Err(ConnectRefused(error::invalid_namespace())))
+        let refused = error::invalid_namespace();
+        METRICS.handshakes_refused.count(refused.code);
+        std::future::ready(Err(ConnectRefused(refused)))
     };
     let never = async |_: SocketRef| {};
     if let Err(error) = io.dyn_ns("/{*name}", never.with(refuse)) {

@@ -15,6 +15,7 @@ use crate::chat::respond::Respond;
 use crate::delivery::budget::OverBudget;
 use crate::delivery::client::ConnectionId;
 use crate::error;
+use crate::metrics::METRICS;
 use crate::transport::tcp::waiting::WaitingRequest;
 
 /// What a request that is answered later takes in memory while it waits for its turn, beside what its client sent.
@@ -168,6 +169,11 @@ impl Reply {
 
     fn refuse(&mut self, error: WireError) {
         self.answered = true;
+        let counted = match self.event == events::SEND_MESSAGE {
+            true => &METRICS.sends_refused,
+            false => &METRICS.events_refused,
+        };
+        counted.count(error.code);
         tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "request: failed");
         if let Some(ack) = self.ack {
             return self.acknowledge(ack, &Answer::<()>::Error(error));

@@ -8,6 +8,7 @@ use serde::Serialize;
 use shared::sync::{Receipt, SyncDone, SyncReset};
 use shared::{Conversation, ErrorCode, Message, SyncEvent, UserId, WireError, events, limits};
 use socketioxide::extract::SocketRef;
+use tokio::time::Instant;
 
 use super::emit;
 use super::session::Session;
@@ -15,6 +16,7 @@ use crate::chat;
 use crate::delivery::budget::{Held, OverBudget};
 use crate::domain::Cursor;
 use crate::error;
+use crate::metrics::METRICS;
 use crate::storage::size;
 use crate::transport::context::Context;
 use crate::transport::tcp::end_reason::EndReason;
@@ -57,6 +59,7 @@ impl Resume {
     async fn send(mut self, context: &Context, socket: SocketRef) {
         let mut order = self.session.next_in_order();
         order.wait().await;
+        let begun = Instant::now();
         let mut failures = 0;
         let mut since = if self.since.is_empty() {
             Ok(context.chat.cursor())
@@ -64,7 +67,8 @@ impl Resume {
             Cursor::parse(&self.since).map_err(|error| chat::Error::from(error).into())
         };
         let mut pushed = 0;
-        let mut more = !self.since.is_empty();
+        let came_back = !self.since.is_empty();
+        let mut more = came_back;
         while let (Ok(cursor), true) = (&since, more && pushed < limits::MAX_SYNC_PUSH && !self.broken) {
             // No turn to read is held meanwhile, nor through the delay below.
             context.chat.reader.reads.store_answers().await;
@@ -90,6 +94,9 @@ impl Resume {
                     protocol: shared::PROTOCOL_VERSION,
                 };
                 self.emit(&socket, events::SYNC_DONE, &done).await;
+                if came_back && !more && !self.broken {
+                    METRICS.catch_up.observe_time(begun.elapsed());
+                }
                 self.session.registration.set_caught_up(!more && !self.broken);
             }
             Err(error) => {

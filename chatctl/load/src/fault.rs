@@ -1,32 +1,45 @@
-//! The fault command: run again and again while the users write, and written down.
+//! The fault command: run again and again while users write, and written down.
 
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
-
-use super::record::Fault;
 
 /// How long one run of the command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
 /// After the last of them, the users write for at least so long, if the run is long enough.
 const MIN_REST: Duration = Duration::from_secs(2);
 
+/// One run of the fault command. Times are since the run began.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// When it was started, in seconds.
+    pub begin: f64,
+    /// When it ended; absent if it had to be ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+    /// What it exited with; absent if a signal ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+}
+
 /// The faults of a run.
 #[derive(Debug)]
-pub(super) struct Faults {
+pub struct Faults {
     /// The command for `sh -c`.
-    pub(super) command: String,
+    pub command: String,
     /// From the begin of one to that of the next.
-    pub(super) every: Duration,
+    pub every: Duration,
     /// When the run began.
-    pub(super) epoch: Instant,
+    pub epoch: Instant,
     /// What happened. Locked for moments.
-    pub(super) log: Arc<Mutex<Vec<Fault>>>,
+    pub log: Arc<Mutex<Vec<Fault>>>,
 }
 
 impl Faults {
@@ -34,7 +47,7 @@ impl Faults {
     ///
     /// # Errors
     /// If the command can't be started, fails, or doesn't end: then what the run shows is not what was asked for.
-    pub(super) async fn run(self, until: Instant, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+    pub async fn run(self, until: Instant, mut stop: watch::Receiver<bool>) -> Result<(), String> {
         let mut next = Instant::now() + self.every;
         while next + MIN_REST <= until {
             tokio::select! {
