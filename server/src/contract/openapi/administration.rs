@@ -154,10 +154,20 @@ pub(super) fn operations() -> Vec<Operation> {
             )
         },
     ];
-    all.into_iter()
-        .map(|operation| Operation {
-            access: Access::Administrator,
-            ..operation
-        })
-        .collect()
+    let for_administrators = all.into_iter().map(|operation| Operation {
+        access: Access::Administrator,
+        ..operation
+    });
+    let metrics = Operation {
+        summary: "What the server counts, for Prometheus",
+        more: "In the text format, or as OpenMetrics where that is accepted.",
+        access: Access::Anybody,
+        answers: vec![(
+            200,
+            "The families",
+            Content::Text(&["text/plain", "application/openmetrics-text"]),
+        )],
+        ..Operation::new("get", "/metrics", "metrics", TAG)
+    };
+    for_administrators.chain([metrics]).collect()
 }
