@@ -9,7 +9,7 @@ use shared::events;
 use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{admin, client, contract, feed, health, history, metrics, pages, playground, users};
+use crate::transport::http::{admin, client, contract, feed, health, history, inspection, metrics, pages, playground, users};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 
@@ -57,6 +57,8 @@ pub fn administration() -> Router<Arc<Context>> {
     Router::new()
         .route("/metrics", get(metrics::metrics))
         .route("/admin/rebuild", post(health::rebuild))
+        .route("/admin/doctor", get(inspection::doctor))
+        .route("/admin/trace/{id}", get(inspection::trace))
         .route("/admin/users/{id}/revoke", post(admin::revoke))
         .route("/admin/users/{id}/ban", post(admin::ban))
         .route("/admin/users/{id}/unban", post(admin::unban))

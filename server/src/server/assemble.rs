@@ -49,6 +49,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         watermark: DeliveryWatermark::new(store.clone()),
         conversation_notifier: Arc::default(),
         budget: Arc::clone(&registry.budget),
+        trace: Arc::default(),
     };
     let registrar = Registrar {
         presence_subscriptions: Arc::new(PresenceSubscriptions::new(Arc::clone(&store), Arc::clone(&connections))),

@@ -15,6 +15,7 @@ pub mod fuzzing;
 pub mod hardening;
 pub mod health;
 pub mod history;
+pub mod inspection;
 pub mod metrics;
 pub mod pages;
 pub mod paths;
