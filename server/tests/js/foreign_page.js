@@ -37,15 +37,19 @@ function connect({ url, token, me }) {
   const socket = (globalThis.socket = io(url, {
     auth: (pass) => pass({ token, since: cursor }), reconnectionDelay: 100, reconnectionDelayMax: 500,
   }));
-  socket.on("connect", () => {
-    seen.connects += 1;
+  socket.on("connect", () => (seen.connects += 1));
+  // The server can let it in after the upgrade only.
+  socket.io.on("open", () => {
     const { engine } = socket.io;
     seen.transports.push(engine.transport.name);
     engine.on("upgrade", ({ name }) => seen.transports.push(name));
   });
   socket.on("connect_error", (error) => seen.errors.push(error.message));
+  const ids = new Set();
   const keep = (message, at) => {
-    seen.events.push(message.message);
+    // A message can come twice, live and in a page.
+    if (!ids.has(message._id)) seen.events.push(message.message);
+    ids.add(message._id);
     cursor = at?.cursor ?? cursor;
   };
   socket.on(`receive_message_${me}`, keep);

@@ -39,6 +39,7 @@ async function picture(browser, address, path) {
   await at.sees("Grace laptop", "Are you on your way?");
   await at.press("Grace laptop", "Read all");
   await at.tick("Ada phone", "Are you on your way?", "read");
+  await at.device("Grace phone").locator(".unread[data-count='0']").waitFor();
   await at.write("Grace laptop", "On the train. My phone loses its line any moment.");
   await at.sees("Ada laptop", "On the train");
   await at.press("Grace phone", "Cut off");
@@ -47,6 +48,7 @@ async function picture(browser, address, path) {
   await at.input("Grace laptop").pressSequentially("See you s");
   await at.device("Ada phone").getByText("Grace is typing …").waitFor();
   await page.locator(".unread[data-count='1']").first().waitFor();
+  await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path, type: "jpeg", quality: 82 });
   await context.close();
 }
