@@ -43,7 +43,7 @@ pub(super) fn operations() -> Vec<Operation> {
     let page = |path, id, summary| Operation {
         summary,
         access: Access::Anybody,
-        answers: vec![(200, "The page", Content::Text("text/html"))],
+        answers: vec![(200, "The page", Content::Text(&["text/html"]))],
         ..Operation::new("get", path, id, TAG)
     };
     vec![
@@ -78,7 +78,11 @@ pub(super) fn operations() -> Vec<Operation> {
             summary: "What the pages load",
             access: Access::Anybody,
             parameters: vec![Parameter::plain("file", "The name of a file", file, json!("style.css"))],
-            answers: vec![(200, "The file", Content::Text("text/css"))],
+            answers: vec![(
+                200,
+                "The file",
+                Content::Text(&["text/css", "text/javascript", "image/svg+xml"]),
+            )],
             codes: &[ErrorCode::NotFound],
             ..Operation::new("get", "/pages/{file}", "pageFile", TAG)
         },
