@@ -4,6 +4,7 @@ mod about;
 mod administration;
 mod chat;
 mod operation;
+mod pages;
 mod responses;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ fn operations() -> Vec<Operation> {
         chat::operations(),
         users::operations(),
         administration::operations(),
+        pages::operations(),
     ];
     all.into_iter().flatten().collect()
 }

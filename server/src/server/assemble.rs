@@ -90,6 +90,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         client_files,
         pages: Pages::new(&config.paths(), config.playground()),
         mint: Mint::default(),
+        hints: config.gives_dev_hints().then(Arc::default),
         rates,
         registry,
         supervisor,

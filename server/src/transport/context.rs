@@ -6,6 +6,7 @@ use super::client_files::ClientFiles;
 use super::mint::Mint;
 use super::node::Node;
 use super::pages::Pages;
+use super::socketio::hints::DevHints;
 use super::socketio::reply::Reply;
 use super::socketio::timers::Timers;
 use super::store_check::StoreCheck;
@@ -39,6 +40,8 @@ pub struct Context {
     pub pages: Pages,
     /// How many tokens the playground may make.
     pub mint: Mint,
+    /// What tells clients about their mistakes, if that is wanted.
+    pub hints: Option<Arc<DevHints>>,
     /// When something is to happen to a connection.
     pub timers: Arc<Timers>,
     /// The name of this process.

@@ -18,10 +18,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::SocketClient;
 use super::handshake::Handshake;
+use super::hints::{FirstLook, Hints};
 use super::request::{EventHandler, EventTable};
 use super::resume::Resume;
 use super::session::Session;
 use crate::auth::{self, AuthError, Caller};
+use crate::clock;
 use crate::delivery::TooManyConnections;
 use crate::error;
 use crate::metrics::METRICS;
@@ -191,7 +193,13 @@ fn enter(
     // Or whoever is read more slowly would come anew, and be read at full speed.
     link.pause(context.rates.still_refused(&rates));
     let supervisor = context.supervisor.clone();
-    let session = Arc::new(Session::new(caller.user, client, registration, link, rates, supervisor));
+    let hints = context.hints.as_ref().map(|hints| Hints::new(hints, caller.user));
+    if let Some(hints) = &hints {
+        let (hints, ends) = (Arc::clone(hints), caller.expires_at.is_some());
+        socket.extensions.insert(FirstLook::new(hints, ends, clock::now()));
+    }
+    let session = Session::new(caller.user, client, registration, link, rates, supervisor, hints);
+    let session = Arc::new(session);
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }

@@ -9,6 +9,7 @@ use socketioxide::socket::Socket;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::emit;
+use super::hints::Hints;
 use super::session::{RequestOrder, Session, UnansweredPermit};
 use crate::chat;
 use crate::chat::respond::Respond;
@@ -56,6 +57,14 @@ impl Reply {
             permit: None,
             admitted: None,
             answered: false,
+        }
+    }
+
+    /// Looks for mistakes of the client, if that is wanted: what `look` is given says them, on the connection of this request. It is also
+    /// given whether the request asks for an answer.
+    pub(super) fn hint(&self, look: impl FnOnce(&Hints, &Socket, bool)) {
+        if let Some(hints) = &self.session.hints {
+            look(hints, &self.socket, self.ack.is_some());
         }
     }
 

@@ -8,6 +8,7 @@ use shared::{UserId, WireError};
 use tokio::sync::oneshot;
 
 use super::client::SocketClient;
+use super::hints::Hints;
 use crate::chat::SubmitError;
 use crate::delivery::budget::CONNECTION_BYTES;
 use crate::delivery::registration::Registration;
@@ -33,6 +34,8 @@ pub struct Session {
     pub rates: Arc<UserUse>,
     /// Owns the tasks of its requests.
     pub(super) supervisor: Supervisor,
+    /// What tells its client about mistakes, if that is wanted.
+    pub(super) hints: Option<Arc<Hints>>,
     /// Requests that wait for their answer.
     unanswered: AtomicU32,
     /// Events that wait until it is known whom they name.
@@ -52,6 +55,7 @@ impl Session {
         link: Link,
         rates: Arc<UserUse>,
         supervisor: Supervisor,
+        hints: Option<Arc<Hints>>,
     ) -> Self {
         Self {
             user,
@@ -60,6 +64,7 @@ impl Session {
             link,
             rates,
             supervisor,
+            hints,
             unanswered: AtomicU32::new(0),
             look_ups: AtomicU32::new(0),
             unanswered_bytes: AtomicUsize::new(0),
