@@ -9,7 +9,7 @@ use shared::events;
 use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{about, admin, client, contract, feed, health, history, metrics, users};
+use crate::transport::http::{about, admin, client, contract, feed, health, history, log_level, metrics, users};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 
@@ -58,4 +58,5 @@ pub fn administration() -> Router<Arc<Context>> {
         .route("/admin/users/{id}/unban", post(admin::unban))
         .route("/admin/users/{id}/connections", get(admin::connections))
         .route("/admin/connections/{id}", delete(admin::disconnect))
+        .route("/admin/log-level", get(log_level::get).put(log_level::put))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::client_files::ClientFiles;
+use super::http::log_level::LevelTimer;
 use super::node::Node;
 use super::socketio::reply::Reply;
 use super::socketio::timers::Timers;
@@ -35,6 +36,8 @@ pub struct Context {
     pub client_files: ClientFiles,
     /// When something is to happen to a connection.
     pub timers: Arc<Timers>,
+    /// Takes the log level back when its time is over.
+    pub level_timer: Arc<LevelTimer>,
     /// The name of this process.
     pub node: Node,
     /// How often users may do what.

@@ -15,6 +15,7 @@ pub mod fuzzing;
 pub mod hardening;
 pub mod health;
 pub mod history;
+pub mod log_level;
 pub mod metrics;
 pub mod paths;
 pub mod router;

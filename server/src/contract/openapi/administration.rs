@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::ErrorCode;
-use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
+use shared::admin::{BanUser, Disconnected, LogLevel, SetLogLevel, UserAccess, UserConnections};
 
 use super::super::examples::{ADA, AT};
 use super::super::payload::Payload;
@@ -103,6 +103,27 @@ pub(super) fn operations() -> Vec<Operation> {
             ..Operation::new("delete", "/admin/connections/{id}", "endConnection", TAG).answers(
                 "It ends in a moment",
                 Payload::answered::<Disconnected>(json!({"id": "host:4711:7"})),
+            )
+        },
+        Operation {
+            summary: "What the node that answers logs",
+            ..Operation::new("get", "/admin/log-level", "logLevel", TAG).answers(
+                "The level",
+                Payload::answered::<LogLevel>(json!({"filter": "info", "configured": "info"})),
+            )
+        },
+        Operation {
+            summary: "Log more, or less, for a time or until the process ends",
+            more: "What is no filter is refused, with what may be written.",
+            body: Some((
+                true,
+                Payload::asked::<SetLogLevel>(json!({"filter": "info,server::transport=debug", "for": 600})),
+            )),
+            ..Operation::new("put", "/admin/log-level", "setLogLevel", TAG).answers(
+                "The level",
+                Payload::answered::<LogLevel>(
+                    json!({"filter": "info,server::transport=debug", "configured": "info", "until": AT}),
+                ),
             )
         },
     ];
