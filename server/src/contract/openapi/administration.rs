@@ -127,10 +127,19 @@ pub(super) fn operations() -> Vec<Operation> {
             )
         },
     ];
-    all.into_iter()
+    let mut all: Vec<Operation> = all
+        .into_iter()
         .map(|operation| Operation {
             access: Access::Administrator,
             ..operation
         })
-        .collect()
+        .collect();
+    all.push(Operation {
+        summary: "What the process counts, for Prometheus",
+        more: "Without a token, but where administration is served only. As OpenMetrics 1.0 for those that accept it.",
+        access: Access::Anybody,
+        answers: vec![(200, "All families", Content::Text("text/plain"))],
+        ..Operation::new("get", "/metrics", "metrics", TAG)
+    });
+    all
 }
