@@ -21,7 +21,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use shared::UserId;
+use shared::{MessageId, UserId};
 use tokio::sync::mpsc;
 
 use self::lane::{Lane, Shared, Submitted, UNDELIVERED_BATCHES};
@@ -86,14 +86,17 @@ pub struct AppendOutcome<R> {
     /// Given along by the submitter. `None` if the submitter was answered before that the store is unavailable, and the
     /// store answered after all.
     pub reply: Option<R>,
+    /// The id that the message was given, where it is known: one of a failure.
+    pub failed: Option<MessageId>,
 }
 
 impl<R> AppendOutcome<R> {
-    fn failed(why: NotStored, reply: R) -> Self {
+    fn failed(why: NotStored, reply: R, message: Option<MessageId>) -> Self {
         Self {
             outcome: Err(why),
             deliver: false,
             reply: Some(reply),
+            failed: message,
         }
     }
 }

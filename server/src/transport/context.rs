@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::client_files::ClientFiles;
 use super::http::log_level::LevelTimer;
+use super::mint::Mint;
 use super::node::Node;
+use super::pages::Pages;
 use super::socketio::reply::Reply;
 use super::socketio::timers::Timers;
 use super::store_check::StoreCheck;
@@ -34,6 +36,10 @@ pub struct Context {
     pub store_check: StoreCheck,
     /// The client, for pages that load it from here.
     pub client_files: ClientFiles,
+    /// The pages for developers.
+    pub pages: Pages,
+    /// How many tokens the playground may make.
+    pub mint: Mint,
     /// When something is to happen to a connection.
     pub timers: Arc<Timers>,
     /// Takes the log level back when its time is over.

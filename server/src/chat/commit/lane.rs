@@ -201,7 +201,11 @@ impl<R> Lane<R> {
                     batch.replies.push(reply);
                     batch.charges.push(charge);
                 } else {
-                    refused.push(AppendOutcome::failed(SubmitError::ReceiverFull.into(), reply));
+                    refused.push(AppendOutcome::failed(
+                        SubmitError::ReceiverFull.into(),
+                        reply,
+                        Some(message.id),
+                    ));
                     charges.push(charge);
                 }
             }
@@ -216,8 +220,8 @@ impl<R> Lane<R> {
     /// wait for it, which it will not get.
     async fn give_up_waiting(&self, replies: &mut Vec<R>) -> Result<(), Gone> {
         let hangs = || StoreError::no_answer_within(STORE_TIMEOUT);
-        let fail = |reply| AppendOutcome::failed(NotStored::Failed(hangs().into()), reply);
-        let mut failed: Vec<AppendOutcome<R>> = replies.drain(..).map(fail).collect();
+        let fail = |reply, message| AppendOutcome::failed(NotStored::Failed(hangs().into()), reply, message);
+        let mut failed: Vec<AppendOutcome<R>> = replies.drain(..).map(|reply| fail(reply, None)).collect();
         if !failed.is_empty() {
             let messages = failed.len();
             tracing::error!(
@@ -226,8 +230,8 @@ impl<R> Lane<R> {
             );
         }
         let (mut charges, waiting) = (Vec::new(), self.shared.queue.clear());
-        for Submitted { charge, reply, .. } in waiting {
-            failed.push(fail(reply));
+        for Submitted { message, charge, reply } in waiting {
+            failed.push(fail(reply, Some(message.id)));
             charges.push(charge);
         }
         self.hand_on(Done::refused(failed, charges)).await
@@ -285,6 +289,7 @@ impl<R> Lane<R> {
             Err(_) => false,
         };
         AppendOutcome {
+            failed: outcome.is_err().then_some(id),
             outcome: outcome.map_err(NotStored::Failed),
             deliver,
             reply,
