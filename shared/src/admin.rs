@@ -12,7 +12,7 @@ pub const PORT_OFFSET: u16 = 100;
 pub fn port_beside(port: u16) -> u16 {
     match port {
         0 => 0,
-        _ => port.checked_add(PORT_OFFSET).unwrap_or(port - PORT_OFFSET),
+        _ => port.checked_add(PORT_OFFSET).unwrap_or_else(|| port - PORT_OFFSET),
     }
 }
 

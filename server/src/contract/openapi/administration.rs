@@ -186,7 +186,11 @@ pub(super) fn operations() -> Vec<Operation> {
         summary: "What the process counts, for Prometheus",
         more: "Without a token, but where administration is served only. As OpenMetrics 1.0 for those that accept it.",
         access: Access::Anybody,
-        answers: vec![(200, "All families", Content::Text("text/plain"))],
+        answers: vec![(
+            200,
+            "All families",
+            Content::Text(&["text/plain", "application/openmetrics-text"]),
+        )],
         ..Operation::new("get", "/metrics", "metrics", TAG)
     });
     all
