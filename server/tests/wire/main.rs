@@ -20,6 +20,7 @@ mod idempotency;
 mod identities;
 mod legacy;
 mod local_copy;
+mod logs;
 mod malformed;
 mod messages;
 mod metrics;
