@@ -19,8 +19,10 @@
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
 mod admin;
+mod bad_proxy;
 mod clients;
 mod commands;
+mod doctor;
 mod endings;
 mod examples;
 mod external;
@@ -36,7 +38,9 @@ mod restart;
 mod screen;
 mod scripts;
 mod tokens;
+mod top;
 mod tour;
+mod trace;
 mod typing;
 mod watch;
 

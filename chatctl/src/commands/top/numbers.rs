@@ -83,7 +83,7 @@ impl Numbers {
             catch_up_p99_ms: millis("chat_catch_up_seconds", 0.99),
             store_reachable: flag("chat_store_reachable"),
             store_errors_per_second: rate_of("chat_store_errors_total"),
-            poller_lag_seconds: now.sum("chat_poller_lag_seconds"),
+            poller_lag_seconds: now.sum("chat_poller_lag_seconds").max(0.0),
             limit_hits_per_second: rate_of("chat_limit_hits_total"),
             inbox_ready: flag("chat_inbox_ready"),
             tasks_ended: now.sum("chat_tasks_ended_total"),
