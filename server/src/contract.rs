@@ -14,9 +14,11 @@
 //! | `asyncapi` | the events of Socket.IO |
 //! | `openapi` | the requests over HTTP |
 //! | `examples` | what stands in the examples of both |
+//! | `compatible` | whether clients of the last version get on with this one |
 //! | `files` | what is checked in against what is made |
 
 mod asyncapi;
+mod compatible;
 mod examples;
 mod files;
 mod openapi;

@@ -48,7 +48,7 @@ impl User {
 
 /// Body of `POST /users`: one of its fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = crate::schema::one_way_to_create))]
 pub struct CreateUsers {
     /// `{"username": "ada"}`
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,7 +63,7 @@ pub struct CreateUsers {
 
 /// A user of another system, to be created here, or to be known as one of those who are here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = crate::schema::one_way_to_name))]
 #[serde(rename_all = "camelCase")]
 pub struct CreateUser {
     /// What a new user is called; where another user has the name, something is added to it.

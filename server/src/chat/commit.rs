@@ -11,6 +11,7 @@
 //! | `shares` | how much each sender may have under way |
 //! | `turns` | whose message is next: senders take turns |
 //! | `receivers` | how much each receiver can take |
+//! | `batch` | what goes from one task to the other |
 //! | `lane` | the two tasks |
 //! | `running` | what notices that one of them is gone |
 //!
@@ -35,6 +36,7 @@ use crate::domain::NewMessage;
 use crate::storage::{AppendError, Appended, Store, size};
 use crate::supervisor::Supervisor;
 
+mod batch;
 mod lane;
 mod queue;
 mod receivers;

@@ -57,16 +57,15 @@ pub(super) fn document() -> Value {
             "version": PROTOCOL_VERSION.to_string(),
             "summary": "History, users, settings and administration of a one-to-one chat server",
             "description": INTRODUCTION,
-            "license": {"name": "MIT", "identifier": "MIT"},
-            "contact": {"name": "The README of the server", "url": "http://127.0.0.1:5000/llms.txt"},
+            "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
         },
         "servers": [{"url": "http://127.0.0.1:5000", "description": "A server with default settings on this machine"}],
         "security": [{"token": []}],
         "tags": [
-            {"name": "server", "description": "What this is, and whether it is ready"},
-            {"name": "chat", "description": "History, inbox and catching up"},
-            {"name": "users", "description": "Users, and one's own settings"},
             {"name": "administration", "description": "For administrators, at `ADMIN_LISTEN`"},
+            {"name": "chat", "description": "History, inbox and catching up"},
+            {"name": "server", "description": "What this is, and whether it is ready"},
+            {"name": "users", "description": "Users, and one's own settings"},
         ],
         "paths": paths,
         "components": {
@@ -115,7 +114,10 @@ fn describe(operation: Operation, schemas: &mut Schemas, responses: &mut respons
             Content::Json(payload) => {
                 json!({"application/json": {"schema": payload.schema(schemas), "example": payload.example}})
             }
-            Content::Text(kind) => json!({*kind: {"schema": {"type": "string"}}}),
+            Content::Text(kinds) => {
+                let text = |kind: &&str| ((*kind).to_owned(), json!({"schema": {}}));
+                Value::Object(kinds.iter().map(text).collect())
+            }
         };
         described["responses"][status.to_string()] = json!({"description": what, "content": content});
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::RemoveRefSiblings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,21 +16,21 @@ use crate::routes::EVENTS;
 pub(super) struct Schemas {
     asked: SchemaGenerator,
     answered: SchemaGenerator,
-    reference_has_siblings: bool,
 }
 
 impl Schemas {
     /// For AsyncAPI, whose schemas are of draft 7.
     pub(super) fn draft_7() -> Self {
-        Self::new(SchemaSettings::draft07(), false)
+        Self::new(SchemaSettings::draft07())
     }
 
     /// For OpenAPI 3.1.
     pub(super) fn draft_2020_12() -> Self {
-        Self::new(SchemaSettings::draft2020_12(), true)
+        // Many tools take what stands beside a reference for nothing, though this draft has it count.
+        Self::new(SchemaSettings::draft2020_12().with_transform(RemoveRefSiblings::default()))
     }
 
-    fn new(settings: SchemaSettings, reference_has_siblings: bool) -> Self {
+    fn new(settings: SchemaSettings) -> Self {
         let settings = settings.with(|settings| {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
@@ -37,7 +38,6 @@ impl Schemas {
         Self {
             asked: settings.clone().for_deserialize().into_generator(),
             answered: settings.for_serialize().into_generator(),
-            reference_has_siblings,
         }
     }
 
@@ -58,7 +58,7 @@ impl Schemas {
     pub(super) fn into_components(mut self) -> Map<String, Value> {
         let mut all = self.asked.take_definitions(true);
         for (name, mut schema) in self.answered.take_definitions(true) {
-            remove_null(&mut schema, self.reference_has_siblings);
+            remove_null(&mut schema);
             if let Some(other) = all.insert(name.clone(), schema.clone()) {
                 assert_eq!(other, schema, "{name} is not the same in requests and in answers");
             }
@@ -72,7 +72,7 @@ impl Schemas {
 }
 
 /// What is not there is missing in what the server writes, and never `null`.
-fn remove_null(schema: &mut Value, reference_has_siblings: bool) {
+fn remove_null(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             let required = fields.get("required").cloned().unwrap_or_default();
@@ -84,23 +84,23 @@ fn remove_null(schema: &mut Value, reference_has_siblings: bool) {
             if let Some(Value::Object(properties)) = fields.get_mut("properties") {
                 for (_, property) in properties.iter_mut().filter(|(name, _)| !is_required(name)) {
                     let Value::Object(property) = property else { continue };
-                    remove_null_from(property, reference_has_siblings);
+                    remove_null_from(property);
                 }
             }
             for value in fields.values_mut() {
-                remove_null(value, reference_has_siblings);
+                remove_null(value);
             }
         }
         Value::Array(values) => {
             for value in values {
-                remove_null(value, reference_has_siblings);
+                remove_null(value);
             }
         }
         _ => {}
     }
 }
 
-fn remove_null_from(property: &mut Map<String, Value>, reference_has_siblings: bool) {
+fn remove_null_from(property: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = property.get_mut("type") {
         types.retain(|kind| kind != "null");
         if let [only] = &types[..] {
@@ -110,11 +110,8 @@ fn remove_null_from(property: &mut Map<String, Value>, reference_has_siblings: b
     }
     if let Some(Value::Array(mut choices)) = property.remove("anyOf") {
         choices.retain(|choice| choice["type"] != "null");
-        match (&choices[..], reference_has_siblings) {
-            ([only], true) => property.extend(only.as_object().cloned().unwrap_or_default()),
-            ([_], false) => drop(property.insert("allOf".to_owned(), choices.into())),
-            _ => drop(property.insert("anyOf".to_owned(), choices.into())),
-        }
+        let kind = if choices.len() == 1 { "allOf" } else { "anyOf" };
+        property.insert(kind.to_owned(), choices.into());
     }
 }
 

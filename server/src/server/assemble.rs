@@ -16,7 +16,9 @@ use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
 use crate::transport::context::{Chat, Context};
+use crate::transport::mint::Mint;
 use crate::transport::node::Node;
+use crate::transport::pages::Pages;
 use crate::transport::socketio::timers::Timers;
 use crate::transport::store_check::StoreCheck;
 use crate::transport::tcp::registry::Registry;
@@ -86,6 +88,8 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         store,
         store_check: StoreCheck::default(),
         client_files,
+        pages: Pages::new(&config.paths(), config.playground()),
+        mint: Mint::default(),
         rates,
         registry,
         supervisor,

@@ -1,4 +1,4 @@
-//! Python, and the packages of `shared/examples/requirements.txt` and `server/tests/python/requirements.txt`, installed on first use.
+//! Python, and the packages of `shared/examples/requirements.txt` and `server/tests/python/*.txt`, installed on first use.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -44,6 +44,15 @@ pub fn packages() -> &'static Path {
 pub fn token_packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
     PACKAGES.get_or_init(|| installed("server/tests/python/requirements.txt", &[]))
+}
+
+/// The same of what tries requests out by the document of the contract.
+///
+/// # Panics
+/// Likewise.
+pub fn contract_packages() -> &'static Path {
+    static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGES.get_or_init(|| installed("server/tests/python/contract.txt", &[]))
 }
 
 fn installed(list: &str, options: &[&str]) -> PathBuf {

@@ -37,10 +37,12 @@ pub(crate) enum Fault {
     KnowsEverybody,
     /// A ban is not stored.
     ForgetsBans,
+    /// Nor is a revocation.
+    ForgetsRevocations,
 }
 
 /// All of them.
-pub(crate) const FAULTS: [Fault; 9] = [
+pub(crate) const FAULTS: [Fault; 10] = [
     Fault::LosesMessages,
     Fault::ForgetsKeys,
     Fault::SkipsChanges,
@@ -50,6 +52,7 @@ pub(crate) const FAULTS: [Fault; 9] = [
     Fault::ShowsReading,
     Fault::KnowsEverybody,
     Fault::ForgetsBans,
+    Fault::ForgetsRevocations,
 ];
 
 /// A store with a fault.
@@ -281,6 +284,13 @@ impl AccessStore for BrokenStore {
     }
 
     async fn revoke(&self, user: UserId, before: Timestamp) -> Result<Option<Access>, StoreError> {
+        if self.is(Fault::ForgetsRevocations) {
+            let access = self.store.access(user).await?;
+            return Ok(access.map(|access| Access {
+                revoked_before: Some(before),
+                ..access
+            }));
+        }
         self.store.revoke(user, before).await
     }
 

@@ -169,6 +169,7 @@ impl World {
             Step::Type { by, to } => self.types(*by, *to).await,
             Step::Look { by, at } => self.look(*by, *at).await,
             Step::Ban(person) => self.ban(*person).await,
+            Step::Revoke(person) => self.revoke(*person).await,
         }
     }
 
@@ -310,4 +311,9 @@ async fn open(engine: &Engine, fault: Option<Fault>, parts: &Supervisor) -> Arc<
             appended: AtomicUsize::new(0),
         }),
     }
+}
+
+/// The second that it is now, since 1970, as tokens have it.
+pub(crate) fn second() -> i64 {
+    server::clock::now().millis().div_euclid(1_000)
 }

@@ -7,6 +7,7 @@ use shared::{ErrorCode, PROTOCOL_VERSION};
 
 use super::super::payload::Payload;
 use super::operation::{Access, Content, Operation, Parameter};
+use crate::transport::client_files::NAMES;
 
 const TAG: &str = "server";
 
@@ -93,7 +94,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "log": {"lostLines": 0},
         }))
     };
-    let file = |_: &mut super::Schemas| json!({"type": "string", "pattern": "^[0-9A-Za-z.-]+$"});
+    let file = |_: &mut super::Schemas| json!({"type": "string", "enum": NAMES});
     vec![
         Operation {
             summary: "What this server is",
@@ -133,7 +134,11 @@ pub(super) fn operations() -> Vec<Operation> {
                 file,
                 json!("socket.io.js"),
             )],
-            answers: vec![(200, "The file", Content::Text("application/javascript"))],
+            answers: vec![(
+                200,
+                "The file",
+                Content::Text(&["application/javascript", "application/json"]),
+            )],
             codes: &[ErrorCode::NotFound],
             ..Operation::new("get", "/socket.io/{file}", "clientFile", TAG)
         },
@@ -162,7 +167,8 @@ pub(super) fn operations() -> Vec<Operation> {
 fn document(path: &'static str, id: &'static str, summary: &'static str, kind: &'static str) -> Operation {
     let content = match kind {
         "application/json" => Content::Json(Payload::of_any_object()),
-        _ => Content::Text(kind),
+        "text/plain" => Content::Text(&["text/plain"]),
+        _ => Content::Text(&["text/markdown"]),
     };
     Operation {
         summary,

@@ -38,6 +38,7 @@ pub(super) fn operations() -> Vec<Operation> {
         },
         Operation {
             summary: "The bearer's conversations, the one with the newest message first",
+            more: "A page also ends before the conversation with which it would be longer than 512 KiB: go by `next`.",
             parameters: vec![
                 Parameter::cursor("cursor", "`next` of the page before"),
                 Parameter::limit("Conversations in the page; 50 without it"),

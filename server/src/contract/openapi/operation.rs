@@ -21,8 +21,8 @@ pub(super) enum Access {
 /// What an answer holds.
 pub(super) enum Content {
     Json(Payload),
-    /// A text of this kind.
-    Text(&'static str),
+    /// A text of one of these kinds.
+    Text(&'static [&'static str]),
 }
 
 /// A parameter of a path or a query.

@@ -50,17 +50,20 @@ pub(super) fn operations() -> Vec<Operation> {
         },
         Operation {
             summary: "The token's own user",
+            more: "The `_id` is part of the name of the event that a client listens to.",
             codes: &[ErrorCode::UserNotFound],
             ..Operation::new("get", "/users/me", "me", TAG).answers("The user", Payload::answered::<User>(user()))
         },
         Operation {
             summary: "One's own settings",
+            more: "As `update_settings` answers them.",
             codes: &[ErrorCode::UserNotFound],
             ..Operation::new("get", "/users/me/settings", "settings", TAG)
                 .answers("As they are now", Payload::answered::<CurrentSettings>(settings()))
         },
         Operation {
             summary: "Change one's own settings; what is absent stays",
+            more: "The other connections of the user receive `settings_updated`.",
             body: Some((true, Payload::asked::<SettingsChange>(json!({"readReceipts": true})))),
             codes: &[ErrorCode::UserNotFound],
             ..Operation::new("patch", "/users/me/settings", "changeSettings", TAG)

@@ -46,14 +46,17 @@ pub async fn list(
 ) -> Result<Json<UserList>, HttpError> {
     let Query(query) = query.map_err(|cause| error::invalid_request(error::shortened(&cause.body_text())))?;
     let chat = &context.chat;
-    if let Some(name) = query.username {
-        return Ok(Json(chat.users_named(caller, &name).await?));
+    if query.username.is_none() {
+        chat.may_list_users(caller)?;
     }
-    chat.may_list_users(caller)?;
     let after = query.after.as_deref();
     let after = after.map(|text| extract::id::<UserId>("after", text)).transpose()?;
     let limit = extract::limit(query.limit.as_deref())?.unwrap_or(limits::DEFAULT_PAGE);
-    Ok(Json(chat.list_users(caller, after, limit).await?))
+    Ok(Json(match query.username {
+        // All of them, whatever else was asked for.
+        Some(name) => chat.users_named(caller, &name).await?,
+        None => chat.list_users(caller, after, limit).await?,
+    }))
 }
 
 /// `GET /users/me`: the token's own user.
