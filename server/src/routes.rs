@@ -9,7 +9,9 @@ use shared::events;
 use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{admin, client, contract, feed, health, history, inspection, metrics, pages, playground, users};
+use crate::transport::http::{
+    admin, client, contract, feed, health, history, inspection, metrics, pages, playground, users,
+};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 

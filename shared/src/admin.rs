@@ -12,7 +12,10 @@ pub const PORT_OFFSET: u16 = 100;
 pub fn port_beside(port: u16) -> u16 {
     match port {
         0 => 0,
-        _ => port.checked_add(PORT_OFFSET).unwrap_or(port - PORT_OFFSET),
+        _ => match port.checked_add(PORT_OFFSET) {
+            Some(above) => above,
+            None => port - PORT_OFFSET,
+        },
     }
 }
 

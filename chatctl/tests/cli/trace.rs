@@ -34,7 +34,7 @@ fn steps(report: &Value) -> Vec<&str> {
 
 #[test]
 fn a_message_is_followed_to_the_devices_and_back() {
-    let [(ada, _), (bob, _)] = users(server());
+    let [(ada, _), (bob, bob_id)] = users(server());
     let (id, client_id) = send(server(), &ada, &bob);
     let report = trace(server(), &id);
     assert_eq!(steps(&report), ["received", "committed", "nobody_here"], "{report}");
@@ -44,7 +44,7 @@ fn a_message_is_followed_to_the_devices_and_back() {
     let mut watch = Script::run(server(), &["watch", "--as", &bob, "--json"]);
     watch.event_named("connected");
     let (id, _) = send(server(), &ada, &bob);
-    watch.event_named("message");
+    watch.event_named(&format!("receive_message_{bob_id}"));
     let report = trace(server(), &id);
     assert!(steps(&report).contains(&"sent"), "{report}");
     let sent = report["nodes"][0]["steps"]
@@ -77,11 +77,11 @@ fn what_nobody_knows_is_said() {
 fn several_servers_tell_what_each_did_and_the_store_what_is_older() {
     let mut one = Server::start(Engine::Mongo);
     let two = Setup::on(one.mongo_uri().expect("it has one")).start();
-    let [(ada, _), (bob, _)] = users(&one);
+    let [(ada, _), (bob, bob_id)] = users(&one);
     let mut watch = Script::run(&two, &["watch", "--as", &bob, "--json"]);
     watch.event_named("connected");
     let (id, _) = send(&one, &ada, &bob);
-    watch.event_named("message");
+    watch.event_named(&format!("receive_message_{bob_id}"));
     let both = || {
         let mut command = command(&one, &["trace", &id, "--json"]);
         command.env("CHAT_URL", format!("{},{}", one.url(), two.url()));
