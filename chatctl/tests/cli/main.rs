@@ -21,8 +21,10 @@
 
 mod admin;
 mod assistants;
+mod bad_proxy;
 mod clients;
 mod commands;
+mod doctor;
 mod endings;
 mod examples;
 mod external;
@@ -38,7 +40,9 @@ mod restart;
 mod screen;
 mod scripts;
 mod tokens;
+mod top;
 mod tour;
+mod trace;
 mod typing;
 mod watch;
 

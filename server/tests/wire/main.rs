@@ -18,6 +18,7 @@ mod health;
 mod history;
 mod idempotency;
 mod identities;
+mod inspection;
 mod legacy;
 mod local_copy;
 mod logs;
