@@ -108,6 +108,16 @@ With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} 
         #[command(subcommand)]
         what: Admin,
     },
+    /// Look at a server and at what is before it: what is wrong, and what to change.
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(Doctor),
+    /// Say what became of a message: received, committed, sent to which devices, delivered, read; and if not, why not.
+    #[command(after_help = TRACE_HELP)]
+    Trace {
+        /// The id of the message, or the clientMessageId that its sender gave it.
+        #[arg(value_name = "MESSAGE")]
+        name: String,
+    },
     /// Measure the server: rate, latency and correctness of messages, connections, memory, history.
     #[cfg(feature = "bench")]
     #[command(after_help = chatctl_bench::HELP)]
@@ -121,6 +131,45 @@ With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} 
     #[command(after_help = chatctl_prove::HELP)]
     Prove(chatctl_prove::Prove),
 }
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Where pages come from that are to connect, such as `https://app.example.com`: asks whether they are let in.
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) origin: Option<String>,
+    /// Connect as this user until the server's first ping, some 25 s: whether a proxy ends connections before.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+}
+
+/// The help at the end of `chatctl doctor --help`.
+const DOCTOR_HELP: &str = "\
+Each line is one thing that was looked at: ✓ as it should be, ! works and may not be what you want, ✗ wrong, · not \
+looked at. A line with → says what to change. It asks for the server's health and clock, whether a token of this \
+program is taken, how the server says it stands (store, durability, indexes, backlog, files, settings, keys of the \
+provider), and what is between here and there: WebSocket, polling, sessions, CORS.
+
+Run it from where your clients are, with the address that they use, and name the place of administration \
+(--admin-url). Several addresses are looked at one after the other.
+
+The exit status is 1 if anything is wrong. With --json: one array, an object for each address.
+
+Examples:
+  chatctl doctor
+  chatctl doctor --url https://chat.example.com --admin-url http://10.0.0.5:5100 \\
+    --origin https://app.example.com --as userA";
+
+/// The help at the end of `chatctl trace --help`.
+const TRACE_HELP: &str = "\
+A server remembers the last 65,536 steps for an hour, and no text. What is older is answered from the store: when it \
+was stored, delivered and read. Name all servers of a database with --url, and their --admin-url, to hear what each did.
+
+The exit status is 1 if nobody knows the message. With --json: {\"nodes\":[…],\"why\":…}.
+
+Examples:
+  chatctl trace 6945577083968f286a0ff5fb
+  chatctl trace 0190a5e2-7c1b-7a30-9d25-3f1c5e0d8a11 --json | jq .why";
 
 /// What an administrator can do about a user.
 #[derive(Debug, Subcommand)]

@@ -3,11 +3,13 @@
 mod admin;
 mod chat;
 mod check;
+mod doctor;
 mod history;
 mod inbox;
 mod rebuild;
 mod seed;
 mod token;
+mod trace;
 mod users;
 mod watch;
 
@@ -26,9 +28,9 @@ use crate::prompt;
 
 /// What is said of several addresses where one is needed.
 const TOO_MANY_SERVERS: &str = if cfg!(feature = "prove") {
-    "only `prove`, `admin connections` and `admin disconnect` take several servers"
+    "only `prove`, `doctor`, `trace`, `admin connections` and `admin disconnect` take several servers"
 } else {
-    "name one server; only `admin connections` and `admin disconnect` take several"
+    "name one server; only `doctor`, `trace`, `admin connections` and `admin disconnect` take several"
 };
 
 /// What every command gets.
@@ -106,6 +108,8 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Watch(arguments) => watch::run(&context, &arguments)?,
         Command::Rebuild => rebuild::run(&context)?,
         Command::Admin { what } => admin::run(&context, &nodes, &what)?,
+        Command::Doctor(arguments) => return doctor::run(&context, &nodes, &arguments),
+        Command::Trace { name } => return trace::run(&context, &nodes, &name),
         #[cfg(feature = "bench")]
         Command::Bench { what } => return chatctl_bench::run(context.http, context.json, &what),
         #[cfg(feature = "prove")]
@@ -119,6 +123,7 @@ fn takes_several_servers(command: &Command) -> bool {
     match command {
         #[cfg(feature = "prove")]
         Command::Prove(_) => true,
+        Command::Doctor(_) | Command::Trace { .. } => true,
         Command::Admin { what } => matches!(what, Admin::Connections { .. } | Admin::Disconnect { .. }),
         _ => false,
     }

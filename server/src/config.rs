@@ -14,6 +14,7 @@ mod limits;
 mod listen;
 mod networks;
 mod origins;
+mod pages;
 pub mod paths;
 mod rate;
 mod read;
@@ -25,6 +26,7 @@ pub use limits::{Limits, ProxyHeader, Switch};
 pub use listen::{Administration, Endpoint, Listen};
 pub use networks::{Networks, UNIX};
 pub use origins::{Origins, Pattern};
+pub use pages::{Pages, Playground};
 pub use rate::{Allowed, Quota, Rate};
 pub use read::{ConfigError, Given, Problem, read};
 pub use shared::values::Secret;
@@ -131,6 +133,10 @@ pub struct Config {
     /// How much and how often.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// The pages for developers.
+    #[command(flatten)]
+    pub pages: Pages,
 }
 
 impl Config {

@@ -22,6 +22,7 @@ mod shut_out;
 pub use connecting::{invalid_namespace, may_not_connect};
 pub use rates::{
     quota_exceeded, too_many_connections_of_address, too_many_failed_tokens, too_many_of_address, too_many_of_user,
+    too_many_players,
 };
 pub use shut_out::ended;
 

@@ -31,6 +31,7 @@ pub mod error;
 pub mod failpoints;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod message_trace;
 pub mod metrics;
 pub mod outage;
 pub mod rates;

@@ -13,11 +13,13 @@ use shared::ErrorCode;
 
 mod counter;
 mod histogram;
+mod limits;
 mod page;
 pub mod process;
 
 pub use counter::{Counter, Counters, Gauge};
 pub use histogram::{Histogram, Spread};
+pub use limits::{Limit, LimitHits};
 pub use page::{Format, Page, write};
 
 /// One batch of so many is timed: what is stored alone is a batch, too, and would read a clock for each message.
@@ -25,6 +27,9 @@ pub const TIMED_BATCHES: u64 = 8;
 
 /// How many error codes there are.
 const CODES: usize = ErrorCode::ALL.len();
+
+/// What a failure of the database is; their places are those of the counters.
+pub const STORE_ERRORS: [&str; 5] = ["unavailable", "timeout", "failed", "foreign_index", "validator"];
 
 /// What this process has counted.
 pub static METRICS: Metrics = Metrics::new();
@@ -46,6 +51,20 @@ pub struct Metrics {
     pub handshakes: Counter,
     /// Connections that were not, by code.
     pub handshakes_refused: ByCode,
+    /// Limits that were hit.
+    pub limits: LimitHits,
+    /// Failures of the database, in the order of [`STORE_ERRORS`].
+    pub store_errors: Counters<{ STORE_ERRORS.len() }>,
+    /// Heartbeats of the lease that were stored.
+    pub heartbeats: Counter,
+    /// Heartbeats that could not be.
+    pub heartbeats_failed: Counter,
+    /// When the last one was stored, in milliseconds since 1970.
+    pub heartbeat_at: Gauge,
+    /// Up to when what other programs wrote was read, in milliseconds since 1970; 0 where nobody else writes.
+    pub polled_up_to: Gauge,
+    /// Requests whose work panicked.
+    pub panics: Counter,
     /// Messages of each batch.
     pub batch: Histogram,
     /// How long the store took for a batch.
@@ -66,6 +85,13 @@ impl Metrics {
             requests_refused: ByCode::new(),
             handshakes: Counter::new(),
             handshakes_refused: ByCode::new(),
+            limits: LimitHits::new(),
+            store_errors: Counters::new(),
+            heartbeats: Counter::new(),
+            heartbeats_failed: Counter::new(),
+            heartbeat_at: Gauge::new(),
+            polled_up_to: Gauge::new(),
+            panics: Counter::new(),
             batch: Histogram::of_sizes(),
             commit: Histogram::of_times(),
             delivery: Histogram::of_times(),
@@ -104,6 +130,35 @@ impl Metrics {
             "Connections that were refused, by the code of the error",
             "code",
             self.handshakes_refused.get(),
+        )?;
+        page.counters(
+            "chat_limit_hits",
+            "What users and addresses did too often, by the setting that limits it",
+            "limit",
+            self.limits.get(),
+        )?;
+        page.counters(
+            "chat_store_errors",
+            "Failures that the database or its driver reported, also those after which it was tried again",
+            "kind",
+            STORE_ERRORS.into_iter().zip(self.store_errors.get()),
+        )?;
+        let heartbeats = [("stored", &self.heartbeats), ("failed", &self.heartbeats_failed)];
+        page.counters(
+            "chat_heartbeats",
+            "Renewals of the lease that keeps presence true, by what became of them",
+            "outcome",
+            heartbeats.map(|(outcome, counter)| (outcome, counter.get())),
+        )?;
+        page.seconds(
+            "chat_last_heartbeat_timestamp",
+            "When the lease was last renewed, in seconds since 1970",
+            self.heartbeat_at.get() as f64 / 1_000.0,
+        )?;
+        page.counter(
+            "chat_request_panics",
+            "Requests whose work panicked: a fault of the server, of which the log says more",
+            self.panics.get(),
         )?;
         page.sizes(
             "chat_batch_messages",

@@ -9,7 +9,9 @@ use shared::events;
 use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
-use crate::transport::http::{about, admin, client, contract, feed, health, history, metrics, users};
+use crate::transport::http::{
+    admin, client, contract, feed, health, history, inspection, metrics, pages, playground, users,
+};
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
 
@@ -30,7 +32,11 @@ pub const EVENTS: EventTable = &[
 /// The requests that clients may send. [`transport::http::router`](crate::transport::http::router) adds what holds for all.
 pub fn routes() -> Router<Arc<Context>> {
     Router::new()
-        .route("/", get(about::about))
+        .route("/", get(pages::home))
+        .route("/pages/{file}", get(pages::file))
+        .route("/docs", get(pages::docs))
+        .route("/playground", get(pages::playground))
+        .route("/playground/tokens", post(playground::tokens))
         .route("/chat/history/{user1}/{user2}", get(history::history))
         .route("/chat/conversations", get(feed::conversations))
         .route("/chat/sync", get(feed::sync))
@@ -53,6 +59,8 @@ pub fn administration() -> Router<Arc<Context>> {
     Router::new()
         .route("/metrics", get(metrics::metrics))
         .route("/admin/rebuild", post(health::rebuild))
+        .route("/admin/doctor", get(inspection::doctor))
+        .route("/admin/trace/{id}", get(inspection::trace))
         .route("/admin/users/{id}/revoke", post(admin::revoke))
         .route("/admin/users/{id}/ban", post(admin::ban))
         .route("/admin/users/{id}/unban", post(admin::unban))

@@ -85,6 +85,7 @@ pub async fn run_with(
     if config.legacy_open_history {
         tracing::warn!("LEGACY_OPEN_HISTORY is on: anyone can read every conversation without a token");
     }
+    load::playground(&config)?;
     listener::raise_file_limit(config.limits.max_connections);
     // An address that can't be had is an error before the store is opened; but no client gets through that could not be answered.
     let (bound, for_administration) = bind::bind(&config.listen).await?;

@@ -17,7 +17,8 @@
 //! [`crate::chat`] hands a store finished batches.
 
 use async_trait::async_trait;
-use shared::Timestamp;
+use shared::diagnosis::StoreFacts;
+use shared::{Message, MessageId, Timestamp};
 
 mod access;
 mod error;
@@ -41,6 +42,15 @@ pub use presence::{HEARTBEAT_INTERVAL, LEASE_TIMEOUT, PresenceChange, PresenceSt
 pub use receipts::{MarkError, ReceiptStore};
 pub use users::UserStore;
 
+/// What a message is looked up by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageName {
+    /// Its id.
+    Id(MessageId),
+    /// The `clientMessageId` that its sender gave it.
+    Client(String),
+}
+
 /// A database that keeps users and messages.
 ///
 /// Every method of these traits can fail with [`StoreError`]; none panics, and none answers before what it wrote is durable.
@@ -50,6 +60,12 @@ pub trait Store:
 {
     /// Succeeds if the store can be read and written now.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// How it stands, for an administrator who looks for what is wrong.
+    async fn facts(&self) -> Result<StoreFacts, StoreError>;
+
+    /// A message of whichever conversation, by its id or by what its sender knows it by; the first of several.
+    async fn find(&self, name: &MessageName) -> Result<Option<Message>, StoreError>;
 
     /// Takes this process's users offline, gives up its claim and closes the store. Nothing may be called after.
     async fn close(&self, now: Timestamp) -> Result<(), StoreError>;

@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::metrics::METRICS;
+
 /// Starts parts and watches them. Clones are the same one; [`child`](Self::child) makes one for parts that may
 /// end at another time.
 #[derive(Clone)]
@@ -39,8 +41,17 @@ struct Shared {
     /// The first part that panicked, else the first that ended too early: those that wait for each other can end when
     /// another one panics. Held to look at it or to set it.
     failed: Mutex<Option<Failed>>,
-    /// How many parts of each name run now. Held to count one up or down, or to list them.
-    running: Mutex<BTreeMap<&'static str, usize>>,
+    /// How many parts of each name run, and have ended. Held to count one up or down, or to list them.
+    parts: Mutex<BTreeMap<&'static str, Count>>,
+}
+
+/// The parts of one name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Those that run.
+    pub running: u64,
+    /// Those that have ended.
+    pub ended: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -60,7 +71,7 @@ impl Default for Supervisor {
             shared: Arc::new(Shared {
                 stopping,
                 failed: Mutex::default(),
-                running: Mutex::default(),
+                parts: Mutex::default(),
             }),
         }
     }
@@ -151,7 +162,15 @@ impl Supervisor {
 
     /// The names of the parts that run now, those of all children included.
     pub fn still_running(&self) -> Vec<&'static str> {
-        self.shared.running.lock().keys().copied().collect()
+        let parts = self.shared.parts.lock();
+        let running = parts.iter().filter(|(_, count)| count.running > 0);
+        running.map(|(name, _)| *name).collect()
+    }
+
+    /// How many parts of each name run, and have ended.
+    pub fn counts(&self) -> Vec<(&'static str, Count)> {
+        let parts = self.shared.parts.lock();
+        parts.iter().map(|(name, count)| (*name, *count)).collect()
     }
 
     fn judge(&self, name: &'static str, ended: &Result<(), Box<dyn Any + Send>>) {
@@ -172,7 +191,7 @@ impl Supervisor {
 
     fn running(&self, name: &'static str) -> Running {
         tracing::debug!(task = name, "started");
-        *self.shared.running.lock().entry(name).or_default() += 1;
+        self.shared.parts.lock().entry(name).or_default().running += 1;
         Running {
             name,
             shared: Arc::clone(&self.shared),
@@ -188,12 +207,9 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut running = self.shared.running.lock();
-        if let Some(count) = running.get_mut(self.name) {
-            *count -= 1;
-            if *count == 0 {
-                running.remove(self.name);
-            }
+        if let Some(count) = self.shared.parts.lock().get_mut(self.name) {
+            count.running -= 1;
+            count.ended += 1;
         }
     }
 }
@@ -205,6 +221,7 @@ pub async fn logged(name: &str, work: impl Future<Output = ()>) -> bool {
     let work = crate::failpoints::request(name, work);
     let sound = AssertUnwindSafe(work).catch_unwind().await.is_ok();
     if !sound {
+        METRICS.panics.count();
         tracing::error!(request = name, "a request panicked");
     }
     sound

@@ -4,7 +4,9 @@
 pub mod client_files;
 pub mod context;
 pub mod http;
+pub mod mint;
 pub mod node;
+pub mod pages;
 pub mod socketio;
 pub mod store_check;
 pub mod tcp;

@@ -11,6 +11,7 @@
 //! | [`presence`] | who is there, who is typing, and what of it others may know |
 //! | [`sync`] | catching up on what was missed |
 //! | [`admin`] | what administrators do about users who are to be shut out, and about connections |
+//! | [`diagnosis`], [`trace`] | how a server stands, and what became of a message, for administrators |
 //! | [`events`] | names and payloads of the Socket.IO events |
 //! | [`error`] | the one list of error codes, for sockets, HTTP and the command line |
 //! | [`claims`] | what a token says |
@@ -26,6 +27,7 @@
 pub mod admin;
 pub mod claims;
 pub mod conversation;
+pub mod diagnosis;
 pub mod dotenv;
 pub mod error;
 pub mod events;
@@ -40,6 +42,7 @@ pub mod session;
 pub mod settings;
 pub mod sync;
 pub mod time;
+pub mod trace;
 pub mod user;
 pub mod values;
 

@@ -1,5 +1,5 @@
 //! The server, seen from a client: [`http`], [`socket`] with its [`request`]s, [`event`]s and [`news`], the [`token`]s that open both, and
-//! the [`backoff`] before the next try. Below them are `transport`, the HTTP client, and [`tls`].
+//! the [`backoff`] before the next try; [`probe`] looks at what is between here and the server. Below them are `transport`, the HTTP client, and [`tls`].
 //!
 //! Nothing here prints or asks; what fails is a [`ClientError`] whose text says what to do about it.
 
@@ -11,6 +11,7 @@ mod external_names;
 mod heartbeat;
 pub mod http;
 pub mod news;
+pub mod probe;
 pub mod request;
 pub mod socket;
 mod socket_url;

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use parking_lot::Mutex;
+use shared::diagnosis::StoreFacts;
 use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 use server::domain::{Access, Ban, Bounds, Changes, Conversation, Cursor, End, Mark, Marked, Position, RemoteChange};
 use server::domain::{NewMessage, NewUser, Profile, Username};
 use server::storage::{
-    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
-    PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageName,
+    MessageStore, PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
 };
 
 /// Users in memory, and no messages.
@@ -233,6 +234,14 @@ impl AccessStore for NullStore {
 impl Store for NullStore {
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        Err(StoreError::Failed("it keeps nothing".to_owned()))
+    }
+
+    async fn find(&self, _: &MessageName) -> Result<Option<Message>, StoreError> {
+        Ok(None)
     }
 
     async fn close(&self, _: Timestamp) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use jwt::{Key, Keys, Provider};
 use shared::limits::SECRET_BYTES;
 
 use super::secret::{self, SecretError};
-use crate::config::Config;
+use crate::config::{Config, Secret};
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,19 @@ pub fn load(config: &Config) -> Result<Keys, KeysError> {
         None => Provider::None,
     };
     Ok(Keys { own, provider })
+}
+
+/// The secret that the server would sign with: the first of the settings, or the generated one; nothing where only public keys are set.
+///
+/// # Errors
+/// [`KeysError`].
+pub fn signing_secret(config: &Config) -> Result<Option<Secret>, KeysError> {
+    let settings = &config.tokens.keys;
+    if settings.need_generated_secret() {
+        return Ok(Some(secret::generated(config)?));
+    }
+    let secrets = settings.secrets()?;
+    Ok(secrets.and_then(|secrets| secrets.all.into_iter().next()))
 }
 
 fn warn_if_short(bytes: Option<usize>) {

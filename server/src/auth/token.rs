@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jwt::{Header, Refusal, Rules, Verified};
+use jwt::{Header, Keys, Refusal, Rules, Verified};
 
 use super::key_store::KeyStore;
 use super::{AuthError, UserIds};
@@ -35,6 +35,11 @@ impl Verifier {
         self.user_ids = Arc::clone(user_ids);
         self.provisions = provisions;
         self
+    }
+
+    /// The keys as they are now.
+    pub fn keys(&self) -> Arc<Keys> {
+        self.keys.current()
     }
 
     /// How tokens name users.

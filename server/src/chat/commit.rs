@@ -11,6 +11,7 @@
 //! | `shares` | how much each sender may have under way |
 //! | `turns` | whose message is next: senders take turns |
 //! | `receivers` | how much each receiver can take |
+//! | `batch` | what goes from one task to the other |
 //! | `lane` | the two tasks |
 //! | `running` | what notices that one of them is gone |
 //!
@@ -20,7 +21,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use shared::UserId;
+use shared::{MessageId, UserId};
 use tokio::sync::mpsc;
 
 use self::lane::{Lane, Shared, Submitted, UNDELIVERED_BATCHES};
@@ -35,6 +36,7 @@ use crate::domain::NewMessage;
 use crate::storage::{AppendError, Appended, Store, size};
 use crate::supervisor::Supervisor;
 
+mod batch;
 mod lane;
 mod queue;
 mod receivers;
@@ -84,14 +86,17 @@ pub struct AppendOutcome<R> {
     /// Given along by the submitter. `None` if the submitter was answered before that the store is unavailable, and the
     /// store answered after all.
     pub reply: Option<R>,
+    /// The id that the message was given, where it is known: one of a failure.
+    pub failed: Option<MessageId>,
 }
 
 impl<R> AppendOutcome<R> {
-    fn failed(why: NotStored, reply: R) -> Self {
+    fn failed(why: NotStored, reply: R, message: Option<MessageId>) -> Self {
         Self {
             outcome: Err(why),
             deliver: false,
             reply: Some(reply),
+            failed: message,
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::value::to_raw_value;
 use shared::UserId;
 use shared::events::Sent;
+use shared::trace::TraceEvent;
 
 use super::Chat;
 use super::commit::AppendOutcome;
@@ -10,6 +11,7 @@ use super::error::Error;
 use super::respond::Respond;
 use crate::delivery::Dispatcher;
 use crate::domain::{ClientMessageId, NewMessage, Text};
+use crate::message_trace;
 use crate::metrics::METRICS;
 
 /// A message as a client sends it.
@@ -29,7 +31,13 @@ impl<R: Respond> Chat<R> {
             Ok(message) => message,
             Err(error) => return respond.fail(error),
         };
+        let (id, at) = (message.id, message.created_at);
+        let known_by = message.client_message_id.as_ref();
+        let known_by = known_by.map_or(0, |id| message_trace::fingerprint(id.as_str()));
+        let trace = &self.dispatcher.trace;
+        trace.record_at(id, TraceEvent::Received, at, known_by);
         if let Err((refused, respond)) = self.committer.submit(message, respond) {
+            trace.record(id, TraceEvent::Refused, 0);
             respond.fail(refused.into());
         }
     }
@@ -56,6 +64,7 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, committed: AppendOutco
         outcome,
         deliver,
         reply,
+        failed,
     } = committed;
     // Serialised once, however many connections receive it.
     let stored = outcome.map_err(Error::NotStored).and_then(|appended| {
@@ -65,12 +74,20 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, committed: AppendOutco
     let (appended, document) = match stored {
         Ok(stored) => stored,
         Err(error) => {
+            if let Some(id) = failed {
+                dispatcher.trace.record(id, TraceEvent::NotCommitted, 0);
+            }
             if let Some(reply) = reply {
                 reply.fail(error);
             }
             return;
         }
     };
+    let event = match appended.duplicate {
+        false => TraceEvent::Committed,
+        true => TraceEvent::Repeated,
+    };
+    dispatcher.trace.record(appended.message.id, event, 0);
     let origin = reply.as_ref().map(R::connection);
     if let Some(reply) = reply {
         match appended.duplicate {

@@ -21,6 +21,16 @@ impl ConnectionId {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
+
+    /// As a number, by which [`of_number`](Self::of_number) gives it back.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The one of this number.
+    pub fn of_number(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 impl FromStr for ConnectionId {

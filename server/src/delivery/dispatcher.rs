@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::sync::{Receipt, Resume};
+use shared::trace::TraceEvent;
 use shared::{Conversation, Message, Presence, Settings, UserId, events};
 
 use super::Connections;
@@ -13,7 +14,9 @@ use super::client::{Client, ConnectionId, Emitted};
 use super::connections::{Connection, OfUser};
 use super::conversation_notifier::{ConversationNotifier, Readiness};
 use super::watermark::DeliveryWatermark;
+use crate::clock;
 use crate::domain::{Cursor, Marker, Watermark};
+use crate::message_trace::MessageTrace;
 
 /// With more bytes than this waiting for a client it is not sent how conversations stand.
 const BUSY_BYTES: usize = 128 * 1024;
@@ -42,17 +45,37 @@ pub struct Dispatcher {
     pub conversation_notifier: Arc<ConversationNotifier>,
     /// What waits for all clients.
     pub budget: Arc<Budget>,
+    /// What happened to recent messages.
+    pub trace: Arc<MessageTrace>,
 }
 
 impl Dispatcher {
     /// Sends a committed message to the receiver's connections, and to the sender's except `origin`. `document` is the message as
     /// JSON: it is serialised once, however many connections receive it.
     pub fn message(&self, message: &Message, document: &RawValue, origin: Option<ConnectionId>) {
+        let at = clock::now();
         if let Some(receiver) = message.receiver {
-            self.emit_json(receiver, &events::receive_message(receiver), document, None);
+            let sent = |event, detail| self.trace.record_at(message.id, event, at, detail);
+            let connections = self.connections.others(receiver, None);
+            if connections.is_empty() {
+                sent(TraceEvent::NobodyHere, 0);
+            }
+            self.emit_to(
+                connections,
+                receiver,
+                &events::receive_message(receiver),
+                document,
+                |id, emitted| {
+                    sent(became(emitted, TraceEvent::Sent), id.number());
+                },
+            );
         }
         if let Some(sender) = message.sender {
-            self.emit_json(sender, events::MESSAGE_SENT, document, origin);
+            let connections = self.connections.others(sender, origin);
+            self.emit_to(connections, sender, events::MESSAGE_SENT, document, |id, emitted| {
+                let event = became(emitted, TraceEvent::SentToSender);
+                self.trace.record_at(message.id, event, at, id.number());
+            });
         }
         if let (Some(sender), Some(receiver)) = (message.sender, message.receiver) {
             #[cfg(feature = "failpoints")]
@@ -172,30 +195,29 @@ impl Dispatcher {
         if !connections.is_empty()
             && let Some(payload) = json(payload)
         {
-            self.emit_to(connections, user, event, &payload);
+            self.emit_to(connections, user, event, &payload, |_, _| {});
         }
     }
 
-    /// As [`emit`](Self::emit), of a payload that is JSON already.
-    fn emit_json(&self, user: UserId, event: &str, payload: &RawValue, origin: Option<ConnectionId>) {
-        self.emit_to(self.connections.others(user, origin), user, event, payload);
-    }
-
+    /// Sends these connections of a user an event. `done` hears what became of each.
     fn emit_to(
         &self,
         connections: OfUser<ConnectionId, Arc<dyn Client>>,
         user: UserId,
         event: &str,
         payload: &RawValue,
+        done: impl Fn(ConnectionId, Emitted),
     ) {
         let caught_up = connections.iter().any(|connection| connection.caught_up);
         let resume = caught_up.then(|| self.resume(user)).flatten();
         for connection in connections {
             let resume = resume.as_deref().filter(|_| connection.caught_up);
-            if connection.client.emit(event, payload, resume) == Emitted::Dropped {
+            let emitted = connection.client.emit(event, payload, resume);
+            if emitted == Emitted::Dropped {
                 // It must not be given a cursor after an event that it has not received.
                 self.connections.set_caught_up(user, connection.id, false);
             }
+            done(connection.id, emitted);
         }
     }
 
@@ -243,6 +265,15 @@ impl Dispatcher {
             self.connections.set_caught_up(user, connection.id, false);
             connection.client.end_unread();
         }
+    }
+}
+
+/// What is recorded of a message that a connection was to be sent.
+fn became(emitted: Emitted, sent: TraceEvent) -> TraceEvent {
+    match emitted {
+        Emitted::Sent => sent,
+        Emitted::Dropped => TraceEvent::Dropped,
+        Emitted::NotConnected => TraceEvent::NotConnected,
     }
 }
 

@@ -73,6 +73,13 @@ impl PresenceSubscriptions {
         }
     }
 
+    /// How many users are followed, and by how many connections in all, one that follows several counted for each.
+    pub fn size(&self) -> (usize, usize) {
+        let table = self.table.lock();
+        let followers = table.followed.values().map(|followed| followed.followers.len());
+        (table.followed.len(), followers.sum())
+    }
+
     /// A user came or left, or what others may see of them changed.
     pub fn recheck(&self, user: UserId) {
         self.schedule([user], Instant::now());

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
+use crate::metrics::METRICS;
 use crate::outage::Outage;
 use crate::storage::{HEARTBEAT_INTERVAL, PresenceChange, PresenceStore};
 
@@ -44,14 +45,18 @@ pub async fn run_heartbeat(store: Arc<dyn PresenceStore>, stop: CancellationToke
             () = stop.cancelled() => return,
             _ = beat.tick() => match store.heartbeat(now()).await {
                 Ok(()) => {
+                    METRICS.heartbeats.count();
+                    METRICS.heartbeat_at.set(now().millis().cast_unsigned());
                     if let Some(ended) = beats.worked() {
                         tracing::info!(lasted = ?ended.lasted, "presence: the heartbeat is stored again");
                     }
                 }
-                Err(error) if beats.failed() => {
-                    tracing::warn!(%error, "presence: the heartbeat could not be stored; it will be tried again");
+                Err(error) => {
+                    METRICS.heartbeats_failed.count();
+                    if beats.failed() {
+                        tracing::warn!(%error, "presence: the heartbeat could not be stored; it will be tried again");
+                    }
                 }
-                Err(_) => {}
             }
         }
     }
@@ -62,6 +67,11 @@ impl PresenceWriter {
     pub fn set(&self, user: UserId, online: bool) {
         self.waiting.lock().insert(user, (online, now()));
         self.changed.notify_one();
+    }
+
+    /// How many users have a change that is not stored yet.
+    pub fn unwritten(&self) -> usize {
+        self.waiting.lock().len()
     }
 
     /// Writes changes as they come until `stop` is cancelled.

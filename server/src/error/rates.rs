@@ -45,6 +45,11 @@ pub fn too_many_of_address(refused: &TooOften) -> WireError {
     too_often("requests from one address", refused)
 }
 
+/// Too many tokens were made for the playground.
+pub fn too_many_players(refused: &TooOften) -> WireError {
+    too_often("tokens of the playground", refused)
+}
+
 /// Too many tokens of one address were not accepted.
 pub fn too_many_failed_tokens(refused: &TooOften) -> WireError {
     too_often("tokens from one address that are not accepted", refused)

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::limiter::{Limiter, TooOften, Uptime, Used};
 use super::table::{Table, Usage};
 use crate::config::{Allowed, Limits, Networks, Switch};
+use crate::metrics::{Limit, METRICS};
 
 /// Addresses that are remembered. All that find no room are counted together.
 const REMEMBERED_ADDRESSES: usize = 65_536;
@@ -68,7 +69,9 @@ impl Addresses {
     /// # Errors
     /// There were too many lately.
     pub fn count_connection(&self, used: &AddressUse) -> Result<(), TooOften> {
-        self.connections.count(&used.connections)
+        self.connections
+            .count(&used.connections)
+            .inspect_err(|_| METRICS.limits.count(Limit::Connections))
     }
 
     /// Counts a request.
@@ -76,7 +79,9 @@ impl Addresses {
     /// # Errors
     /// There were too many lately.
     pub fn count_request(&self, used: &AddressUse) -> Result<(), TooOften> {
-        self.requests.count(&used.requests)
+        self.requests
+            .count(&used.requests)
+            .inspect_err(|_| METRICS.limits.count(Limit::Requests))
     }
 
     /// Counts a token that was not accepted.
@@ -90,7 +95,9 @@ impl Addresses {
     /// # Errors
     /// Too many were not accepted lately.
     pub fn look_at_token(&self, used: &AddressUse) -> Result<(), TooOften> {
-        self.failed_tokens.look(&used.failed_tokens)
+        self.failed_tokens
+            .look(&used.failed_tokens)
+            .inspect_err(|_| METRICS.limits.count(Limit::FailedTokens))
     }
 
     /// One more connection of an address; `None` if it has as many as it may.
@@ -99,7 +106,11 @@ impl Addresses {
         let open = OpenConnection(Arc::clone(used));
         let before = used.open.fetch_add(1, Ordering::Relaxed);
         let alone = !Arc::ptr_eq(used, &self.others);
-        (before < self.max_connections || !alone).then_some(open)
+        if before >= self.max_connections && alone {
+            METRICS.limits.count(Limit::OpenConnections);
+            return None;
+        }
+        Some(open)
     }
 
     /// Lets go of those that have used nothing lately.

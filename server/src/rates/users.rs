@@ -8,6 +8,7 @@ use shared::UserId;
 use super::limiter::{Limiter, TooOften, Uptime, Used};
 use super::table::{Table, Usage};
 use crate::config::{Allowed, Limits, Switch};
+use crate::metrics::{Limit, METRICS};
 
 /// Users who are remembered beside those that can be connected: the ones whose requests came over HTTP, or who left lately.
 const REMEMBERED_USERS: usize = 65_536;
@@ -30,6 +31,18 @@ pub enum Kind {
     Event,
     /// A page, as an event or over HTTP; any other request there.
     Read,
+}
+
+impl Kind {
+    /// The limit that metrics count it by.
+    fn limit(self) -> Limit {
+        match self {
+            Self::Message => Limit::Messages,
+            Self::Typing => Limit::Typing,
+            Self::Event => Limit::Events,
+            Self::Read => Limit::Reads,
+        }
+    }
 }
 
 /// The rates of all users.
@@ -80,7 +93,9 @@ impl UserRates {
     /// # Errors
     /// That is more often than is allowed.
     pub fn count(&self, used: &UserUse, kind: Kind) -> Result<(), TooOften> {
-        self.limiters[kind as usize].count(&used.kinds[kind as usize])
+        self.limiters[kind as usize]
+            .count(&used.kinds[kind as usize])
+            .inspect_err(|_| METRICS.limits.count(kind.limit()))
     }
 
     /// Counts the bytes of a message.
@@ -90,6 +105,7 @@ impl UserRates {
     pub fn count_bytes(&self, used: &UserUse, bytes: usize) -> Result<(), TooOften> {
         self.quota
             .count_all(&used.bytes, u32::try_from(bytes).unwrap_or(u32::MAX))
+            .inspect_err(|_| METRICS.limits.count(Limit::Quota))
     }
 
     /// Counts that something was refused, and returns how long nothing should be read of the user, so that refusing costs little.

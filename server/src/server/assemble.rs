@@ -16,7 +16,9 @@ use crate::storage::Store;
 use crate::supervisor::Supervisor;
 use crate::transport::client_files::ClientFiles;
 use crate::transport::context::{Chat, Context};
+use crate::transport::mint::Mint;
 use crate::transport::node::Node;
+use crate::transport::pages::Pages;
 use crate::transport::socketio::timers::Timers;
 use crate::transport::store_check::StoreCheck;
 use crate::transport::tcp::registry::Registry;
@@ -47,6 +49,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         watermark: DeliveryWatermark::new(store.clone()),
         conversation_notifier: Arc::default(),
         budget: Arc::clone(&registry.budget),
+        trace: Arc::default(),
     };
     let registrar = Registrar {
         presence_subscriptions: Arc::new(PresenceSubscriptions::new(Arc::clone(&store), Arc::clone(&connections))),
@@ -85,6 +88,8 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         store,
         store_check: StoreCheck::default(),
         client_files,
+        pages: Pages::new(&config.paths(), config.playground()),
+        mint: Mint::default(),
         rates,
         registry,
         supervisor,

@@ -20,6 +20,7 @@ pub async fn check(config: &Config) -> Vec<RunError> {
     );
     wrong.extend(storage::open::faults(config).await.into_iter().map(RunError::from));
     wrong.extend(load::client(config).await.err());
+    wrong.extend(load::playground(config).err());
     wrong.extend(match load::tls_files(&config.listen) {
         // Nobody is asked for one.
         Ok(None) => Vec::new(),

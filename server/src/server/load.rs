@@ -12,7 +12,7 @@ use crate::auth::keys::{self, KeysError};
 use crate::auth::secret::SecretError;
 use crate::chat::MessageIdGenerator;
 use crate::clock::now;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Playground};
 use crate::storage::Store;
 use crate::storage::open::{OpenError, Opened};
 use crate::transport::client_files::ClientFiles;
@@ -94,6 +94,23 @@ pub(super) async fn client(config: &Config) -> Result<ClientFiles, RunError> {
     let name = "CLIENT_DIST";
     read.unwrap_or_else(|panic| Err(panic.to_string()))
         .map_err(|why| RunError::Setting { name, why })
+}
+
+/// Says who may use the playground, if anybody may.
+pub(super) fn playground(config: &Config) -> Result<(), RunError> {
+    match config.playground() {
+        Playground::Open if !config.has_secret() => Err(RunError::Setting {
+            name: "PLAYGROUND",
+            why: "its users' tokens are signed with a secret, and there are only public keys; set JWT_SECRET as well, or \
+                  PLAYGROUND=false"
+                .to_owned(),
+        }),
+        Playground::Open => {
+            tracing::warn!("PLAYGROUND is on: whoever reaches /playground can be one of its two users, and read what they write");
+            Ok(())
+        }
+        Playground::OfThisMachine | Playground::Off => Ok(()),
+    }
 }
 
 /// Waits for the store to be opened, and begins the lease and the message ids on it. Also returns the database and its hosts, for people.

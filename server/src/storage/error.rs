@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::metrics::METRICS;
+
 /// A failure of the database. The texts are for the log, not for clients.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -26,7 +28,20 @@ pub enum StoreError {
 impl StoreError {
     /// Nothing was answered in time. What was asked for may happen all the same.
     pub fn no_answer_within(limit: Duration) -> Self {
+        METRICS.store_errors.count(1);
         Self::Unavailable(format!("no answer within {limit:?}"))
+    }
+
+    /// Counts it, where a database or its driver reports it.
+    pub(super) fn counted(self) -> Self {
+        // The places of `metrics::STORE_ERRORS`.
+        METRICS.store_errors.count(match self {
+            Self::Unavailable(_) => 0,
+            Self::Failed(_) => 2,
+            Self::ForeignIndex(_) => 3,
+            Self::Validator => 4,
+        });
+        self
     }
 
     /// The store is closed, or a part of it has ended.

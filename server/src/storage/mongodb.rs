@@ -41,10 +41,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use parking_lot::Mutex;
-use shared::{Timestamp, UserId};
+use shared::diagnosis::StoreFacts;
+use shared::{Message, Timestamp, UserId};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Store, StoreError, Summary};
+use super::{MessageName, Store, StoreError, Summary};
 use crate::supervisor::Supervisor;
 use access::UserAccess;
 use append::Appender;
@@ -81,6 +82,7 @@ mod connections;
 mod document;
 mod duplicates;
 mod error;
+mod facts;
 mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -206,6 +208,15 @@ impl Store for MongoStore {
         self.integrity
             .guard(PING_TIMEOUT, ping(&self.connected.database, PING_TIMEOUT))
             .await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let behind = (self.clock)().millis() - self.change_poller.committed_position();
+        facts::facts(&self.connected.database, u64::try_from(behind).unwrap_or(0)).await
+    }
+
+    async fn find(&self, name: &MessageName) -> Result<Option<Message>, StoreError> {
+        facts::find(&self.connected.database, name).await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -31,14 +31,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::Timestamp;
+use shared::diagnosis::StoreFacts;
+use shared::{Message, Timestamp};
 
 pub use self::opening::Options;
 use self::projector::Projector;
 use self::readers::Readers;
 use self::room::Room;
 use self::writer::Writer;
-use super::{Store, StoreError};
+use super::{MessageName, Store, StoreError};
 use crate::domain::Instance;
 use crate::supervisor::Supervisor;
 
@@ -47,6 +48,7 @@ mod append;
 mod checkpoint;
 mod data_dir;
 mod error;
+mod facts;
 mod feed;
 mod files;
 mod inbox;
@@ -151,6 +153,15 @@ impl fmt::Debug for EmbeddedStore {
 impl Store for EmbeddedStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.ping_within(PING_TIMEOUT).await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.readers.run(facts::facts).await
+    }
+
+    async fn find(&self, name: &MessageName) -> Result<Option<Message>, StoreError> {
+        let name = name.clone();
+        self.readers.run(move |connection| facts::find(connection, &name)).await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::client_files::ClientFiles;
+use super::mint::Mint;
 use super::node::Node;
+use super::pages::Pages;
 use super::socketio::reply::Reply;
 use super::socketio::timers::Timers;
 use super::store_check::StoreCheck;
@@ -33,6 +35,10 @@ pub struct Context {
     pub store_check: StoreCheck,
     /// The client, for pages that load it from here.
     pub client_files: ClientFiles,
+    /// The pages for developers.
+    pub pages: Pages,
+    /// How many tokens the playground may make.
+    pub mint: Mint,
     /// When something is to happen to a connection.
     pub timers: Arc<Timers>,
     /// The name of this process.

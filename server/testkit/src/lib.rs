@@ -8,7 +8,10 @@
 //! | [`mongod`] | a real MongoDB |
 //! | [`proxy`] | a bad network between clients and a server |
 //! | [`node`] | scripts in Node.js, with the stock clients of `server/tests/js/package-lock.json` |
+//! | [`npm_package`] | the client of `shared/js`, built, packed and installed as an app installs it |
+//! | [`chromium`] | a browser, for scripts that open pages |
 //! | [`python`] | the packages that scripts in Python need |
+//! | [`prometheus`] | where `promtool` and Prometheus come from |
 //! | [`example`] | the clients of `shared/examples` |
 //! | [`http`] | requests whose answer is returned whatever its status |
 //! | [`raw`] | a connection byte by byte, for clients that misbehave |
@@ -22,13 +25,16 @@
 
 mod build;
 pub mod certificate;
+pub mod chromium;
 pub mod example;
 pub mod fault_command;
 mod hanging_disk;
 pub mod http;
 pub mod mongod;
 pub mod node;
+pub mod npm_package;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod raw;

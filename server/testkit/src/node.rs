@@ -32,11 +32,16 @@ impl Script {
     /// Starts the script of this path with these arguments and with more variables in its environment. It finds the
     /// same packages.
     pub fn start_at(path: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_with(path, arguments, environment, &modules())
+    }
+
+    /// The same with the packages of this `node_modules`.
+    pub fn start_with(path: &Path, arguments: &[&str], environment: &[(&str, &str)], modules: &Path) -> Self {
         let process = Process::spawn(
             Command::new(program("NODE", "node"))
                 .arg(path)
                 .args(arguments)
-                .env("NODE_PATH", packages().join("node_modules"))
+                .env("NODE_PATH", modules)
                 .env_remove("NODE_OPTIONS")
                 .envs(environment.iter().copied()),
         );
@@ -117,45 +122,59 @@ pub(crate) fn program(variable: &str, default: &str) -> String {
 /// The folder that holds `node_modules`, installed on first use and kept for as long as the lock file is the same.
 pub fn packages() -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGES.get_or_init(install)
+    PACKAGES.get_or_init(|| install(&scripts(), "js"))
 }
 
-fn install() -> PathBuf {
+/// As [`packages`], of the lock file in any folder of the project; `name` tells it from others.
+pub(crate) fn install(locked: &Path, name: &str) -> PathBuf {
     const FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
+    let files = FILES.map(|file| locked.join(file));
+    once(name, &files, |folder| {
+        for file in &files {
+            fs::copy(file, folder.join(file.file_name().expect("it has a name")))
+                .expect("the tools folder is writable");
+        }
+        npm(folder, &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    })
+}
+
+/// Makes a folder of tools, unless one of the same name was made before of files that are the same as these.
+pub(crate) fn once(name: &str, files: &[PathBuf], make: impl FnOnce(&Path)) -> PathBuf {
     let mut hasher = DefaultHasher::new();
-    for name in FILES {
-        let file = scripts().join(name);
-        fs::read(&file)
-            .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-            .hash(&mut hasher);
+    for file in files {
+        let content = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        content.hash(&mut hasher);
     }
     let tools = crate::tools_dir();
-    let folder = tools.join(format!("js-{:016x}", hasher.finish()));
+    let folder = tools.join(format!("{name}-{:016x}", hasher.finish()));
     let complete = folder.join("complete");
 
     // Other test processes may come here at the same time; the lock ends with the file.
-    let lock = File::create(tools.join("js.lock")).expect("the tools folder is writable");
+    let lock = File::create(tools.join(format!("{name}.lock"))).expect("the tools folder is writable");
     lock.lock().expect("a file can be locked");
     if complete.exists() {
         return folder;
     }
     fs::create_dir_all(&folder).expect("the tools folder is writable");
-    for name in FILES {
-        fs::copy(scripts().join(name), folder.join(name)).expect("the tools folder is writable");
-    }
-    let npm = Command::new(program("NPM", "npm"))
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .current_dir(&folder)
-        .output();
-    match npm {
-        Ok(output) if output.status.success() => {}
+    make(&folder);
+    File::create(complete).expect("the tools folder is writable");
+    folder
+}
+
+/// Runs npm in a folder; what it printed.
+///
+/// # Panics
+/// If it fails; the panic shows why.
+pub fn npm(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(program("NPM", "npm"));
+    match command.args(arguments).current_dir(folder).output() {
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
         Ok(output) => panic!(
-            "`npm ci` in {} failed; the tests need it once, with access to the npm registry:\n{}",
+            "`npm {}` in {} failed; the tests need it once, with access to the npm registry:\n{}",
+            arguments.join(" "),
             folder.display(),
             String::from_utf8_lossy(&output.stderr)
         ),
         Err(error) => panic!("can't run npm ({error}): install Node.js 20.19 or newer with npm, then test again"),
     }
-    File::create(complete).expect("the tools folder is writable");
-    folder
 }

@@ -8,7 +8,6 @@ use futures_util::TryStreamExt;
 use server::auth::Caller;
 use server::chat::history::{History, PageRequest};
 use server::domain::{Conversation, MarkKind, Position};
-use shared::admin::BanUser;
 use shared::{Message, MessageId, SettingsChange, conversation};
 
 use crate::engine::Kind;
@@ -116,40 +115,6 @@ impl World {
             !is_hidden || !user.is_online && user.last_seen.is_none(),
             "{by} sees {at} as {user:?}"
         );
-        Ok(())
-    }
-
-    /// Somebody is shut out: all connections of theirs end, and nobody else's; then let in again.
-    pub(crate) async fn ban(&mut self, person: Person) -> Checked {
-        self.settle().await?;
-        let (chat, id) = (self.chat(), self.id(person));
-        let banned = chat.ban(id, BanUser::default()).await;
-        banned.map_err(|error| format!("{person} can't be banned: {error}"))?;
-        self.absorb()?;
-        for (device, state) in &mut self.devices {
-            let Some(connection) = &state.connection else { continue };
-            let is_ended = connection.ear.is_ended();
-            ensure!(
-                is_ended == (device.of == person),
-                "{person} is banned, and {device} was ended: {is_ended}"
-            );
-            if is_ended {
-                state.connection = None;
-            }
-        }
-        for is_banned in [true, false] {
-            let access = chat.reader.store.access(id).await.map_err(|error| error.to_string())?;
-            let ban = access.ok_or("the user is gone")?.ban;
-            ensure!(
-                ban.is_some() == is_banned,
-                "{person} is banned: {is_banned}, and the store has {ban:?}"
-            );
-            if is_banned {
-                chat.unban(id)
-                    .await
-                    .map_err(|error| format!("{person} can't be let in: {error}"))?;
-            }
-        }
         Ok(())
     }
 

@@ -10,9 +10,10 @@ use server::domain::{Access, Ban, NewUser, Profile};
 use server::domain::{Bounds, Changes, Conversation, Cursor, End, Mark, MarkKind, Marked, Position, RemoteChange};
 use server::domain::{NewMessage, Username};
 use server::storage::{
-    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageStore,
-    PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
+    AccessStore, AppendError, Appended, ChangesError, FeedStore, InboxEntry, InboxStore, MarkError, MessageName,
+    MessageStore, PresenceChange, PresenceStore, Projection, ReceiptStore, Store, StoreError, Summary, UserStore,
 };
+use shared::diagnosis::StoreFacts;
 use shared::{ExternalId, Message, MessageId, Settings, SettingsChange, Timestamp, User, UserId};
 
 /// What is broken.
@@ -36,10 +37,12 @@ pub(crate) enum Fault {
     KnowsEverybody,
     /// A ban is not stored.
     ForgetsBans,
+    /// Nor is a revocation.
+    ForgetsRevocations,
 }
 
 /// All of them.
-pub(crate) const FAULTS: [Fault; 9] = [
+pub(crate) const FAULTS: [Fault; 10] = [
     Fault::LosesMessages,
     Fault::ForgetsKeys,
     Fault::SkipsChanges,
@@ -49,6 +52,7 @@ pub(crate) const FAULTS: [Fault; 9] = [
     Fault::ShowsReading,
     Fault::KnowsEverybody,
     Fault::ForgetsBans,
+    Fault::ForgetsRevocations,
 ];
 
 /// A store with a fault.
@@ -280,6 +284,13 @@ impl AccessStore for BrokenStore {
     }
 
     async fn revoke(&self, user: UserId, before: Timestamp) -> Result<Option<Access>, StoreError> {
+        if self.is(Fault::ForgetsRevocations) {
+            let access = self.store.access(user).await?;
+            return Ok(access.map(|access| Access {
+                revoked_before: Some(before),
+                ..access
+            }));
+        }
         self.store.revoke(user, before).await
     }
 
@@ -299,6 +310,14 @@ impl AccessStore for BrokenStore {
 impl Store for BrokenStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.store.facts().await
+    }
+
+    async fn find(&self, name: &MessageName) -> Result<Option<Message>, StoreError> {
+        self.store.find(name).await
     }
 
     async fn close(&self, now: Timestamp) -> Result<(), StoreError> {

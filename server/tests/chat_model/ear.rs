@@ -14,6 +14,8 @@ use shared::admin::ConnectionInfo;
 use shared::{Timestamp, WireError};
 use tokio::sync::oneshot;
 
+use crate::world::second;
+
 /// An event as a client gets it.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
@@ -23,14 +25,25 @@ pub(crate) struct Heard {
 }
 
 /// A connection that keeps what it is sent.
-#[derive(Default)]
 pub(crate) struct Ear {
+    /// The second in which its token was made.
+    token_made: i64,
     heard: Mutex<Vec<Heard>>,
     stalled: AtomicBool,
     ended: AtomicBool,
 }
 
 impl Ear {
+    /// Of a token that is made now.
+    pub(crate) fn new() -> Self {
+        Self {
+            token_made: second(),
+            heard: Mutex::default(),
+            stalled: AtomicBool::default(),
+            ended: AtomicBool::default(),
+        }
+    }
+
     /// What came since this was called last.
     pub(crate) fn take(&self) -> Vec<Heard> {
         std::mem::take(&mut self.heard.lock())
@@ -84,7 +97,7 @@ impl Client for ToEar {
     }
 
     fn issued_at(&self) -> Option<i64> {
-        None
+        Some(self.0.token_made)
     }
 
     fn end(&self, _: Ending) {

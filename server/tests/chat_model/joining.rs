@@ -22,7 +22,7 @@ impl World {
             return Ok(());
         }
         let is_new = !self.devices.contains_key(&device);
-        let ear = Arc::new(Ear::default());
+        let ear = Arc::new(Ear::new());
         let client = Arc::new(ToEar(Arc::clone(&ear)));
         let registration = self
             .chat()

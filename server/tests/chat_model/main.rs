@@ -1,4 +1,4 @@
-//! The chat against a plain model: random people, devices, messages, repetitions, marks, settings, bans, and servers that die.
+//! The chat against a plain model: random people, devices, messages, repetitions, marks, settings, bans, revocations, and servers that die.
 //!
 //! The chat is the server's own, from `Chat` down to a real store; only the transport is missing: connections keep what they are
 //! sent. After each script everything that was promised is checked: what is acknowledged is stored once and in order,
@@ -31,6 +31,7 @@ mod engine;
 mod joining;
 mod model;
 mod script;
+mod shut_out;
 mod world;
 
 /// Scripts that run at once: they wait more than they work.

@@ -61,6 +61,8 @@ pub(crate) enum Step {
     Look { by: Person, at: Person },
     /// Somebody is shut out, and let in again.
     Ban(Person),
+    /// The tokens of somebody are refused from now on, beside new ones.
+    Revoke(Person),
     /// A device asks for a page of what it missed.
     Page { by: Device, limit: usize },
     /// All that was asked for is answered.
@@ -112,6 +114,7 @@ impl fmt::Display for Step {
             Self::Type { by, to } => write!(f, "{by} types to {to}"),
             Self::Look { by, at } => write!(f, "{by} looks {at} up"),
             Self::Ban(person) => write!(f, "{person} is banned, and let in again"),
+            Self::Revoke(person) => write!(f, "the tokens of {person} are revoked"),
             Self::Page { by, limit } => write!(f, "{by} asks for {limit} changes"),
             Self::Settle => f.write_str("everything is answered"),
             Self::Crash => f.write_str("the server dies and starts again"),
@@ -161,6 +164,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (person(), person()).prop_map(|(by, to)| Step::Type { by, to }),
         1 => (person(), person()).prop_map(|(by, at)| Step::Look { by, at }),
         1 => person().prop_map(Step::Ban),
+        1 => person().prop_map(Step::Revoke),
         2 => (device(), 1..4_usize).prop_map(|(by, limit)| Step::Page { by, limit }),
         3 => Just(Step::Settle),
         1 => Just(Step::Crash),

@@ -90,6 +90,7 @@ impl World {
             watermark: DeliveryWatermark::new(store.clone()),
             conversation_notifier: Arc::default(),
             budget: Arc::new(Budget::default()),
+            trace: Arc::default(),
         };
         let registrar = Registrar {
             presence_subscriptions: Arc::new(PresenceSubscriptions::new(store.clone(), Arc::clone(&connections))),
@@ -168,6 +169,7 @@ impl World {
             Step::Type { by, to } => self.types(*by, *to).await,
             Step::Look { by, at } => self.look(*by, *at).await,
             Step::Ban(person) => self.ban(*person).await,
+            Step::Revoke(person) => self.revoke(*person).await,
         }
     }
 
@@ -309,4 +311,9 @@ async fn open(engine: &Engine, fault: Option<Fault>, parts: &Supervisor) -> Arc<
             appended: AtomicUsize::new(0),
         }),
     }
+}
+
+/// The second that it is now, since 1970, as tokens have it.
+pub(crate) fn second() -> i64 {
+    server::clock::now().millis().div_euclid(1_000)
 }

@@ -7,8 +7,16 @@ const { FileStore } = require("chat-client/file");
 
 const { url, tokens, store: kind, path, options } = JSON.parse(process.argv[2]);
 if (kind === "indexeddb") require("fake-indexeddb/auto");
+/** A store whose disk is full while the test says so. */
+class FullStore extends MemoryStore {
+  full = false;
+  async write(...changes) {
+    if (this.full) throw new Error("no room");
+    return super.write(...changes);
+  }
+}
 const store =
-  kind === "file" ? new FileStore(path) : kind === "indexeddb" ? new IndexedDbStore("test") : new MemoryStore();
+  kind === "full" ? new FullStore() : kind === "file" ? new FileStore(path) : kind === "indexeddb" ? new IndexedDbStore("test") : new MemoryStore();
 
 let asked = 0; // how often a token was asked for
 const given = [...tokens];
@@ -35,6 +43,7 @@ const commands = {
   unread: () => client.unread(),
   send: ({ peer, text }) => client.send(peer, text),
   sendMany: async ({ peer, texts }) => (await Promise.all(texts.map((text) => client.send(peer, text)))).length,
+  delivered: (message) => client.markDelivered(message),
   read: async (peer) => client.markRead((await client.messages(peer)).filter(({ id }) => id).at(-1)),
   typing: ({ peer, isTyping }) => client.typing(peer, isTyping),
   follow: (ids) => client.follow(ids),
@@ -43,6 +52,7 @@ const commands = {
   discard: (key) => client.discard(key),
   status: () => ({ ...client.status, error: client.status.error?.code, asked, user: client.userId }),
   tokens: (more) => given.splice(0, given.length, ...more).length,
+  full: (full) => void (store.full = full),
   connect: () => client.connect(),
   close: () => client.close(),
   heard: (name) => heard.filter(([event]) => event === name).map(([, payload]) => payload),

@@ -26,6 +26,7 @@ const ORDER: &[&str] = &[
     "outage",
     "rates",
     "config",
+    "message_trace",
     "metrics",
     "clock",
     "failpoints",

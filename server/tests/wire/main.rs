@@ -23,6 +23,7 @@ mod local_copy;
 mod malformed;
 mod messages;
 mod metrics;
+mod monitoring;
 mod paging;
 mod presence;
 mod strangers;

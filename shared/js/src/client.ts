@@ -110,6 +110,7 @@ export class ChatClient extends Emitter<ChatEvents> {
       online: () => this.online(),
       offline: () => this.offline(),
       refused: (error) => this.stopped(error),
+      problem: (error) => this.emit("problem", error),
       event: (name, payload, cursor) => this.event(name, payload, cursor),
     });
     const problem = (error: unknown) => this.emit("problem", chatError(error));
@@ -132,6 +133,8 @@ export class ChatClient extends Emitter<ChatEvents> {
   /** Opens the copy, which can be read from then on, and begins to connect. */
   async connect(): Promise<void> {
     await this.open();
+    if (this.link.online) return;
+    this.copy.resume();
     this.set({ state: "connecting", complete: false });
     this.link.connect();
   }
@@ -172,14 +175,14 @@ export class ChatClient extends Emitter<ChatEvents> {
 
   /**
    * Messages with a peer, oldest first: the newest ones with all that is not sent yet, or the ones before a message. Fewer than
-   * `limit` means that there are no more; what the copy does not have is fetched, if there is a connection.
+   * `limit` means that there are no more; what the copy does not have is fetched, if that can be done now.
    */
   async messages(peerId: string, { before, limit = 50 }: { before?: ChatMessage; limit?: number } = {}): Promise<ChatMessage[]> {
     await this.open();
     const end = before?.id ? `m/${peerId}/${before.createdAt}/${before.id}` : `m/${peerId}0`;
     const read = () => this.copy.store.list(`m/${peerId}/`, end, limit, true);
     let found = await read();
-    while (found.length < limit && this.link.online && (await this.backfill.more(peerId))) found = await read();
+    while (found.length < limit && this.link.online && (await this.backfill.more(peerId).catch(() => false))) found = await read();
     const [marks] = (await this.copy.store.get([`w/${peerId}`])) as [Marks | undefined];
     const stored = found.reverse().map(([, value]) => this.stored(value as Stored, marks));
     if (before) return stored;
@@ -371,7 +374,7 @@ export class ChatClient extends Emitter<ChatEvents> {
     this.receipts.add(changes.due);
     this.backfill.found(changes.fresh);
     for (const id of changes.sent) this.outbox.remove(id);
-    void this.tell(changes);
+    this.tell(changes).catch((error) => this.emit("problem", chatError(error)));
     if (this.status.complete && changes.fresh.size) void this.backfill.run();
   }
 

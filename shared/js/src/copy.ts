@@ -110,6 +110,11 @@ export class Copy {
     if (meta) this.meta = meta;
   }
 
+  /** Begins again after a failure of the store, with what is stored. */
+  resume(): void {
+    this.ended = false;
+  }
+
   /** Takes news; they are stored soon, in this order. */
   put(...news: News[]): void {
     if (this.ended) return;
@@ -170,7 +175,7 @@ export class Copy {
       sent: [],
     };
     const now = await this.read(batch, me);
-    const meta = { ...this.meta };
+    const meta: Partial<Meta> = {};
     const write = new Map<string, unknown>();
     const set = (key: string, value: unknown) => {
       now.set(key, value);
@@ -241,7 +246,7 @@ export class Copy {
         changes.conversations.push(one.conversation);
         this.know(peerId, now, set, changes);
       }
-      if (one.settings && one.settings.version >= (meta.settings?.version ?? 0)) {
+      if (one.settings && one.settings.version >= ((meta.settings ?? this.meta.settings)?.version ?? 0)) {
         changes.settings = meta.settings = one.settings;
       }
       if (one.due) due(one.due.peer, one.due.kind, one.due.place);
@@ -254,8 +259,8 @@ export class Copy {
       if (one.inbox !== undefined) meta.inbox = one.inbox;
       if (one.cursor !== undefined) meta.cursor = one.cursor;
     }
-    await this.store.write([["meta", meta], ...write]);
-    this.meta = meta;
+    await this.store.write([["meta", { ...this.meta, ...meta }], ...write]);
+    Object.assign(this.meta, meta);
     return changes;
   }
 

@@ -33,6 +33,8 @@ export interface LinkOwner {
   offline(): void;
   /** It will not be tried again until `connect` is called. */
   refused(error: ChatError): void;
+  /** Something failed that is tried again. */
+  problem(error: ChatError): void;
   event(name: string, payload: unknown, cursor?: string): void;
 }
 
@@ -84,7 +86,7 @@ export class Link {
     });
     this.socket.onAny((name: string, payload: unknown, at?: { cursor: string }) => {
       if (name === "token_expiring") void this.refresh();
-      else if (name === "token_expired" || name === "session_ended") this.bad = this.token;
+      else if (name === "token_expired" || (payload as { code?: string } | undefined)?.code === "token_revoked") this.bad = this.token;
       this.owner.event(name, payload, at?.cursor);
     });
   }
@@ -189,7 +191,10 @@ export class Link {
     } catch (error) {
       failed = error;
     }
-    if (engine === this.socket.io.engine) this.deny(chatError(failed), true);
+    if (engine !== this.socket.io.engine) return;
+    const error = chatError(failed);
+    this.owner.problem(error);
+    this.deny(error, true);
   }
 
   /** After a refusal: tries again if that can help. */
@@ -221,7 +226,8 @@ export class Link {
         await this.request("refresh_token", { token });
         this.token = token;
         return;
-      } catch {
+      } catch (error) {
+        this.owner.problem(chatError(error));
         await pause(wait); // the connection may end with its token: then the next one asks again
       }
     }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::UserId;
 use shared::admin::{self, BanUser, Disconnected, UserAccess, UserConnections};
+use shared::diagnosis::Diagnosis;
+use shared::trace::Trace;
 
 use super::{Bearer, Building, Http};
 use crate::ClientError;
@@ -86,6 +88,35 @@ impl Http {
         }
         let ended = || http.transport.client().delete(address.clone());
         http.with_retries(|| http.read(http.send(ended().headers(http.authorization(Bearer::Admin)))?))
+    }
+
+    /// How the server stands.
+    pub fn diagnosis(&self) -> Result<Diagnosis, ClientError> {
+        self.administration().get(Bearer::Admin, "/admin/doctor", &[])
+    }
+
+    /// What became of a message, by its id or its `clientMessageId`.
+    pub fn trace(&self, name: &str) -> Result<Trace, ClientError> {
+        let http = self.administration();
+        let mut address = Url::parse(&http.url).map_err(|error| http.not_the_server(error.to_string()))?;
+        if let Ok(mut path) = address.path_segments_mut() {
+            path.pop_if_empty().extend(["admin", "trace", name]);
+        }
+        let asked = || http.transport.client().get(address.clone());
+        http.with_retries(|| http.read(http.send(asked().headers(http.authorization(Bearer::Admin)))?))
+    }
+
+    /// The page of metrics, in the text format of Prometheus.
+    pub fn metrics(&self) -> Result<String, ClientError> {
+        let http = self.administration();
+        let answer = http.checked(http.get_anonymously(&format!("{}/metrics", http.url))?)?;
+        let body = http.transport.wait(|| answer.text());
+        body.map_err(|error| http.unreachable(&error))
+    }
+
+    /// Where administration is served.
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
     }
 
     /// How far the inboxes are built. A server that is not ready otherwise tells it all the same.

@@ -14,12 +14,13 @@ use shared::MessageId;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::batch::{Batch, Done};
 use super::queue::Queue;
 use super::receivers::Receivers;
 use super::running::Running;
 use super::turns::Portion;
 use super::{AppendOutcome, Backlog, Charge, NotStored, SubmitError};
-use crate::delivery::{DeliveryWatermark, InFlightGuard};
+use crate::delivery::DeliveryWatermark;
 use crate::domain::NewMessage;
 use crate::metrics::{METRICS, Sampler};
 use crate::outage::Outage;
@@ -50,32 +51,6 @@ pub(super) struct Submitted<R> {
     pub(super) message: NewMessage,
     pub(super) charge: Charge,
     pub(super) reply: R,
-}
-
-/// What is to be answered and delivered.
-pub(super) struct Done<R> {
-    /// Held until it is.
-    in_flight: Option<InFlightGuard>,
-    outcomes: Vec<AppendOutcome<R>>,
-    /// What is no longer under way then.
-    charges: Vec<Charge>,
-    /// Whether the receivers' room was charged, too.
-    admitted: bool,
-    /// When it was committed, if it is timed.
-    committed: Option<Instant>,
-}
-
-impl<R> Done<R> {
-    /// What was not handed to the store.
-    fn refused(outcomes: Vec<AppendOutcome<R>>, charges: Vec<Charge>) -> Self {
-        Self {
-            in_flight: None,
-            outcomes,
-            charges,
-            admitted: false,
-            committed: None,
-        }
-    }
 }
 
 /// What both tasks of a lane know.
@@ -226,7 +201,11 @@ impl<R> Lane<R> {
                     batch.replies.push(reply);
                     batch.charges.push(charge);
                 } else {
-                    refused.push(AppendOutcome::failed(SubmitError::ReceiverFull.into(), reply));
+                    refused.push(AppendOutcome::failed(
+                        SubmitError::ReceiverFull.into(),
+                        reply,
+                        Some(message.id),
+                    ));
                     charges.push(charge);
                 }
             }
@@ -241,8 +220,8 @@ impl<R> Lane<R> {
     /// wait for it, which it will not get.
     async fn give_up_waiting(&self, replies: &mut Vec<R>) -> Result<(), Gone> {
         let hangs = || StoreError::no_answer_within(STORE_TIMEOUT);
-        let fail = |reply| AppendOutcome::failed(NotStored::Failed(hangs().into()), reply);
-        let mut failed: Vec<AppendOutcome<R>> = replies.drain(..).map(fail).collect();
+        let fail = |reply, message| AppendOutcome::failed(NotStored::Failed(hangs().into()), reply, message);
+        let mut failed: Vec<AppendOutcome<R>> = replies.drain(..).map(|reply| fail(reply, None)).collect();
         if !failed.is_empty() {
             let messages = failed.len();
             tracing::error!(
@@ -251,8 +230,8 @@ impl<R> Lane<R> {
             );
         }
         let (mut charges, waiting) = (Vec::new(), self.shared.queue.clear());
-        for Submitted { charge, reply, .. } in waiting {
-            failed.push(fail(reply));
+        for Submitted { message, charge, reply } in waiting {
+            failed.push(fail(reply, Some(message.id)));
             charges.push(charge);
         }
         self.hand_on(Done::refused(failed, charges)).await
@@ -266,7 +245,7 @@ impl<R> Lane<R> {
     #[cfg(feature = "failpoints")]
     async fn acknowledge_early(
         &mut self,
-        in_flight: InFlightGuard,
+        in_flight: crate::delivery::InFlightGuard,
         messages: Vec<NewMessage>,
         replies: Vec<R>,
         charges: Vec<Charge>,
@@ -310,6 +289,7 @@ impl<R> Lane<R> {
             Err(_) => false,
         };
         AppendOutcome {
+            failed: outcome.is_err().then_some(id),
             outcome: outcome.map_err(NotStored::Failed),
             deliver,
             reply,
@@ -337,24 +317,6 @@ impl<R> Lane<R> {
 /// Whether a message was written now. What is refused or was there before shows only that the store can be read.
 fn is_stored(outcome: &Result<Appended, AppendError>) -> bool {
     outcome.as_ref().is_ok_and(|appended| !appended.duplicate)
-}
-
-/// A batch on its way to the store; the lists are parallel. A sender is answered once, so there are no replies any more
-/// when the senders were answered before the store did.
-struct Batch<R> {
-    messages: Vec<NewMessage>,
-    replies: Vec<R>,
-    charges: Vec<Charge>,
-}
-
-impl<R> Batch<R> {
-    fn with_capacity(messages: usize) -> Self {
-        Self {
-            messages: Vec::with_capacity(messages),
-            replies: Vec::with_capacity(messages),
-            charges: Vec::with_capacity(messages),
-        }
-    }
 }
 
 /// The task that answers and delivers what a lane hands on, in its order.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::ErrorCode;
 use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
+use shared::diagnosis::Diagnosis;
+use shared::trace::Trace;
 
 use super::super::examples::{ADA, AT};
 use super::super::payload::Payload;
@@ -103,6 +105,52 @@ pub(super) fn operations() -> Vec<Operation> {
             ..Operation::new("delete", "/admin/connections/{id}", "endConnection", TAG).answers(
                 "It ends in a moment",
                 Payload::answered::<Disconnected>(json!({"id": "host:4711:7"})),
+            )
+        },
+        Operation {
+            summary: "How the server stands: store, indexes, files, keys. Without secrets",
+            ..Operation::new("get", "/admin/doctor", "doctor", TAG).answers(
+                "How it stands",
+                Payload::answered::<Diagnosis>(json!({
+                    "node": "host:4711",
+                    "version": "0.1.0",
+                    "now": AT,
+                    "stopping": false,
+                    "storeReachable": true,
+                    "store": {
+                        "engine": "embedded",
+                        "durability": "synchronous=FULL",
+                        "missingIndexes": [],
+                        "backlog": 0,
+                    },
+                    "inbox": {"ready": true, "building": false, "done": 0, "total": 0},
+                    "files": {"open": 40, "limit": 100_000},
+                    "maxConnections": 20_000,
+                    "lostLogLines": 0,
+                    "riskySettings": [],
+                    "tokens": {"ownKeys": 1, "mustEnd": true},
+                })),
+            )
+        },
+        Operation {
+            summary: "What became of a message, as the node that answers remembers and as it is stored. Without its text",
+            more: "A message that nobody knows is answered without `stored` and without `steps`.",
+            parameters: vec![Parameter::plain(
+                "id",
+                "The id of a message, or its `clientMessageId`",
+                connection,
+                json!("6945577083968f286a0ff5fb"),
+            )],
+            codes: &[ErrorCode::InvalidId],
+            ..Operation::new("get", "/admin/trace/{id}", "traceMessage", TAG).answers(
+                "What is known",
+                Payload::answered::<Trace>(json!({
+                    "node": "host:4711",
+                    "messageId": "6945577083968f286a0ff5fb",
+                    "steps": [{"at": AT, "what": "received"}, {"at": AT, "what": "sent", "connection": "0a1b2c3d-7"}],
+                    "more": false,
+                    "stored": {"sender": ADA, "receiver": ADA, "createdAt": AT, "deliveredAt": AT},
+                })),
             )
         },
     ];

@@ -74,6 +74,7 @@ use super::names;
 use super::timeouts::READ_TIMEOUT;
 use super::window::{Clock, WINDOW};
 use crate::domain::RemoteChange;
+use crate::metrics::METRICS;
 use crate::storage::StoreError;
 use backfill::{Backfill, BackfillReader};
 use ids::OwnIds;
@@ -283,6 +284,7 @@ impl Task {
             self.settled = slice.settled;
             self.seen.advance(to_seconds(self.settled), recent(self.polled));
             self.send_settled();
+            METRICS.polled_up_to.set(self.polled.cast_unsigned());
         }
         self.run_backfills(now).await?;
         let projected = self.own_projected();

@@ -64,7 +64,7 @@ pub(super) fn store_error(error: &Error) -> StoreError {
         _ => None,
     };
     if code == Some(INVALID_DOCUMENT) {
-        return StoreError::Validator;
+        return StoreError::Validator.counted();
     }
     let kind_is_retryable = matches!(
         error.kind.as_ref(),
@@ -77,9 +77,9 @@ pub(super) fn store_error(error: &Error) -> StoreError {
     );
     let label_is_retryable = error.contains_label(RETRYABLE_WRITE_ERROR) || error.contains_label(RETRYABLE_ERROR);
     if kind_is_retryable || label_is_retryable || code.is_some_and(is_retryable) {
-        StoreError::Unavailable(text)
+        StoreError::Unavailable(text).counted()
     } else {
-        StoreError::Failed(text)
+        StoreError::Failed(text).counted()
     }
 }
 

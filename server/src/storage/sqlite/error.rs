@@ -21,10 +21,10 @@ impl From<rusqlite::Error> for StoreError {
                     | ErrorCode::PermissionDenied
             )
         );
-        if transient {
-            Self::Unavailable(error.to_string())
-        } else {
-            Self::Failed(error.to_string())
+        let error = error.to_string();
+        match transient {
+            true => Self::Unavailable(error).counted(),
+            false => Self::Failed(error).counted(),
         }
     }
 }

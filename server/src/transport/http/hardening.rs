@@ -46,7 +46,8 @@ pub async fn harden(State(hardening): State<Hardening>, request: Request, next: 
     let is_script = response.extensions().get::<HeldOnce>().is_some();
     let headers = response.headers_mut();
     headers.extend(ALWAYS);
-    if !is_script {
+    // A page has one of its own.
+    if !is_script && !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, OF_DATA);
     }
     if let Some(transport) = hardening.transport {

@@ -7,7 +7,7 @@ use axum::http::{Request, Uri};
 use crate::config::paths::{Paths, SOCKET_IO};
 
 /// Words of the routes. None of them can be an id.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 19] = [
     "chat",
     "history",
     "conversations",
@@ -21,6 +21,10 @@ const WORDS: [&str; 15] = [
     "ban",
     "unban",
     "connections",
+    "docs",
+    "pages",
+    "playground",
+    "tokens",
     "healthz",
     "readyz",
 ];

@@ -251,9 +251,19 @@ impl Registry {
 
     /// How often the server ended or refused something since its start, each with its name.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        let ended = EndReason::ALL
-            .iter()
-            .map(|reason| (reason.name(), &self.ended[*reason as usize]));
+        self.ended().chain(self.refused()).collect()
+    }
+
+    /// How many connections and sessions the server ended, by reason.
+    pub fn ended(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count = |reason: EndReason| self.ended[reason as usize].load(Ordering::Relaxed);
+        EndReason::ALL
+            .into_iter()
+            .map(move |reason| (reason.name(), count(reason)))
+    }
+
+    /// How much the server refused, by what it was.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let refused = [
             ("refused_connections", &self.refused_connections),
             ("refused_sessions", &self.refused_sessions),
@@ -263,8 +273,9 @@ impl Registry {
             ("refused_tokens", &self.refused_tokens),
             ("proxy_headers", &self.proxy_headers),
         ];
-        let all = ended.chain(refused);
-        all.map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect()
+        refused
+            .into_iter()
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
 
     /// Ends what is overdue, until `stop` is cancelled, and runs `clean` now and then.
