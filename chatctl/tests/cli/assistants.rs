@@ -73,8 +73,8 @@ fn it_has_every_event_every_code_and_every_path_on_a_few_pages() {
     assert!(missing.is_empty(), "{DOCUMENT} does not name {missing:?}");
     let requests = document("shared/contract/openapi.json");
     let paths = requests["paths"].as_object().expect("paths").keys();
-    // What it is itself part of, and what needs no description: the page of the root and the client's files.
-    let others = ["/", "/socket.io/{file}", "/llms.txt", "/assistants.md"];
+    // What it is itself part of, and what needs no description: the page of the root and the files of pages and the client.
+    let others = ["/", "/socket.io/{file}", "/pages/{file}", "/llms.txt", "/assistants.md"];
     let missing: Vec<&String> = paths
         .filter(|path| !others.contains(&path.as_str()))
         .filter(|path| !text.contains(path.as_str()) && !text.contains(&path.replace("/admin/users/{id}/", "…/")))

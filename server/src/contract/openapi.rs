@@ -31,6 +31,7 @@ version: ignore what you do not know. Wherever the id of a user is asked for, a 
 fn operations() -> Vec<Operation> {
     let all = [
         about::operations(),
+        pages::operations(),
         chat::operations(),
         users::operations(),
         administration::operations(),
@@ -66,6 +67,7 @@ pub(super) fn document() -> Value {
         "tags": [
             {"name": "administration", "description": "For administrators, at `ADMIN_LISTEN`"},
             {"name": "chat", "description": "History, inbox and catching up"},
+            {"name": "pages", "description": "For developers: to read and to try"},
             {"name": "server", "description": "What this is, and whether it is ready"},
             {"name": "users", "description": "Users, and one's own settings"},
         ],
@@ -116,6 +118,10 @@ fn describe(operation: Operation, schemas: &mut Schemas, responses: &mut respons
             Content::Json(payload) => {
                 json!({"application/json": {"schema": payload.schema(schemas), "example": payload.example}})
             }
+            Content::JsonOrPage(payload) => json!({
+                "application/json": {"schema": payload.schema(schemas), "example": payload.example},
+                "text/html": {"schema": {}},
+            }),
             Content::Text(kinds) => {
                 let text = |kind: &&str| ((*kind).to_owned(), json!({"schema": {}}));
                 Value::Object(kinds.iter().map(text).collect())
