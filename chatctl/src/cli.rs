@@ -1,5 +1,7 @@
 //! The commands, their arguments and their help. What they do is in [`crate::commands`].
 
+mod inspect;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +9,9 @@ use chatctl_terminal::values::{lifetime, number, seconds, url};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 use shared::Timestamp;
+
+use self::inspect::{DOCTOR_HELP, TOP_HELP, TRACE_HELP};
+pub(crate) use self::inspect::{Doctor, Top};
 
 /// Talks to the chat server: creates users, signs tokens, reads histories, chats.
 ///
@@ -111,6 +116,9 @@ With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} 
     /// Look at a server and at what is before it: what is wrong, and what to change.
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Doctor),
+    /// Show servers live: rates, latencies, connections, queues, store.
+    #[command(after_help = TOP_HELP)]
+    Top(Top),
     /// Say what became of a message: received, committed, sent to which devices, delivered, read; and if not, why not.
     #[command(after_help = TRACE_HELP)]
     Trace {
@@ -131,45 +139,6 @@ With --json: a line {\"ready\":…,\"building\":…,\"done\":…,\"total\":…} 
     #[command(after_help = chatctl_prove::HELP)]
     Prove(chatctl_prove::Prove),
 }
-
-/// Arguments of `doctor`.
-#[derive(Debug, Args)]
-pub(crate) struct Doctor {
-    /// Where pages come from that are to connect, such as `https://app.example.com`: asks whether they are let in.
-    #[arg(long, value_name = "ORIGIN")]
-    pub(crate) origin: Option<String>,
-    /// Connect as this user until the server's first ping, some 25 s: whether a proxy ends connections before.
-    #[arg(long = "as", value_name = "USER")]
-    pub(crate) user: Option<String>,
-}
-
-/// The help at the end of `chatctl doctor --help`.
-const DOCTOR_HELP: &str = "\
-Each line is one thing that was looked at: ✓ as it should be, ! works and may not be what you want, ✗ wrong, · not \
-looked at. A line with → says what to change. It asks for the server's health and clock, whether a token of this \
-program is taken, how the server says it stands (store, durability, indexes, backlog, files, settings, keys of the \
-provider), and what is between here and there: WebSocket, polling, sessions, CORS.
-
-Run it from where your clients are, with the address that they use, and name the place of administration \
-(--admin-url). Several addresses are looked at one after the other.
-
-The exit status is 1 if anything is wrong. With --json: one array, an object for each address.
-
-Examples:
-  chatctl doctor
-  chatctl doctor --url https://chat.example.com --admin-url http://10.0.0.5:5100 \\
-    --origin https://app.example.com --as userA";
-
-/// The help at the end of `chatctl trace --help`.
-const TRACE_HELP: &str = "\
-A server remembers the last 65,536 steps for an hour, and no text. What is older is answered from the store: when it \
-was stored, delivered and read. Name all servers of a database with --url, and their --admin-url, to hear what each did.
-
-The exit status is 1 if nobody knows the message. With --json: {\"nodes\":[…],\"why\":…}.
-
-Examples:
-  chatctl trace 6945577083968f286a0ff5fb
-  chatctl trace 0190a5e2-7c1b-7a30-9d25-3f1c5e0d8a11 --json | jq .why";
 
 /// What an administrator can do about a user.
 #[derive(Debug, Subcommand)]
@@ -202,6 +171,14 @@ pub(crate) enum Admin {
     Connections {
         /// Whose: a name or an id.
         user: String,
+    },
+    /// Show what these servers log, or have them log by another filter.
+    LogLevel {
+        /// The filter, as LOG_LEVEL has it, such as debug or info,server::transport=debug.
+        filter: Option<String>,
+        /// For how long, such as 10m or 1h; until the server ends without it.
+        #[arg(long = "for", value_name = "DURATION", value_parser = lifetime, requires = "filter")]
+        lasting: Option<Duration>,
     },
     /// End one connection.
     Disconnect {

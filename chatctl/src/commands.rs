@@ -9,6 +9,7 @@ mod inbox;
 mod rebuild;
 mod seed;
 mod token;
+mod top;
 mod trace;
 mod users;
 mod watch;
@@ -28,9 +29,9 @@ use crate::prompt;
 
 /// What is said of several addresses where one is needed.
 const TOO_MANY_SERVERS: &str = if cfg!(feature = "prove") {
-    "only `prove`, `doctor`, `trace`, `admin connections` and `admin disconnect` take several servers"
+    "only `prove`, `doctor`, `top`, `trace`, `admin connections` and `admin disconnect` take several servers"
 } else {
-    "name one server; only `doctor`, `trace`, `admin connections` and `admin disconnect` take several"
+    "name one server; only `doctor`, `top`, `trace`, `admin connections` and `admin disconnect` take several"
 };
 
 /// What every command gets.
@@ -109,6 +110,7 @@ pub(crate) fn run(cli: Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Rebuild => rebuild::run(&context)?,
         Command::Admin { what } => admin::run(&context, &nodes, &what)?,
         Command::Doctor(arguments) => return doctor::run(&context, &nodes, &arguments),
+        Command::Top(arguments) => return top::run(&context, &nodes, &arguments),
         Command::Trace { name } => return trace::run(&context, &nodes, &name),
         #[cfg(feature = "bench")]
         Command::Bench { what } => return chatctl_bench::run(context.http, context.json, &what),
@@ -123,7 +125,7 @@ fn takes_several_servers(command: &Command) -> bool {
     match command {
         #[cfg(feature = "prove")]
         Command::Prove(_) => true,
-        Command::Doctor(_) | Command::Trace { .. } => true,
+        Command::Doctor(_) | Command::Top(_) | Command::Trace { .. } => true,
         Command::Admin { what } => matches!(what, Admin::Connections { .. } | Admin::Disconnect { .. }),
         _ => false,
     }

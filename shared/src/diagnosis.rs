@@ -53,7 +53,7 @@ pub struct StoreFacts {
     /// Messages that are stored and not yet in feeds and inboxes, where the store counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backlog: Option<u64>,
-    /// How old the changes are, in milliseconds, up to which feeds hand out cursors, where several processes share the store.
+    /// How long ago that was, in milliseconds, up to which all was read that other processes wrote; 0 where nobody else writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_ms: Option<u64>,
     /// Members of the replica set that keep data.

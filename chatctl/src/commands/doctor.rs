@@ -18,7 +18,7 @@ use chatctl_client::http::{Bearer, Http};
 use chatctl_terminal::output::{self, BAD, DIM, GOOD, NEW};
 use jwt::fetch::Fetcher;
 use serde::Serialize;
-use shared::User;
+use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use self::finding::{Finding, Mark};
@@ -71,6 +71,10 @@ async fn examine(http: &Http, arguments: &Doctor) -> Vec<Finding> {
             findings.extend(itself::findings(&diagnosis));
             findings.extend(provider(diagnosis.tokens.provider.as_deref(), diagnosis.tokens.provider_keys).await);
         }
+        // The line before says why.
+        Err(ClientError::Unauthorized { .. }) => {
+            findings.push(Finding::open("administration", "it takes no token of this program"));
+        }
         Err(error) => findings.push(Finding::bad(
             "administration",
             error.to_string(),
@@ -107,7 +111,7 @@ async fn examine(http: &Http, arguments: &Doctor) -> Vec<Finding> {
 
 /// Whether a token of ours is taken.
 fn secret(http: &Http) -> Finding {
-    let asked: Result<Vec<User>, ClientError> = http.get(Bearer::Admin, "/users", &[("limit", "1".to_owned())]);
+    let asked: Result<Value, ClientError> = http.get(Bearer::Admin, "/users", &[("limit", "1".to_owned())]);
     match asked {
         Ok(_) => Finding::good("secret", format!("a token of {} is taken", http.secret().origin())),
         Err(ClientError::Unauthorized { reason, origin, .. }) => Finding::bad(

@@ -12,6 +12,7 @@
 //! | [`inbox`], [`watch`] | `inbox`, `rebuild` and `watch` |
 //! | [`endings`] | every way in which a connection can end |
 //! | [`examples`], [`tour`] | the examples of README and PROTOCOL, as they stand |
+//! | [`assistants`] | the document for coding assistants |
 //! | [`picture`] | the picture in README |
 //! | [`clients`] | the clients of `shared/examples`, which other people copy |
 //! | [`outage`] | commands while the server's database is away |
@@ -19,8 +20,11 @@
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
 mod admin;
+mod assistants;
+mod bad_proxy;
 mod clients;
 mod commands;
+mod doctor;
 mod endings;
 mod examples;
 mod external;
@@ -36,7 +40,9 @@ mod restart;
 mod screen;
 mod scripts;
 mod tokens;
+mod top;
 mod tour;
+mod trace;
 mod typing;
 mod watch;
 

@@ -82,6 +82,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     Arc::new(Context {
         chat,
         timers,
+        level_timer: Arc::default(),
         node: Node::current(),
         verifier: Verifier::new(keys, Rules::new(&config.tokens.keys)).naming(&user_ids, config.tokens.auto_provision),
         user_ids,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::client_files::ClientFiles;
+use super::http::log_level::LevelTimer;
 use super::mint::Mint;
 use super::node::Node;
 use super::pages::Pages;
@@ -44,6 +45,8 @@ pub struct Context {
     pub hints: Option<Arc<DevHints>>,
     /// When something is to happen to a connection.
     pub timers: Arc<Timers>,
+    /// Takes the log level back when its time is over.
+    pub level_timer: Arc<LevelTimer>,
     /// The name of this process.
     pub node: Node,
     /// How often users may do what.

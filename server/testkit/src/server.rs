@@ -199,6 +199,14 @@ impl Server {
             .expect("a process of the same user");
     }
 
+    /// Lets it open no more than so many files and connections from now on.
+    pub fn limit_open_files(&self, count: u64) {
+        let process = self.pid().try_into().expect("process ids fit");
+        let (mut soft, mut hard) = (0, 0);
+        rlimit::prlimit(process, Resource::NOFILE, None, Some((&mut soft, &mut hard))).expect("it runs, on Linux");
+        rlimit::prlimit(process, Resource::NOFILE, Some((count, hard)), None).expect("a process of the same user");
+    }
+
     /// Its working folder, which holds `data`.
     pub fn folder(&self) -> &Path {
         self.folder.path()

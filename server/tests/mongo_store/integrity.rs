@@ -145,6 +145,11 @@ async fn dropped_indexes_are_built_again_and_nothing_is_sent_meanwhile() {
     until("it is noticed", async || store.ping().await.is_err()).await;
     let why = refusal(&store).await;
     assert!(why.contains("messages.clientMessageId_sender_unique"), "{why}");
+    let missing = store.facts().await.unwrap().missing_indexes;
+    assert!(
+        missing.contains(&"inboxes.owner_last".to_owned()),
+        "an administrator is told all: {missing:?}"
+    );
     assert!(is_unavailable(&store.append(&[again(&first)]).await[0]));
     assert!(store.create_users(&[name("ada")], at(1)).await.is_err());
 

@@ -416,26 +416,29 @@ export interface ServerToClientEvents {
   typing: (payload: Typing) => void;
 }
 
-/** What a client sends, each with its acknowledgement. */
+/**
+ * What a client sends, each with its acknowledgement: a request that asks for none learns of nothing. It is no optional argument,
+ * because `emitWithAck` finds the type of its result by it.
+ */
 export interface ClientToServerEvents {
   /** A page of the inbox, the conversation with the newest message first */
-  conversations: (payload: ListConversations, answer?: (answer: InboxAnswer) => void) => void;
+  conversations: (payload: ListConversations, answer: (answer: InboxAnswer) => void) => void;
   /** Say that messages were received, up to one of them */
-  mark_delivered: (payload: MarkUpTo, answer?: (answer: MarkedUpToAnswer) => void) => void;
+  mark_delivered: (payload: MarkUpTo, answer: (answer: MarkedUpToAnswer) => void) => void;
   /** Say that messages were read, up to one of them; that implies having received them */
-  mark_read: (payload: MarkUpTo, answer?: (answer: MarkedUpToAnswer) => void) => void;
+  mark_read: (payload: MarkUpTo, answer: (answer: MarkedUpToAnswer) => void) => void;
   /** Go on with another token of the same user */
-  refresh_token: (payload: RefreshToken, answer?: (answer: RefreshedAnswer) => void) => void;
+  refresh_token: (payload: RefreshToken, answer: (answer: RefreshedAnswer) => void) => void;
   /** Store a message and deliver it; answered once it is durable */
-  send_message: (payload: SendMessage, answer?: (answer: SentAnswer) => void) => void;
+  send_message: (payload: SendMessage, answer: (answer: SentAnswer) => void) => void;
   /** Who of these users is there, now and whenever it changes */
-  subscribe_presence: (payload: PresenceOf, answer?: (answer: PresentNowAnswer) => void) => void;
+  subscribe_presence: (payload: PresenceOf, answer: (answer: PresentNowAnswer) => void) => void;
   /** What concerns this user since a cursor; without one a fresh cursor and the inbox */
-  sync: (payload: SyncRequest, answer?: (answer: SyncedAnswer) => void) => void;
+  sync: (payload: SyncRequest, answer: (answer: SyncedAnswer) => void) => void;
   /** Say that one types, or stopped; never stored, and over after 6 seconds unless said again */
-  typing: (payload: SetTyping, answer?: (answer: NothingAnswer) => void) => void;
+  typing: (payload: SetTyping, answer: (answer: NothingAnswer) => void) => void;
   /** Be told no more who of these users is there */
-  unsubscribe_presence: (payload: PresenceOf, answer?: (answer: NothingAnswer) => void) => void;
+  unsubscribe_presence: (payload: PresenceOf, answer: (answer: NothingAnswer) => void) => void;
   /** Change one's settings; what is absent stays */
-  update_settings: (payload: SettingsChange, answer?: (answer: CurrentSettingsAnswer) => void) => void;
+  update_settings: (payload: SettingsChange, answer: (answer: CurrentSettingsAnswer) => void) => void;
 }

@@ -6,7 +6,7 @@ use super::finding::Finding;
 
 /// So many messages may wait to be in feeds and inboxes.
 const MAX_BACKLOG: u64 = 10_000;
-/// So old may the changes be up to which feeds hand out cursors, in milliseconds.
+/// So long ago may that be up to which all was read that other processes wrote, in milliseconds.
 const MAX_BEHIND_MS: u64 = 60_000;
 /// Files of a server that are no connections: database, log, sockets.
 const OTHER_FILES: u64 = 100;
@@ -71,7 +71,10 @@ fn store(diagnosis: &Diagnosis, findings: &mut Vec<Finding>) {
     let (backlog, behind) = (facts.backlog.unwrap_or(0), facts.behind_ms.unwrap_or(0));
     let found = match (facts.backlog, facts.behind_ms) {
         (Some(backlog), _) => format!("{backlog} messages are not in feeds and inboxes yet"),
-        (None, Some(behind)) => format!("feeds are {:.1} s behind", behind as f64 / 1_000.0),
+        (None, Some(behind)) => format!(
+            "changes of other processes are read up to {:.1} s ago",
+            behind as f64 / 1_000.0
+        ),
         (None, None) => "nothing is known".to_owned(),
     };
     findings.push(match backlog > MAX_BACKLOG || behind > MAX_BEHIND_MS {

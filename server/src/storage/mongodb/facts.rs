@@ -12,7 +12,7 @@ use super::timeouts::READ_TIMEOUT;
 use super::{indexes, names};
 use crate::storage::{MessageName, StoreError};
 
-/// How it stands; `behind_ms` is how old the changes are up to which feeds hand out cursors.
+/// How it stands; `behind_ms` is how long ago that was up to which all was read that others wrote.
 pub(super) async fn facts(database: &Database, behind_ms: u64) -> Result<StoreFacts, StoreError> {
     let asked = database.run_command(doc! { "hello": 1 });
     let hello = bounded("asking for the members", READ_TIMEOUT, asked).await?;

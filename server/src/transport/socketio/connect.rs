@@ -188,11 +188,12 @@ fn enter(
             say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
             ConnectRefused(refused.into())
         })?;
-    link.is_of(caller.user);
+    link.is_of(caller.user, context.node.connection(registration.id()));
     let rates = context.rates.of(caller.user);
     // Or whoever is read more slowly would come anew, and be read at full speed.
     link.pause(context.rates.still_refused(&rates));
     let supervisor = context.supervisor.clone();
+    tracing::debug!(connection = link.name(), user = %caller.user, %address, "connected");
     let hints = context.hints.as_ref().map(|hints| Hints::new(hints, caller.user));
     if let Some(hints) = &hints {
         let (hints, ends) = (Arc::clone(hints), caller.expires_at.is_some());
@@ -205,6 +206,7 @@ fn enter(
     }
     socket.on_fallback(EventHandler::new(Arc::clone(context), events, Arc::clone(&session)));
     socket.on_disconnect(move |reason: DisconnectReason| {
+        session.has_ended(word(reason));
         session.leave();
         if reason == DisconnectReason::PacketParsingError {
             unserved::say(unserved::UNREADABLE);
@@ -215,6 +217,19 @@ fn enter(
         }
         std::future::ready(())
     });
-    tracing::debug!(connection = %socket.id, user = %caller.user, %address, "connected");
     Ok(caller.user)
+}
+
+/// Why a connection has ended, as the log says it, where the server has no reason of its own.
+fn word(reason: DisconnectReason) -> &'static str {
+    match reason {
+        DisconnectReason::TransportClose => "transport_close",
+        DisconnectReason::MultipleHttpPollingError => "protocol",
+        DisconnectReason::PacketParsingError => "unreadable",
+        DisconnectReason::TransportError => "transport_error",
+        DisconnectReason::HeartbeatTimeout => "silent",
+        DisconnectReason::ClientNSDisconnect => "client_left",
+        DisconnectReason::ServerNSDisconnect => "disconnected",
+        DisconnectReason::ClosingServer => "server_stops",
+    }
 }

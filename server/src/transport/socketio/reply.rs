@@ -183,7 +183,7 @@ impl Reply {
             false => &METRICS.events_refused,
         };
         counted.count(error.code);
-        tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "request: failed");
+        tracing::debug!(connection = self.session.link.name(), event = self.event, code = %error.code, "request: failed");
         if let Some(ack) = self.ack {
             return self.acknowledge(ack, &Answer::<()>::Error(error));
         }
@@ -217,7 +217,11 @@ impl Drop for Reply {
         }
         // A part that panicked is logged by itself, and may have held thousands of these.
         if !stopping && !std::thread::panicking() {
-            tracing::error!(connection = %self.socket.id, event = self.event, "request: left unanswered");
+            tracing::error!(
+                connection = self.session.link.name(),
+                event = self.event,
+                "request: left unanswered"
+            );
         }
         self.refuse(error::failed());
     }
