@@ -67,7 +67,7 @@ pub(super) fn document() -> Value {
         "tags": [
             {"name": "administration", "description": "For administrators, at `ADMIN_LISTEN`"},
             {"name": "chat", "description": "History, inbox and catching up"},
-            {"name": "pages", "description": "For developers: to read and to try"},
+            {"name": "pages", "description": "Pages for developers"},
             {"name": "server", "description": "What this is, and whether it is ready"},
             {"name": "users", "description": "Users, and one's own settings"},
         ],

@@ -48,6 +48,14 @@ export type CurrentSettingsAnswer = ({
   ok: true;
 } & CurrentSettings) | Failed;
 
+/** Payload of `dev_hint`. */
+export type DevHint = {
+  /** Which kind of mistake. Others can be added. */
+  code: HintCode;
+  /** What is wrong, and what to do instead, for people. */
+  message: string;
+};
+
 /** What went wrong, for machines. */
 export type ErrorCode = "invalid_request" | "invalid_json" | "invalid_id" | "message_empty" | "message_too_long" | "unknown_event" | "unauthorized" | "token_revoked" | "banned" | "disconnected" | "token_invalid" | "token_expired" | "user_unknown" | "too_many_connections" | "invalid_namespace" | "forbidden" | "not_found" | "user_not_found" | "message_not_found" | "method_not_allowed" | "idempotency_conflict" | "sync_reset" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "rate_limited" | "quota_exceeded" | "inbox_building" | "overloaded" | "store_unavailable" | "shutting_down" | "internal" | "not_implemented" | (string & {});
 
@@ -61,6 +69,9 @@ export type Failed = {
   /** Always false. */
   ok: false;
 };
+
+/** A kind of mistake of a client. */
+export type HintCode = "no_acknowledgement" | "no_client_message_id" | "foreign_event" | "token_without_end" | "outdated_client";
 
 /** One page of conversations, that with the newest message first. */
 export type Inbox = {
@@ -375,6 +386,8 @@ export type WireError = {
 export interface ServerToClientEvents {
   /** A conversation of this user as it is now; it replaces what was known of it */
   conversation_updated: (payload: Conversation, resume?: Resume) => void;
+  /** A mistake in how this client uses the server, once for each kind; while developing (`DEV_HINTS`) */
+  dev_hint: (payload: DevHint) => void;
   /** A message of this user: to the connections that did not send it */
   message_sent: (payload: Message, resume?: Resume) => void;
   /** Somebody has received this user's messages, up to one of them */
