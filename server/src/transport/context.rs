@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::client_files::ClientFiles;
-use super::http::log_level::LevelTimer;
+use super::level_timer::LevelTimer;
 use super::mint::Mint;
 use super::node::Node;
 use super::pages::Pages;

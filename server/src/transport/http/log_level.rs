@@ -1,10 +1,9 @@
 //! `/admin/log-level`: what is logged, and changing that for a time or until the process ends.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use parking_lot::Mutex;
 use shared::admin::{LogLevel, SetLogLevel};
 use shared::{Timestamp, WireError, limits};
 
@@ -14,25 +13,9 @@ use crate::config::log_filter;
 use crate::error::{self, HttpError, invalid_request};
 use crate::telemetry;
 use crate::transport::context::Context;
-use crate::transport::socketio::timers::{Moment, Timed};
 
 /// Longest filter, in bytes.
 const MAX_FILTER_BYTES: usize = 1_000;
-
-/// Takes the level back when its time is over.
-#[derive(Default)]
-pub struct LevelTimer {
-    /// When that is. Held to set it.
-    moment: Mutex<Option<Moment>>,
-}
-
-impl Timed for LevelTimer {
-    fn is_due(&self, now: Timestamp) {
-        if let Some(level) = telemetry::level() {
-            level.end(now);
-        }
-    }
-}
 
 /// `GET /admin/log-level`.
 pub async fn get(_: Admin) -> Result<Json<LogLevel>, HttpError> {
@@ -63,15 +46,7 @@ pub async fn put(
         }
     };
     // Before the filter: its end must not be missed.
-    {
-        let timer: Weak<dyn Timed> = Arc::downgrade(&(Arc::clone(&context.level_timer) as Arc<dyn Timed>));
-        let mut moment = context.level_timer.moment.lock();
-        let before = moment.take();
-        match until {
-            Some(until) => *moment = Some(context.timers.set(before, until, timer)),
-            None => before.into_iter().for_each(|before| context.timers.remove(before)),
-        }
-    }
+    context.level_timer.set(&context.timers, until);
     match level.set(&filter, until) {
         true => Ok(Json(shown(level))),
         false => Err(error::failed().into()),
