@@ -21,7 +21,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use shared::{MessageId, UserId};
+use shared::{MessageId, Timestamp, UserId};
 use tokio::sync::mpsc;
 
 use self::lane::{Lane, Shared, Submitted, UNDELIVERED_BATCHES};
@@ -30,6 +30,7 @@ use self::receivers::Receivers;
 pub(super) use self::running::Running;
 pub(super) use self::shares::Amount;
 pub(super) use self::turns::Portion;
+use crate::clock;
 use crate::delivery::{Buffered, DeliveryWatermark};
 use crate::domain::Conversation;
 use crate::domain::NewMessage;
@@ -88,6 +89,8 @@ pub struct AppendOutcome<R> {
     pub reply: Option<R>,
     /// The id that the message was given, where it is known: one of a failure.
     pub failed: Option<MessageId>,
+    /// When that was known: one time for all of a batch.
+    pub at: Timestamp,
 }
 
 impl<R> AppendOutcome<R> {
@@ -97,6 +100,7 @@ impl<R> AppendOutcome<R> {
             deliver: false,
             reply: Some(reply),
             failed: message,
+            at: clock::now(),
         }
     }
 }

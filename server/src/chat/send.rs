@@ -65,6 +65,7 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, committed: AppendOutco
         deliver,
         reply,
         failed,
+        at,
     } = committed;
     // Serialised once, however many connections receive it.
     let stored = outcome.map_err(Error::NotStored).and_then(|appended| {
@@ -75,7 +76,7 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, committed: AppendOutco
         Ok(stored) => stored,
         Err(error) => {
             if let Some(id) = failed {
-                dispatcher.trace.record(id, TraceEvent::NotCommitted, 0);
+                dispatcher.trace.record_at(id, TraceEvent::NotCommitted, at, 0);
             }
             if let Some(reply) = reply {
                 reply.fail(error);
@@ -87,7 +88,7 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, committed: AppendOutco
         false => TraceEvent::Committed,
         true => TraceEvent::Repeated,
     };
-    dispatcher.trace.record(appended.message.id, event, 0);
+    dispatcher.trace.record_at(appended.message.id, event, at, 0);
     let origin = reply.as_ref().map(R::connection);
     if let Some(reply) = reply {
         match appended.duplicate {
@@ -100,6 +101,6 @@ pub(super) fn finish<R: Respond>(dispatcher: &Dispatcher, committed: AppendOutco
         });
     }
     if deliver {
-        dispatcher.message(&appended.message, &document, origin);
+        dispatcher.message(&appended.message, &document, origin, at);
     }
 }

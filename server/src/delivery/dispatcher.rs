@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::sync::{Receipt, Resume};
 use shared::trace::TraceEvent;
-use shared::{Conversation, Message, Presence, Settings, UserId, events};
+use shared::{Conversation, Message, Presence, Settings, Timestamp, UserId, events};
 
 use super::Connections;
 use super::budget::Budget;
@@ -51,9 +51,8 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Sends a committed message to the receiver's connections, and to the sender's except `origin`. `document` is the message as
-    /// JSON: it is serialised once, however many connections receive it.
-    pub fn message(&self, message: &Message, document: &RawValue, origin: Option<ConnectionId>) {
-        let at = clock::now();
+    /// JSON: it is serialised once, however many connections receive it. `at` is when it was committed, for the trace.
+    pub fn message(&self, message: &Message, document: &RawValue, origin: Option<ConnectionId>, at: Timestamp) {
         if let Some(receiver) = message.receiver {
             let sent = |event, detail| self.trace.record_at(message.id, event, at, detail);
             let connections = self.connections.others(receiver, None);
@@ -90,7 +89,7 @@ impl Dispatcher {
     /// Sends a message that another program committed.
     pub fn remote_message(&self, message: &Message) {
         if let Some(document) = json(message) {
-            self.message(message, &document, None);
+            self.message(message, &document, None, clock::now());
         }
     }
 

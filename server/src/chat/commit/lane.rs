@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use shared::MessageId;
+use shared::{MessageId, Timestamp};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,6 +20,7 @@ use super::receivers::Receivers;
 use super::running::Running;
 use super::turns::Portion;
 use super::{AppendOutcome, Backlog, Charge, NotStored, SubmitError};
+use crate::clock;
 use crate::delivery::DeliveryWatermark;
 use crate::domain::NewMessage;
 use crate::metrics::{METRICS, Sampler};
@@ -174,10 +175,11 @@ impl<R> Lane<R> {
                 "message store: it answered too late for the senders"
             );
         }
+        let at = clock::now();
         let mut replies = replies.into_iter();
         let outcomes = messages.iter().zip(outcomes);
         let outcomes = outcomes
-            .map(|(message, outcome)| self.outcome(message.id, outcome, replies.next()))
+            .map(|(message, outcome)| self.outcome(message.id, outcome, replies.next(), at))
             .collect();
         let done = Done {
             in_flight: Some(in_flight),
@@ -255,7 +257,7 @@ impl<R> Lane<R> {
                 message: message.to_message(),
                 duplicate: false,
             };
-            self.outcome(message.id, Ok(appended), Some(reply))
+            self.outcome(message.id, Ok(appended), Some(reply), clock::now())
         });
         let outcomes = outcomes.collect();
         // It is stored also if the task that delivers is gone.
@@ -274,7 +276,13 @@ impl<R> Lane<R> {
     }
 
     /// What became of a message. Its sender was answered before if there is no reply.
-    fn outcome(&mut self, id: MessageId, outcome: Result<Appended, AppendError>, reply: Option<R>) -> AppendOutcome<R> {
+    fn outcome(
+        &mut self,
+        id: MessageId,
+        outcome: Result<Appended, AppendError>,
+        reply: Option<R>,
+        at: Timestamp,
+    ) -> AppendOutcome<R> {
         let deliver = match &outcome {
             Ok(Appended { duplicate: false, .. }) => true,
             Ok(Appended { message, .. }) => {
@@ -290,6 +298,7 @@ impl<R> Lane<R> {
         };
         AppendOutcome {
             failed: outcome.is_err().then_some(id),
+            at,
             outcome: outcome.map_err(NotStored::Failed),
             deliver,
             reply,

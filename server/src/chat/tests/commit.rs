@@ -108,7 +108,7 @@ fn stored(told: &Told) -> (MessageId, bool, bool, bool) {
         outcome,
         deliver,
         reply,
-        failed: _,
+        ..
     } = &told.committed;
     let appended = outcome.as_ref().unwrap();
     (appended.message.id, appended.duplicate, *deliver, reply.is_some())
