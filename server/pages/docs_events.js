@@ -25,6 +25,12 @@ function address(document, operation) {
   return document.find(operation.channel).address;
 }
 
+/** A payload to begin with: without the cursor, of which no example is of this server. */
+function first(payload = {}) {
+  const { since, cursor, ...rest } = payload;
+  return rest;
+}
+
 const examples = (message) => message?.examples?.map(({ payload }) => payload).filter((payload) => payload !== undefined) ?? [];
 
 function sentItem(document, operation, visitor) {
@@ -53,7 +59,7 @@ function heardItem(document, operation, visitor) {
   draw();
   const node = element(
     "article", {}, element("h3", {}, element("code", {}, name)), element("p", {}, prose(operation.summary ?? "")),
-    shown.textContent && shown, table(document, message.payload, `Payload of ${name}`),
+    shown.textContent && shown, table(document, message.payload, `What ${name} brings`),
   );
   return { id: `receive-${name.replaceAll(/[{}]/g, "")}`, name, node };
 }
@@ -64,7 +70,7 @@ function tryIt(name, given, visitor) {
   const draw = () => {
     // An id of a message is used once.
     const fresh = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    const text = pretty(given[0] ?? {}).replace(/("clientMessageId": )"[^"]*"/, `$1"${fresh}"`);
+    const text = pretty(first(given[0])).replace(/("clientMessageId": )"[^"]*"/, `$1"${fresh}"`);
     input.value = visitor.mine(text);
   };
   visitor.onChange(draw);

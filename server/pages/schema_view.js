@@ -41,7 +41,7 @@ export class Document {
     const name = [type].flat().filter((one) => one !== "null").join(" or ") || "anything";
     const size = [minimum ?? minLength, maximum ?? maxLength].map((bound) => bound ?? "");
     const bounds = size.some((bound) => bound !== "") ? ` (${size.join("–")}${minLength ?? maxLength ? " characters" : ""})` : "";
-    return (format ? `${name}, ${format}` : name) + bounds;
+    return (format && type === "string" ? `${name}, ${format}` : name) + bounds;
   }
 
   /** The fields of an object, `[path, type, required, words]` each. */

@@ -31,6 +31,7 @@ pub use rate::{Allowed, Quota, Rate};
 pub use read::{ConfigError, Given, Problem, read};
 pub use shared::values::Secret;
 pub use tokens::{TokenExpiry, Tokens, UserIdKind};
+pub use values::log_filter;
 
 /// One-to-one chat over Socket.IO, with durable messages.
 ///

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use server::config::Given;
+use server::config::{Given, Playground};
 use server::server::Started;
 use server::telemetry::{is_read_by_a_person, say};
 use server::transport::tcp::bind::Address;
@@ -27,6 +27,8 @@ pub(crate) struct Greeting {
     secret_is_set: bool,
     /// There is a secret that it could sign with.
     signs: bool,
+    /// There is a page to try it on.
+    has_playground: bool,
 }
 
 impl Greeting {
@@ -45,6 +47,7 @@ impl Greeting {
             secret_is_set: secret.is_some_and(|secret| given.in_file("JWT_SECRET") != Some(secret))
                 || file.is_some_and(|file| given.in_file("JWT_SECRET_FILE").map(Path::new) != Some(file)),
             signs: keys.need_generated_secret() || secret.is_some() || file.is_some(),
+            has_playground: config.playground() != Playground::Off,
         }
     }
 
@@ -91,6 +94,12 @@ impl Greeting {
             false => "",
         };
         say("");
+        if self.has_playground {
+            say(format_args!(
+                "Try it in a browser: {scheme}://{address}{}/playground",
+                self.base
+            ));
+        }
         say(format_args!("Try next, in another terminal{secret}:"));
         say(format_args!("  {settings}{chatctl} seed users"));
         say(format_args!("  {settings}{chatctl} chat --as userA --with userB"));

@@ -10,7 +10,7 @@ use crate::config::paths::SOCKET_IO;
 use crate::rates::Kind;
 use crate::transport::context::Context;
 use crate::transport::http::{
-    admin, client, contract, feed, health, history, inspection, metrics, pages, playground, users,
+    admin, client, contract, feed, health, history, inspection, log_level, metrics, pages, playground, users,
 };
 use crate::transport::socketio::request::EventTable;
 use crate::transport::socketio::{conversations, mark, presence, refresh_token, send_message, settings, sync, typing};
@@ -66,4 +66,5 @@ pub fn administration() -> Router<Arc<Context>> {
         .route("/admin/users/{id}/unban", post(admin::unban))
         .route("/admin/users/{id}/connections", get(admin::connections))
         .route("/admin/connections/{id}", delete(admin::disconnect))
+        .route("/admin/log-level", get(log_level::get).put(log_level::put))
 }

@@ -24,8 +24,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::clock::now;
 use crate::config::{Config, LogFormat};
 
+mod level;
 mod lines;
 
+pub use level::{Level as LogLevel, level};
 use lines::Lines;
 
 /// Libraries that log, at `debug` or `trace`, what they carry: tokens and texts. No setting turns that on.
@@ -49,25 +51,35 @@ pub fn write_as(format: LogFormat) {
 pub fn start(config: &Config) {
     write_as(config.log_format);
     // The filter was checked when the configuration was read.
-    let mut filter = EnvFilter::new(&config.log_level);
-    if let Ok(always) = format!("{PANIC}=error").parse() {
-        filter = filter.add_directive(always);
-    }
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(&config.log_level))
         .with_writer(|| Stderr)
         .log_internal_errors(false)
         .with_ansi(
             std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         );
     match config.log_format {
-        LogFormat::Text => lines.finish().with(filter_fn(is_discreet)).init(),
+        LogFormat::Text => {
+            let lines = lines.with_filter_reloading();
+            level::keep(&config.log_level, lines.reload_handle());
+            lines.finish().with(filter_fn(is_discreet)).init();
+        }
         LogFormat::Json => {
-            let lines = lines.json().flatten_event(true);
+            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            level::keep(&config.log_level, lines.reload_handle());
             lines.finish().with(filter_fn(is_discreet)).init();
         }
     }
     std::panic::set_hook(Box::new(log_panic));
+}
+
+/// What is logged, by a filter that was checked. Panics always are.
+fn filter(text: &str) -> EnvFilter {
+    let filter = EnvFilter::new(text);
+    match format!("{PANIC}=error").parse() {
+        Ok(always) => filter.add_directive(always),
+        Err(_) => filter,
+    }
 }
 
 /// Says a line to the person at standard output; a JSON object if the log is made of them.

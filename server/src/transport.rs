@@ -4,6 +4,7 @@
 pub mod client_files;
 pub mod context;
 pub mod http;
+pub mod level_timer;
 pub mod mint;
 pub mod node;
 pub mod pages;

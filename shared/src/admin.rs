@@ -12,10 +12,7 @@ pub const PORT_OFFSET: u16 = 100;
 pub fn port_beside(port: u16) -> u16 {
     match port {
         0 => 0,
-        _ => match port.checked_add(PORT_OFFSET) {
-            Some(above) => above,
-            None => port - PORT_OFFSET,
-        },
+        _ => port.checked_add(PORT_OFFSET).unwrap_or_else(|| port - PORT_OFFSET),
     }
 }
 
@@ -60,6 +57,32 @@ pub struct Ban {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Body of `PUT /admin/log-level`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetLogLevel {
+    /// What to log, as the setting `LOG_LEVEL` has it: a level, or a level and modules with theirs.
+    pub filter: String,
+    /// For how many seconds, at most [`crate::limits::LOG_LEVEL_SECONDS`]; until the process ends, if it is missing.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::LOG_LEVEL_SECONDS)))]
+    pub lasting: Option<u32>,
+}
+
+/// Answer of `GET /admin/log-level` and of `PUT /admin/log-level`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LogLevel {
+    /// What is logged now.
+    pub filter: String,
+    /// What `LOG_LEVEL` says.
+    pub configured: String,
+    /// When that is logged again; never by itself, if it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// Answer of `GET /admin/users/{id}/connections`.

@@ -60,6 +60,8 @@ pub const TOKEN_EXPIRED: &str = "token_expired";
 pub const SESSION_ENDED: &str = "session_ended";
 /// Server to client: a request that asked for no answer failed. Payload [`RequestFailed`].
 pub const REQUEST_FAILED: &str = "request_failed";
+/// Server to a client that uses it in a way that is most likely a mistake; while developing only. Payload [`DevHint`].
+pub const DEV_HINT: &str = "dev_hint";
 /// The one message of a [`ConnectError`] that says the token was not accepted.
 pub const AUTHENTICATION_ERROR: &str = "Authentication error";
 
@@ -180,6 +182,46 @@ pub struct RequestFailed {
     pub client_message_id: Option<String>,
     /// Why.
     pub error: WireError,
+}
+
+/// Payload of [`DEV_HINT`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DevHint {
+    /// Which kind of mistake. Others can be added.
+    pub code: HintCode,
+    /// What is wrong, and what to do instead, for people.
+    pub message: String,
+}
+
+/// A kind of mistake of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum HintCode {
+    /// A message asked for no acknowledgement.
+    NoAcknowledgement,
+    /// The same text came twice, without an id.
+    NoClientMessageId,
+    /// An event that only the server sends, or that other servers know rooms by.
+    ForeignEvent,
+    /// The token has no end.
+    TokenWithoutEnd,
+    /// The client library is old.
+    OutdatedClient,
+}
+
+impl HintCode {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoAcknowledgement => "no_acknowledgement",
+            Self::NoClientMessageId => "no_client_message_id",
+            Self::ForeignEvent => "foreign_event",
+            Self::TokenWithoutEnd => "token_without_end",
+            Self::OutdatedClient => "outdated_client",
+        }
+    }
 }
 
 impl<T> Answer<T> {

@@ -37,3 +37,6 @@ pub const PRESENCE_SUBSCRIPTIONS: usize = 500;
 pub const TYPING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(6);
 /// How long somebody may be away without being shown as offline: one who comes back within it never left.
 pub const ABSENCE_DELAY: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Longest time for which an administrator may have other lines logged, in seconds: a week.
+pub const LOG_LEVEL_SECONDS: u32 = 7 * 24 * 60 * 60;

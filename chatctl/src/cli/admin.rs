@@ -38,6 +38,14 @@ pub(crate) enum Admin {
         /// Whose: a name or an id.
         user: String,
     },
+    /// Show what these servers log, or have them log by another filter.
+    LogLevel {
+        /// The filter, as LOG_LEVEL has it, such as debug or info,server::transport=debug.
+        filter: Option<String>,
+        /// For how long, such as 10m or 1h; until the server ends without it.
+        #[arg(long = "for", value_name = "DURATION", value_parser = lifetime, requires = "filter")]
+        lasting: Option<Duration>,
+    },
     /// End one connection.
     Disconnect {
         /// Its id, as `connections` lists it.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chatctl_client::ClientError;
 use chatctl_client::http::Http;
 use chatctl_terminal::output::{self, BAD, DIM, GOOD};
-use shared::admin::{BanUser, ConnectionInfo, UserAccess, UserConnections};
+use shared::admin::{BanUser, ConnectionInfo, LogLevel, SetLogLevel, UserAccess, UserConnections};
 use shared::{ErrorCode, Timestamp, User};
 use unicode_width::UnicodeWidthStr;
 
@@ -43,6 +43,20 @@ pub(super) fn run(context: &Context, nodes: &[Http], what: &Admin) -> anyhow::Re
             let found: Result<Vec<UserConnections>, ClientError> =
                 nodes.iter().map(|node| node.connections(user.id)).collect();
             list(context, &user, &found?)
+        }
+        Admin::LogLevel { filter, lasting } => {
+            let request = filter.as_ref().map(|filter| SetLogLevel {
+                filter: filter.clone(),
+                lasting: lasting.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1)),
+            });
+            let levels: Result<Vec<LogLevel>, ClientError> = nodes
+                .iter()
+                .map(|node| match &request {
+                    Some(request) => node.set_log_level(request),
+                    None => node.log_level(),
+                })
+                .collect();
+            log_levels(context, &levels?)
         }
         Admin::Disconnect { id } => disconnect(context, nodes, id),
     }
@@ -118,6 +132,26 @@ fn list(context: &Context, user: &User, nodes: &[UserConnections]) -> anyhow::Re
             "{} has no connections",
             output::one_line(&user.username)
         )?;
+    }
+    Ok(())
+}
+
+/// Prints what each server logs, a line for each.
+fn log_levels(context: &Context, levels: &[LogLevel]) -> anyhow::Result<()> {
+    if context.json {
+        return Ok(output::json(&levels)?);
+    }
+    let mut out = anstream::stdout();
+    for level in levels {
+        let filter = output::one_line(&level.filter);
+        match level.until {
+            Some(until) => {
+                let until = output::local(until).strftime("%F %T");
+                let then = output::one_line(&level.configured);
+                writeln!(out, "{filter}  {DIM}until {until}, then {then}{DIM:#}")?;
+            }
+            None => writeln!(out, "{filter}")?,
+        }
     }
     Ok(())
 }

@@ -54,3 +54,22 @@ fn a_ban_is_said_and_lifted() {
     let unclear = chatctl(server(), &["admin", "ban", &ada, "--until", "soon"]);
     assert!(unclear.code == 2 && unclear.stderr.contains("RFC 3339"), "{unclear:?}");
 }
+
+#[test]
+fn the_log_level_is_shown_and_changed_for_a_time() {
+    let shown = || chatctl(server(), &["admin", "log-level"]).output();
+    let configured = shown();
+    let changed = chatctl(
+        server(),
+        &["admin", "log-level", "warn,server::auth=debug", "--for", "10m"],
+    )
+    .output();
+    assert!(changed.starts_with("warn,server::auth=debug  until "), "{changed}");
+    assert_eq!(shown(), changed);
+    let wrong = chatctl(server(), &["admin", "log-level", "loud"]).complaint(1);
+    assert!(wrong.contains("`loud` is no level"), "{wrong}");
+    let back = chatctl(server(), &["admin", "log-level", configured.trim(), "--json"]).json();
+    assert_eq!(back[0]["filter"], configured.trim(), "{back}");
+    assert_eq!(back[0].get("until"), None, "{back}");
+    assert_eq!(shown(), configured);
+}

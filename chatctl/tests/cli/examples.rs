@@ -28,13 +28,13 @@ pub(crate) fn blocks(document: &str, language: &str) -> Vec<String> {
 }
 
 /// A folder in which examples run, with what the server's folder has for them.
-struct Folder<'a> {
+pub(crate) struct Folder<'a> {
     server: &'a Server,
     folder: TempDir,
 }
 
 impl<'a> Folder<'a> {
-    fn of(server: &'a Server) -> Self {
+    pub(crate) fn of(server: &'a Server) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("data")).expect("the folder is writable");
         fs::write(folder.path().join("data/jwt_secret"), format!("{}\n", server.secret()))
@@ -45,7 +45,7 @@ impl<'a> Folder<'a> {
 
     /// Runs a text; the lines of its output.
     #[track_caller]
-    fn run(&self, program: &str, name: &str, text: &str) -> Vec<String> {
+    pub(crate) fn run(&self, program: &str, name: &str, text: &str) -> Vec<String> {
         let text = text.replace("http://127.0.0.1:5000", &self.server.url());
         fs::write(self.folder.path().join(name), &text).expect("the folder is writable");
         let mut process = Process::spawn(

@@ -12,6 +12,7 @@
 //! | [`inbox`], [`watch`] | `inbox`, `rebuild` and `watch` |
 //! | [`endings`] | every way in which a connection can end |
 //! | [`examples`], [`tour`] | the examples of README and PROTOCOL, as they stand |
+//! | [`assistants`] | the document for coding assistants |
 //! | [`picture`] | the picture in README |
 //! | [`clients`] | the clients of `shared/examples`, which other people copy |
 //! | [`outage`] | commands while the server's database is away |
@@ -19,6 +20,7 @@
 //! | [`restart`] | `chat`, while the server is killed and comes back |
 
 mod admin;
+mod assistants;
 mod bad_proxy;
 mod clients;
 mod commands;

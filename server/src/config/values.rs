@@ -28,7 +28,9 @@ pub(super) fn data_dir(path: OsString) -> Result<PathBuf, &'static str> {
 
 /// A filter whose every part says a level: the library takes a word that is none for the name of a module, and then nothing
 /// else is logged.
-pub(super) fn log_filter(text: &str) -> Result<String, String> {
+/// # Errors
+/// Why it is none.
+pub fn log_filter(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     for part in &parts {
         let level = part.rsplit('=').next().unwrap_or_default();

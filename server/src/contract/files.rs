@@ -12,7 +12,10 @@ fn hold(name: &str, made: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared/contract")
         .join(name);
-    let text = serde_json::to_string_pretty(made).expect("a document is JSON") + "\n";
+    let mut made = made.clone();
+    // Whether fields keep their order depends on what else is built.
+    made.sort_all_objects();
+    let text = serde_json::to_string_pretty(&made).expect("a document is JSON") + "\n";
     if std::env::var("CONTRACT").as_deref() == Ok("write") {
         return fs::write(&path, text).expect("the file can be written");
     }

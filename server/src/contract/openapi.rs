@@ -4,6 +4,7 @@ mod about;
 mod administration;
 mod chat;
 mod operation;
+mod pages;
 mod responses;
 #[cfg(test)]
 mod tests;
@@ -30,9 +31,11 @@ version: ignore what you do not know. Wherever the id of a user is asked for, a 
 fn operations() -> Vec<Operation> {
     let all = [
         about::operations(),
+        pages::operations(),
         chat::operations(),
         users::operations(),
         administration::operations(),
+        pages::operations(),
     ];
     all.into_iter().flatten().collect()
 }
@@ -64,6 +67,7 @@ pub(super) fn document() -> Value {
         "tags": [
             {"name": "administration", "description": "For administrators, at `ADMIN_LISTEN`"},
             {"name": "chat", "description": "History, inbox and catching up"},
+            {"name": "pages", "description": "Pages for developers"},
             {"name": "server", "description": "What this is, and whether it is ready"},
             {"name": "users", "description": "Users, and one's own settings"},
         ],
@@ -114,6 +118,10 @@ fn describe(operation: Operation, schemas: &mut Schemas, responses: &mut respons
             Content::Json(payload) => {
                 json!({"application/json": {"schema": payload.schema(schemas), "example": payload.example}})
             }
+            Content::JsonOrPage(payload) => json!({
+                "application/json": {"schema": payload.schema(schemas), "example": payload.example},
+                "text/html": {"schema": {}},
+            }),
             Content::Text(kinds) => {
                 let text = |kind: &&str| ((*kind).to_owned(), json!({"schema": {}}));
                 Value::Object(kinds.iter().map(text).collect())

@@ -82,6 +82,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
     Arc::new(Context {
         chat,
         timers,
+        level_timer: Arc::default(),
         node: Node::current(),
         verifier: Verifier::new(keys, Rules::new(&config.tokens.keys)).naming(&user_ids, config.tokens.auto_provision),
         user_ids,
@@ -90,6 +91,7 @@ pub(super) fn assemble(loaded: Loaded, supervisor: Supervisor) -> Arc<Context> {
         client_files,
         pages: Pages::new(&config.paths(), config.playground()),
         mint: Mint::default(),
+        hints: config.gives_dev_hints().then(Arc::default),
         rates,
         registry,
         supervisor,

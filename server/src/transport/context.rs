@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::client_files::ClientFiles;
+use super::level_timer::LevelTimer;
 use super::mint::Mint;
 use super::node::Node;
 use super::pages::Pages;
+use super::socketio::hints::DevHints;
 use super::socketio::reply::Reply;
 use super::socketio::timers::Timers;
 use super::store_check::StoreCheck;
@@ -39,8 +41,12 @@ pub struct Context {
     pub pages: Pages,
     /// How many tokens the playground may make.
     pub mint: Mint,
+    /// What tells clients about their mistakes, if that is wanted.
+    pub hints: Option<Arc<DevHints>>,
     /// When something is to happen to a connection.
     pub timers: Arc<Timers>,
+    /// Takes the log level back when its time is over.
+    pub level_timer: Arc<LevelTimer>,
     /// The name of this process.
     pub node: Node,
     /// How often users may do what.

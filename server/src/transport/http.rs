@@ -16,6 +16,7 @@ pub mod hardening;
 pub mod health;
 pub mod history;
 pub mod inspection;
+pub mod log_level;
 pub mod metrics;
 pub mod pages;
 pub mod paths;

@@ -14,6 +14,7 @@ mod emit;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod handshake;
+pub mod hints;
 pub mod mark;
 mod named;
 pub mod namespaces;

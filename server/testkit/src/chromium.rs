@@ -45,8 +45,10 @@ fn find() -> Value {
 
 /// Unpacks the one of `server/tests/js/browser`, which brings the libraries that it needs.
 fn fetch() -> Value {
-    assert!(
-        cfg!(all(target_os = "linux", target_arch = "x86_64")),
+    let system = (std::env::consts::OS, std::env::consts::ARCH);
+    assert_eq!(
+        system,
+        ("linux", "x86_64"),
         "the tests of pages need a Chromium: install one, or name it in CHROMIUM"
     );
     const FILES: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "unpack.js"];

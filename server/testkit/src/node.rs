@@ -115,7 +115,8 @@ fn scripts() -> PathBuf {
     crate::workspace().join("server/tests/js")
 }
 
-pub(crate) fn program(variable: &str, default: &str) -> String {
+/// The program that a variable names, else this one: `NODE` and `node`, `NPM` and `npm`.
+pub fn program(variable: &str, default: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 

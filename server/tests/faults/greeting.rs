@@ -55,6 +55,8 @@ fn what_to_try_next_finds_this_server_and_its_secret() {
         assert!(said.contains(&format!("  {url}chatctl {what}")), "{said}");
     }
     assert!(!said.contains("JWT_SECRET"), "{said}");
+    let page = format!("Try it in a browser: http://127.0.0.1:{}/playground\r\n", port(&said));
+    assert!(said.contains(&page), "{said}");
 
     let said = at_terminal(folder.path(), &["--port=0", "--data-dir", "it's here", "--host=*"], &[]);
     let url = format!("CHAT_URL=http://127.0.0.1:{} ", port(&said));
@@ -62,6 +64,7 @@ fn what_to_try_next_finds_this_server_and_its_secret() {
         said.contains(&format!(r"  {url}DATA_DIR='it'\''s here' chatctl seed users")),
         "{said}"
     );
+    assert!(!said.contains("/playground"), "others reach it: {said}");
 
     let said = at_terminal(folder.path(), &["--port=0", "--base-path=/api"], &[]);
     let url = format!("http://127.0.0.1:{}/api", port(&said));

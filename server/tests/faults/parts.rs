@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::certificate::Authority;
 use testkit::node::Script;
 use testkit::process::eventually;
 use testkit::{Engine, Server, Setup};
@@ -178,4 +179,22 @@ fn the_stop_after_a_panic_keeps_the_deadline() {
     let (status, elapsed) = server.ended();
     assert_eq!(status.code(), Some(3), "{}", server.stderr());
     assert!(elapsed < DEADLINE, "{elapsed:?}");
+}
+
+/// The part that only servers with TLS have.
+#[test]
+fn the_keeper_of_the_certificate_ends_the_server_when_it_panics() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certificate, key) = authority.issue(1).write(folder.path());
+    let mut server = Setup::new(Engine::Embedded)
+        .env("TLS_CERT", certificate.display())
+        .env("TLS_KEY", key.display())
+        .failpoints("task::certificates=panic")
+        .start();
+    fs::write(server.folder().join("fail-now"), "").expect("the server's folder is writable");
+    let (status, _) = server.ended();
+    let log = server.stderr();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("a part of the server failed: certificates"), "{log}");
 }

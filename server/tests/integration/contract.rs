@@ -1,5 +1,6 @@
 //! The documents of `shared/contract`, read and used by tools that know nothing of this project.
 
+mod collection;
 mod documents;
 mod schemathesis;
 

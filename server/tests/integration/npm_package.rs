@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
+use testkit::node::{Script, program};
 use testkit::npm_package;
 
 /// What the client may weigh in an app, in bytes: minified and compressed, without the stock client.
@@ -24,7 +26,7 @@ fn assert_good(output: &Output) -> String {
 fn its_types_are_those_of_the_contract() {
     let script = npm_package::sources().join("scripts/protocol.mjs");
     let run = |contract: Option<&Path>| {
-        let mut command = Command::new("node");
+        let mut command = Command::new(program("NODE", "node"));
         command.arg(&script).arg("--check").args(contract);
         command.output().expect("Node.js can be started")
     };
@@ -42,13 +44,23 @@ fn its_types_are_those_of_the_contract() {
 }
 
 #[test]
-fn its_stores_are_nothing_that_browsers_lack() {
+fn nothing_but_the_file_needs_node() {
     for entry in fs::read_dir(npm_package::sources().join("src")).expect("it is a folder") {
         let file = entry.expect("it can be listed").path();
         let text = fs::read_to_string(&file).expect("it can be read");
         let of_node = text.contains("node:") || text.contains("Buffer");
         assert_eq!(of_node, file.ends_with("file.ts"), "{}", file.display());
     }
+}
+
+#[test]
+fn its_stores_keep_what_they_are_given() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let script = testkit::workspace().join("server/tests/js/chat_stores.js");
+    let argument = json!({"path": folder.path().join("copy")}).to_string();
+    let reports = Script::start_with(&script, &[&argument], &[], &npm_package::modules()).finish();
+    let failed: Vec<&Value> = reports.iter().filter(|report| report["error"].is_string()).collect();
+    assert!(failed.is_empty() && reports.len() == 5, "{reports:#?}");
 }
 
 #[test]
@@ -67,8 +79,13 @@ fn it_is_small() {
             &format!("--outfile={}", bundle.display()),
         ],
     ));
-    let output = Command::new("gzip").args(["-9", "-c"]).arg(&bundle).output();
-    let bytes = output.expect("gzip can be started").stdout.len();
+    let count = "console.log(zlib.gzipSync(fs.readFileSync(process.argv[1]), { level: 9 }).length)";
+    let output = Command::new(program("NODE", "node"))
+        .args(["-e", count])
+        .arg(&bundle)
+        .output();
+    let said = assert_good(&output.expect("Node.js can be started"));
+    let bytes: usize = said.trim().parse().expect("a number of bytes");
     assert!((1_000..MOST_BYTES).contains(&bytes), "{bytes} bytes");
 }
 

@@ -3,13 +3,17 @@
 use std::fs;
 use std::path::Path;
 
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use testkit::chromium::chromium;
 use testkit::{Engine, Server, Setup, http, node};
 
 /// Runs a script in which all checks must hold.
 fn run_checks(script: &str, argument: &Value) {
-    let reports = node::run(script, argument);
+    assert_held(script, &node::run(script, argument), "");
+}
+
+fn assert_held(script: &str, reports: &[Value], stderr: &str) {
     let failed: Vec<&Value> = reports.iter().filter(|report| report["error"].is_string()).collect();
     let shown: Vec<String> = failed
         .iter()
@@ -23,7 +27,7 @@ fn run_checks(script: &str, argument: &Value) {
     );
     assert!(
         reports.iter().any(|report| report["done"] == true),
-        "{script} did not come to its end"
+        "{script} did not come to its end\n{stderr}"
     );
 }
 
@@ -40,8 +44,40 @@ fn ask(server: &Server, method: &str, path: &str, headers: &[(&'static str, &str
 
 #[test]
 fn two_people_use_the_playground_with_all_its_devices() {
-    let server = Server::start(Engine::Embedded);
-    let screenshot = std::env::var("SCREENSHOT").ok();
+    let server = Setup::new(Engine::Embedded).env("DEV_HINTS", "true").start();
+    run_checks("playground.js", &json!({ "url": server.url(), "chromium": chromium() }));
+}
+
+/// The picture of the README, from its root.
+const PICTURE: &str = ".github/playground.jpg";
+
+#[test]
+fn the_readme_shows_a_small_picture_of_a_page_that_is_served() {
+    let readme = fs::read_to_string(testkit::workspace().join("README.md")).expect("the README");
+    assert!(
+        readme.contains(&format!("]({PICTURE})")),
+        "the README shows no {PICTURE}"
+    );
+    let bytes = fs::metadata(testkit::workspace().join(PICTURE))
+        .expect("the picture")
+        .len();
+    assert!(bytes < 200_000, "{bytes} bytes");
+    // Where the README says that it is.
+    let server = Server::shared(Engine::Embedded);
+    assert!(readme.contains("http://127.0.0.1:5000/playground"));
+    let page = ask(server, "GET", "/playground", &[]);
+    assert!(
+        page.status == 200 && page.body.contains("<h1>Playground</h1>"),
+        "{page:?}"
+    );
+}
+
+/// Takes the picture anew: `cargo test -p server --test integration takes_the_picture -- --ignored`.
+#[test]
+#[ignore = "it changes a file"]
+fn takes_the_picture_of_the_readme() {
+    let server = Setup::new(Engine::Embedded).start();
+    let screenshot = testkit::workspace().join(PICTURE);
     run_checks(
         "playground.js",
         &json!({ "url": server.url(), "chromium": chromium(), "screenshot": screenshot }),
@@ -197,4 +233,75 @@ fn the_playground_is_off_unless_it_is_meant() {
     let token = given["users"][0]["token"].as_str().expect("a token");
     let me = http::send(server.request("GET", "/api/users/me", token, Vec::new()));
     assert_eq!(me.json()["externalId"], "playground-ada", "{me:?}");
+}
+
+#[test]
+fn the_reference_is_read_searched_and_tried() {
+    let server = Setup::new(Engine::Embedded).start();
+    let [me] = server.new_users();
+    run_checks(
+        "docs.js",
+        &json!({
+            "url": server.url(), "chromium": chromium(), "token": server.token(&me), "me": me,
+        }),
+    );
+}
+
+#[test]
+fn a_page_of_another_origin_connects_comes_back_and_catches_up() {
+    let mut server = Setup::new(Engine::Embedded).start();
+    let refusing = Setup::new(Engine::Embedded)
+        .env("CORS_ORIGINS", "https://app.example.com")
+        .start();
+    let [a, b] = server.new_users();
+    let argument = json!({
+        "url": server.url(), "refusing": refusing.url(), "chromium": chromium(),
+        "a": a, "b": b, "tokenA": server.token(&a), "tokenB": server.token(&b),
+    });
+    let mut script = node::Script::start("foreign_page.js", &argument);
+    let mut reports = Vec::new();
+    while let Some(report) = script.report() {
+        match report["ask"].as_str() {
+            Some("stop") => {
+                server.terminate();
+                script.tell(&json!("stopped"));
+            }
+            Some("start") => {
+                server.restart();
+                script.tell(&json!("started"));
+            }
+            _ => reports.push(report),
+        }
+    }
+    assert_held("foreign_page.js", &reports, &script.stderr());
+}
+
+#[test]
+fn clients_are_told_about_their_mistakes() {
+    let argument = |server: &Server, off: bool| {
+        let [a, b] = server.new_users();
+        let endless = testkit::token::sign(Algorithm::HS256, server.secret(), &json!({ "userId": a }));
+        json!({ "url": server.url(), "a": a, "b": b, "token": server.token(&a), "endless": endless, "off": off })
+    };
+    let mut server = Setup::new(Engine::Embedded)
+        .env("DEV_HINTS", "true")
+        .env("JWT_REQUIRE_EXP", "false")
+        .start();
+    run_checks("hints.js", &argument(&server, false));
+    server.terminate();
+    let log = server.stderr();
+    for code in [
+        "no_acknowledgement",
+        "no_client_message_id",
+        "foreign_event",
+        "token_without_end",
+        "outdated_client",
+    ] {
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("dev_hint: ") && line.contains(code));
+        assert_eq!(lines.count(), 1, "{code} is logged once a minute:\n{log}");
+    }
+    let off = Setup::new(Engine::Embedded).env("DEV_HINTS", "false").start();
+    run_checks("hints.js", &argument(&off, true));
 }

@@ -70,7 +70,15 @@ const commands = {
       shown: it.messages(),
       send: () => it.send(`<b>${text}</b>`, text),
     }));
-    return { ...shown, list };
+    // As the kit itself shows it.
+    const { createElement } = require("react");
+    const { renderToStaticMarkup } = require("react-dom/server");
+    const kit = require("@chatscope/chat-ui-kit-react");
+    const messages = shown.after.map(({ key, model, footer }) =>
+      createElement(kit.Message, { key, model }, createElement(kit.Message.Footer, { sentTime: footer })),
+    );
+    const html = [...messages, createElement(kit.Conversation, list[0])].map(renderToStaticMarkup).join("\n");
+    return { ...shown, list, html };
   },
 };
 

@@ -30,10 +30,34 @@ function hands(page) {
 
 const ALL = ["Ada phone", "Ada laptop", "Grace phone", "Grace laptop"];
 
+/** What the picture in the README shows. */
+async function picture(browser, address, path) {
+  const { page, context } = await open(browser, address, { viewport: { width: 1200, height: 800 }, colorScheme: "light" });
+  const at = hands(page);
+  for (const who of ALL) await at.state(who, "connected · websocket");
+  await at.write("Ada phone", "Are you on your way?");
+  await at.sees("Grace laptop", "Are you on your way?");
+  await at.press("Grace laptop", "Read all");
+  await at.tick("Ada phone", "Are you on your way?", "read");
+  await at.device("Grace phone").locator(".unread[data-count='0']").waitFor();
+  await at.write("Grace laptop", "On the train. My phone loses its line any moment.");
+  await at.sees("Ada laptop", "On the train");
+  await at.press("Grace phone", "Cut off");
+  await at.write("Ada laptop", "It gets this when it is back, exactly once.");
+  await at.tick("Ada phone", "It gets this", "delivered");
+  await at.input("Grace laptop").pressSequentially("See you s");
+  await at.device("Ada phone").getByText("Grace is typing …").waitFor();
+  await page.locator(".unread[data-count='1']").first().waitFor();
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path, type: "jpeg", quality: 82 });
+  await context.close();
+}
+
 scenario(async ({ url, chromium, screenshot }, check) => {
   const browser = await launch(chromium);
   const address = `${url}/playground`;
   try {
+    if (screenshot) return await picture(browser, address, screenshot);
     const opened = await open(browser, address, { viewport: { width: 1280, height: 900 } });
     const { page, seen } = opened;
     const at = hands(page);
@@ -137,7 +161,9 @@ scenario(async ({ url, chromium, screenshot }, check) => {
       await at.sees("Grace phone", text);
       assert.equal(await page.locator(".messages img, .messages b, .events img").count(), 0);
     });
-    if (screenshot) await page.screenshot({ path: screenshot });
+    await check("its own devices are told of no mistake", async () => {
+      assert.equal(await page.locator(".events li[data-kind='hint']").count(), 0);
+    });
     await check("no error on its console, and nothing from elsewhere", () => assertClean(opened));
     await opened.context.close();
 
@@ -157,7 +183,7 @@ scenario(async ({ url, chromium, screenshot }, check) => {
         });
       }
     }
-    await check("without a playground its page says so to who asks", async () => {
+    await check("another page gets no tokens", async () => {
       const answer = await (await browser.newContext()).request.post(`${url}/playground/tokens`, { headers: { origin: "http://evil.example" } });
       assert.equal(answer.status(), 403);
     });

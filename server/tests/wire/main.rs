@@ -21,6 +21,7 @@ mod identities;
 mod inspection;
 mod legacy;
 mod local_copy;
+mod logs;
 mod malformed;
 mod messages;
 mod metrics;

@@ -75,7 +75,7 @@ for (const { action, channel, messages: sent, reply, summary } of Object.values(
     fromServer.push(`${comment(summary, "  ")}  ${key}: (payload: ${type(payload)}${resume}) => void;\n`);
   } else {
     const answer = type(message(reply.messages[0]).payload);
-    fromClient.push(`${comment(summary, "  ")}  ${address}: (payload: ${type(payload)}, answer?: (answer: ${answer}) => void) => void;\n`);
+    fromClient.push(`${comment(summary, "  ")}  ${address}: (payload: ${type(payload)}, answer: (answer: ${answer}) => void) => void;\n`);
   }
 }
 text += `
@@ -83,7 +83,10 @@ text += `
 export interface ServerToClientEvents {
 ${fromServer.join("")}}
 
-/** What a client sends, each with its acknowledgement. */
+/**
+ * What a client sends, each with its acknowledgement: a request that asks for none learns of nothing. It is no optional argument,
+ * because \`emitWithAck\` finds the type of its result by it.
+ */
 export interface ClientToServerEvents {
 ${fromClient.join("")}}
 `;

@@ -59,7 +59,7 @@ export interface ChatMessage {
 export interface Status {
   /** `refused` lasts until `connect` is called again. */
   state: "offline" | "connecting" | "online" | "refused";
-  /** Whether everything that was missed is in the copy. */
+  /** Whether everything that happened since the copy began is in it. What was before that is fetched afterwards. */
   complete: boolean;
   /** Why it was refused. */
   error?: ChatError;

@@ -13,6 +13,7 @@ const LEAST_BYTES = 1 << 20;
 export class FileStore extends MemoryStore {
   private file: FileHandle | undefined;
   private length = 0;
+  /** How many bytes a new file would have. */
   private compact = 0;
   /** What was asked before, so that one thing is done at a time. */
   private last: Promise<unknown>;
@@ -70,7 +71,8 @@ export class FileStore extends MemoryStore {
       );
     }
     if (whole < bytes.length) await this.file.truncate(whole);
-    this.length = this.compact = whole;
+    this.length = whole;
+    this.compact = Buffer.byteLength(this.whole());
   }
 
   private async append(line: string): Promise<void> {
@@ -86,9 +88,14 @@ export class FileStore extends MemoryStore {
     }
   }
 
+  /** The one line that a new file has. */
+  private whole(): string {
+    return `${JSON.stringify([true, this.all()])}\n`;
+  }
+
   /** The new file takes the place of the old one in one step. */
   private async rewrite(): Promise<void> {
-    const line = `${JSON.stringify([true, this.all()])}\n`;
+    const line = this.whole();
     const file = await open(`${this.path}.new`, "w");
     await file.writeFile(line);
     await file.datasync();

@@ -40,7 +40,7 @@ export interface LinkOwner {
 
 /** The payload of a request, and what a good answer has. */
 type Payload<E extends keyof ClientToServerEvents> = Parameters<ClientToServerEvents[E]>[0];
-type Answer<E extends keyof ClientToServerEvents> = Parameters<NonNullable<Parameters<ClientToServerEvents[E]>[1]>>[0];
+type Answer<E extends keyof ClientToServerEvents> = Parameters<Parameters<ClientToServerEvents[E]>[1]>[0];
 type Fields<E extends keyof ClientToServerEvents> = Exclude<Answer<E>, Failed>;
 
 export class Link {

@@ -48,6 +48,14 @@ export type CurrentSettingsAnswer = ({
   ok: true;
 } & CurrentSettings) | Failed;
 
+/** Payload of `dev_hint`. */
+export type DevHint = {
+  /** Which kind of mistake. Others can be added. */
+  code: HintCode;
+  /** What is wrong, and what to do instead, for people. */
+  message: string;
+};
+
 /** What went wrong, for machines. */
 export type ErrorCode = "invalid_request" | "invalid_json" | "invalid_id" | "message_empty" | "message_too_long" | "unknown_event" | "unauthorized" | "token_revoked" | "banned" | "disconnected" | "token_invalid" | "token_expired" | "user_unknown" | "too_many_connections" | "invalid_namespace" | "forbidden" | "not_found" | "user_not_found" | "message_not_found" | "method_not_allowed" | "idempotency_conflict" | "sync_reset" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "rate_limited" | "quota_exceeded" | "inbox_building" | "overloaded" | "store_unavailable" | "shutting_down" | "internal" | "not_implemented" | (string & {});
 
@@ -61,6 +69,9 @@ export type Failed = {
   /** Always false. */
   ok: false;
 };
+
+/** A kind of mistake of a client. */
+export type HintCode = "no_acknowledgement" | "no_client_message_id" | "foreign_event" | "token_without_end" | "outdated_client";
 
 /** One page of conversations, that with the newest message first. */
 export type Inbox = {
@@ -375,6 +386,8 @@ export type WireError = {
 export interface ServerToClientEvents {
   /** A conversation of this user as it is now; it replaces what was known of it */
   conversation_updated: (payload: Conversation, resume?: Resume) => void;
+  /** A mistake in how this client uses the server, once for each kind; while developing (`DEV_HINTS`) */
+  dev_hint: (payload: DevHint) => void;
   /** A message of this user: to the connections that did not send it */
   message_sent: (payload: Message, resume?: Resume) => void;
   /** Somebody has received this user's messages, up to one of them */
@@ -403,26 +416,29 @@ export interface ServerToClientEvents {
   typing: (payload: Typing) => void;
 }
 
-/** What a client sends, each with its acknowledgement. */
+/**
+ * What a client sends, each with its acknowledgement: a request that asks for none learns of nothing. It is no optional argument,
+ * because `emitWithAck` finds the type of its result by it.
+ */
 export interface ClientToServerEvents {
   /** A page of the inbox, the conversation with the newest message first */
-  conversations: (payload: ListConversations, answer?: (answer: InboxAnswer) => void) => void;
+  conversations: (payload: ListConversations, answer: (answer: InboxAnswer) => void) => void;
   /** Say that messages were received, up to one of them */
-  mark_delivered: (payload: MarkUpTo, answer?: (answer: MarkedUpToAnswer) => void) => void;
+  mark_delivered: (payload: MarkUpTo, answer: (answer: MarkedUpToAnswer) => void) => void;
   /** Say that messages were read, up to one of them; that implies having received them */
-  mark_read: (payload: MarkUpTo, answer?: (answer: MarkedUpToAnswer) => void) => void;
+  mark_read: (payload: MarkUpTo, answer: (answer: MarkedUpToAnswer) => void) => void;
   /** Go on with another token of the same user */
-  refresh_token: (payload: RefreshToken, answer?: (answer: RefreshedAnswer) => void) => void;
+  refresh_token: (payload: RefreshToken, answer: (answer: RefreshedAnswer) => void) => void;
   /** Store a message and deliver it; answered once it is durable */
-  send_message: (payload: SendMessage, answer?: (answer: SentAnswer) => void) => void;
+  send_message: (payload: SendMessage, answer: (answer: SentAnswer) => void) => void;
   /** Who of these users is there, now and whenever it changes */
-  subscribe_presence: (payload: PresenceOf, answer?: (answer: PresentNowAnswer) => void) => void;
+  subscribe_presence: (payload: PresenceOf, answer: (answer: PresentNowAnswer) => void) => void;
   /** What concerns this user since a cursor; without one a fresh cursor and the inbox */
-  sync: (payload: SyncRequest, answer?: (answer: SyncedAnswer) => void) => void;
+  sync: (payload: SyncRequest, answer: (answer: SyncedAnswer) => void) => void;
   /** Say that one types, or stopped; never stored, and over after 6 seconds unless said again */
-  typing: (payload: SetTyping, answer?: (answer: NothingAnswer) => void) => void;
+  typing: (payload: SetTyping, answer: (answer: NothingAnswer) => void) => void;
   /** Be told no more who of these users is there */
-  unsubscribe_presence: (payload: PresenceOf, answer?: (answer: NothingAnswer) => void) => void;
+  unsubscribe_presence: (payload: PresenceOf, answer: (answer: NothingAnswer) => void) => void;
   /** Change one's settings; what is absent stays */
-  update_settings: (payload: SettingsChange, answer?: (answer: CurrentSettingsAnswer) => void) => void;
+  update_settings: (payload: SettingsChange, answer: (answer: CurrentSettingsAnswer) => void) => void;
 }

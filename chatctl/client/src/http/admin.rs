@@ -6,7 +6,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::UserId;
-use shared::admin::{self, BanUser, Disconnected, UserAccess, UserConnections};
+use shared::admin::{self, BanUser, Disconnected, LogLevel, SetLogLevel, UserAccess, UserConnections};
 use shared::diagnosis::Diagnosis;
 use shared::trace::Trace;
 
@@ -88,6 +88,19 @@ impl Http {
         }
         let ended = || http.transport.client().delete(address.clone());
         http.with_retries(|| http.read(http.send(ended().headers(http.authorization(Bearer::Admin)))?))
+    }
+
+    /// What this server logs.
+    pub fn log_level(&self) -> Result<LogLevel, ClientError> {
+        self.administration().get(Bearer::Admin, "/admin/log-level", &[])
+    }
+
+    /// Has this server log by another filter.
+    pub fn set_log_level(&self, level: &SetLogLevel) -> Result<LogLevel, ClientError> {
+        let http = self.administration();
+        let address = format!("{}/admin/log-level", http.url);
+        let put = || http.transport.client().put(&address).json(level);
+        http.with_retries(|| http.read(http.send(put().headers(http.authorization(Bearer::Admin)))?))
     }
 
     /// How the server stands.

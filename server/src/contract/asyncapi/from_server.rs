@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shared::admin::SessionEnded;
-use shared::events::{self, RequestFailed};
+use shared::events::{self, DevHint, RequestFailed};
 use shared::presence::Typing;
 use shared::session::TokenEnd;
 use shared::sync::{Receipt, SyncDone, SyncReset};
@@ -100,6 +100,14 @@ pub(super) fn events() -> Vec<Event> {
             Payload::answered::<SessionEnded>(
                 json!({"code": "banned", "message": "an administrator has banned this user", "until": AT}),
             ),
+        ),
+        plain(
+            events::DEV_HINT,
+            "A mistake in how this client uses the server, once for each kind; while developing (`DEV_HINTS`)",
+            Payload::answered::<DevHint>(json!({
+                "code": "no_acknowledgement",
+                "message": "send_message asked for no acknowledgement, so this client can't know whether its message is stored",
+            })),
         ),
         plain(
             events::REQUEST_FAILED,

@@ -99,7 +99,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation {
             summary: "What this server is",
             access: Access::Anybody,
-            ..Operation::new("get", "/", "about", TAG).answers("What it is", about)
+            answers: vec![(200, "What it is", Content::JsonOrPage(about))],
+            ..Operation::new("get", "/", "about", TAG)
         },
         Operation {
             summary: "Whether the process answers",

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::ErrorCode;
-use shared::admin::{BanUser, Disconnected, UserAccess, UserConnections};
+use shared::admin::{BanUser, Disconnected, LogLevel, SetLogLevel, UserAccess, UserConnections};
 use shared::diagnosis::Diagnosis;
 use shared::trace::Trace;
 
@@ -108,6 +108,27 @@ pub(super) fn operations() -> Vec<Operation> {
             )
         },
         Operation {
+            summary: "What the node that answers logs",
+            ..Operation::new("get", "/admin/log-level", "logLevel", TAG).answers(
+                "The level",
+                Payload::answered::<LogLevel>(json!({"filter": "info", "configured": "info"})),
+            )
+        },
+        Operation {
+            summary: "Log more, or less, for a time or until the process ends",
+            more: "What is no filter is refused, with what may be written.",
+            body: Some((
+                true,
+                Payload::asked::<SetLogLevel>(json!({"filter": "info,server::transport=debug", "for": 600})),
+            )),
+            ..Operation::new("put", "/admin/log-level", "setLogLevel", TAG).answers(
+                "The level",
+                Payload::answered::<LogLevel>(
+                    json!({"filter": "info,server::transport=debug", "configured": "info", "until": AT}),
+                ),
+            )
+        },
+        Operation {
             summary: "How the server stands: store, indexes, files, keys. Without secrets",
             ..Operation::new("get", "/admin/doctor", "doctor", TAG).answers(
                 "How it stands",
@@ -154,10 +175,23 @@ pub(super) fn operations() -> Vec<Operation> {
             )
         },
     ];
-    all.into_iter()
+    let mut all: Vec<Operation> = all
+        .into_iter()
         .map(|operation| Operation {
             access: Access::Administrator,
             ..operation
         })
-        .collect()
+        .collect();
+    all.push(Operation {
+        summary: "What the process counts, for Prometheus",
+        more: "Without a token, but where administration is served only. As OpenMetrics 1.0 for those that accept it.",
+        access: Access::Anybody,
+        answers: vec![(
+            200,
+            "All families",
+            Content::Text(&["text/plain", "application/openmetrics-text"]),
+        )],
+        ..Operation::new("get", "/metrics", "metrics", TAG)
+    });
+    all
 }

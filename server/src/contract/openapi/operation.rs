@@ -21,6 +21,8 @@ pub(super) enum Access {
 /// What an answer holds.
 pub(super) enum Content {
     Json(Payload),
+    /// JSON, or a page for whoever asks for one.
+    JsonOrPage(Payload),
     /// A text of one of these kinds.
     Text(&'static [&'static str]),
 }

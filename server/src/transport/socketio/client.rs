@@ -146,6 +146,12 @@ impl SocketClient {
         self.state.lock().ending.as_ref().map(error::ended)
     }
 
+    /// Why it is being ended, as its client is told, if it is.
+    pub(super) fn ending(&self) -> Option<&'static str> {
+        let state = self.state.lock();
+        state.ending.as_ref().map(|ending| error::ended(ending).code.as_str())
+    }
+
     /// It has sent the event of this place in the table.
     pub(super) fn sent_event(&self, place: usize) {
         let last = (place as u64 + 1) << 32 | u64::from(self.link.second());
@@ -245,7 +251,7 @@ impl Client for SocketClient {
         } = error::ended(&ending);
         let leaves = matches!(ending, Ending::Disconnected);
         let expired = state.expires_at().filter(|_| matches!(ending, Ending::Expired));
-        tracing::debug!(user = %self.user, code = %code, "connect: a connection is ended");
+        tracing::debug!(connection = self.link.name(), user = %self.user, code = %code, "connect: a connection is ended");
         state.ending = Some(ending);
         self.ended.store(true, Ordering::Relaxed);
         self.set_moment(&mut state, Timestamp::from_millis(at));

@@ -18,10 +18,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::SocketClient;
 use super::handshake::Handshake;
+use super::hints::{FirstLook, Hints};
 use super::request::{EventHandler, EventTable};
 use super::resume::Resume;
 use super::session::Session;
 use crate::auth::{self, AuthError, Caller};
+use crate::clock;
 use crate::delivery::TooManyConnections;
 use crate::error;
 use crate::metrics::METRICS;
@@ -186,17 +188,25 @@ fn enter(
             say_refused("the user has MAX_CONNECTIONS_PER_USER connections");
             ConnectRefused(refused.into())
         })?;
-    link.is_of(caller.user);
+    link.is_of(caller.user, context.node.connection(registration.id()));
     let rates = context.rates.of(caller.user);
     // Or whoever is read more slowly would come anew, and be read at full speed.
     link.pause(context.rates.still_refused(&rates));
     let supervisor = context.supervisor.clone();
-    let session = Arc::new(Session::new(caller.user, client, registration, link, rates, supervisor));
+    tracing::debug!(connection = link.name(), user = %caller.user, %address, "connected");
+    let hints = context.hints.as_ref().map(|hints| Hints::new(hints, caller.user));
+    if let Some(hints) = &hints {
+        let (hints, ends) = (Arc::clone(hints), caller.expires_at.is_some());
+        socket.extensions.insert(FirstLook::new(hints, ends, clock::now()));
+    }
+    let session = Session::new(caller.user, client, registration, link, rates, supervisor, hints);
+    let session = Arc::new(session);
     if let Some(since) = since {
         socket.extensions.insert(Resume::new(Arc::clone(&session), since));
     }
     socket.on_fallback(EventHandler::new(Arc::clone(context), events, Arc::clone(&session)));
     socket.on_disconnect(move |reason: DisconnectReason| {
+        session.has_ended(word(reason));
         session.leave();
         if reason == DisconnectReason::PacketParsingError {
             unserved::say(unserved::UNREADABLE);
@@ -207,6 +217,19 @@ fn enter(
         }
         std::future::ready(())
     });
-    tracing::debug!(connection = %socket.id, user = %caller.user, %address, "connected");
     Ok(caller.user)
+}
+
+/// Why a connection has ended, as the log says it, where the server has no reason of its own.
+fn word(reason: DisconnectReason) -> &'static str {
+    match reason {
+        DisconnectReason::TransportClose => "transport_close",
+        DisconnectReason::MultipleHttpPollingError => "protocol",
+        DisconnectReason::PacketParsingError => "unreadable",
+        DisconnectReason::TransportError => "transport_error",
+        DisconnectReason::HeartbeatTimeout => "silent",
+        DisconnectReason::ClientNSDisconnect => "client_left",
+        DisconnectReason::ServerNSDisconnect => "disconnected",
+        DisconnectReason::ClosingServer => "server_stops",
+    }
 }

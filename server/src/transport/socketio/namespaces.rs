@@ -10,6 +10,7 @@ use socketioxide::{ParserConfig, SocketIo};
 
 use super::connect::{self, ConnectRefused, Connecting};
 use super::handshake::Handshake;
+use super::hints::FirstLook;
 use super::request::EventTable;
 use super::resume::Resume;
 use crate::error;
@@ -62,7 +63,7 @@ pub fn build(authentication_timeout: Duration) -> (SocketIoLayer, SocketIo) {
 }
 
 /// Lets sockets into the one namespace, where they may send the events of this table. All is done in the middleware; the
-/// connect handler only sends what was missed.
+/// connect handler only sends what was missed, and hints.
 pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
     let (context, resuming) = (Arc::clone(context), Arc::clone(context));
     let names: Arc<[&'static str]> = events.iter().map(|(name, ..)| *name).collect();
@@ -96,6 +97,9 @@ pub fn serve(io: &SocketIo, context: &Arc<Context>, events: EventTable) {
 /// Sends a connection what it missed, if it wants that. A stop does not wait for it: the client comes back with its
 /// cursor, as it does if this panics.
 async fn resume(context: Arc<Context>, socket: SocketRef) {
+    if let Some(look) = socket.extensions.remove::<FirstLook>() {
+        look.look(&socket);
+    }
     let Some(resume) = socket.extensions.remove::<Resume>() else {
         return;
     };

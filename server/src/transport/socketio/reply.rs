@@ -9,6 +9,7 @@ use socketioxide::socket::Socket;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::emit;
+use super::hints::Hints;
 use super::session::{RequestOrder, Session, UnansweredPermit};
 use crate::chat;
 use crate::chat::respond::Respond;
@@ -56,6 +57,14 @@ impl Reply {
             permit: None,
             admitted: None,
             answered: false,
+        }
+    }
+
+    /// Looks for mistakes of the client, if that is wanted: what `look` is given says them, on the connection of this request. It is also
+    /// given whether the request asks for an answer.
+    pub(super) fn hint(&self, look: impl FnOnce(&Hints, &Socket, bool)) {
+        if let Some(hints) = &self.session.hints {
+            look(hints, &self.socket, self.ack.is_some());
         }
     }
 
@@ -174,7 +183,7 @@ impl Reply {
             false => &METRICS.events_refused,
         };
         counted.count(error.code);
-        tracing::debug!(connection = %self.socket.id, event = self.event, code = %error.code, "request: failed");
+        tracing::debug!(connection = self.session.link.name(), event = self.event, code = %error.code, "request: failed");
         if let Some(ack) = self.ack {
             return self.acknowledge(ack, &Answer::<()>::Error(error));
         }
@@ -208,7 +217,11 @@ impl Drop for Reply {
         }
         // A part that panicked is logged by itself, and may have held thousands of these.
         if !stopping && !std::thread::panicking() {
-            tracing::error!(connection = %self.socket.id, event = self.event, "request: left unanswered");
+            tracing::error!(
+                connection = self.session.link.name(),
+                event = self.event,
+                "request: left unanswered"
+            );
         }
         self.refuse(error::failed());
     }

@@ -107,6 +107,7 @@ impl MessageHandler<LocalAdapter, Synchronous> for EventHandler {
             )),
             Some((.., handle)) => handle(&self.context, reply, Payload(packet.payload)),
             None => {
+                reply.hint(|hints, socket, _| hints.look_at_unknown(socket, &packet.event));
                 let known: Vec<&str> = self.events.iter().map(|(name, ..)| *name).collect();
                 let known = known.join(", ");
                 let message = format!("no event is called {:?}; known are {known}", reply.event());

@@ -18,6 +18,10 @@ pub fn handle(context: &Arc<Context>, mut reply: Reply, payload: Payload<'_>) {
         Ok(request) => request,
         Err(error) => return reply.error(error),
     };
+    reply.hint(|hints, socket, asks| {
+        let id = request.client_message_id.as_deref();
+        hints.look_at_message(socket, asks, &request.receiver_id, &request.message.0, id);
+    });
     reply.client_message_id.clone_from(&request.client_message_id);
     if let Err(refused) = context.rates.count_bytes(&reply.session.rates, request.message.0.len()) {
         return reply.error(error::quota_exceeded(&refused));

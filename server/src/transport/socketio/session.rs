@@ -1,18 +1,20 @@
 //! One authenticated connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use shared::{UserId, WireError};
 use tokio::sync::oneshot;
 
 use super::client::SocketClient;
+use super::hints::Hints;
 use crate::chat::SubmitError;
 use crate::delivery::budget::CONNECTION_BYTES;
 use crate::delivery::registration::Registration;
 use crate::rates::UserUse;
 use crate::supervisor::Supervisor;
+use crate::transport::tcp::end_reason::EndReason;
 use crate::transport::tcp::link::Link;
 
 /// Most bytes of one connection's requests that may wait for their answer. An answer repeats a message, and many can be
@@ -33,6 +35,10 @@ pub struct Session {
     pub rates: Arc<UserUse>,
     /// Owns the tasks of its requests.
     pub(super) supervisor: Supervisor,
+    /// What tells its client about mistakes, if that is wanted.
+    pub(super) hints: Option<Arc<Hints>>,
+    /// Whether its end was logged.
+    ended: AtomicBool,
     /// Requests that wait for their answer.
     unanswered: AtomicU32,
     /// Events that wait until it is known whom they name.
@@ -52,6 +58,7 @@ impl Session {
         link: Link,
         rates: Arc<UserUse>,
         supervisor: Supervisor,
+        hints: Option<Arc<Hints>>,
     ) -> Self {
         Self {
             user,
@@ -60,6 +67,8 @@ impl Session {
             link,
             rates,
             supervisor,
+            hints,
+            ended: AtomicBool::new(false),
             unanswered: AtomicU32::new(0),
             look_ups: AtomicU32::new(0),
             unanswered_bytes: AtomicUsize::new(0),
@@ -94,6 +103,16 @@ impl Session {
         self.link.ready_for_more().await;
     }
 
+    /// Logs, once, that the connection has ended: for the reason that the server gave for it, else for this one.
+    pub fn has_ended(&self, reason: &'static str) {
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let own = || self.link.why_ended().map(EndReason::name);
+        let reason = self.client.ending().or_else(own).unwrap_or(reason);
+        tracing::debug!(connection = self.link.name(), user = %self.user, reason, "disconnected");
+    }
+
     /// Takes the connection out of the registry. It may be called again.
     pub fn leave(&self) {
         self.registration.leave();
@@ -105,6 +124,7 @@ impl Session {
 /// A connection can end before the library calls any handler of ours; but what it holds is dropped then, too.
 impl Drop for Session {
     fn drop(&mut self) {
+        self.has_ended("not_let_in");
         self.leave();
     }
 }

@@ -295,8 +295,11 @@ impl Connection {
     pub fn end(&self, reason: EndReason) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             self.registry.count_end(reason);
-            tracing::warn!(peer = %self.client, reason = reason.name(), "tcp: a connection was ended");
-            if let Some(link) = self.link.get() {
+            let link = self.link.get();
+            let connection = link.and_then(Link::name);
+            tracing::warn!(connection, peer = %self.client, reason = reason.name(), "tcp: a connection was ended");
+            if let Some(link) = link {
+                link.ends_because(reason);
                 link.is_gone();
             }
             self.shut_down();

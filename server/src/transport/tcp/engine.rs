@@ -46,8 +46,8 @@ const KEPT_HEADERS: [HeaderName; 9] = [
     header::USER_AGENT,
 ];
 
-/// The parameters of the query that these read. A session keeps its request for as long as it lives, so it keeps no others.
-const KEPT_PARAMETERS: [&str; 4] = ["EIO", "transport", "sid", "token"];
+/// The parameters of the query that these read, or that tell an old client (`t`). A session keeps its request for as long as it lives, so it keeps no others.
+const KEPT_PARAMETERS: [&str; 5] = ["EIO", "transport", "sid", "token", "t"];
 
 /// Largest answer that begins a session, in bytes; the library's has some 120.
 const MAX_OPEN_BYTES: usize = 4_096;
@@ -304,7 +304,7 @@ mod tests {
     fn a_session_keeps_of_its_address_what_is_read() {
         let kept = |address: &'static str| copy_uri(&Uri::from_static(address)).to_string();
         let long = "/socket.io/?t=abc&EIO=4&padding=xxxxxxxxxxxx&transport=polling&token=a=b&sid=x&sid=y";
-        assert_eq!(kept(long), "/socket.io/?EIO=4&transport=polling&sid=x&token=a=b");
+        assert_eq!(kept(long), "/socket.io/?EIO=4&transport=polling&sid=x&token=a=b&t=abc");
         assert_eq!(kept("/socket.io/"), "/socket.io/");
         assert_eq!(kept("/socket.io/?x"), "/socket.io/?");
     }

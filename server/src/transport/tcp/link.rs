@@ -5,7 +5,6 @@
 //! the session. A session that polls comes over changing connections, which may be a proxy's and carry other people's
 //! requests as well, so it is never ended by ending one of those.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -21,15 +20,17 @@ use super::end_reason::EndReason;
 use super::intake::Waits;
 use super::packets::{ATTACHMENT, CONNECT, Waiting};
 use super::pause::Pause;
-use super::registry::{DepartedPlace, MAX_SECONDS, Overdue, Registry, UnknownPlace};
+use super::registry::{DepartedPlace, MAX_SECONDS, Registry, UnknownPlace};
 use super::rest::Rest;
 use super::unserved;
 use crate::delivery::budget::{Account, OverBudget};
 use crate::rates::addresses::OpenConnection;
 
 mod refusals;
+mod sessions;
 
 pub(super) use refusals::{Refusals, complete_answer};
+pub use sessions::Sessions;
 
 /// Seconds in which a session that polls must ask for what waits for it. A ping waits at least every 25 s.
 const MAX_ABSENT_SECONDS: u32 = 46;
@@ -49,13 +50,6 @@ pub(super) trait Carrier: Send + Sync {
 
     /// Ends it without that.
     fn shut_down(&self);
-}
-
-/// The sessions that began by polling, by their ids.
-pub struct Sessions {
-    registry: Arc<Registry>,
-    /// Held to look up or change one entry, or to list all.
-    links: Mutex<HashMap<Box<str>, Weak<Session>>>,
 }
 
 struct Session {
@@ -81,6 +75,10 @@ struct Session {
     departed: OnceLock<DepartedPlace>,
     /// Who it is, once it has authenticated.
     user: OnceLock<UserId>,
+    /// What its connection is called, once it has authenticated.
+    name: OnceLock<Box<str>>,
+    /// Why the server ended it, if it did.
+    why: OnceLock<EndReason>,
     /// Packets that asked to connect and were not refused.
     connects: AtomicUsize,
     /// Refusals that are on their way to the client.
@@ -121,6 +119,8 @@ impl Link {
             unknown: Mutex::new(place),
             departed: OnceLock::new(),
             user: OnceLock::new(),
+            name: OnceLock::new(),
+            why: OnceLock::new(),
             connects: AtomicUsize::new(0),
             refusals: Refusals::default(),
             handshake: AtomicUsize::new(0),
@@ -166,12 +166,28 @@ impl Link {
         }
     }
 
-    /// The session has authenticated.
-    pub fn is_of(&self, user: UserId) {
+    /// The session has authenticated. `name` is what administration and the log call its connection.
+    pub fn is_of(&self, user: UserId, name: String) {
+        let _ = self.0.name.set(name.into());
         self.0.account.belongs_to(user);
         // The library lets a session in once.
         let _ = self.0.user.set(user);
         drop(self.0.unknown.lock().take());
+    }
+
+    /// What its connection is called, if it has authenticated.
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.get().map(|name| &**name)
+    }
+
+    /// Why the server ended it, if it did.
+    pub fn why_ended(&self) -> Option<EndReason> {
+        self.0.why.get().copied()
+    }
+
+    /// The server ends it for this reason. The first one counts.
+    pub(super) fn ends_because(&self, reason: EndReason) {
+        let _ = self.0.why.set(reason);
     }
 
     /// Who it is, if it has authenticated.
@@ -271,12 +287,17 @@ impl Link {
         if session.ended.swap(true, Ordering::Relaxed) {
             return;
         }
+        self.ends_because(reason);
         session.gone.cancel();
         if let Some(carrier) = self.carrier() {
             carrier.end(reason);
         } else {
             session.registry.count_end(reason);
-            tracing::warn!(reason = reason.name(), "engine.io: a polling session was ended");
+            tracing::warn!(
+                connection = self.name(),
+                reason = reason.name(),
+                "engine.io: a polling session was ended"
+            );
         }
         if let Some(id) = session.polls.get() {
             session.registry.close_session(id);
@@ -353,30 +374,6 @@ impl Link {
         } else if incomplete.is_some_and(|since| late(since, MAX_SECONDS)) {
             self.end(EndReason::Intake);
         }
-    }
-}
-
-impl Sessions {
-    /// No sessions yet; `registry` ends those that become overdue.
-    pub fn new(registry: &Arc<Registry>) -> Arc<Self> {
-        let sessions = Arc::new(Self {
-            registry: Arc::clone(registry),
-            links: Mutex::default(),
-        });
-        registry.add(Arc::downgrade(&sessions) as Weak<dyn Overdue>);
-        sessions
-    }
-
-    /// A session that lives.
-    pub(super) fn find(&self, id: &str) -> Option<Link> {
-        self.links.lock().get(id)?.upgrade().map(Link)
-    }
-}
-
-impl Overdue for Sessions {
-    fn end_if_overdue(&self, now: u32) {
-        let links: Vec<Arc<Session>> = self.links.lock().values().filter_map(Weak::upgrade).collect();
-        links.into_iter().for_each(|session| Link(session).end_if_overdue(now));
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) fn launch(setup: &Setup, folder: &Path, ports: Ports) -> Result<Proce
     };
     // Tests send as fast as they can; those of the rates set this, and where the limits begin.
     command.env("RATE_LIMITS", "off");
+    // What tests count are the events of the protocol; those of hints set this.
+    command.env("DEV_HINTS", "false");
     command.env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
     command.env("ADMIN_LISTEN", format!("127.0.0.1:{}", ports.administration));
     if let Some(uri) = &setup.mongo_uri {

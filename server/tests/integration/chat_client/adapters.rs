@@ -12,7 +12,7 @@ fn conversation() -> (Server, [String; 2], Device, Device) {
     let mut phone = Device::new(&server.url(), &[server.token(&me)], "memory").connected();
     let mut other = Device::new(&server.url(), &[server.token(&ada)], "memory").connected();
     other.write(&me, &texts("<b>hello</b>", 1));
-    phone.becomes(&server, &me, &[&ada]);
+    phone.becomes(&server, &me, &[&ada], 1);
     (server, [me, ada], phone, other)
 }
 
@@ -39,7 +39,7 @@ fn gifted_chat_shows_and_sends() {
 
 #[test]
 fn chatscope_shows_and_sends() {
-    let (_server, [me, ada], mut phone, _other) = conversation();
+    let (_server, [_me, ada], mut phone, _other) = conversation();
     phone.until("unread", Value::Null, |unread| *unread == 1);
     let screen = phone.ask("chatscope", json!({"peer": ada, "text": "hi"}));
     assert_eq!(screen["list"][0]["unreadCnt"], 1);
@@ -54,5 +54,12 @@ fn chatscope_shows_and_sends() {
         (&sent["model"]["message"], &sent["footer"]),
         (&json!("hi"), &json!("✓✓"))
     );
-    assert_ne!(me, ada);
+    let html = screen["html"].as_str().expect("a text");
+    for part in [
+        "&lt;b&gt;hello&lt;/b&gt; 0",
+        "<div class=\"cs-message__sent-time\">✓✓</div>",
+        "cs-conversation__unread",
+    ] {
+        assert!(html.contains(part), "{part} in {html}");
+    }
 }

@@ -100,10 +100,10 @@ impl Device {
         self.until("status", Value::Null, |status| status["complete"] == true);
     }
 
-    /// Waits until the copy is what history holds of these conversations: each message once, in its order, to the letter; and
+    /// Waits until the copy is what history holds of these conversations, so many messages in all: each message once, in its order, to the letter; and
     /// nothing waits to be sent or is shown twice.
     #[track_caller]
-    pub(super) fn becomes(&mut self, server: &Server, user: &str, peers: &[&String]) {
+    pub(super) fn becomes(&mut self, server: &Server, user: &str, peers: &[&String], count: usize) {
         let listed = |list: &Value| list.as_array().expect("a list").len();
         eventually("a copy that is what history holds", TIMEOUT, || {
             // The copy is ordered by peer, as the map is.
@@ -115,12 +115,15 @@ impl Device {
                 .map(|peer| listed(&self.ask("messages", peer.as_str())))
                 .sum();
             let copy = self.ask("copy", Value::Null);
-            (shown == expected.len() && copy == Value::from(expected)).then_some(())
+            (expected.len() == count && shown == count && copy == Value::from(expected)).then_some(())
         });
     }
 }
 
 fn start(argument: &Value) -> Script {
+    if argument["browser"].is_object() {
+        return Script::start("chat_browser.js", argument);
+    }
     let script = testkit::workspace().join("server/tests/js/chat_client.js");
     Script::start_with(&script, &[&argument.to_string()], &[], &npm_package::modules())
 }

@@ -3,19 +3,23 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use testkit::node::Script;
+use testkit::node::{Script, program};
 use testkit::process::Process;
 use testkit::{Engine, Server, npm_package};
 
 use super::device::{Device, TIMEOUT, history_of, texts};
 
+fn readme() -> String {
+    fs::read_to_string(npm_package::sources().join("README.md")).expect("it can be read")
+}
+
 /// The programs of the document, in their order.
 fn examples() -> Vec<String> {
-    let text = fs::read_to_string(npm_package::sources().join("README.md")).expect("it can be read");
+    let text = readme();
     let blocks = text.split("```ts\n").skip(1);
     let blocks = blocks.map(|rest| rest.split("```").next().expect("a block ends").to_owned());
     blocks.collect()
@@ -23,36 +27,36 @@ fn examples() -> Vec<String> {
 
 /// Compiles programs in a folder, of ES modules or not, into which nothing but the package is installed.
 fn compile(folder: &Path, kind: &str, programs: &[(&str, &str)]) {
+    let output = tsc(folder, kind, programs);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The same, and what the compiler says.
+fn tsc(folder: &Path, kind: &str, programs: &[(&str, &str)]) -> Output {
     fs::write(folder.join("package.json"), json!({"type": kind}).to_string()).expect("it can be written");
     symlink(npm_package::project().join("node_modules"), folder.join("node_modules")).expect("it can be made");
     for (name, program) in programs {
         fs::write(folder.join(name), program).expect("it can be written");
     }
+    // The command of the document, with the types of Node.js from the tools and not from the network.
+    let document = readme();
+    let command = document.lines().find_map(|line| line.strip_prefix("npx tsc chat.ts "));
     let types = npm_package::tools().join("node_modules/@types");
     let mut arguments: Vec<&str> = programs.iter().map(|(name, _)| *name).collect();
-    arguments.extend([
-        "--strict",
-        "--module",
-        "nodenext",
-        "--target",
-        "es2022",
-        "--types",
-        "node",
-        "--typeRoots",
-    ]);
-    arguments.push(types.to_str().expect("its path is UTF-8"));
-    let output = npm_package::tool(folder, "typescript/bin/tsc", &arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    arguments.extend(command.expect("it compiles the program").split_whitespace());
+    arguments.extend(["--typeRoots", types.to_str().expect("its path is UTF-8")]);
+    npm_package::tool(folder, "typescript/bin/tsc", &arguments)
 }
 
 #[test]
 fn a_newcomer_has_a_program_that_loses_nothing() {
-    let [program, page] = examples().try_into().expect("two programs");
+    let [chat, page, stock] = examples().try_into().expect("three programs");
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    compile(folder.path(), "module", &[("chat.ts", &program), ("page.ts", &page)]);
+    let programs = [("chat.ts", &*chat), ("page.ts", &*page), ("stock.ts", &*stock)];
+    compile(folder.path(), "module", &programs);
     let mut server = Server::start(Engine::Embedded);
     let [me, ada] = server.new_users();
-    let mut node = Command::new("node");
+    let mut node = Command::new(program("NODE", "node"));
     node.args(["chat.js", &server.url(), &ada])
         .current_dir(&folder)
         .env("TOKEN", server.token(&me))
@@ -74,11 +78,43 @@ fn a_newcomer_has_a_program_that_loses_nothing() {
     server.restart();
     prints(&process, "me, delivered: into the dark");
     assert_eq!(history_of(&server, &me, &ada), ["Hello", "into the dark"]);
+
+    let mut node = Command::new(program("NODE", "node"));
+    node.args(["stock.js", &server.url(), &ada])
+        .current_dir(&folder)
+        .env("TOKEN", server.token(&me))
+        .env_remove("NODE_OPTIONS");
+    let output = node.output().expect("Node.js can be started");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && printed.ends_with(" false\n"),
+        "{printed}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(history_of(&server, &me, &ada).len(), 3);
+}
+
+/// A name, a payload or an answer that the contract does not have is an error of the compiler.
+#[test]
+fn the_types_find_mistakes() {
+    let [_, _, stock] = examples().try_into().expect("three programs");
+    for (right, wrong) in [
+        ("\"send_message\", {", "\"sent_message\", {"),
+        ("message: \"Hello\"", "text: \"Hello\""),
+        ("answer.message.createdAt", "answer.message.sentAt"),
+        ("({ peerId, unread })", "({ peerId, unraed: unread })"),
+    ] {
+        assert!(stock.contains(right), "{right}");
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let output = tsc(folder.path(), "module", &[("stock.ts", &stock.replace(right, wrong))]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!output.status.success() && said.contains("stock.ts"), "{wrong}: {said}");
+    }
 }
 
 #[test]
 fn a_page_shows_a_conversation() {
-    let [_, page] = examples().try_into().expect("two programs");
+    let [_, page, _] = examples().try_into().expect("three programs");
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     // Both kinds of modules have their types.
     compile(folder.path(), "commonjs", &[("page.ts", &page)]);

@@ -17,7 +17,7 @@ fn two_devices_agree(engine: Engine) {
     other.write(&me, &texts("to both", 3));
     for device in [&mut phone, &mut page] {
         device.until("unread", Value::Null, |unread| *unread == 3);
-        device.becomes(&server, &me, &[&ada]);
+        device.becomes(&server, &me, &[&ada], 3);
     }
     page.ask("read", ada.as_str());
     for device in [&mut phone, &mut page] {
@@ -25,8 +25,8 @@ fn two_devices_agree(engine: Engine) {
     }
     other.until("messages", me.as_str(), |shown| shown[2]["state"] == "read");
     phone.write(&ada, &texts("from the phone", 2));
-    other.becomes(&server, &ada, &[&me]);
-    page.becomes(&server, &me, &[&ada]);
+    other.becomes(&server, &ada, &[&me], 5);
+    page.becomes(&server, &me, &[&ada], 5);
     let list = page.until("conversations", Value::Null, |list| {
         list[0]["lastMessage"]["message"] == "from the phone 1"
     });
@@ -48,7 +48,7 @@ fn people_see_each_other(engine: Engine) {
         "strangers"
     );
     other.write(&me, &texts("hello", 1));
-    phone.becomes(&server, &me, &[&ada]);
+    phone.becomes(&server, &me, &[&ada], 1);
     assert_eq!(phone.ask("follow", json!([ada]))[0]["isOnline"], true);
     other.ask("typing", json!({"peer": me, "isTyping": true}));
     phone.until("heard", "typing", |heard| {

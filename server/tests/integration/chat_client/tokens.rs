@@ -33,7 +33,7 @@ fn goes_on_with_fresh_tokens(engine: Engine) {
         (token::seconds() > end + 1).then_some(())
     });
     phone.write(&ada, &texts("after its end", 1));
-    phone.becomes(&server, &me, &[&ada]);
+    phone.becomes(&server, &me, &[&ada], 1);
     let heard = phone.ask("heard", "status");
     let online = heard
         .as_array()
@@ -60,7 +60,7 @@ fn is_refused_without_a_good_token_and_of_somebody_else() {
     let path = file(&folder, "phone");
     let mut first = Device::in_file(&server.url(), server.token(&me), &path).connected();
     first.write(&ada, &texts("mine", 1));
-    first.becomes(&server, &me, &[&ada]);
+    first.becomes(&server, &me, &[&ada], 1);
     first.kill();
     let mut second = Device::in_file(&server.url(), server.token(&ada), &path).connected();
     let refused = second.until("status", Value::Null, |status| status["state"] == "refused");

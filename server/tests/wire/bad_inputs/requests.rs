@@ -43,6 +43,8 @@ pub(crate) fn all(a: &str, b: &str, message: &str) -> Value {
         ["POST", format!("{admin}/ban"), "user", {}, 403, "forbidden"],
         ["GET", format!("{admin}/connections"), "other", null, 403, "forbidden"],
         ["DELETE", "/admin/connections/1", "user", null, 403, "forbidden"],
+        ["PUT", "/admin/log-level", "user", null, 403, "forbidden"],
+        ["POST", "/admin/log-level", "admin", null, 405, "method_not_allowed"],
         // Ids.
         ["GET", "/chat/history/me/you", "user", null, 400, "invalid_id"],
         ["GET", format!("/chat/history/{a}/$ne"), "user", null, 400, "invalid_id"],
