@@ -1,5 +1,7 @@
 //! The arguments of `chatctl bench` and their help.
 
+mod flaky_help;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use chatctl_load::process::Named;
 use chatctl_load::stamp;
 use chatctl_terminal::values::{self, count, rate, time};
 use clap::{Args, Subcommand, ValueEnum};
+
+use self::flaky_help::{DEPLOY_HELP, JITTER_HELP};
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
@@ -365,33 +369,6 @@ Examples:
     --plot latency.svg
   chatctl bench messages --users 1000 --rate 5000 --hostile 5%
   chatctl bench messages --users 2                the way of a lone message";
-
-const JITTER_HELP: &str = "\
-Each user sends at a steady rate, also while away: such messages are sent on coming back, under the clientMessageId \
-that they got at first, as are those that had no answer. A user comes back with the last cursor and has caught up \
-when everything has come that had been acknowledged to the other one before. \"Caught up\" counts from the first \
-attempt to connect that a server took, \"away\" from the end of the connection before.
-
-A message is lost if it was acknowledged and never came, and duplicated if it came under two ids, so that an app would \
-show it twice. The exit status is 1 if anything was lost, duplicated or not answered, or if somebody never returned; \
-what the server of --stock does is shown and does not count.
-
-Start the server with RATE_LIMITS=off: all connections come from one address here.
-
-Examples:
-  chatctl bench jitter --users 1000 --plot jitter.svg
-  JWT_SECRET=… PORT=3000 node server/benchmarks/stock.js &
-  chatctl bench jitter --users 1000 --stock http://127.0.0.1:3000";
-
-const DEPLOY_HELP: &str = "\
-The users write as in `bench jitter`, and only the restarts break their connections. They try again after 0.25 s, then \
-twice as long each time, at most 10 s, and less than that at random.
-
-Examples:
-  chatctl bench deploy --users 1000 \\
-    --restart 'systemctl restart chat'
-  chatctl bench deploy --users 1000 --restart ./restart.sh \\
-    --stock http://127.0.0.1:3000 --stock-restart ./restart-stock.sh";
 
 const CONNECT_HELP: &str = "\
 Examples:
