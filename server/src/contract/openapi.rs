@@ -31,7 +31,6 @@ version: ignore what you do not know. Wherever the id of a user is asked for, a 
 fn operations() -> Vec<Operation> {
     let all = [
         about::operations(),
-        pages::operations(),
         chat::operations(),
         users::operations(),
         administration::operations(),
