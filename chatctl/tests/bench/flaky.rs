@@ -69,7 +69,7 @@ fn jitter(engine: Engine) {
     assert_eq!(number(&report, "/users"), 12, "{report}");
     assert_whole(&report, 0);
     assert!(number(&report, "/servers/0/cuts") >= 12, "{report}");
-    let svg = std::fs::read_to_string(server.folder().join("jitter.svg")).unwrap();
+    let svg = std::fs::read_to_string(server.folder().join("jitter.svg")).expect("the picture is there");
     assert_eq!(svg.matches("<polyline").count(), 1, "{svg}");
 }
 
