@@ -1,7 +1,7 @@
 //! A lane: it takes what waits, has the store make it durable, and hands it on to be answered and delivered.
 //!
 //! A batch whose outcome is unknown after [`STORE_TIMEOUT`] is answered as a failure, and so is everything that waits after it.
-//! But the lane goes on waiting for the outcome, with its [`InFlightGuard`]: what turns out to be stored is delivered then, and no
+//! But the lane goes on waiting for the outcome, with its `InFlightGuard`: what turns out to be stored is delivered then, and no
 //! cursor goes past it before.
 
 use std::collections::HashSet;
