@@ -30,7 +30,8 @@ The exit status is 1 if anything is wrong. With --json: one array, an object for
 
 Examples:
   chatctl doctor
-  chatctl doctor --url https://chat.example.com --admin-url http://10.0.0.5:5100 \\
+  chatctl doctor --url https://chat.example.com \\
+    --admin-url http://10.0.0.5:5100 \\
     --origin https://app.example.com --as userA";
 
 /// Arguments of `top`.

@@ -208,7 +208,7 @@ mod tests {
             (&[Sent], stored(false, false), "mark_delivered"),
             (&[NobodyHere], stored(false, false), "no connection"),
             (&[], stored(false, false), "longer ago"),
-            (&[Sent], stored(true, false), "marked as read"),
+            (&[Sent], stored(true, false), "marked it as read"),
         ] {
             let why = why(&[trace(steps, state)]).expect("a reason");
             assert!(why.contains(words), "{words}: {why}");
